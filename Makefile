@@ -1,0 +1,152 @@
+# gradus: `make` builds both precisions, `make help` lists the rest.
+#
+# One source, two flavours: objects go to build/MODE-f32 and build/MODE-f64. MODE is release, debug or asan;
+# CXX=clang++ builds beside them in build/clang-MODE-*. V=1 shows the commands.
+
+comma := ,
+MODE ?= release
+ARCH ?= native
+CLANG := $(if $(findstring clang,$(CXX)),clang-)
+B32 := build/$(CLANG)$(MODE)-f32
+B64 := build/$(CLANG)$(MODE)-f64
+Q := $(if $(V),,@)
+
+# OpenBLAS in its pthread build by name, wherever the machine's alternatives point; else what pkg-config finds.
+BLAS_PC := $(firstword $(wildcard /usr/lib/*/openblas-pthread/pkgconfig))
+BLAS_CFLAGS := $(shell PKG_CONFIG_PATH=$(BLAS_PC) pkg-config --cflags openblas 2>/dev/null)
+BLAS_LIBS := $(shell PKG_CONFIG_PATH=$(BLAS_PC) pkg-config --libs openblas 2>/dev/null)
+BLAS_RPATH := $(if $(BLAS_PC),-Wl$(comma)-rpath$(comma)$(patsubst %/pkgconfig,%,$(BLAS_PC)))
+
+# -ffp-contract=off: debug and release, g++ and clang give the same bits; fused multiply-adds are written std::fma.
+# -Wno-restrict: g++ 12 warns wrongly about std::string (its bug 105651).
+ARITHMETIC := -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math
+FLAGS_release := -O3
+FLAGS_debug := -O0 -g3 -fno-omit-frame-pointer -DGRADUS_POISON
+FLAGS_asan := -O1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CXXFLAGS += -std=c++20 -g -Wall -Wextra -Wshadow $(if $(CLANG),,-Wno-restrict) $(ARITHMETIC) $(FLAGS_$(MODE))
+CPPFLAGS += -I. -MMD -MP $(patsubst -I%,-isystem%,$(BLAS_CFLAGS))
+LDFLAGS += $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
+LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
+
+LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
+APP := $(wildcard apps/*.cpp)
+TEST := $(wildcard tests/*.cpp)
+
+.PHONY: all demo test test-slow debug asan fuzz lint format format-check lines readme-check clean help packages binaries run-tests run-slow-tests
+
+all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
+	@begin=$$(date +%s); $(MAKE) --no-print-directory binaries && \
+	echo "Built build/gradus and build/gradus-f64 in $$(($$(date +%s) - begin)) s ($$($(CXX) -dumpversion | sed 's/^/$(CXX) /'), $$(nproc) cores)." && \
+	echo "Next: make demo · make test · make help"
+
+demo: packages  ## train on data/fables.txt for less than a minute and show text before and after
+	@$(MAKE) --no-print-directory build/gradus
+	@sh apps/demo.sh
+
+test: packages  ## everything a change must pass, both precisions
+	@$(MAKE) --no-print-directory run-tests
+
+test-slow: packages  ## sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
+	@$(MAKE) --no-print-directory run-slow-tests
+
+debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, build/debug-f64/gradus
+	@$(MAKE) --no-print-directory MODE=debug build/debug-f32/gradus build/debug-f64/gradus
+
+asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
+	build/asan-f64/tests/all && build/asan-f32/tests/all
+
+fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
+	@mkdir -p build/fuzz/corpus
+	clang++ -std=c++20 -O1 -g -I. -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.cpp \
+	  engine/safetensors*.cpp engine/atomic_file.cpp engine/error.cpp -o build/fuzz/safetensors
+	build/fuzz/safetensors -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus
+
+lint: packages  ## clang-tidy over the library and the program, and the floors of the house
+	@sh tests/check_floors.sh
+	@command -v clang-tidy >/dev/null || { echo "lint wants clang-tidy: apt-get install clang-tidy"; exit 1; }
+	@$(MAKE) --no-print-directory compile_commands.json
+	@printf '%s\n' $(LIB) $(APP) | xargs -P 2 -n 1 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null && echo "lint: clean"
+
+format: ; clang-format -i $(shell git ls-files '*.h' '*.cpp')
+format-check:  ## does clang-format agree?
+	@command -v clang-format >/dev/null || { echo "format-check wants clang-format: apt-get install clang-format"; exit 1; }
+	@clang-format --dry-run --Werror $(shell git ls-files '*.h' '*.cpp') && echo "format: clean"
+
+lines:  ## lines of code by folder, and the longest files
+	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
+	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
+
+compile_commands.json: Makefile  ## for clangd and clang-tidy
+	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST); do \
+	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
+	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
+
+readme-check: all  ## runs README's commands and compares what they print
+	@sh tests/readme_check.sh
+
+clean:  ## remove build/
+	rm -rf build compile_commands.json
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / {printf "make %-22s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# ---------------------------------------------------------------------------------------------------- what to build
+
+binaries: build/gradus build/gradus-f64
+
+$(B32)/%.o: %.cpp Makefile
+	@mkdir -p $(@D); echo "  CXX  f32 $<"
+	$(Q)$(CXX) -DGRADUS_REAL=float $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+$(B64)/%.o: %.cpp Makefile
+	@mkdir -p $(@D); echo "  CXX  f64 $<"
+	$(Q)$(CXX) -DGRADUS_REAL=double $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+
+LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+$(B32)/gradus: $(APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+	$(LINK)
+$(B64)/gradus: $(APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+	$(LINK)
+$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+	$(LINK)
+$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+	$(LINK)
+build/gradus: $(B32)/gradus
+	@cp -f $< $@
+build/gradus-f64: $(B64)/gradus
+	@cp -f $< $@
+build/tests/fault_io.so: tests/fault_io.c
+	@mkdir -p $(@D); echo "  CC   $<"
+	$(Q)$(CC) -O1 -shared -fPIC $< -ldl -o $@
+
+run-tests: build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
+	@sh tests/run.sh
+run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
+	@sh tests/run_slow.sh
+
+-include $(wildcard build/*/*/*.d)
+
+# ---------------------------------------------------------------------------------------------------- packages
+
+# Each header that the build wants, and the Debian package that brings it.
+packages: build/packages
+build/packages:
+	@mkdir -p build
+	@missing=; command -v pkg-config >/dev/null || missing=pkg-config; \
+	for need in cblas.h:libopenblas-pthread-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
+	            utf8.h:libutfcpp-dev doctest/doctest.h:doctest-dev; do \
+	  printf '#include <%s>\n' $${need%%:*} | $(CXX) -std=c++20 -isystem $$(ls -d /usr/include/*/openblas-pthread 2>/dev/null || echo .) \
+	    $(BLAS_CFLAGS) -E -x c++ - >/dev/null 2>&1 || missing="$$missing $${need#*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  line="apt-get install -y --no-install-recommends $$missing"; \
+	  if [ -n "$(NO_INSTALL)" ] || ! command -v apt-get >/dev/null; then \
+	    echo "Missing packages. On Debian: $$line"; exit 1; \
+	  elif [ "$$(id -u)" = 0 ]; then sudo=; \
+	  elif [ -t 0 ]; then \
+	    printf 'Missing packages:%s\nRun "sudo %s"? [y/N] ' " $$missing" "$$line"; read answer; \
+	    [ "$$answer" = y ] || [ "$$answer" = Y ] || exit 1; sudo=sudo; \
+	  else echo "Missing packages. As root: $$line"; exit 1; fi; \
+	  echo "Installing $$missing"; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive $$line >/dev/null || exit 1; \
+	fi; touch $@

@@ -1,0 +1,56 @@
+// The commands of the gradus program: one struct of options and one function each, in the file of its name. main.cpp
+// parses the command line into the struct; the function returns the exit code or throws one of the errors of
+// engine/error.h, which main.cpp turns into one sentence and an exit code.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+
+namespace gradus {
+
+enum ExitCode { kDone = 0, kInternal = 1, kUsage = 2, kCouldNotWrite = 3, kBadInput = 4, kDiverged = 5, kInterrupted = 130 };
+
+struct UsageError : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+// What every command takes.
+struct Common {
+  int64_t seed = 1;
+  int64_t threads = 0;  // 0: all cores
+  bool json = false, quiet = false;
+};
+int cores();
+
+struct TrainCommand {
+  Common common;
+  Config config;
+  std::vector<std::string> corpus;
+  std::string out;
+  bool resume = false;
+  bool steps_given = false;
+  int64_t stop_after = 0;  // 0: never
+};
+int train(TrainCommand command);
+
+struct SampleCommand {
+  Common common;
+  std::string run;
+  std::string prompt;
+  bool prompt_given = false;
+  int64_t tokens = 200, count = 1;
+  double temperature = 1, top_p = 1;
+  int64_t top_k = 0;
+};
+int sample(const SampleCommand& command);
+
+struct InspectCommand {
+  Common common;
+  std::string file;
+};
+int inspect(const InspectCommand& command);
+
+}  // namespace gradus

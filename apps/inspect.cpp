@@ -1,0 +1,49 @@
+// gradus inspect: what a safetensors file holds, of a run or of anybody.
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/console.h"
+#include "engine/safetensors.h"
+#include "models/checkpoint.h"
+
+namespace gradus {
+
+using Json = nlohmann::ordered_json;
+
+// √Σ x², or null for numbers that are not floating-point.
+static Json norm_of(const SafetensorsFile& file, const TensorInfo& tensor) {
+  if (tensor.dtype != "F64" && tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") return nullptr;
+  std::vector<double> values(size_t(tensor.numel()));
+  file.read(tensor, std::span<double>(values));
+  double sum = 0;
+  for (double x : values) sum += x * x;
+  return std::sqrt(sum);
+}
+
+int inspect(const InspectCommand& command) {
+  const SafetensorsFile file = SafetensorsFile::open(checkpoint_path(command.file));
+  Json tensors = Json::array();
+  for (const TensorInfo& t : file.tensors())
+    tensors.push_back({{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"norm", norm_of(file, t)}});
+  if (command.common.json) {
+    std::printf("%s\n", Json{{"tensors", tensors}, {"metadata", file.metadata()}}.dump().c_str());
+    return kDone;
+  }
+  int64_t numbers = 0;
+  size_t width = 4;
+  for (const TensorInfo& t : file.tensors()) width = std::max(width, t.name.size());
+  for (size_t i = 0; i < file.tensors().size(); ++i) {
+    const TensorInfo& t = file.tensors()[i];
+    numbers += t.numel();
+    const Json& norm = tensors[i]["norm"];
+    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), t.name.c_str(), t.dtype.c_str(), Json(t.shape).dump().c_str(),
+                norm.is_null() ? "-" : ("norm " + fixed(norm.get<double>(), 4)).c_str());
+  }
+  std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
+  for (const auto& [key, value] : file.metadata())
+    std::printf("%s: %s\n", key.c_str(), one_line(value, 100 - key.size()).c_str());
+  return kDone;
+}
+
+}  // namespace gradus

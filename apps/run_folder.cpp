@@ -1,0 +1,58 @@
+#include "apps/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "apps/commands.h"
+#include "engine/error.h"
+
+namespace gradus {
+
+bool RunFolder::has_checkpoint(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path + "/checkpoint.safetensors", error);
+}
+
+RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
+  std::error_code error;
+  std::filesystem::create_directories(path_, error);
+  if (error) throw WriteError(text(path_, ": the folder of the run cannot be made: ", error.message()));
+  const std::string name = path_ + "/log.jsonl";
+  log_ = Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (!log_) throw WriteError(text(name, ": open: ", std::strerror(errno)));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  if (fcntl(log_.get(), F_SETLK, &lock) != 0) {
+    fcntl(log_.get(), F_GETLK, &lock);
+    throw UsageError(text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or take another --out"));
+  }
+}
+
+void RunFolder::truncate_log(int64_t step) {
+  std::string all;
+  char buffer[65536];
+  for (ssize_t n; (n = pread(log_.get(), buffer, sizeof buffer, off_t(all.size()))) > 0;) all.append(buffer, size_t(n));
+  size_t keep = 0;
+  while (step > 0 && keep < all.size()) {
+    const size_t end = all.find('\n', keep);
+    if (end == std::string::npos) break;
+    const Json record = Json::parse(all.substr(keep, end - keep), nullptr, false);
+    if (!record.is_object() || (record.contains("step") && record["step"] > step)) break;
+    keep = end + 1;
+  }
+  if (ftruncate(log_.get(), off_t(keep)) != 0) throw WriteError(text(path_, "/log.jsonl: ", std::strerror(errno)));
+}
+
+void RunFolder::log(const Json& record) {
+  const std::string line = record.dump() + "\n";
+  if (!log_error_.empty()) return;
+  if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
+    log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");
+}
+
+}  // namespace gradus

@@ -1,0 +1,36 @@
+// A run is a folder: checkpoint.safetensors and log.jsonl. The process that trains holds a lock on the log, so that two
+// never write into one run.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/atomic_file.h"
+
+namespace gradus {
+
+using Json = nlohmann::ordered_json;
+
+class RunFolder {
+ public:
+  // Makes the folder if need be and locks its log. WriteError if it cannot be written; UsageError if another process
+  // trains there.
+  explicit RunFolder(std::string path);
+  const std::string& path() const { return path_; }
+  std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
+  static bool has_checkpoint(const std::string& path);
+
+  // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
+  // the log becomes empty.
+  void truncate_log(int64_t step);
+  // Appends one object as one line. If that fails, says so once and goes on: a full disk must not end a run.
+  void log(const Json& record);
+  const std::string& log_error() const { return log_error_; }
+
+ private:
+  std::string path_;
+  Descriptor log_;
+  std::string log_error_;
+};
+
+}  // namespace gradus

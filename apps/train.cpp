@@ -1,0 +1,273 @@
+// gradus train: maximum likelihood on a text. The loop is at the end of the file; what stands before it opens a run, new
+// or resumed, and tells a person what to expect.
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "apps/console.h"
+#include "apps/run_folder.h"
+#include "engine/blas.h"
+#include "engine/kernels.h"
+#include "engine/safetensors.h"
+#include "models/checkpoint.h"
+#include "models/sampler.h"
+#include "models/training.h"
+
+namespace gradus {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct Text {
+  std::vector<std::string> files;  // absolute
+  std::string content, hash;
+};
+
+// The files one after the other.
+Text read_texts(const std::vector<std::string>& files) {
+  Text t;
+  Hash64 hash;
+  for (const std::string& file : files) {
+    t.files.push_back(std::filesystem::absolute(file).lexically_normal().string());
+    t.content += read_text(file);
+  }
+  hash.add(t.content);
+  t.hash = hash.hex();
+  return t;
+}
+
+// Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
+int64_t parameter_limit(const Config& config) {
+  const double memory = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
+  return int64_t(memory / double(sizeof(real)) / double(4 + config.shards));
+}
+
+Checkpoint begin_run(const Config& config, const Text& corpus) {
+  const Tokenizer::Kind kind = Tokenizer::parse_kind(config.tokenizer);
+  Tokenizer tokenizer = Tokenizer::from_text(kind, corpus.content);
+  std::unique_ptr<LanguageModel> model;
+  try {
+    model = make_model(config, tokenizer.size(), parameter_limit(config));
+  } catch (const DataError& error) {
+    throw UsageError(error.what());  // options, not a file, ask for too much
+  }
+  const bool newline = corpus.content.find('\n') != std::string::npos;
+  const int32_t start = tokenizer.encode(newline ? "\n" : corpus.content)[0];
+  AdamW optimizer(model->params(), adamw_options(config));
+  return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 0, {}, start, corpus.files, corpus.hash, blas_core(), ""};
+}
+
+// The checkpoint of a run that goes on, checked against the corpus.
+Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
+  Checkpoint run = load_checkpoint(command.out);
+  if (!run.optimizer) throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it"));
+  corpus = read_texts(command.corpus.empty() ? run.corpus : command.corpus);
+  if (corpus.hash != run.corpus_hash)
+    throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
+                         " was trained on; name that text, or start a new run with another --out"));
+  if (command.steps_given) {
+    if (command.config.steps < run.step)
+      throw UsageError(text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
+    run.config.steps = command.config.steps;
+  }
+  if (run.blas_core != blas_core())
+    console.note(text("note: the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
+                      "; results will differ in the last bits"));
+  const Params& params = run.model->params();
+  for (int64_t i = 0; i < params.count(); ++i)
+    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data()))
+      throw DataError(text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
+  return run;
+}
+
+std::string draw_sample(const Checkpoint& run, int64_t tokens) {
+  const std::vector<std::vector<int32_t>> prompt{{run.start_id}};
+  Sampler sampler(*run.model, prompt, {.temperature = 0.8}, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
+  std::vector<int32_t> ids;
+  for (int64_t t = 0; t < tokens; ++t) {
+    sampler.next();
+    ids.push_back(sampler.tokens()[0]);
+  }
+  return run.tokenizer.decode(ids);
+}
+
+void introduce(Console& console, const Checkpoint& run, const Text& corpus, const StreamCorpus& stream, int threads) {
+  const Config& c = run.config;
+  std::string files = std::filesystem::path(corpus.files[0]).filename().string();
+  if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
+  console.note(text("Training ", c.model == "lstm" ? "an LSTM" : "a Transformer", " on ", files, ": ",
+                    grouped(stream.size(Split::kAll)), " characters, ", run.tokenizer.size(), " distinct, ",
+                    grouped(run.model->params().size()), " parameters, ", threads, threads == 1 ? " thread, " : " threads, ",
+                    kRealName, ", seed ", c.seed, "."));
+  const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
+  console.note(text("Yardsticks, nats per character: uniform ", fixed(y.uniform, 2), ", letter frequencies ",
+                    fixed(y.unigram, 2), ", letter pairs ", fixed(y.bigram, 2), "."));
+  if (!stream.note().empty()) console.note("note: " + stream.note());
+}
+
+// What a person sees while the loop runs: on a terminal one live line with the time left and a sample that changes as the
+// model learns; a line of its own for every evaluation.
+class Progress {
+ public:
+  Progress(Console& console, const Checkpoint& run) : console_(console), run_(run), first_(run.step) {
+    sample_ = one_line(draw_sample(run, 48), 48);
+    if (run.step == 0) console_.note(text("step 0  ", sample_));
+  }
+  void begin_step() { step_begin_ = Clock::now(); }
+  double end_step(double loss) {  // seconds of the step
+    const double seconds = seconds_since(step_begin_);
+    training_ += seconds;
+    const double per_step = seconds_since(begin_) / double(run_.step - first_);
+    if (console_.is_live() && seconds_since(shown_) > 0.1) {
+      shown_ = Clock::now();
+      console_.live(text("step ", run_.step, "/", run_.config.steps, "  loss ", fixed(loss, 3), "  ",
+                         duration(per_step * double(run_.config.steps - run_.step)), " left  ", sample_));
+    }
+    return seconds;
+  }
+  void report(double train, const std::optional<double>& validation) {
+    sample_ = one_line(draw_sample(run_, 48), 48);
+    console_.note(text("step ", run_.step, "/", run_.config.steps, "  train ", fixed(train, 3),
+                       validation ? "  val " + fixed(*validation, 3) : "", "  ", duration(seconds()), "  ", sample_));
+  }
+  double seconds() const { return seconds_since(begin_); }
+  double tokens_per_second() const {  // evaluation and saving left out
+    const double tokens = double((run_.step - first_) * run_.config.batch * run_.config.context);
+    return training_ > 0 ? tokens / training_ : 0;
+  }
+
+ private:
+  Console& console_;
+  const Checkpoint& run_;
+  const int64_t first_;
+  const Clock::time_point begin_ = Clock::now();
+  Clock::time_point step_begin_, shown_;
+  double training_ = 0;
+  std::string sample_;
+};
+
+[[noreturn]] void stop_diverged(Shards&, const Checkpoint& run, int64_t step, const RunFolder& folder) {
+  throw DivergedError(text("step ", step, ": the loss or the gradient is not finite; ", folder.checkpoint(),
+                           run.step ? " keeps the last good state" : " was not written", "; try a smaller --lr"));
+}
+
+// Opens a run, new or resumed; `corpus` becomes its text.
+Checkpoint open_run(TrainCommand& command, Text& corpus, Console& console) {
+  const bool exists = RunFolder::has_checkpoint(command.out);
+  if (command.resume && !exists)
+    throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
+  if (command.resume) return resume_run(command, corpus, console);
+  if (exists)
+    throw UsageError(text(command.out, " already holds a run; continue it with --resume, or take another --out"));
+  corpus = read_texts(command.corpus);
+  command.config.resolve(cores());
+  return begin_run(command.config, corpus);
+}
+
+// The losses of a moment: over a few random batches on the way, over the whole validation split at the end.
+struct Losses {
+  double train;
+  std::optional<double> validation;
+};
+Losses evaluate(const Checkpoint& run, const StreamCorpus& stream, Shards& shards, bool whole_split) {
+  const LanguageModel& model = *run.model;
+  const int64_t batches = run.config.eval_batches;
+  Losses losses{mean_loss_of_batches(model, stream, Split::kTrain, shards, run.step, batches), {}};
+  if (stream.has_validation())
+    losses.validation = whole_split
+                            ? mean_loss_of_split(model, stream, Split::kValidation, shards)
+                            : mean_loss_of_batches(model, stream, Split::kValidation, shards, run.step, batches);
+  return losses;
+}
+
+Json or_null(const std::optional<double>& x) { return x ? Json(*x) : Json(nullptr); }
+
+}  // namespace
+
+int train(TrainCommand command) {
+  Console console(command.common);
+  Text corpus;
+  Checkpoint run = open_run(command, corpus, console);
+  const Config& config = run.config;
+  const StreamCorpus stream(run.tokenizer.encode(corpus.content), config.val_fraction, config.context, corpus.files[0]);
+  RunFolder folder(command.out);
+  folder.truncate_log(run.step);
+  const int threads = int(std::min<int64_t>(command.common.threads ? command.common.threads : cores(), config.shards));
+  introduce(console, run, corpus, stream, threads);
+  if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
+  if (run.step == 0)
+    folder.log({{"type", "run"}, {"config", Json::parse(to_json(config))}, {"vocabulary", run.tokenizer.size()},
+                {"parameters", run.model->params().size()}, {"real", kRealName}, {"blas_core", blas_core()},
+                {"corpus", corpus.files}});
+
+  const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
+  const uint64_t seed = uint64_t(config.seed);
+  const double weight = 1 / double(config.batch * config.context);  // the loss is the mean over the tokens of the batch
+  Params& params = run.model->params();
+  Shards shards(int(config.shards), threads);
+  std::vector<double> loss_of_shard(size_t(config.shards));
+  Batch batch;
+  batch.resize(config.batch, config.context);
+  Progress progress(console, run);
+  catch_interrupts();
+  bool stop = false;
+  while (run.step < config.steps && !stop) {
+    const int64_t step = run.step + 1;
+    progress.begin_step();
+    shards.begin({.seed = seed, .step = step, .training = true}, config.batch);
+    shards.each([&](int s) {
+      const int64_t first = shards.first(s), count = shards.count(s);
+      stream.batch(Split::kTrain, Rng(seed, Stream::kBatch, step), first, batch.inputs_of(first, count),
+                   batch.targets_of(first, count), config.context);
+      loss_of_shard[size_t(s)] = batch_loss(*run.model, batch, first, count, weight);
+    });
+    const double loss = std::accumulate(loss_of_shard.begin(), loss_of_shard.end(), 0.0) * weight;
+    const std::span<const real> gradient = shards.gradient(params);
+    const double norm = gradient_norm(gradient), lr = schedule.at(step);
+    if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(shards, run, step, folder);
+    run.optimizer->step(params, gradient, lr, clip_factor(norm, config.clip));
+    run.step = step;
+    const double rate = double(batch.inputs.size()) / progress.end_step(loss);
+    folder.log({{"type", "step"}, {"step", step}, {"loss", loss}, {"lr", lr}, {"grad_norm", norm},
+                {"tokens_per_second", rate}});
+
+    const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
+    stop = interrupted() || step == command.stop_after;
+    if (due(config.eval_every)) {
+      const Losses losses = evaluate(run, stream, shards, false);
+      if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
+      folder.log({{"type", "eval"}, {"step", step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
+      progress.report(losses.train, losses.validation);
+    }
+    if (due(config.save_every) || stop) run.save(folder.checkpoint());
+  }
+  run.save(folder.checkpoint());
+
+  Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
+  if (!stop) {
+    const Losses losses = evaluate(run, stream, shards, true);
+    folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
+    progress.report(losses.train, losses.validation);
+    result["train_loss"] = losses.train;
+    result["val_loss"] = or_null(losses.validation);
+    if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
+  }
+  result["best_val_loss"] = or_null(run.best_val_loss);
+  result["parameters"] = params.size();
+  result["tokens_per_second"] = progress.tokens_per_second();
+  result["seconds"] = progress.seconds();
+  if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
+  if (command.common.json) std::printf("%s\n", result.dump().c_str());
+  if (stop)
+    console.note(text("Stopped after step ", run.step, " and saved; go on with: gradus train --out ", command.out, " --resume"));
+  else
+    console.note(text("Saved ", folder.checkpoint(), ". Try: gradus sample ", command.out, " --tokens 400"));
+  return stop ? kInterrupted : kDone;
+}
+
+}  // namespace gradus

@@ -1,0 +1,96 @@
+#include "engine/arena.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace gradus {
+
+namespace {
+
+constexpr size_t kFirstBlock = size_t(1) << 16;
+constexpr size_t kPage = 4096;
+
+size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+uintptr_t new_block(size_t bytes) noexcept {
+  return reinterpret_cast<uintptr_t>(::operator new(bytes, std::align_val_t(Arena::kMaxAlign), std::nothrow));
+}
+
+void delete_block(uintptr_t begin) noexcept {
+  ::operator delete(reinterpret_cast<void*>(begin), std::align_val_t(Arena::kMaxAlign));
+}
+
+}  // namespace
+
+Arena::~Arena() { release_blocks(); }
+
+void Arena::release_blocks() noexcept {
+  for (const Block& b : blocks_) delete_block(b.begin);
+  blocks_.clear();
+  current_ = 0;
+  cursor_ = end_ = reinterpret_cast<uintptr_t>(nowhere_);
+}
+
+void Arena::enter(size_t block, size_t used_before) {
+  current_ = block;
+  blocks_[block].used_before = used_before;
+  cursor_ = blocks_[block].begin;
+  end_ = blocks_[block].end;
+}
+
+void* Arena::allocate_in_next_block(size_t bytes, size_t align) {
+  if (bytes > kMaxBytes) throw std::bad_alloc();
+  const size_t before = used();
+  // A block left over from before a rewind. One that is too small is skipped; the next is at least twice its size.
+  size_t next = blocks_.empty() ? 0 : current_ + 1;
+  while (next < blocks_.size() && blocks_[next].end - blocks_[next].begin < bytes) ++next;
+  if (next == blocks_.size()) {
+    const size_t last = blocks_.empty() ? kFirstBlock / 2 : size_t(blocks_.back().end - blocks_.back().begin);
+    const size_t size = round_up(std::max(2 * last, bytes), kPage);
+    blocks_.reserve(next + 1);  // before the block exists, so that nothing leaks if it throws
+    const uintptr_t begin = new_block(size);
+    if (begin == 0) throw std::bad_alloc();
+    blocks_.push_back({begin, begin + size, 0});
+  }
+  enter(next, before);
+  return allocate(bytes, align);
+}
+
+void Arena::rewind(Mark m) noexcept {
+  high_water_ = high_water();
+  if (blocks_.empty()) return;
+  if (m.cursor == reinterpret_cast<uintptr_t>(nowhere_)) m = {0, blocks_[0].begin};  // marked before the first block
+  assert(m.block <= current_ && m.cursor >= blocks_[m.block].begin && m.cursor <= blocks_[m.block].end);
+  assert(m.block < current_ || m.cursor <= cursor_);
+  current_ = m.block;
+  cursor_ = m.cursor;
+  end_ = blocks_[m.block].end;
+}
+
+void Arena::reset() noexcept {
+  high_water_ = high_water();
+  if (blocks_.size() > 1) {
+    // An eighth more: steps that grow slowly must not come back here each time, and requests that began a block at 64
+    // bytes may now need padding. Pages never touched cost nothing.
+    const size_t size = round_up(high_water_ + high_water_ / 8, kPage);
+    release_blocks();  // first, so that the two never stand side by side; blocks_ keeps room for the one
+    if (const uintptr_t begin = new_block(size)) blocks_.push_back({begin, begin + size, 0});
+  }
+  if (!blocks_.empty()) enter(0, 0);
+}
+
+size_t Arena::used() const {
+  return blocks_.empty() ? 0 : blocks_[current_].used_before + size_t(cursor_ - blocks_[current_].begin);
+}
+
+size_t Arena::high_water() const { return std::max(high_water_, used()); }
+
+size_t Arena::capacity() const {
+  size_t sum = 0;
+  for (const Block& b : blocks_) sum += b.end - b.begin;
+  return sum;
+}
+
+void Arena::poison(real* p, int64_t n) { std::fill_n(p, n, std::numeric_limits<real>::quiet_NaN()); }
+
+}  // namespace gradus

@@ -1,0 +1,95 @@
+#include "engine/composed.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/checks.h"
+
+namespace gradus {
+
+namespace composed {
+
+Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where) {
+  Tensor a = matmul(x, w, where);
+  if (b) a = add_rows(a, b, where);
+  return gelu(a, where);
+}
+
+// A number for each row [N], repeated over M columns: [N,1] [1,M].
+static Tensor over_columns(const Tensor& per_row, int64_t M, const Loc& where) {
+  return matmul(per_row.reshape({per_row.dim(0), 1}), constant({1, M}, 1, where), where);
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where) {
+  const int64_t C = x.dim(1, where);
+  const Tensor centred = sub(x, over_columns(row_means(x, where), C, where), where);
+  const Tensor variance = row_means(mul(centred, centred, where), where);
+  const Tensor rstd = rsqrt(add(variance, constant(variance.shape(), kLayerNormEps, where), where), where);
+  const Tensor y = mul_rows(mul(centred, over_columns(rstd, C, where), where), g, where);
+  return b ? add_rows(y, b, where) : y;
+}
+
+LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where) {
+  const int64_t H = state.h.dim(1, where);
+  const Tensor a = add(xw, matmul_nt(state.h, w_hh, where), where);
+  const Tensor i = sigmoid(columns(a, 0, H, where), where), f = sigmoid(columns(a, H, H, where), where);
+  const Tensor g = tanh(columns(a, 2 * H, H, where), where), o = sigmoid(columns(a, 3 * H, H, where), where);
+  const Tensor c = add(mul(f, state.c, where), mul(i, g, where), where);
+  return {mul(o, tanh(c, where), where), c};
+}
+
+LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
+  const int64_t B = start.h.dim(0, where), H = start.h.dim(1, where), T = xw.dim(0, where) / B;
+  const Tensor by_sequence = xw.reshape({B, T * 4 * H}, where);
+  std::vector<Tensor> h;
+  LstmState state = start;
+  for (int64_t t = 0; t < T; ++t) {
+    state = composed::lstm_cell(columns(by_sequence, t * 4 * H, 4 * H, where), state, w_hh, where);
+    h.push_back(state.h);
+  }
+  return {concat(h, where).reshape({B * T, H}), state.c};
+}
+
+Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
+  const int64_t C = qkv.dim(1, where) / 3, D = C / heads;
+  std::vector<Tensor> sequences;
+  for (int64_t b = 0; b < B; ++b) {
+    const Tensor x = qkv.rows(b * T, T, where);
+    std::vector<Tensor> outputs;
+    for (int64_t n = 0; n < heads; ++n) {
+      const Tensor q = columns(x, n * D, D, where), k = columns(x, C + n * D, D, where);
+      const Tensor v = columns(x, 2 * C + n * D, D, where);
+      const Tensor P = causal_softmax(scale(matmul_nt(q, k, where), 1 / std::sqrt(double(D)), where), where);
+      outputs.push_back(matmul(P, v, where));
+    }
+    sequences.push_back(concat(outputs, where).reshape({1, T * C}));
+  }
+  // The sequences one below the other: as parts of one long row.
+  return concat(sequences, where).reshape({B * T, C});
+}
+
+Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where) {
+  std::vector<int32_t> column(target.begin(), target.end());
+  std::vector<real> scored(target.size());
+  for (size_t n = 0; n < target.size(); ++n) {
+    scored[n] = target[n] == kNoTarget ? 0 : 1;
+    column[n] = std::max(target[n], 0);
+  }
+  const Tensor log_prob = pick(log_softmax(logits, where), column, where);
+  return mul(scale(log_prob, -1, where), constant(log_prob.shape(), scored, where), where);
+}
+
+}  // namespace composed
+
+const Rung& fused_rung() {
+  static constexpr Rung rung{"fused", linear_gelu, layer_norm, lstm_cell, lstm_sequence, causal_attention,
+                             softmax_cross_entropy};
+  return rung;
+}
+const Rung& composed_rung() {
+  static constexpr Rung rung{"composed", composed::linear_gelu, composed::layer_norm, composed::lstm_cell,
+                             composed::lstm_sequence, composed::causal_attention, composed::softmax_cross_entropy};
+  return rung;
+}
+
+}  // namespace gradus

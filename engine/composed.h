@@ -1,0 +1,33 @@
+// The heavy ops a second time, put together from primitives: slower, and the place to watch each part of an LSTM cell or
+// an attention head go forward and backward. They are the reference that the fused ops are tested against.
+#pragma once
+
+#include "engine/ops.h"
+
+namespace gradus {
+
+// The heavy ops on one rung. Models call them through a Rung, so that --ops composed|fused trains on either.
+struct Rung {
+  const char* name;
+  Tensor (*linear_gelu)(const Tensor& x, const Tensor& w, const Tensor& b, Loc where);
+  Tensor (*layer_norm)(const Tensor& x, const Tensor& g, const Tensor& b, Loc where);
+  LstmState (*lstm_cell)(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where);
+  LstmOutput (*lstm_sequence)(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where);
+  Tensor (*causal_attention)(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where);
+  Tensor (*softmax_cross_entropy)(const Tensor& logits, std::span<const int32_t> target, Loc where);
+};
+
+namespace composed {
+// Shapes and results as the ops of the same name in engine/ops.h.
+Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where = Loc::here());
+Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where = Loc::here());
+LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where = Loc::here());
+LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where = Loc::here());
+Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where = Loc::here());
+Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where = Loc::here());
+}  // namespace composed
+
+const Rung& fused_rung();
+const Rung& composed_rung();
+
+}  // namespace gradus

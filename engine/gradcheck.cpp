@@ -1,0 +1,309 @@
+#include "engine/gradcheck.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "engine/checks.h"
+#include "engine/rng.h"
+
+namespace gradus {
+
+namespace {
+
+// Weight k of output i: in ±[1/2, 3/2), rounded to real so that both sides of the comparison use the same number.
+real weight(uint64_t seed, int64_t i, int64_t k) {
+  const double u = Rng(seed, Stream::kTest).at(i).uniform(k);
+  return real(u < 0.5 ? -0.5 - 2 * u : 2 * u - 0.5);
+}
+
+std::vector<real> some_weights(uint64_t seed, int64_t i, int64_t n) {
+  std::vector<real> w(static_cast<size_t>(n));
+  for (int64_t k = 0; k < n; ++k) w[size_t(k)] = weight(seed, i, k);
+  return w;
+}
+constexpr int64_t kFirstLeaf = 1 << 20;  // the leaves' own weights: numbers apart from those of the outputs
+
+// The outputs of several runs, each times a factor, added up element by element before anything is summed: what does not
+// depend on the element under check then cancels exactly, however large it is.
+class Combination {
+ public:
+  explicit Combination(const std::vector<std::vector<real>>& w) : w_(w), sum_(w.size()) {
+    for (size_t i = 0; i < w.size(); ++i) sum_[i].resize(w[i].size());
+  }
+  void add(double factor, size_t i, const real* y) {
+    for (size_t k = 0; k < sum_[i].size(); ++k) sum_[i][k] += factor * double(y[k]);
+  }
+  double projection() const {
+    double s = 0;
+    for (size_t i = 0; i < w_.size(); ++i)
+      for (size_t k = 0; k < w_[i].size(); ++k) s += double(w_[i][k]) * sum_[i][k];
+    return s;
+  }
+
+ private:
+  const std::vector<std::vector<real>>& w_;  // of the projection, for each output
+  std::vector<std::vector<double>> sum_;
+};
+
+// Puts a number back when it goes out of scope.
+struct Restore {
+  real* x;
+  real before = *x;
+  ~Restore() { *x = before; }
+};
+
+// The stencil on *x. f.run(factor, sum) adds the outputs at the present values to the sum.
+template <class F>
+double difference(real* x, double h, F& f) {
+  const Restore restore{x};
+  const double at = double(*x);
+  Combination sum(f.weights());
+  for (const auto& [factor, offset] : {std::pair{8, h}, {-8, -h}, {-1, 2 * h}, {1, -2 * h}}) {
+    *x = real(at + offset);
+    f.run(factor, sum);
+  }
+  return sum.projection() / (12 * h);
+}
+
+double error_of(double analytic, double numeric) {
+  const double e = std::fabs(analytic - numeric) / std::max({1.0, std::fabs(analytic), std::fabs(numeric)});
+  return std::isfinite(analytic) && std::isfinite(numeric) ? e : std::numeric_limits<double>::infinity();
+}
+
+// Checks the elements of one leaf, x [shape], whose gradient backward gave as `analytic`.
+template <class F>
+void check_leaf(GradCheck& worst, const std::string& name, const Shape& shape, real* x,
+                const std::vector<double>& analytic, const GradCheckOptions& o, F& f) {
+  const int64_t n = shape.numel(), count = o.most > 0 ? std::min(o.most, n) : n;
+  for (int64_t j = 0; j < count; ++j) {
+    const int64_t i = count == n ? j : j * n / count;
+    const double a = analytic[size_t(i)];
+    double h = o.h != 0 ? o.h : std::exp2(std::floor(std::log2(o.step * std::max(1.0, std::fabs(double(x[i]))))));
+    double numeric = difference(x + i, h, f), error = error_of(a, numeric);
+    for (int r = 0; r < o.retries && !(error <= kGradBound); ++r) {
+      h /= 8;
+      const double again = difference(x + i, h, f);
+      if (error_of(a, again) < error) numeric = again, error = error_of(a, again);
+    }
+    ++worst.elements;
+    if (worst.index >= 0 && error <= worst.error) continue;
+    worst.leaf = name;
+    worst.shape = shape;
+    worst.index = i;
+    worst.analytic = a;
+    worst.numeric = numeric;
+    worst.error = error;
+  }
+}
+
+// A function under check, on its leaves, on a tape. The leaves are variables and constants made anew from their values at
+// each run, or parameters, which the tape finds at their present values.
+class Function {
+ public:
+  Function(Tape& tape, GradFunction f, const void* context, const GradCheckOptions& o, const Loc& where)
+      : tape_(tape), f_(f), context_(context), o_(o), where_(where) {}
+
+  std::vector<GradLeaf> leaf;
+  std::vector<Tensor> x;
+  const std::vector<std::vector<real>>& weights() const { return w_; }
+
+  // Seeds the outputs and the leaves, runs backward.
+  void backward() {
+    const std::vector<Tensor> y = call();
+    for (size_t i = 0; i < y.size(); ++i) {
+      w_.push_back(some_weights(o_.seed, int64_t(i), y[i].numel(where_)));
+      if (y[i].value(where_)->needs_grad) tape_.seed(y[i], w_.back(), where_);
+    }
+    for (size_t i = 0; i < x.size(); ++i)
+      if (x[i].value(where_)->needs_grad)
+        tape_.seed(x[i], some_weights(o_.seed, kFirstLeaf + int64_t(i), x[i].numel(where_)), where_);
+    tape_.backward(where_);
+  }
+  // What backward gave to leaf i, without the leaf's own weight.
+  std::vector<double> gradient(size_t i) const {
+    std::vector<double> g;
+    for (const real dx : x[i].grad(where_))
+      g.push_back(double(dx) - double(weight(o_.seed, kFirstLeaf + int64_t(i), int64_t(g.size()))));
+    return g;
+  }
+  // The outputs alone.
+  void run(double factor, Combination& sum) {
+    const NoGrad no_grad;
+    const std::vector<Tensor> y = call();
+    require(y.size() == w_.size(), "check_gradient", where_, "the function gave ", w_.size(), " outputs, then ", y.size());
+    for (size_t i = 0; i < y.size(); ++i) {
+      require_count("check_gradient", "an output, at another call,", y[i].numel(where_), int64_t(w_[i].size()), where_);
+      sum.add(factor, i, y[i].data(where_));
+    }
+  }
+
+ private:
+  std::vector<Tensor> call() {
+    tape_.new_step(o_.info);
+    if (!leaf.empty()) x.resize(leaf.size());
+    for (size_t i = 0; i < leaf.size(); ++i) {
+      const GradLeaf& l = leaf[i];
+      x[i] = l.needs_grad ? variable(l.name.c_str(), l.shape, l.values, where_) : constant(l.shape, l.values, where_);
+    }
+    return f_(context_, x);
+  }
+
+  Tape& tape_;
+  GradFunction f_;
+  const void* context_;
+  const GradCheckOptions& o_;
+  Loc where_;
+  std::vector<std::vector<real>> w_;  // of each output
+};
+
+}  // namespace
+
+GradCheck check_gradient(const char* op, const std::vector<GradLeaf>& leaves, GradFunction f, const void* context,
+                         const GradCheckOptions& o, Loc where) {
+  Tape tape;
+  const Tape::Use use(tape);
+  GradCheck worst{.op = op, .leaf = {}, .shape = {}};
+  if (std::none_of(leaves.begin(), leaves.end(), [](const GradLeaf& l) { return l.needs_grad; })) return worst;
+  Function function(tape, f, context, o, where);
+  function.leaf = leaves;
+  function.backward();
+  std::vector<std::vector<double>> analytic(leaves.size());
+  for (size_t i = 0; i < leaves.size(); ++i)
+    if (leaves[i].needs_grad) analytic[i] = function.gradient(i);
+  for (size_t i = 0; i < leaves.size(); ++i)
+    if (leaves[i].needs_grad)
+      check_leaf(worst, leaves[i].name, leaves[i].shape, function.leaf[i].values.data(), analytic[i], o, function);
+  return worst;
+}
+
+GradCheck check_parameters(const char* op, Params& params, GradFunction f, const void* context,
+                           const GradCheckOptions& o, Loc where) {
+  Tape tape;
+  const Tape::Use use(tape);
+  GradCheck worst{.op = op, .leaf = {}, .shape = {}};
+  if (params.count() == 0) return worst;
+  Function function(tape, f, context, o, where);
+  for (int64_t i = 0; i < params.count(); ++i) function.x.push_back(params.tensor(i));
+  function.backward();
+  std::vector<std::vector<double>> analytic;
+  for (int64_t i = 0; i < params.count(); ++i) analytic.push_back(function.gradient(size_t(i)));
+  for (int64_t i = 0; i < params.count(); ++i)
+    check_leaf(worst, params.name(i), params.shape(i), params.values(i).data(), analytic[size_t(i)], o, function);
+  return worst;
+}
+
+namespace {
+
+// The Values of one op with memory of their own for the length of a check.
+class Isolated {
+ public:
+  Isolated(const Op& recorded, uint64_t seed) : op(recorded) {
+    for (int32_t i = 0; i < op.n_in; ++i) add(inputs, op.in[i], i);
+    for (int32_t i = 0; i < op.n_out; ++i) add(outputs, op.out[i], i);
+    for (size_t i = 0; i < inputs.size(); ++i) inputs[i].begin = some_weights(seed, kFirstLeaf + int64_t(i), inputs[i].size());
+    for (size_t i = 0; i < outputs.size(); ++i) w.push_back(some_weights(seed, int64_t(i), outputs[i].size()));
+  }
+  // Inputs back first: forward then leaves the saved state as it makes it of them, and the recorded outputs alone.
+  ~Isolated() {
+    for (Entry& e : inputs) e.value->data = e.data;
+    for (Entry& e : outputs) e.value->data = e.copy.data();
+    op.kind->forward(op);
+    for (Entry& e : outputs) e.value->data = e.data;
+    for (auto* entries : {&inputs, &outputs})
+      for (Entry& e : *entries) e.value->grad = e.grad;
+  }
+  Isolated(const Isolated&) = delete;
+
+  struct Entry {
+    Value* value;
+    int32_t index;              // the first place it has among the inputs or outputs
+    real *data, *grad;          // to be put back
+    std::vector<real> copy;     // its data meanwhile
+    std::vector<real> begin;    // of an input: its gradient before backward
+    int64_t size() const { return value->shape.numel(); }
+  };
+  void run_backward() {
+    std::vector<std::vector<real>> dy = w, dx;
+    for (size_t i = 0; i < outputs.size(); ++i) outputs[i].value->grad = dy[i].data();
+    for (Entry& e : inputs) dx.push_back(e.begin);
+    for (size_t i = 0; i < inputs.size(); ++i) inputs[i].value->grad = dx[i].data();
+    op.kind->backward(op);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      analytic.emplace_back(dx[i].begin(), dx[i].end());
+      for (size_t k = 0; k < analytic[i].size(); ++k) analytic[i][k] -= double(inputs[i].begin[k]);
+    }
+  }
+  const std::vector<std::vector<real>>& weights() const { return w; }
+  // Runs forward into the copies of the outputs.
+  void run(double factor, Combination& sum) {
+    for (Entry& e : outputs) e.value->data = e.copy.data();
+    op.kind->forward(op);
+    for (size_t i = 0; i < outputs.size(); ++i) sum.add(factor, i, outputs[i].copy.data());
+  }
+
+  Op op;
+  std::vector<Entry> inputs, outputs;        // each Value once
+  std::vector<std::vector<real>> w;          // of the projection, for each output
+  std::vector<std::vector<double>> analytic; // for each input
+
+ private:
+  static void add(std::vector<Entry>& to, Value* v, int32_t index) {
+    if (std::any_of(to.begin(), to.end(), [v](const Entry& e) { return e.value == v; })) return;
+    to.push_back({v, index, v->data, v->grad, {v->data, v->data + v->shape.numel()}, {}});
+  }
+};
+
+}  // namespace
+
+OpCheck check_op(Tape& tape, size_t index, const GradCheckOptions& o, Loc where) {
+  require(index < tape.ops().size(), "check_op", where, "there is no op ", index, " among the ", tape.ops().size(),
+          " of the tape");
+  const Tape::Use use(tape);
+  Isolated it(tape.ops()[index], o.seed);
+  OpCheck result{.worst = {.op = it.op.kind->name, .leaf = {}, .shape = {}}, .where = it.op.where};
+  it.run_backward();
+  Combination unchanged(it.w);
+  it.run(1, unchanged);
+  for (const Isolated::Entry& e : it.outputs)
+    result.repeats &= std::memcmp(e.copy.data(), e.data, e.copy.size() * sizeof(real)) == 0;
+  for (size_t i = 0; i < it.inputs.size(); ++i) {
+    Isolated::Entry& e = it.inputs[i];
+    if (!e.value->needs_grad) continue;
+    e.value->data = e.copy.data();
+    check_leaf(result.worst, text("input ", e.index, " ", e.value->name), e.value->shape, e.copy.data(), it.analytic[i],
+               o, it);
+    e.value->data = e.data;
+  }
+  return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const GradCheck& c) {
+  if (c.elements == 0) return out << c.op << ": nothing was checked, no input needs a gradient";
+  std::ostringstream line;  // leaves the precision of `out` alone
+  line.precision(12);
+  line << c.op << ": of " << c.elements << " elements the worst is " << c.leaf << ' ' << c.shape << " at " << c.index;
+  if (c.shape.rank() > 1) {
+    int64_t below = c.shape.numel();
+    line << " = (";
+    for (int d = 0; d < c.shape.rank(); ++d) {
+      below /= c.shape[d];
+      line << (d ? "," : "") << c.index / below % c.shape[d];
+    }
+    line << ')';
+  }
+  line << ": analytic " << c.analytic << ", numeric " << c.numeric;
+  line.precision(3);
+  line << ", error " << c.error;
+  return out << line.str();
+}
+
+std::ostream& operator<<(std::ostream& out, const OpCheck& c) {
+  out << c.worst << " (" << c.where.file << ':' << c.where.line << ')';
+  if (!c.repeats) out << "; its forward does not give the recorded outputs again: an input has changed since";
+  return out;
+}
+
+}  // namespace gradus

@@ -1,0 +1,115 @@
+#include "engine/kernels.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/vmath.h"
+
+namespace gradus::kernel {
+
+namespace {
+
+// Sixteen partial results, one vector register of floats (two of doubles).
+typedef real Lanes __attribute__((vector_size(16 * sizeof(real))));
+constexpr int kLanes = 16;
+
+inline void load(const real* x, Lanes& v) { std::memcpy(&v, x, sizeof v); }
+
+// The lanes folded in halves: 16, 8, 4, 2, 1.
+inline real fold(const Lanes& v) {
+  real s[kLanes];
+  std::memcpy(s, &v, sizeof s);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) s[i] += s[i + width];
+  return s[0];
+}
+
+}  // namespace
+
+void add_to(int64_t n, const real* x, real* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
+void axpy(int64_t n, real a, const real* x, real* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = std::fma(a, x[i], y[i]);
+}
+
+void multiply_add(int64_t n, const real* a, const real* b, real* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = std::fma(a[i], b[i], y[i]);
+}
+
+real dot(int64_t n, const real* a, const real* b) {
+  Lanes total{}, u, v;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    load(a + i, u);
+    load(b + i, v);
+    total += u * v;
+  }
+  real s = fold(total);
+  for (; i < n; ++i) s += a[i] * b[i];
+  return s;
+}
+
+real sum(int64_t n, const real* x) {
+  Lanes total{}, v;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    load(x + i, v);
+    total += v;
+  }
+  real s = fold(total);
+  for (; i < n; ++i) s += x[i];
+  return s;
+}
+
+double sum_of_squares(int64_t n, const real* x) {
+  double lane[kLanes] = {}, s = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int j = 0; j < kLanes; ++j) lane[j] += double(x[i + j]) * double(x[i + j]);
+  for (; i < n; ++i) s += double(x[i]) * double(x[i]);
+  for (double l : lane) s += l;
+  return s;
+}
+
+real max(int64_t n, const real* x) {
+  real m = x[0];
+  int64_t i = 0;
+  if (n >= kLanes) {
+    Lanes best, v;
+    load(x, best);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
+      load(x + i, v);
+      best = v > best ? v : best;
+    }
+    for (int j = 0; j < kLanes; ++j) m = best[j] > m ? best[j] : m;
+  }
+  for (; i < n; ++i) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+void add_column_sums(int64_t N, int64_t M, const real* x, real* y) {
+  for (int64_t i = 0; i < N; ++i) add_to(M, x + i * M, y);
+}
+
+real softmax_row(int64_t n, const real* z, real* p) {
+  const real m = max(n, z);
+  for (int64_t i = 0; i < n; ++i) p[i] = vmath::exp(z[i] - m);
+  const real s = sum(n, p), inverse = 1 / s;
+  for (int64_t i = 0; i < n; ++i) p[i] *= inverse;
+  return m + std::log(s);
+}
+
+void softmax_row_backward(int64_t n, const real* p, const real* dp, real* dz) {
+  const real mean = dot(n, p, dp);
+  for (int64_t i = 0; i < n; ++i) dz[i] += p[i] * (dp[i] - mean);
+}
+
+bool all_finite(int64_t n, const real* x) {
+  real s = 0;  // x·0 is NaN exactly where x is not finite
+  for (int64_t i = 0; i < n; ++i) s += x[i] * 0;
+  return s == 0;
+}
+
+}  // namespace gradus::kernel

@@ -1,0 +1,72 @@
+// Causal self-attention over all heads (Vaswani et al. 2017).
+#include <algorithm>
+#include <cmath>
+
+#include "engine/blas.h"
+#include "engine/checks.h"
+#include "engine/kernels.h"
+#include "engine/ops.h"
+
+namespace gradus {
+
+struct AttentionSaved {
+  real* P;  // [B,heads,T,T], zero above the diagonal
+  int64_t B, T, heads;
+};
+
+/// y_t = Σ_{j≤t} P_tj v_j,   P_t = softmax_{j≤t}(q_t·k_j / √D).  Head strides live in the row distance L = 3C.
+void causal_attention_forward(Op& op) {
+  const auto& s = op.get<AttentionSaved>();
+  const int64_t T = s.T, C = op.shape(0)[1] / 3, D = C / s.heads, L = 3 * C;
+  const real scale = 1 / std::sqrt(real(D));
+  for (int64_t b = 0; b < s.B; ++b)
+    for (int64_t head = 0; head < s.heads; ++head) {
+      const real *q = op.x(0) + b * T * L + head * D, *k = q + C, *v = k + C;
+      real *P = s.P + (b * s.heads + head) * T * T, *y = op.y() + b * T * C + head * D;
+      gemm(kNo, kTr, T, T, D, scale, q, L, k, L, 0, P, T);
+      for (int64_t t = 0; t < T; ++t) {
+        kernel::softmax_row(t + 1, P + t * T, P + t * T);
+        std::fill(P + t * T + t + 1, P + (t + 1) * T, real(0));
+      }
+      gemm(kNo, kNo, T, D, T, 1, P, T, v, L, 0, y, C);
+    }
+}
+
+/// dV += Pᵀ dY;  dP = dY Vᵀ;  dS = P ∘ (dP − rowsum(P ∘ dP));  dQ += dS K/√D;  dK += dSᵀ Q/√D
+void causal_attention_backward(Op& op) {
+  const auto& s = op.get<AttentionSaved>();
+  const int64_t T = s.T, C = op.shape(0)[1] / 3, D = C / s.heads, L = 3 * C;
+  const real scale = 1 / std::sqrt(real(D));
+  const real* dY = op.dy();
+  real* dx = op.dx(0);
+  Scratch scratch;
+  real* dS = scratch.reals(T * T);
+  for (int64_t b = 0; b < s.B; ++b)
+    for (int64_t head = 0; head < s.heads; ++head) {
+      const real *q = op.x(0) + b * T * L + head * D, *k = q + C, *v = k + C;
+      real *dq = dx + b * T * L + head * D, *dk = dq + C, *dv = dk + C;
+      const real *P = s.P + (b * s.heads + head) * T * T, *dy = dY + b * T * C + head * D;
+      gemm(kTr, kNo, T, D, T, 1, P, T, dy, C, 1, dv, L);
+      gemm(kNo, kTr, T, T, D, 1, dy, C, v, L, 0, dS, T);
+      for (int64_t t = 0; t < T; ++t) {
+        const real* p = P + t * T;
+        real *row = dS + t * T, mean = kernel::dot(t + 1, p, row);
+        for (int64_t j = 0; j <= t; ++j) row[j] = p[j] * (row[j] - mean);
+        std::fill(row + t + 1, row + T, real(0));
+      }
+      gemm(kNo, kNo, T, D, T, scale, dS, T, k, L, 1, dq, L);
+      gemm(kTr, kNo, T, D, T, scale, dS, T, q, L, 1, dk, L);
+    }
+}
+
+Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
+  static constexpr OpKind kind{"causal_attention", causal_attention_forward, causal_attention_backward};
+  require_rank("causal_attention", "qkv", qkv, 2, where);
+  require(B > 0 && T > 0 && heads > 0 && qkv.dim(0) == B * T && qkv.dim(1) % (3 * heads) == 0, "causal_attention", where,
+          "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T, " and heads = ", heads);
+  Arena& arena = Tape::current(where).arena();
+  auto* saved = arena.make<AttentionSaved>(arena.reals(B * heads * T * T), B, T, heads);
+  return record(kind, {qkv}, {B * T, qkv.dim(1) / 3}, saved, where);
+}
+
+}  // namespace gradus

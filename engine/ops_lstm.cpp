@@ -1,0 +1,157 @@
+// LSTM (Hochreiter and Schmidhuber 1997, with a forget gate), one cell or a whole sequence. Gate order i f g o.
+#include <algorithm>
+
+#include "engine/blas.h"
+#include "engine/checks.h"
+#include "engine/kernels.h"
+#include "engine/ops.h"
+#include "engine/vmath.h"
+
+namespace gradus {
+
+// One step for B rows: from the pre-activations in gate [B,4H] (overwritten by the gates) and c_prev [B,H] to
+// c, tanh c and h, [B,H] each.
+static void point_forward(int64_t B, int64_t H, real* gate, const real* c_prev, real* c, real* tanh_c, real* h) {
+  for (int64_t b = 0; b < B; ++b) {
+    real* __restrict i = gate + b * 4 * H;
+    real *__restrict f = i + H, *__restrict g = f + H, *__restrict o = g + H;
+    const real* __restrict cp = c_prev + b * H;
+    real *__restrict cb = c + b * H, *__restrict tb = tanh_c + b * H, *__restrict hb = h + b * H;
+    for (int64_t k = 0; k < H; ++k) {
+      i[k] = vmath::sigmoid(i[k]);
+      f[k] = vmath::sigmoid(f[k]);
+      g[k] = vmath::tanh(g[k]);
+      o[k] = vmath::sigmoid(o[k]);
+      cb[k] = f[k] * cp[k] + i[k] * g[k];
+      tb[k] = vmath::tanh(cb[k]);
+      hb[k] = o[k] * tb[k];
+    }
+  }
+}
+
+// Its adjoint: from dh and dc [B,H] to da [B,4H], the gradient of the pre-activations; dc becomes the gradient of c_prev.
+static void point_backward(int64_t B, int64_t H, const real* gate, const real* tanh_c, const real* c_prev,
+                           const real* dh, real* dc, real* da) {
+  for (int64_t b = 0; b < B; ++b) {
+    const real* __restrict i = gate + b * 4 * H;
+    const real *__restrict f = i + H, *__restrict g = f + H, *__restrict o = g + H;
+    const real *__restrict t = tanh_c + b * H, *__restrict cp = c_prev + b * H, *__restrict dhb = dh + b * H;
+    real* __restrict di = da + b * 4 * H;
+    real *__restrict df = di + H, *__restrict dg = df + H, *__restrict d_o = dg + H, *__restrict dcb = dc + b * H;
+    for (int64_t k = 0; k < H; ++k) {
+      const real dck = dcb[k] + dhb[k] * o[k] * (1 - t[k] * t[k]);
+      di[k] = dck * g[k] * i[k] * (1 - i[k]);
+      df[k] = dck * cp[k] * f[k] * (1 - f[k]);
+      dg[k] = dck * i[k] * (1 - g[k] * g[k]);
+      d_o[k] = dhb[k] * t[k] * o[k] * (1 - o[k]);
+      dcb[k] = dck * f[k];
+    }
+  }
+}
+
+struct LstmCellSaved {
+  real* gate;    // [B,4H], after the nonlinearities
+  real* tanh_c;  // [B,H]
+};
+/// a = xw + h w_hhᵀ;  i,f,o = σ(a), g = tanh(a);  c' = f c + i g;  h' = o tanh c'
+void lstm_cell_forward(Op& op) {
+  const auto& s = op.get<LstmCellSaved>();
+  const int64_t B = op.shape(1)[0], H = op.shape(1)[1];
+  std::copy_n(op.x(0), B * 4 * H, s.gate);
+  gemm(kNo, kTr, B, 4 * H, H, 1, op.x(1), H, op.x(3), H, 1, s.gate, 4 * H);
+  point_forward(B, H, s.gate, op.x(2), op.y(1), s.tanh_c, op.y(0));
+}
+/// da from dh', dc' (point_backward);  dxw += da,  dh += da w_hh,  dw_hh += daᵀ h,  dc += f dc'
+void lstm_cell_backward(Op& op) {
+  const auto& s = op.get<LstmCellSaved>();
+  const int64_t B = op.shape(1)[0], H = op.shape(1)[1];
+  Scratch scratch;
+  real *da = scratch.reals(B * 4 * H), *dc = scratch.reals(B * H);
+  std::copy_n(op.dy(1), B * H, dc);
+  point_backward(B, H, s.gate, s.tanh_c, op.x(2), op.dy(0), dc, da);
+  if (real* dxw = op.dx(0)) kernel::add_to(B * 4 * H, da, dxw);
+  if (real* dh = op.dx(1)) gemm(kNo, kNo, B, H, 4 * H, 1, da, 4 * H, op.x(3), H, 1, dh, H);
+  if (real* dc0 = op.dx(2)) kernel::add_to(B * H, dc, dc0);
+  if (real* dw = op.dx(3)) gemm(kTr, kNo, 4 * H, H, B, 1, da, 4 * H, op.x(1), H, 1, dw, H);
+}
+LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where) {
+  static constexpr OpKind kind{"lstm_cell", lstm_cell_forward, lstm_cell_backward};
+  require_rank("lstm_cell", "h", state.h, 2, where);
+  const int64_t B = state.h.dim(0), H = state.h.dim(1);
+  require_shape("lstm_cell", "c", state.c, {B, H}, where);
+  require_shape("lstm_cell", "xw", xw, {B, 4 * H}, where);
+  require_shape("lstm_cell", "w_hh", w_hh, {4 * H, H}, where);
+  Tape& tape = Tape::current(where);
+  auto* saved = tape.arena().make<LstmCellSaved>(tape.arena().reals(B * 4 * H), tape.arena().reals(B * H));
+  const Tensor in[] = {xw, state.h, state.c, w_hh};
+  const Op& op = tape.record(kind, in, {Shape{B, H}, Shape{B, H}}, saved, where);
+  return {tape.output(op, 0), tape.output(op, 1)};
+}
+
+// The steps of a sequence stand one after the other in memory, [T,B,...], so that each step's product is contiguous;
+// inputs and outputs are [B,T,...] like everywhere else.
+struct LstmSequenceSaved {
+  real* gate;    // [T,B,4H]
+  real* tanh_c;  // [T,B,H]
+  real* h;       // [T+1,B,H], h[0] is the start
+  real* c;       // [T+1,B,H]
+};
+
+/// lstm_cell for t = 0..T-1; y[0] = all h, y[1] = the last c.
+void lstm_sequence_forward(Op& op) {
+  const auto& s = op.get<LstmSequenceSaved>();
+  const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;
+  const real *xw = op.x(0), *w_hh = op.x(3);
+  std::copy_n(op.x(1), BH, s.h);
+  std::copy_n(op.x(2), BH, s.c);
+  for (int64_t t = 0; t < T; ++t) {
+    real* gate = s.gate + t * 4 * BH;
+    for (int64_t b = 0; b < B; ++b) std::copy_n(xw + (b * T + t) * 4 * H, 4 * H, gate + b * 4 * H);
+    gemm(kNo, kTr, B, 4 * H, H, 1, s.h + t * BH, H, w_hh, H, 1, gate, 4 * H);
+    point_forward(B, H, gate, s.c + t * BH, s.c + (t + 1) * BH, s.tanh_c + t * BH, s.h + (t + 1) * BH);
+    for (int64_t b = 0; b < B; ++b) std::copy_n(s.h + (t + 1) * BH + b * H, H, op.y(0) + (b * T + t) * H);
+  }
+  std::copy_n(s.c + T * BH, BH, op.y(1));
+}
+
+/// From the last step to the first: dh_t = dy_t + da_{t+1} w_hh, da_t and dc from point_backward;
+/// then dxw += da,  dw_hh += Σ_t da_tᵀ h_{t-1} as one product,  dh_0, dc_0 += what arrives at the start.
+void lstm_sequence_backward(Op& op) {
+  const auto& s = op.get<LstmSequenceSaved>();
+  const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;
+  const real *w_hh = op.x(3), *dy = op.dy(0);
+  Scratch scratch;
+  real *da = scratch.reals(T * 4 * BH), *dh = scratch.zeros(BH), *dc = scratch.reals(BH);
+  std::copy_n(op.dy(1), BH, dc);
+  for (int64_t t = T; t-- > 0;) {
+    for (int64_t b = 0; b < B; ++b) kernel::add_to(H, dy + (b * T + t) * H, dh + b * H);
+    point_backward(B, H, s.gate + t * 4 * BH, s.tanh_c + t * BH, s.c + t * BH, dh, dc, da + t * 4 * BH);
+    gemm(kNo, kNo, B, H, 4 * H, 1, da + t * 4 * BH, 4 * H, w_hh, H, 0, dh, H);
+  }
+  if (real* dxw = op.dx(0))
+    for (int64_t t = 0; t < T; ++t)
+      for (int64_t b = 0; b < B; ++b)
+        kernel::add_to(4 * H, da + (t * B + b) * 4 * H, dxw + (b * T + t) * 4 * H);
+  if (real* dh0 = op.dx(1)) kernel::add_to(BH, dh, dh0);
+  if (real* dc0 = op.dx(2)) kernel::add_to(BH, dc, dc0);
+  if (real* dw = op.dx(3)) gemm(kTr, kNo, 4 * H, H, T * B, 1, da, 4 * H, s.h, H, 1, dw, H);
+}
+LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
+  static constexpr OpKind kind{"lstm_sequence", lstm_sequence_forward, lstm_sequence_backward};
+  require_rank("lstm_sequence", "h", start.h, 2, where);
+  require_rank("lstm_sequence", "xw", xw, 2, where);
+  const int64_t B = start.h.dim(0), H = start.h.dim(1), T = B > 0 ? xw.dim(0) / B : 0;
+  require_shape("lstm_sequence", "c", start.c, {B, H}, where);
+  require(T > 0 && xw.shape() == Shape{B * T, 4 * H}, "lstm_sequence", where, "xw is ", xw.shape(),
+          ", it must be [B*T, 4H] with B = ", B, " and H = ", H);
+  require_shape("lstm_sequence", "w_hh", w_hh, {4 * H, H}, where);
+  Tape& tape = Tape::current(where);
+  Arena& arena = tape.arena();
+  auto* saved = arena.make<LstmSequenceSaved>(arena.reals(T * B * 4 * H), arena.reals(T * B * H),
+                                              arena.reals((T + 1) * B * H), arena.reals((T + 1) * B * H));
+  const Tensor in[] = {xw, start.h, start.c, w_hh};
+  const Op& op = tape.record(kind, in, {Shape{B * T, H}, Shape{B, H}}, saved, where);
+  return {tape.output(op, 0), tape.output(op, 1)};
+}
+
+}  // namespace gradus

@@ -1,0 +1,55 @@
+#include "engine/optim.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "engine/kernels.h"
+
+namespace gradus {
+
+double gradient_norm(std::span<const real> gradient) {
+  return std::sqrt(kernel::sum_of_squares(int64_t(gradient.size()), gradient.data()));
+}
+
+double clip_factor(double norm, double max_norm) { return max_norm > 0 && norm > max_norm ? max_norm / norm : 1; }
+
+void Sgd::step(Params& params, std::span<const real> gradient, double lr, double factor) {
+  require(int64_t(gradient.size()) == params.size(), "Sgd", Loc::here(), "the gradient has ", gradient.size(),
+          " numbers, the parameters have ", params.size());
+  kernel::axpy(params.size(), real(-lr * factor), gradient.data(), params.data().data());
+}
+
+AdamW::AdamW(const Params& params, AdamWOptions options)
+    : m(size_t(params.size()), real(0)), v(size_t(params.size()), real(0)), options_(options) {}
+
+void AdamW::step(Params& params, std::span<const real> gradient, double lr, double factor) {
+  require(int64_t(gradient.size()) == params.size() && gradient.size() == m.size(), "AdamW", Loc::here(),
+          "the gradient has ", gradient.size(), " numbers, the parameters ", params.size(), ", the state ", m.size());
+  ++steps;
+  // With the corrections moved out of the loop: lr m̂/(√v̂+ε) = (lr √c2/c1) m/(√v + ε √c2), c = 1 − βⁿ.
+  const double c1 = 1 - std::pow(options_.beta1, double(steps)), c2 = 1 - std::pow(options_.beta2, double(steps));
+  const real rate = real(lr * std::sqrt(c2) / c1), eps = real(options_.epsilon * std::sqrt(c2)), f = real(factor);
+  const real b1 = real(options_.beta1), b2 = real(options_.beta2), a1 = real(1 - options_.beta1), a2 = real(1 - options_.beta2);
+  for (int64_t i = 0; i < params.count(); ++i) {
+    const real keep = params.shape(i).rank() >= 2 ? real(1 - lr * options_.weight_decay) : real(1);
+    const int64_t begin = params.offset(i), n = params.shape(i).numel();
+    const real* __restrict g = gradient.data() + begin;
+    real *__restrict w = params.data().data() + begin, *__restrict mi = m.data() + begin, *__restrict vi = v.data() + begin;
+    for (int64_t j = 0; j < n; ++j) {
+      const real gj = f * g[j];
+      mi[j] = b1 * mi[j] + a1 * gj;
+      vi[j] = b2 * vi[j] + a2 * gj * gj;
+      w[j] = keep * w[j] - rate * mi[j] / (std::sqrt(vi[j]) + eps);
+    }
+  }
+}
+
+double Schedule::at(int64_t step) const {
+  if (step <= warmup) return lr * double(step) / double(warmup);
+  if (step >= decay) return min_lr;
+  const double progress = double(step - warmup) / double(decay - warmup);
+  return min_lr + (lr - min_lr) * (1 + std::cos(std::numbers::pi * progress)) / 2;
+}
+
+}  // namespace gradus

@@ -1,0 +1,47 @@
+// Optimisers over the flat parameter array, gradient clipping and the learning-rate schedule.
+#pragma once
+
+#include "engine/params.h"
+
+namespace gradus {
+
+// √Σ g².   In double, whatever the flavour.
+double gradient_norm(std::span<const real> gradient);
+// Factor that brings a gradient of norm `norm` to at most `max_norm`; 1 when max_norm is 0 (no clipping).
+double clip_factor(double norm, double max_norm);
+
+// w ← w − lr g.
+class Sgd {
+ public:
+  void step(Params& params, std::span<const real> gradient, double lr, double factor = 1);
+};
+
+// AdamW (Loshchilov and Hutter 2019): m ← β1 m + (1−β1) g,  v ← β2 v + (1−β2) g²,
+// w ← w − lr (decay w + m̂ / (√v̂ + ε)) with m̂ = m/(1−β1ⁿ), v̂ = v/(1−β2ⁿ). Decay acts only on tensors of rank ≥ 2; with
+// weight_decay 0 this is Adam (Kingma and Ba 2015).
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 0.1;
+};
+class AdamW {
+ public:
+  explicit AdamW(const Params& params, AdamWOptions options = {});
+  // One step with gradient · factor (the clipping). REQUIRES: the parameters it was made for.
+  void step(Params& params, std::span<const real> gradient, double lr, double factor = 1);
+
+  // State, for checkpoints: both moments lie as the parameters do; steps counts the updates made.
+  std::vector<real> m, v;
+  int64_t steps = 0;
+
+ private:
+  AdamWOptions options_;
+};
+
+// Learning rate of step 1, 2, ...: up linearly over `warmup` steps, then a cosine from lr down to min_lr at step `decay`,
+// then min_lr.
+struct Schedule {
+  double lr = 1e-3, min_lr = 1e-4;
+  int64_t warmup = 100, decay = 2000;
+  double at(int64_t step) const;
+};
+
+}  // namespace gradus

@@ -1,0 +1,61 @@
+// Params: all parameters of a model in one flat array, with named paths like h.0.attn.c_attn.weight. Zeroing, clipping,
+// the optimiser, a copy and a checkpoint are one loop each.
+//
+//   Params params;
+//   Tensor w = params.add("w", {2, 3}, Init::normal(0.02));
+//   params.init(seed);                       // fixes the array and draws the values
+#pragma once
+
+#include <string>
+
+#include "engine/tensor.h"
+
+namespace gradus {
+
+// How the values of a parameter begin: constant, normal with standard deviation a, or uniform in ±a.
+struct Init {
+  enum Kind { kConstant, kNormal, kUniform } kind = kConstant;
+  double a = 0;
+  static Init constant(double value) { return {kConstant, value}; }
+  static Init normal(double deviation) { return {kNormal, deviation}; }
+  static Init uniform(double bound) { return {kUniform, bound}; }
+};
+
+class Params {
+ public:
+  // Declares a parameter; its numbers exist after init(). Throws ShapeError if the name is taken or init() has run.
+  Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here());
+  // Allocates the flat array and draws every value as a function of (seed, place in it).
+  void init(uint64_t seed);
+
+  int64_t declared_size() const { return total_; }                  // what init() will allocate
+  int64_t size() const { return int64_t(array_->data.size()); }     // numbers in all parameters
+  int64_t count() const { return int64_t(array_->values.size()); }  // parameters
+  std::span<real> data() { return array_->data; }
+  std::span<const real> data() const { return array_->data; }
+  const ParamArray& array() const { return *array_; }
+
+  // Parameter i: its name, its shape, where it begins in data(), its numbers.
+  const std::string& name(int64_t i) const { return entries_[size_t(i)].name; }
+  const Shape& shape(int64_t i) const { return array_->values[size_t(i)]->shape; }
+  int64_t offset(int64_t i) const { return entries_[size_t(i)].offset; }
+  std::span<real> values(int64_t i) { return data().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
+  std::span<const real> values(int64_t i) const { return data().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
+  Tensor tensor(int64_t i) const { return Tensor(array_->values[size_t(i)].get(), 0); }
+  int64_t find(const std::string& name) const;  // −1 if there is none
+
+  // Copies every value. REQUIRES: the same parameters in the same order.
+  void copy_from(const Params& other, Loc where = Loc::here());
+
+ private:
+  struct Entry {
+    std::string name;
+    int64_t offset;
+    Init init;
+  };
+  std::unique_ptr<ParamArray> array_ = std::make_unique<ParamArray>();  // tensors point into it, so it never moves
+  std::vector<Entry> entries_;
+  int64_t total_ = 0;
+};
+
+}  // namespace gradus

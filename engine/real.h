@@ -1,0 +1,25 @@
+// The scalar type of the engine. One source, two builds: GRADUS_REAL is `float` (build/release-f32) or
+// `double` (build/release-f64). Losses, rewards and other numbers of the host are always double.
+#pragma once
+
+#ifndef GRADUS_REAL
+#define GRADUS_REAL float
+#endif
+
+namespace gradus {
+
+using real = GRADUS_REAL;
+
+inline constexpr bool kDouble = sizeof(real) == 8;
+inline constexpr const char* kRealName = kDouble ? "f64" : "f32";  // as file names and the checkpoint say it
+inline constexpr const char* kDtype = kDouble ? "F64" : "F32";     // as safetensors says it
+
+}  // namespace gradus
+
+// Link guard: every object refers to the symbol of its own flavour, gradus_built_with_float or _double, and a library
+// defines one of the two (engine/error.cpp), so that objects of different flavours do not link.
+#define GRADUS_PASTE_(a, b) a##b
+#define GRADUS_PASTE(a, b) GRADUS_PASTE_(a, b)
+#define GRADUS_FLAVOUR_SYMBOL GRADUS_PASTE(gradus_built_with_, GRADUS_REAL)
+extern "C" const char GRADUS_FLAVOUR_SYMBOL;
+[[gnu::used]] static const char* const gradus_link_guard = &GRADUS_FLAVOUR_SYMBOL;

@@ -1,0 +1,41 @@
+// Shape: the sizes of a tensor, rank 0 (a scalar) to 4, without heap. Data is row-major: the last size runs fastest.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <ostream>
+
+namespace gradus {
+
+class Shape {
+ public:
+  static constexpr int kMaxRank = 4;
+
+  constexpr Shape() = default;
+  // REQUIRES: at most kMaxRank sizes (a fifth is dropped; every op checks the ranks it wants).
+  constexpr Shape(std::initializer_list<int64_t> sizes) {
+    for (int64_t n : sizes)
+      if (rank_ < kMaxRank) size_[rank_++] = n;
+  }
+
+  constexpr int rank() const { return rank_; }
+  // Size of dimension i; negative i counts from the back.
+  constexpr int64_t operator[](int i) const { return size_[i < 0 ? rank_ + i : i]; }
+  constexpr int64_t numel() const {
+    int64_t n = 1;
+    for (int i = 0; i < rank_; ++i) n *= size_[i];
+    return n;
+  }
+  friend constexpr bool operator==(const Shape&, const Shape&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const Shape& s) {
+    out << '[';
+    for (int i = 0; i < s.rank_; ++i) out << (i ? "," : "") << s.size_[i];
+    return out << ']';
+  }
+
+ private:
+  int64_t size_[kMaxRank] = {0, 0, 0, 0};
+  int32_t rank_ = 0;
+};
+
+}  // namespace gradus

@@ -1,0 +1,304 @@
+#include "engine/tape.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+gradus::Tape* gradus_live_tapes[gradus::Tape::kMaxLive];
+
+// The empty asm keeps the calls where they stand, in every build.
+[[gnu::noinline, gnu::used]] void gradus_backward_begin(gradus::Tape* tape) { asm volatile("" ::"r"(tape) : "memory"); }
+[[gnu::noinline, gnu::used]] void gradus_backward_end(gradus::Tape* tape) { asm volatile("" ::"r"(tape) : "memory"); }
+[[gnu::noinline, gnu::used]] int64_t gradus_rewind(gradus::Tape* tape, int64_t k) { return tape->rewind(k); }
+
+namespace gradus {
+
+namespace {
+thread_local Tape* current_tape = nullptr;
+std::mutex live_mutex;
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------- handles
+
+bool Tape::alive(uint64_t epoch) const {
+  for (size_t i = epochs_.size(); i-- > 0;)
+    if (epochs_[i] == epoch) return true;
+  return false;
+}
+
+Value* Tensor::value(const Loc& where) const {
+  require(value_ != nullptr, "tensor", where, "it is empty; nothing has been assigned to it");
+  if (epoch_ == 0) return value_;
+  const Tape* tape = Tape::of(epoch_);
+  require(tape && tape->alive(epoch_), "tensor", where,
+          "it belongs to a step that is over; to use its numbers later, keep() it before the step ends");
+  return value_;
+}
+
+double Tensor::item(Loc where) const {
+  const Value* v = value(where);
+  require(v->shape.numel() == 1, "item", where, "wants one number, the tensor is ", v->shape);
+  return double(v->data[0]);
+}
+
+std::span<const real> Tensor::grad(Loc where) const {
+  const Value* v = value(where);
+  if (v->owner) {
+    Tape& tape = Tape::current(where);
+    return tape.gradient(*v->owner).subspan(size_t(v->data - v->owner->data.data()), size_t(v->shape.numel()));
+  }
+  if (!v->grad && v->needs_grad && v->base && v->base->grad) return {v->base->grad + (v->data - v->base->data), size_t(v->shape.numel())};
+  require(v->grad != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
+          v->needs_grad ? "; backward has not run, or the loss does not depend on it" : "; it is a constant");
+  return {v->grad, size_t(v->shape.numel())};
+}
+
+Tensor Tensor::reshape(Shape to, Loc where) const {
+  const Value* v = value(where);
+  require(to.numel() == v->shape.numel(), "reshape", where, v->shape, " does not hold as many numbers as ", to);
+  Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
+  return tape.window(*this, 0, to, v->needs_grad, where);
+}
+
+Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
+  const Value* v = value(where);
+  require(v->shape.rank() >= 1, "rows", where, "a scalar has no rows");
+  require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ", first + count,
+          " are not in ", v->shape);
+  int64_t size[4] = {count, 1, 1, 1};
+  for (int i = 1; i < v->shape.rank(); ++i) size[i] = v->shape[i];
+  const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
+  const Shape all{size[0], size[1], size[2], size[3]};
+  const int rank = v->shape.rank();
+  const Shape shape = rank == 1 ? Shape{count} : rank == 2 ? Shape{count, size[1]}
+                    : rank == 3 ? Shape{count, size[1], size[2]} : all;
+  Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
+  return tape.window(*this, first * row, shape, v->needs_grad, where);
+}
+
+Kept::Kept(const Tensor& t, Loc where) : value_(std::make_unique<Value>()) { assign(t, where); }
+
+void Kept::assign(const Tensor& t, Loc where) {
+  const Value* v = t.value(where);
+  data_.assign(v->data, v->data + v->shape.numel());
+  value_->data = data_.data();
+  value_->shape = v->shape;
+  value_->name = "kept";
+}
+
+// ---------------------------------------------------------------------------------------------------- the tape
+
+Tape::Tape() {
+  const std::lock_guard lock(live_mutex);
+  slot_ = uint64_t(std::find(gradus_live_tapes, gradus_live_tapes + kMaxLive, nullptr) - gradus_live_tapes);
+  require(slot_ < kMaxLive, "Tape", Loc::here(), "at most ", kMaxLive, " tapes may be alive at once");
+  epochs_.reserve(16);
+  epochs_.push_back(new_epoch());
+  gradus_live_tapes[slot_] = this;
+}
+
+Tape::~Tape() {
+  const std::lock_guard lock(live_mutex);
+  gradus_live_tapes[slot_] = nullptr;
+}
+
+uint64_t Tape::new_epoch() const {
+  static std::atomic<uint64_t> serial{0};
+  return ++serial * kMaxLive + slot_;
+}
+
+Tape::Use::Use(Tape& tape) : before_(current_tape) { current_tape = &tape; }
+Tape::Use::~Use() { current_tape = before_; }
+
+Tape& Tape::current(const Loc& where) {
+  require(current_tape != nullptr, "tape", where, "no tape is current on this thread; make one with Tape::Use");
+  return *current_tape;
+}
+
+void Tape::new_step(const StepInfo& info) {
+  info_ = info;
+  dropouts_ = 0;
+  done_ = false;
+  next = -1;
+  ops_.clear();
+  met_.clear();
+  seeds_.clear();
+  arena_.reset();
+  scratch_.reset();
+  epochs_.assign(1, new_epoch());
+}
+
+Tape::Mark::Mark(Tape& tape) : tape_(tape), memory_(tape.arena_.mark()), recording_(tape.recording_) {
+  tape_.recording_ = false;
+  tape_.epochs_.push_back(tape_.new_epoch());
+}
+
+Tape::Mark::~Mark() {
+  tape_.epochs_.pop_back();
+  tape_.recording_ = recording_;
+  tape_.arena_.rewind(memory_);
+}
+
+NoGrad::NoGrad(Loc where) : tape_(Tape::current(where)), before_(tape_.recording_) { tape_.recording_ = false; }
+
+Value* Tape::new_value(const Shape& shape, const char* name, bool needs_grad) {
+  Value* v = arena_.make<Value>();
+  v->shape = shape;
+  v->name = name;
+  v->needs_grad = needs_grad;
+  return v;
+}
+
+Tensor Tape::leaf(const Shape& shape, const char* name, bool needs_grad) {
+  Value* v = new_value(shape, name, needs_grad && recording_);
+  v->data = arena_.reals(shape.numel());
+  return Tensor(v, epochs_.back());
+}
+
+Tensor Tape::window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where) {
+  Value* base = input(of, where);
+  Value* v = new_value(shape, base->name, needs_grad && recording_);
+  v->data = base->data + offset;
+  v->base = base->base ? base->base : base;  // a window of a window looks into the same Value
+  return Tensor(v, epochs_.back());
+}
+
+// The Value that an op on this tape refers to for t: its own, also of a parameter, since the gradient is the tape's.
+Value* Tape::input(const Tensor& t, const Loc& where) {
+  Value* v = t.value(where);
+  require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
+          " was made on another tape");
+  return v->owner && recording_ ? local(*v) : v;
+}
+
+Value* Tape::local(const Value& parameter) {
+  auto met = std::find_if(met_.begin(), met_.end(), [&](const Met& m) { return m.array == parameter.owner; });
+  if (met == met_.end()) {
+    const size_t count = parameter.owner->values.size();
+    Value** local = arena_.array<Value*>(int64_t(count));
+    std::fill_n(local, count, nullptr);
+    met_.push_back({parameter.owner, local, nullptr});
+    met = met_.end() - 1;
+  }
+  Value*& v = met->local[parameter.index];
+  if (!v) {
+    v = new_value(parameter.shape, parameter.name, parameter.needs_grad);
+    v->data = parameter.data;
+    v->index = parameter.index;
+  }
+  return v;
+}
+
+Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
+                 const Loc& where) {
+  Op op{&kind, nullptr, nullptr, saved, where, int32_t(in.size()), int32_t(out.size())};
+  op.in = arena_.array<Value*>(op.n_in + op.n_out);
+  op.out = op.in + op.n_in;
+  bool needs_grad = false;
+  for (int32_t i = 0; i < op.n_in; ++i) {
+    op.in[i] = input(in[size_t(i)], where);
+    needs_grad |= op.in[i]->needs_grad;
+  }
+  for (int32_t i = 0; i < op.n_out; ++i) {
+    const Shape& shape = out.begin()[i];
+    op.out[i] = new_value(shape, kind.name, needs_grad && recording_);
+    op.out[i]->data = arena_.reals(shape.numel());
+  }
+  Op& kept = recording_ ? ops_.emplace_back(op) : unrecorded_ = op;
+  kind.forward(kept);
+  return kept;
+}
+
+// ---------------------------------------------------------------------------------------------------- backward
+
+real* Tape::grad_of(Value* v) {
+  if (!v->grad) v->grad = v->base ? grad_of(v->base) + (v->data - v->base->data) : arena_.zeros(v->shape.numel());
+  return v->grad;
+}
+
+void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
+  require(!done_, "seed", where, "backward has already run on this step; begin a new one with new_step()");
+  Value* v = input(y, where);
+  require(int64_t(dy.size()) == v->shape.numel(), "seed", where, dy.size(), " numbers for a tensor ", v->shape);
+  require(v->needs_grad, "backward", where, v->name, " ", v->shape,
+          " does not depend on any parameter or leaf that needs a gradient");
+  seeds_.push_back({v, arena_.copy(dy).data()});
+}
+
+void Tape::backward(const Tensor& loss, Loc where) {
+  require(loss.numel(where) == 1, "backward", where, "the loss must be one number, it is ", loss.shape(where));
+  const real one = 1;
+  seed(loss, {&one, 1}, where);
+  backward(where);
+}
+
+void Tape::backward(Loc where) {
+  require(!done_, "backward", where, "already ran on this step, a second pass would double the gradients; begin a new "
+          "step with new_step()");
+  require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
+  done_ = true;
+  const Use use(*this);
+  backward_begin_ = arena_.mark();
+  start_backward();
+  do {  // `next` is read from memory after each hook: a debugger may have moved it, even after the last op
+    while (next >= 0) {
+      gradus_backward_begin(this);
+      if (next >= 0) step_back();
+    }
+    gradus_backward_end(this);
+  } while (next >= 0);
+}
+
+void Tape::start_backward() {
+  for (Met& met : met_) {
+    met.grad = arena_.zeros(int64_t(met.array->data.size()));
+    for (size_t i = 0; i < met.array->values.size(); ++i)
+      if (Value* v = met.local[i]) v->grad = met.grad + (v->data - met.array->data.data());
+  }
+  for (const Seed& s : seeds_) {
+    real* grad = grad_of(s.value);
+    for (int64_t i = 0; i < s.value->shape.numel(); ++i) grad[i] += s.dy[i];
+  }
+  next = next_below(int64_t(ops_.size()));
+}
+
+// The last op before i that some gradient has reached; what lies between does not matter to the loss.
+int64_t Tape::next_below(int64_t i) const {
+  const auto reached = [](const Value* v) { return v->grad && v->needs_grad; };
+  while (--i >= 0)
+    if (std::any_of(ops_[size_t(i)].out, ops_[size_t(i)].out + ops_[size_t(i)].n_out, reached)) break;
+  return i;
+}
+
+void Tape::step_back() {
+  const int64_t i = next;
+  Op& op = ops_[size_t(i)];
+  op.kind->backward(op);
+  next = next_below(i);
+}
+
+void Tape::clear_gradients() {
+  for (const Op& op : ops_)
+    for (int32_t i = 0; i < op.n_in + op.n_out; ++i)
+      for (Value* v = op.in[i]; v; v = v->base) v->grad = nullptr;
+  for (const Seed& s : seeds_)
+    for (Value* v = s.value; v; v = v->base) v->grad = nullptr;
+  arena_.rewind(backward_begin_);
+}
+
+int64_t Tape::rewind(int64_t k) {
+  if (!done_) return -1;  // the pass has not begun
+  const Use use(*this);
+  clear_gradients();
+  start_backward();
+  while (k-- > 0 && next >= 0) step_back();
+  return next;
+}
+
+std::span<const real> Tape::gradient(const ParamArray& array) {
+  for (const Met& met : met_)
+    if (met.array == &array && met.grad) return {met.grad, array.data.size()};
+  return {arena_.zeros(int64_t(array.data.size())), array.data.size()};
+}
+
+}  // namespace gradus

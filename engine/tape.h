@@ -1,0 +1,220 @@
+// Tape: the record of one step, and its backward pass. Ops are stored in the order they ran, which is already a
+// topological order, so backward is one loop down the list: no sort, no recursion.
+//
+//   Tape tape;
+//   Tape::Use use(tape);                      // current on this thread for a scope
+//   for (int64_t step = 1; step <= n; ++step) {
+//     tape.new_step({.seed = 1, .step = step, .training = true});
+//     Tensor loss = ...;                      // ops of engine/ops.h
+//     tape.backward(loss);
+//     optimizer.step(params, tape.gradient(params), lr);
+//   }
+//
+// A tape is used by one thread at a time. Different tapes may run at once on shared parameters, which are read-only
+// meanwhile. After two steps of one size a step allocates nothing on the heap.
+#pragma once
+
+#include <initializer_list>
+
+#include "engine/arena.h"
+#include "engine/tensor.h"
+
+namespace gradus {
+class Tape;
+}
+
+// Stable breakpoints around each op of a backward pass, and the live tapes, for engine/gdb/.
+extern "C" {
+void gradus_backward_begin(gradus::Tape* tape);
+void gradus_backward_end(gradus::Tape* tape);
+int64_t gradus_rewind(gradus::Tape* tape, int64_t k);
+extern gradus::Tape* gradus_live_tapes[256];
+}
+
+namespace gradus {
+
+struct Op;
+using OpFunction = void (*)(Op&);
+
+// What an op is: its name and its two named functions, so that a debugger can break on them and run them again.
+struct OpKind {
+  const char* name;
+  OpFunction forward;   // computes the outputs from the inputs; may be run again
+  OpFunction backward;  // adds to the gradients of the inputs that need them
+};
+
+// One line of the tape. Inputs and outputs are pointers to Values in the arena; what backward needs beyond them stands in
+// `saved`, a trivially destructible struct in the arena.
+struct Op {
+  const OpKind* kind;
+  Value** in;
+  Value** out;
+  void* saved;
+  Loc where;  // the source line that asked for it
+  int32_t n_in, n_out;
+
+  const real* x(int i) const { return in[i]->data; }  // data of input i
+  real* y(int i = 0) const { return out[i]->data; }   // data of output i
+  // Gradient to add to, or null when input i needs none.
+  real* dx(int i) const { return in[i]->needs_grad ? gradient(in[i]) : nullptr; }
+  // Gradient that arrived at output i; zeros if none did.
+  const real* dy(int i = 0) const { return gradient(out[i]); }
+  const Shape& shape(int i) const { return in[i]->shape; }
+  template <class Saved>
+  Saved& get() const { return *static_cast<Saved*>(saved); }
+
+ private:
+  static real* gradient(Value* v);
+};
+static_assert(sizeof(Op) <= 96, "a node of a scalar graph must stay cheap");
+
+// What identifies a step to everything random in it, and which part of the batch this tape works on.
+struct StepInfo {
+  uint64_t seed = 1;
+  int64_t step = 0;
+  bool training = false;         // dropout acts only when training
+  int64_t first_sequence = 0;    // this tape's shard of the batch: its first sequence ...
+  int64_t sequences = 1;         // ... and how many it holds
+};
+
+class Tape {
+ public:
+  Tape();
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  // Ends the step: every tensor made so far is dead, memory is kept.
+  void new_step(const StepInfo& info = {});
+  const StepInfo& info() const { return info_; }
+  int64_t next_dropout() { return dropouts_++; }  // ordinal of a dropout op within the step
+
+  // Adds dy to the gradient of y before the backward pass. Several outputs may be seeded.
+  void seed(const Tensor& y, std::span<const real> dy, Loc where = Loc::here());
+  // Runs backward once over the step. With a loss: seeds it with 1 first. REQUIRES: loss is a scalar.
+  void backward(const Tensor& loss, Loc where = Loc::here());
+  void backward(Loc where = Loc::here());
+
+  // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until new_step.
+  std::span<const real> gradient(const ParamArray& array);
+
+  std::span<const Op> ops() const { return ops_; }
+  Arena& arena() { return arena_; }
+  Arena& scratch() { return scratch_; }
+  size_t bytes() const { return arena_.high_water() + scratch_.high_water(); }
+
+  // --- for the ops (engine/ops_*.cpp) ---
+  // Makes the outputs, runs forward and, unless gradients are off, keeps the op. Throws if an input is dead.
+  Op& record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
+             const Loc& where);
+  Tensor output(const Op& op, int i = 0) const { return Tensor(op.out[i], epochs_.back()); }
+  // A Value of this tape over existing or new memory; the source of constants, leaves and windows.
+  Tensor leaf(const Shape& shape, const char* name, bool needs_grad);
+  Tensor window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where);
+  real* grad_of(Value* v);  // zero-filled on first use
+  bool alive(uint64_t epoch) const;
+  static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLive]; }  // the tape that made this epoch
+
+  // --- for debuggers: the backward pass as a state machine ---
+  // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op.
+  int64_t rewind(int64_t k);
+  volatile int64_t next = -1;  // index of the next op of the running backward pass
+
+  // Makes a tape current on this thread.
+  class Use {
+   public:
+    explicit Use(Tape& tape);
+    ~Use();
+    Use(const Use&) = delete;
+
+   private:
+    Tape* before_;
+  };
+  // For work whose tensors are only read, like a step of sampling: under a Mark nothing is recorded, and when it goes out
+  // of scope the memory is given back and the tensors made under it die.
+  class Mark {
+   public:
+    explicit Mark(Tape& tape);
+    ~Mark();
+    Mark(const Mark&) = delete;
+
+   private:
+    Tape& tape_;
+    Arena::Mark memory_;
+    bool recording_;
+  };
+
+  static Tape& current(const Loc& where);  // throws if this thread has none
+  static constexpr uint64_t kMaxLive = 256;  // tapes alive at once in one process
+
+ private:
+  friend class NoGrad;
+  // The tape's own gradient of one ParamArray.
+  struct Met {
+    const ParamArray* array;
+    Value** local;  // this tape's Value of each parameter, null until used
+    real* grad;     // one flat array, null until backward
+  };
+  struct Seed {
+    Value* value;
+    const real* dy;
+  };
+  Value* new_value(const Shape& shape, const char* name, bool needs_grad);
+  Value* input(const Tensor& t, const Loc& where);
+  Value* local(const Value& parameter);
+  uint64_t new_epoch() const;  // never used before, and names this tape: see of()
+  void clear_gradients();
+  void start_backward();
+  void step_back();
+  int64_t next_below(int64_t i) const;
+
+  Arena arena_, scratch_;
+  std::vector<Op> ops_;
+  std::vector<Met> met_;
+  std::vector<Seed> seeds_;
+  std::vector<uint64_t> epochs_;  // of the step and of the open Marks
+  uint64_t slot_ = 0;             // in gradus_live_tapes
+  Arena::Mark backward_begin_{};
+  Op unrecorded_{};
+  StepInfo info_;
+  int64_t dropouts_ = 0;
+  bool recording_ = true;
+  bool done_ = false;
+};
+
+// Ops that run in its scope on the current tape are not recorded: their results are constants.
+class NoGrad {
+ public:
+  explicit NoGrad(Loc where = Loc::here());
+  ~NoGrad() { tape_.recording_ = before_; }
+  NoGrad(const NoGrad&) = delete;
+
+ private:
+  Tape& tape_;
+  bool before_;
+};
+
+// Records an op and returns its first output; the last line of nearly every op.
+inline Tensor record(const OpKind& kind, std::initializer_list<Tensor> in, const Shape& out, void* saved,
+                     const Loc& where) {
+  Tape& tape = Tape::current(where);
+  return tape.output(tape.record(kind, {in.begin(), in.size()}, {out}, saved, where));
+}
+
+// Scratch memory of the current tape for the body of an op, given back at the end of the scope.
+class Scratch {
+ public:
+  Scratch() : arena_(Tape::current(Loc::here()).scratch()), mark_(arena_.mark()) {}
+  ~Scratch() { arena_.rewind(mark_); }
+  Scratch(const Scratch&) = delete;
+  real* reals(int64_t n) { return arena_.reals(n); }
+  real* zeros(int64_t n) { return arena_.zeros(n); }
+
+ private:
+  Arena& arena_;
+  Arena::Mark mark_;
+};
+
+inline real* Op::gradient(Value* v) { return v->grad ? v->grad : Tape::current(Loc::here()).grad_of(v); }
+
+}  // namespace gradus

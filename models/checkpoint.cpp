@@ -1,0 +1,129 @@
+#include "models/checkpoint.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/blas.h"
+#include "engine/safetensors.h"
+
+namespace gradus {
+
+using Json = nlohmann::json;
+
+static constexpr int kVersion = 1;
+static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.";
+
+AdamWOptions adamw_options(const Config& config) {
+  return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
+}
+
+std::string checkpoint_path(const std::string& run_or_file) {
+  return std::filesystem::is_directory(run_or_file) ? run_or_file + "/checkpoint.safetensors" : run_or_file;
+}
+
+static std::vector<int64_t> sizes(const Shape& shape) {
+  std::vector<int64_t> list;
+  for (int i = 0; i < shape.rank(); ++i) list.push_back(shape[i]);
+  return list;
+}
+
+void Checkpoint::save(const std::string& to) const {
+  const Params& params = model->params();
+  std::vector<TensorSource> tensors;
+  for (int64_t i = 0; i < params.count(); ++i) {
+    tensors.emplace_back(params.name(i), sizes(params.shape(i)), params.values(i));
+    if (!optimizer) continue;
+    const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
+    tensors.emplace_back(kMean + params.name(i), sizes(params.shape(i)), std::span(optimizer->m).subspan(first, n));
+    tensors.emplace_back(kSquare + params.name(i), sizes(params.shape(i)), std::span(optimizer->v).subspan(first, n));
+  }
+  std::map<std::string, std::string> metadata{{"version", std::to_string(kVersion)},
+                                              {"config", to_json(config)},
+                                              {"vocab", Json(tokenizer.vocab()).dump()},
+                                              {"step", std::to_string(step)},
+                                              {"start_id", std::to_string(start_id)},
+                                              {"corpus", Json(corpus).dump()},
+                                              {"corpus_hash", corpus_hash},
+                                              {"blas_core", gradus::blas_core()}};
+  if (best_val_loss) metadata["best_val_loss"] = Json(*best_val_loss).dump();
+  write_safetensors(to, std::move(tensors), std::move(metadata));
+}
+
+namespace {
+
+// One array of the file into place, or a sentence on what does not fit.
+void read_into(const SafetensorsFile& file, const std::string& name, const Shape& shape, std::span<real> out) {
+  const TensorInfo* info = file.find(name);
+  if (!info) throw DataError(text(file.path(), ": the tensor ", name, " ", shape, " of this model is missing"));
+  if (info->shape != sizes(shape)) {
+    std::string found;
+    for (int64_t n : info->shape) found += (found.empty() ? "" : ",") + std::to_string(n);
+    throw DataError(text(file.path(), ": ", name, " is [", found, "], this model wants ", shape));
+  }
+  file.read(*info, out);
+}
+
+const std::string& metadata(const SafetensorsFile& file, const std::string& key) {
+  const auto i = file.metadata().find(key);
+  if (i == file.metadata().end())
+    throw DataError(text(file.path(), ": not a gradus checkpoint, its metadata lack '", key, "'"));
+  return i->second;
+}
+
+template <class T>
+T parsed(const SafetensorsFile& file, const std::string& key) {
+  const Json json = Json::parse(metadata(file, key), nullptr, false);
+  try {
+    if (json.is_discarded() || json.is_boolean()) throw DataError("");
+    return json.get<T>();
+  } catch (const std::exception&) {
+    throw DataError(text(file.path(), ": the metadata's '", key, "' cannot be read"));
+  }
+}
+
+}  // namespace
+
+Checkpoint load_checkpoint(const std::string& run_or_file) {
+  const std::string path = checkpoint_path(run_or_file);
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  const int64_t version = parsed<int64_t>(file, "version");
+  if (version != kVersion)
+    throw DataError(text(path, ": written by version ", version, " of the format, this program reads ", kVersion));
+  const Config config = config_from_json(metadata(file, "config"), path);
+  Checkpoint c{.config = config,
+               .tokenizer = Tokenizer::from_vocab(Tokenizer::parse_kind(config.tokenizer),
+                                                  parsed<std::vector<std::string>>(file, "vocab")),
+               .model = nullptr,
+               .optimizer = {},
+               .step = parsed<int64_t>(file, "step"),
+               .best_val_loss = {},
+               .start_id = parsed<int32_t>(file, "start_id"),
+               .corpus = parsed<std::vector<std::string>>(file, "corpus"),
+               .corpus_hash = metadata(file, "corpus_hash"),
+               .blas_core = metadata(file, "blas_core"),
+               .path = path};
+  if (file.metadata().contains("best_val_loss")) c.best_val_loss = parsed<double>(file, "best_val_loss");
+  if (c.step < 0 || c.start_id < 0 || c.start_id >= c.tokenizer.size())
+    throw DataError(text(path, ": the metadata's step or start_id is out of range"));
+  int64_t numbers = 0;  // a model larger than its own file is a lie of the configuration
+  for (const TensorInfo& info : file.tensors()) numbers += info.numel();
+  c.model = make_model(config, c.tokenizer.size(), numbers);
+  Params& params = c.model->params();
+  size_t expected = size_t(params.count());
+  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.values(i));
+  if (file.find(kMean + params.name(0))) {
+    c.optimizer.emplace(params, adamw_options(config));
+    c.optimizer->steps = c.step;
+    for (int64_t i = 0; i < params.count(); ++i) {
+      const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
+      read_into(file, kMean + params.name(i), params.shape(i), std::span(c.optimizer->m).subspan(first, n));
+      read_into(file, kSquare + params.name(i), params.shape(i), std::span(c.optimizer->v).subspan(first, n));
+    }
+    expected *= 3;
+  }
+  if (file.tensors().size() != expected)
+    throw DataError(text(path, ": holds ", file.tensors().size(), " tensors, this model has ", expected));
+  return c;
+}
+
+}  // namespace gradus

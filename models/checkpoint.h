@@ -1,0 +1,38 @@
+// Checkpoint: everything a run needs to go on, in one safetensors file: weights, optimiser, step, configuration and
+// vocabulary. Random numbers and the place in the data are functions of (seed, step), so they need no room of their own.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/optim.h"
+#include "models/language_model.h"
+#include "models/tokenizer.h"
+
+namespace gradus {
+
+struct Checkpoint {
+  Config config;
+  Tokenizer tokenizer;
+  std::unique_ptr<LanguageModel> model;
+  std::optional<AdamW> optimizer;  // absent in a file that carries none
+  int64_t step = 0;                // training steps done
+  std::optional<double> best_val_loss;
+  int32_t start_id = 0;            // the token that a sample starts from when no prompt is given
+  std::vector<std::string> corpus; // files that the run was trained on
+  std::string corpus_hash;         // of their text
+  std::string blas_core;           // kernels that OpenBLAS used
+  std::string path;                // where it was read from
+
+  // Replaces the file atomically; the old one stays if anything fails (WriteError).
+  void save(const std::string& path) const;
+};
+
+// A run folder's checkpoint, or the file itself.
+std::string checkpoint_path(const std::string& run_or_file);
+// Throws DataError, which says what is missing or does not fit.
+Checkpoint load_checkpoint(const std::string& run_or_file);
+
+AdamWOptions adamw_options(const Config& config);
+
+}  // namespace gradus

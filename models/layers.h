@@ -1,0 +1,32 @@
+// Layers: a few parameters and what they do to a tensor. Plain structs, no base class, no training flag.
+#pragma once
+
+#include <string>
+
+#include "engine/composed.h"
+#include "engine/params.h"
+
+namespace gradus {
+
+// x w + b, w [in,out]. With `bias` false b stays empty.
+struct Linear {
+  Tensor w, b;
+  Linear(Params& params, const std::string& name, int64_t in, int64_t out, Init init, bool bias)
+      : w(params.add(name + ".weight", {in, out}, init)) {
+    if (bias) b = params.add(name + ".bias", {out}, Init::constant(0));
+  }
+  Tensor operator()(const Tensor& x, Loc where = Loc::here()) const { return linear(x, w, b, where); }
+};
+
+struct LayerNorm {
+  Tensor g, b;
+  LayerNorm(Params& params, const std::string& name, int64_t C, bool bias)
+      : g(params.add(name + ".weight", {C}, Init::constant(1))) {
+    if (bias) b = params.add(name + ".bias", {C}, Init::constant(0));
+  }
+  Tensor operator()(const Rung& rung, const Tensor& x, Loc where = Loc::here()) const {
+    return rung.layer_norm(x, g, b, where);
+  }
+};
+
+}  // namespace gradus

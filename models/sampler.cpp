@@ -1,0 +1,72 @@
+#include "models/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace gradus {
+
+double sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> p,
+                             std::span<int32_t> order) {
+  const size_t V = logits.size();
+  const real* best = std::max_element(logits.data(), logits.data() + V);
+  if (options.temperature == 0) {
+    std::fill(p.begin(), p.end(), 0.0);
+    p[size_t(best - logits.data())] = 1;
+    return 0;
+  }
+  const double top = double(*best) / options.temperature;
+  double total = 0;
+  for (size_t v = 0; v < V; ++v) total += p[v] = std::exp(double(logits[v]) / options.temperature - top);
+  for (double& x : p) x /= total;
+
+  const bool cut_k = options.top_k > 0 && size_t(options.top_k) < V, cut_p = options.top_p < 1;
+  if (cut_k || cut_p) {
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      return p[size_t(a)] != p[size_t(b)] ? p[size_t(a)] > p[size_t(b)] : a < b;
+    });
+    const size_t most = cut_k ? size_t(options.top_k) : V;
+    double kept = 0, among_k = 0;
+    for (size_t i = 0; i < most; ++i) among_k += p[size_t(order[i])];
+    size_t n = 0;
+    while (n < most && (n == 0 || kept < options.top_p * among_k)) kept += p[size_t(order[n++])];
+    for (size_t i = 0; i < V; ++i) p[size_t(order[i])] = i < n ? p[size_t(order[i])] / kept : 0;
+  }
+  return top + std::log(total);
+}
+
+Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts, const SampleOptions& options,
+                 const Rng& rng, int64_t first_sequence)
+    : model_(model), options_(options), rng_(rng), first_sequence_(first_sequence),
+      state_(model.start(int64_t(prompts.size()))), token_(prompts.size()), order_(size_t(model.vocabulary())),
+      log_prob_(prompts.size()), p_(size_t(model.vocabulary())) {
+  const Tape::Use use(tape_);
+  for (const auto& prompt : prompts)
+    require(!prompt.empty() && prompt.size() == prompts[0].size(), "Sampler", Loc::here(),
+            "every prompt must have the same length, at least one token; one has ", prompt.size());
+  for (size_t t = 0; t < prompts[0].size(); ++t) {
+    if (t > 0) {
+      const Tape::Mark mark(tape_);
+      model_.next(state_, token_);
+    }
+    for (size_t b = 0; b < prompts.size(); ++b) token_[b] = prompts[b][t];
+  }
+}
+
+void Sampler::next() {
+  const Tape::Use use(tape_);
+  const Tape::Mark mark(tape_);
+  const Tensor logits = model_.next(state_, token_);
+  const size_t V = size_t(model_.vocabulary());
+  for (size_t b = 0; b < token_.size(); ++b) {
+    const std::span<const real> row = logits.span().subspan(b * V, V);
+    const double log_sum = sampling_distribution(row, options_, p_, order_);
+    const double u = rng_.at(first_sequence_ + int64_t(b)).uniform(drawn_);
+    token_[b] = int32_t(categorical(p_, u));
+    log_prob_[b] = options_.temperature == 0 ? 0 : double(row[size_t(token_[b])]) / options_.temperature - log_sum;
+  }
+  ++drawn_;
+}
+
+}  // namespace gradus

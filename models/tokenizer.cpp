@@ -1,0 +1,245 @@
+#include "models/tokenizer.h"
+
+#include <utf8.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <unordered_set>
+
+namespace gradus {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kOrderMark16[] = {"\xFF\xFE", "\xFE\xFF"};
+
+std::string hex(const char* format, uint32_t n) {
+  char out[16];
+  std::snprintf(out, sizeof out, format, n);
+  return out;
+}
+
+unsigned byte_at(std::string_view s, size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0; }
+bool continues(std::string_view s, size_t i) { return (byte_at(s, i) & 0xC0) == 0x80; }
+
+// Byte offset of the first byte that is not UTF-8 or is NUL; text.size() if there is none.
+size_t find_bad_byte(std::string_view text) {
+  const char* bad = utf8::find_invalid(text.data(), text.data() + text.size());
+  return std::min(text.find('\0'), size_t(bad - text.data()));
+}
+
+// What is wrong with the bytes that `s` begins with, to be read after "the byte 0xE9, ".
+std::string complaint(std::string_view s) {
+  const unsigned b = byte_at(s, 0);
+  if (b == 0) return "which no text contains";
+  if (b < 0xC0) return "which continues a character that never began";
+  if (b < 0xC2 || b > 0xF4) return "which occurs nowhere in UTF-8";
+  const size_t length = b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
+  size_t here = 1;
+  while (here < length && continues(s, here)) ++here;
+  if (here < length)
+    return text("which begins a character of ", length, " bytes, ",
+                here == s.size() ? "but there the text ends" : "but another one begins before its end");
+  if (b == 0xED) return "which begins a surrogate, a number that UTF-8 excludes";
+  if (b == 0xF4) return "which begins a number above U+10FFFF";
+  return "which begins an overlong form, longer than the character needs";
+}
+
+// True where all of `s` is GB18030 and most pairs lie in the rows of GB2312, which hold the usual characters. Where
+// damaged UTF-8 or Latin-1 happens to be GB18030, fewer than half of the pairs do.
+bool looks_like_gb18030(std::string_view s) {
+  const auto between = [](unsigned b, unsigned low, unsigned high) { return low <= b && b <= high; };
+  size_t pairs = 0, usual = 0;
+  for (size_t i = 0; i < s.size();) {
+    const unsigned a = byte_at(s, i), b = byte_at(s, i + 1);
+    if (a == 0) return false;
+    if (a < 0x80) {
+      ++i;
+    } else if (!between(a, 0x81, 0xFE)) {
+      return false;
+    } else if (between(b, '0', '9') && between(byte_at(s, i + 2), 0x81, 0xFE) && between(byte_at(s, i + 3), '0', '9')) {
+      i += 4;
+    } else if (between(b, 0x40, 0xFE) && b != 0x7F) {
+      ++pairs;
+      usual += (between(a, 0xA1, 0xA9) || between(a, 0xB0, 0xF7)) && between(b, 0xA1, 0xFE);
+      i += 2;
+    } else {
+      return false;
+    }
+  }
+  return pairs > 0 && usual * 3 >= pairs * 2;
+}
+
+// True for ASCII text without odd control characters in which at most every fourth byte is beyond ASCII.
+bool looks_western(std::string_view s) {
+  size_t high = 0;
+  for (size_t i = 0; i < s.size(); ++i) {
+    const unsigned b = byte_at(s, i);
+    if ((b < 0x20 && !(b >= '\t' && b <= '\r')) || b == 0x7F) return false;
+    high += b >= 0x80;
+  }
+  return high * 4 <= s.size();
+}
+
+// The encoding that `s` seems to be in, by the name that iconv knows it by; null if nothing comes to mind.
+const char* guess_encoding(std::string_view s, size_t bad) {
+  for (std::string_view mark : kOrderMark16)
+    if (s.starts_with(mark)) return "UTF-16";
+  if (s[bad] == '\0') {
+    size_t nul[2] = {0, 0};
+    for (size_t i = 0; i < s.size(); ++i) nul[i % 2] += s[i] == '\0';
+    if (nul[1] * 3 > s.size() && nul[0] * 8 < s.size()) return "UTF-16LE";
+    if (nul[0] * 3 > s.size() && nul[1] * 8 < s.size()) return "UTF-16BE";
+    return nullptr;
+  }
+  if (looks_like_gb18030(s)) return "GB18030";
+  const auto is_high = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
+  // Good UTF-8 beyond ASCII before the bad byte: a damaged file, not another encoding.
+  if (std::any_of(s.begin(), s.begin() + long(bad), is_high) || !looks_western(s)) return nullptr;
+  // Windows puts letters where Latin-1 has control characters.
+  const auto is_c1 = [](char c) { return (static_cast<unsigned char>(c) & 0xE0) == 0x80; };
+  return std::any_of(s.begin(), s.end(), is_c1) ? "WINDOWS-1252" : "ISO-8859-1";
+}
+
+// As one word of a shell.
+std::string quoted(const std::string& s) {
+  const auto plain = [](char c) {
+    return (c >= '-' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';  // - . / and digits
+  };
+  if (!s.empty() && s[0] != '-' && std::all_of(s.begin(), s.end(), plain)) return s;
+  std::string out = s[0] == '-' ? "./'" : "'";
+  for (char c : s) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
+// Throws unless all of `s` is UTF-8 without NUL. With a file name the sentence speaks of that file.
+void check_utf8(std::string_view s, const std::string* file) {
+  const size_t bad = find_bad_byte(s);
+  if (bad == s.size()) return;
+  const std::string_view before = s.substr(0, bad);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  std::string_view start = before.substr(before.rfind('\n') + 1);  // npos + 1 = 0
+  if (line == 1 && start.starts_with(kByteOrderMark)) start.remove_prefix(kByteOrderMark.size());
+  const auto column = 1 + utf8::distance(start.data(), start.data() + start.size());
+  std::string message = text(file ? *file : "the text", " is not text in UTF-8: line ", line, ", column ", column,
+                             " (byte offset ", bad, ") is the byte ", hex("0x%02X", byte_at(s, bad)), ", ",
+                             complaint(s.substr(bad)));
+  if (const char* encoding = file ? guess_encoding(s, bad) : nullptr)
+    message += text("; it looks like ", encoding, ", so try: iconv -f ", encoding, " -t UTF-8 ", quoted(*file), " > ",
+                    quoted(*file + ".utf8"));
+  throw DataError(message);
+}
+
+// 'x' (U+0078); control characters by their escape or number alone, marks that combine on a dotted circle.
+std::string readable(std::string_view character) {
+  const uint32_t c = utf8::peek_next(character.begin(), character.end());
+  const std::string number = hex("U+%04X", c);
+  const auto in = [c](uint32_t low, uint32_t high) { return low <= c && c <= high; };
+  if (c == '\n') return text("'\\n' (", number, ")");
+  if (c == '\r') return text("'\\r' (", number, ")");
+  if (c == '\t') return text("'\\t' (", number, ")");
+  const bool invisible = in(0, 0x1F) || in(0x7F, 0xA0) || c == 0xAD || in(0x2000, 0x200F) || in(0x2028, 0x202F) ||
+                         in(0x205F, 0x206F) || c == 0x3000 || in(0xE000, 0xF8FF) || in(0xFE00, 0xFE0F) || c == 0xFEFF ||
+                         in(0xFFF0, 0xFFFB) || in(0xE0000, 0x10FFFF);
+  if (invisible) return number;
+  const bool combines = in(0x300, 0x36F) || in(0x1AB0, 0x1AFF) || in(0x1DC0, 0x1DFF) || in(0x20D0, 0x20FF) ||
+                        in(0xFE20, 0xFE2F);
+  return text("'", combines ? "\u25CC" : "", character, "' (", number, ")");
+}
+
+// Bytes of the first token of `rest`. REQUIRES: rest is UTF-8 and not empty.
+size_t token_length(Tokenizer::Kind kind, std::string_view rest) {
+  switch (kind) {
+    case Tokenizer::Kind::kChar: {
+      const char* next = rest.data();
+      utf8::unchecked::next(next);
+      return size_t(next - rest.data());
+    }
+  }
+  throw DataError("unknown kind of tokenizer");
+}
+
+}  // namespace
+
+void require_utf8(std::string_view text, const std::string& file) { check_utf8(text, &file); }
+
+Tokenizer::Kind Tokenizer::parse_kind(std::string_view name) {
+  if (name == "char") return Kind::kChar;
+  throw DataError(text("unknown tokenizer '", name, "'; there is: char"));
+}
+
+const char* Tokenizer::kind_name() const {
+  switch (kind_) {
+    case Kind::kChar: return "char";
+  }
+  throw DataError("unknown kind of tokenizer");
+}
+
+Tokenizer::Tokenizer(Kind kind, std::vector<std::string> vocab) : kind_(kind), vocab_(std::move(vocab)) {
+  if (vocab_.back() == kEndMark) end_id_ = size() - 1;
+  for (int32_t id = 0; id < size(); ++id)
+    if (id != end_id_) ids_.emplace(vocab_[size_t(id)], id);
+}
+
+Tokenizer Tokenizer::from_text(Kind kind, std::string_view text) {
+  if (text.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary of");
+  check_utf8(text, nullptr);
+  std::unordered_set<std::string_view> tokens;
+  while (!text.empty()) {
+    const size_t length = token_length(kind, text);
+    tokens.insert(text.substr(0, length));
+    text.remove_prefix(length);
+  }
+  std::vector<std::string> vocab(tokens.begin(), tokens.end());
+  std::sort(vocab.begin(), vocab.end());  // by bytes, which for UTF-8 is the order of code points
+  return Tokenizer(kind, std::move(vocab));
+}
+
+Tokenizer Tokenizer::from_vocab(Kind kind, std::vector<std::string> vocab) {
+  if (vocab.empty()) throw DataError("the vocabulary is empty");
+  std::unordered_map<std::string_view, size_t> seen;
+  for (size_t id = 0; id < vocab.size(); ++id) {
+    const std::string& token = vocab[id];
+    if (const size_t bad = find_bad_byte(token); bad < token.size())
+      throw DataError(text("token ", id, " of the vocabulary is not text in UTF-8: its byte ", bad, " is ",
+                           hex("0x%02X", byte_at(token, bad)), ", ", complaint(std::string_view(token).substr(bad))));
+    const bool end = id + 1 == vocab.size() && token == kEndMark;
+    if (token.empty() || (!end && token_length(kind, token) != token.size()))
+      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a vocabulary of characters holds one ",
+                           "character in each, and at most ", kEndMark, " as the last"));
+    if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
+      throw DataError(text("tokens ", first->second, " and ", id, " of the vocabulary are the same: ",
+                           end ? kEndMark : readable(token)));
+  }
+  return Tokenizer(kind, std::move(vocab));
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
+  check_utf8(text, nullptr);
+  std::vector<int32_t> ids;
+  ids.reserve(text.size());  // at least the number of tokens
+  while (!text.empty()) {
+    const std::string_view token = text.substr(0, token_length(kind_, text));
+    const auto found = ids_.find(token);
+    if (found == ids_.end())
+      throw DataError(gradus::text("the character ", readable(token), " at position ", ids.size() + 1,
+                                   " is not in the vocabulary of ", ids_.size(),
+                                   ids_.size() == 1 ? " character" : " characters"));
+    ids.push_back(found->second);
+    text.remove_prefix(token.size());
+  }
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, Loc where) const {
+  std::string out;
+  for (int32_t id : ids)
+    if (const std::string& piece = token(id, where); id != end_id_) out += piece;
+  return out;
+}
+
+const std::string& Tokenizer::token(int32_t id, Loc where) const {
+  require(id >= 0 && id < size(), "token", where, "id ", id, " is outside the vocabulary of ", size(), " tokens");
+  return vocab_[size_t(id)];
+}
+
+}  // namespace gradus

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The floors of the house (see README.md): a file may include files that stand before it in this list, and nothing that
+# stands after it, so that there is no upward include and no circle. Prints each offence; exit 1 if there is one.
+cd "$(dirname "$0")/.." || exit 1
+order='
+0 engine/real engine/shape engine/error
+1 engine/arena engine/rng engine/vmath
+2 engine/blas engine/kernels
+3 engine/tensor engine/tape
+4 engine/checks engine/ops engine/ops_* engine/composed
+5 engine/params engine/optim engine/parallel engine/gradcheck engine/inspect engine/atomic_file engine/safetensors*
+6 models/config models/tokenizer models/corpus models/language_model models/layers models/lstm_lm models/transformer_lm models/families models/sampler models/training models/checkpoint
+8 apps/commands apps/console apps/run_folder apps/* tests/*'
+grep -n '^#include "' engine/*.h engine/*.cpp models/*.h models/*.cpp rl/*.h rl/*.cpp apps/*.h apps/*.cpp tests/*.h tests/*.cpp 2>/dev/null |
+  awk -F'[:"]' -v order="$order" '
+    BEGIN {
+      n = split(order, word, /[ \n]+/)
+      for (i = 1; i <= n; ++i) if (word[i] ~ /\//) { place[word[i]] = i; names[++count] = word[i] }
+    }
+    function find(file,   i, stem) {
+      sub(/\.(h|cpp)$/, "", file)
+      if (file in place) return place[file]
+      for (i = 1; i <= count; ++i)
+        if (names[i] ~ /\*$/) { stem = substr(names[i], 1, length(names[i]) - 1); if (index(file, stem) == 1) return place[names[i]] }
+      print file ": stands on no floor; give it a place in tests/check_floors.sh"; bad = 1
+      return 0
+    }
+    { a = $1; b = $4; at = find(a); to = find(b)
+      if (at && to && to > at) { print a ":" $2 ": includes " b ", which stands above it"; bad = 1 }
+      includes++ }
+    END { if (bad) exit 1; print includes " includes, none upward" }'

@@ -1,0 +1,347 @@
+// models/corpus.h: reading files of every kind, splits of every size, windows that do not depend on the sharding, and
+// yardsticks worked out by hand.
+#include "models/corpus.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "models/tokenizer.h"
+
+namespace {
+
+using namespace gradus;
+using Ids = std::vector<int32_t>;
+
+template <class F>
+std::string complaint(F f) {
+  try {
+    f();
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "";
+}
+bool has(const std::string& sentence, std::string_view part) { return sentence.find(part) != std::string::npos; }
+
+// A folder of its own for a test, removed with all that is in it.
+struct Folder {
+  std::filesystem::path path;
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "gradus_corpus_XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::string file(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path / name, std::ios::binary) << bytes;
+    return path / name;
+  }
+};
+
+// 0, 1, 2, ..., n - 1: every token says where it stood.
+Ids count_up(int64_t n) {
+  Ids ids(static_cast<size_t>(n));
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = int32_t(i);
+  return ids;
+}
+
+StreamCorpus corpus_of(int64_t n, double val_fraction, int64_t context) {
+  return StreamCorpus(count_up(n), val_fraction, context, "corpus.txt");
+}
+
+Ids copy(std::span<const int32_t> s) { return Ids(s.begin(), s.end()); }
+
+constexpr Split kSplits[] = {Split::kTrain, Split::kValidation, Split::kAll};
+
+}  // namespace
+
+TEST_CASE("read_text gives back what a file holds") {
+  const Folder folder;
+  const std::string line(1 << 20, 'x');
+  for (const std::string& words : {std::string("one\r\ntwo\n"), std::string("no final newline"), std::string("\n\n\n"),
+                                   std::string("a"), line, line + line + "y", std::string(65536, 'z'),
+                                   std::string("\u5E8A\u524D \U0001F600")}) {
+    const std::string path = folder.file("t.txt", words);
+    CHECK(read_text(path) == words);
+    CHECK(read_bytes(path) == words);
+  }
+  const std::string marked = folder.file("bom.txt", "\xEF\xBB\xBFtext\xEF\xBB\xBF");
+  CHECK(read_text(marked) == "text\xEF\xBB\xBF");  // at the start only
+  CHECK(read_bytes(marked).size() == 10);
+  std::string all;
+  for (int b = 0; b < 256; ++b) all += char(b);
+  const std::string binary = folder.file("all.bin", all);
+  CHECK(read_bytes(binary) == all);
+  CHECK(has(complaint([&] { read_text(binary); }), "all.bin is not text in UTF-8: line 1, column 1 (byte offset 0)"));
+  CHECK(read_text("/proc/self/status").size() > 100);  // a file that says its size is 0
+}
+
+TEST_CASE("read_text reads a pipe to its end") {
+  const Folder folder;
+  const std::string path = folder.path / "pipe", words(300000, 'w');
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  std::thread writer([&] { std::ofstream(path) << words; });
+  CHECK(read_text(path) == words);
+  writer.join();
+}
+
+TEST_CASE("read_text says why a file is no corpus") {
+  const Folder folder;
+  const auto say = [](const std::string& path) { return complaint([&] { read_text(path); }); };
+  const std::string here = folder.path;
+  CHECK(say(here + "/none.txt") == here + "/none.txt: cannot be read: No such file or directory");
+  CHECK(say(here) == here + ": is a folder; name a text file in it");
+  CHECK(has(say(folder.file("empty.txt", "")), "empty.txt: is empty"));
+  CHECK(has(say(folder.file("bom.txt", "\xEF\xBB\xBF")), "byte order mark and nothing else"));
+  CHECK(has(say(folder.file("plain", "x") + "/t.txt"), "Not a directory"));
+  CHECK(has(say("-"), "/dev/stdin"));
+  CHECK(has(say(""), "No such file"));
+  if (::geteuid() != 0) {  // root may read everything
+    const std::string closed = folder.file("closed.txt", "x");
+    REQUIRE(::chmod(closed.c_str(), 0) == 0);
+    CHECK(has(say(closed), "Permission denied"));
+  }
+}
+
+TEST_CASE("the splits divide the text in order; the shares are rounded to the nearest token") {
+  const StreamCorpus corpus = corpus_of(1000, 0.1, 64);
+  CHECK(copy(corpus.tokens(Split::kAll)) == count_up(1000));
+  CHECK(corpus.size(Split::kTrain) == 900);
+  CHECK(corpus.size(Split::kValidation) == 100);
+  CHECK(corpus.tokens(Split::kTrain).front() == 0);
+  CHECK(corpus.tokens(Split::kTrain).back() == 899);
+  CHECK(corpus.tokens(Split::kValidation).front() == 900);
+  CHECK(corpus.tokens(Split::kValidation).back() == 999);
+  CHECK(corpus.length(Split::kTrain) == 64);
+  CHECK(corpus.length(Split::kValidation) == 64);
+  CHECK(corpus.note().empty());
+  CHECK(corpus_of(1004, 0.1, 8).size(Split::kValidation) == 100);
+  CHECK(corpus_of(1005, 0.1, 8).size(Split::kValidation) == 101);  // 100.5
+  CHECK(corpus_of(10, 0.9, 1).size(Split::kValidation) == 8);      // two are kept to train
+  CHECK(corpus_of(100, 0.3, 8).size(Split::kValidation) == 30);
+
+  const StreamCorpus none = corpus_of(1000, 0, 64);
+  CHECK_FALSE(none.has_validation());
+  CHECK(none.size(Split::kTrain) == 1000);
+  CHECK(none.size(Split::kValidation) == 0);
+  CHECK(none.length(Split::kValidation) == 0);
+  CHECK(none.windows(Split::kValidation, 64) == 0);
+  CHECK(none.note().empty());
+}
+
+TEST_CASE("a text that is too short is refused in the user's words") {
+  const auto say = [](int64_t n, int64_t context) { return complaint([&] { corpus_of(n, 0.1, context); }); };
+  CHECK(say(31, 64) ==
+        "corpus.txt has 31 tokens; --context 64 needs at least 65; use --context 30 or a longer text");
+  CHECK(has(say(64, 64), "use --context 63 or"));
+  CHECK(say(65, 64).empty());
+  CHECK(say(31, 30).empty());  // the advice is right
+  CHECK(say(2, 1).empty());
+  CHECK(say(2, 2) == "corpus.txt has 2 tokens; --context 2 needs at least 3; use --context 1 or a longer text");
+  CHECK(say(1, 1) == "corpus.txt has 1 token; at least 2 are needed, one to read and one to predict");
+  CHECK(has(say(0, 1), "has 0 tokens"));
+  CHECK_THROWS_AS(corpus_of(10, 0.1, 0), ShapeError);
+  for (double fraction : {-0.1, 1.0, double(NAN), double(INFINITY)})
+    CHECK_THROWS_AS(corpus_of(10, fraction, 2), ShapeError);
+}
+
+TEST_CASE("small texts train: validation gives way, and says so") {
+  const StreamCorpus one = corpus_of(65, 0.1, 64);  // a single window
+  CHECK(one.size(Split::kTrain) == 65);
+  CHECK_FALSE(one.has_validation());
+  CHECK(one.note() ==
+        "corpus.txt has 65 tokens: 65 train and none validate, so that training keeps one window of --context 64");
+
+  CHECK_FALSE(corpus_of(66, 0.1, 64).has_validation());  // one token is left over and predicts nothing
+  CHECK(corpus_of(66, 0.1, 64).size(Split::kTrain) == 66);
+
+  const StreamCorpus few = corpus_of(70, 0.1, 64);
+  CHECK(few.size(Split::kTrain) == 65);
+  CHECK(few.size(Split::kValidation) == 5);
+  CHECK(few.length(Split::kTrain) == 64);
+  CHECK(few.length(Split::kValidation) == 4);  // a window shorter than the context
+  CHECK(few.windows(Split::kValidation, 64) == 1);
+  CHECK(has(few.note(), "65 train and 5 validate instead of 7, so that"));
+
+  const StreamCorpus asked = corpus_of(14, 0.1, 2);  // 1.4 tokens asked for
+  CHECK_FALSE(asked.has_validation());
+  CHECK(has(asked.note(), "14 train and none validate, for --val-fraction 0.1 of them is less than 2"));
+
+  for (int64_t n = 3; n < 60; ++n)
+    for (int64_t context = 1; context < n; ++context)
+      for (double fraction : {0.0, 0.01, 0.1, 0.5, 0.99}) {
+        const StreamCorpus c = corpus_of(n, fraction, context);
+        REQUIRE(c.size(Split::kTrain) + c.size(Split::kValidation) == n);
+        REQUIRE(c.length(Split::kTrain) == context);
+        REQUIRE(c.size(Split::kValidation) != 1);
+        REQUIRE(c.has_validation() == (c.length(Split::kValidation) > 0));
+        REQUIRE(c.note().empty() == (c.size(Split::kValidation) == std::llround(fraction * double(n)) &&
+                                     (fraction == 0 || c.has_validation())));
+      }
+}
+
+TEST_CASE("batch: rows of T tokens, and the tokens that follow them") {
+  const StreamCorpus corpus = corpus_of(1000, 0.1, 64);
+  for (Split split : kSplits) {
+    const int64_t B = 6, T = 7, low = split == Split::kValidation ? 900 : 0, high = split == Split::kTrain ? 900 : 1000;
+    Ids inputs(size_t(B * T)), targets(size_t(B * T));
+    corpus.batch(split, Rng(1, Stream::kBatch, 3), 0, inputs, targets, T);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      CHECK(targets[i] == inputs[i] + 1);
+      if (i % size_t(T) != 0) CHECK(inputs[i] == inputs[i - 1] + 1);
+      CHECK(inputs[i] >= low);
+      CHECK(targets[i] < high);
+    }
+  }
+}
+
+TEST_CASE("batch: the windows do not depend on how the batch is cut into shards") {
+  const StreamCorpus corpus = corpus_of(5000, 0.1, 32);
+  const int64_t B = 12, T = 32;
+  const Rng rng(7, Stream::kBatch, 41);
+  Ids inputs(size_t(B * T)), targets(size_t(B * T));
+  corpus.batch(Split::kTrain, rng, 0, inputs, targets, T);
+  for (int64_t shard : {1, 2, 3, 4, 5, 7, 12}) {
+    Ids in(size_t(B * T), -1), out(size_t(B * T), -1);
+    for (int64_t first = 0; first < B; first += shard) {
+      const size_t n = size_t(std::min(shard, B - first) * T), at = size_t(first * T);
+      corpus.batch(Split::kTrain, rng, first, std::span(in).subspan(at, n), std::span(out).subspan(at, n), T);
+    }
+    CHECK(in == inputs);
+    CHECK(out == targets);
+  }
+  // The coordinates that give the generator are no part of the result; seed, step and purpose are.
+  Ids in(inputs.size()), out(inputs.size());
+  const auto draw = [&](const Rng& r, int64_t first) {
+    corpus.batch(Split::kTrain, r, first, in, out, T);
+    return in;
+  };
+  CHECK(draw(rng.at(5, 9), 0) == inputs);
+  CHECK(draw(Rng(8, Stream::kBatch, 41), 0) != inputs);
+  CHECK(draw(Rng(7, Stream::kBatch, 42), 0) != inputs);
+  CHECK(draw(Rng(7, Stream::kEvaluate, 41), 0) != inputs);
+  CHECK(draw(rng, 1) != inputs);
+}
+
+TEST_CASE("batch: every start is drawn, the last one too, and all equally often") {
+  const int64_t T = 4, n = 25, starts = n - T, draws = 21000;
+  const StreamCorpus corpus = corpus_of(n, 0, T);
+  std::vector<int64_t> seen(size_t(starts), 0);
+  Ids inputs(size_t(10 * T)), targets(size_t(10 * T));
+  for (int64_t step = 0; step < draws / 10; ++step) {
+    corpus.batch(Split::kTrain, Rng(1, Stream::kBatch, step), 0, inputs, targets, T);
+    for (size_t b = 0; b < 10; ++b) {
+      REQUIRE(inputs[b * size_t(T)] < starts);
+      ++seen[size_t(inputs[b * size_t(T)])];
+      REQUIRE(targets[b * size_t(T) + size_t(T) - 1] < n);
+    }
+  }
+  // Chi-squared with 20 degrees of freedom exceeds 45.3 with probability 0.001; the seed is fixed.
+  double chi2 = 0;
+  const double expected = double(draws) / double(starts);
+  for (int64_t k : seen) chi2 += (double(k) - expected) * (double(k) - expected) / expected;
+  INFO("chi2 = ", chi2);
+  CHECK(chi2 < 45.3);
+  CHECK(seen.back() > 0);
+
+  const StreamCorpus single = corpus_of(T + 1, 0.1, T);  // one window: always that
+  single.batch(Split::kTrain, Rng(3, Stream::kBatch, 1), 0, inputs, targets, T);
+  for (size_t b = 0; b < 10; ++b) CHECK(inputs[b * size_t(T)] == 0);
+}
+
+TEST_CASE("batch: sizes that do not fit throw") {
+  const StreamCorpus corpus = corpus_of(100, 0.1, 16);
+  Ids a(32), b(32), odd(31);
+  const Rng rng(1, Stream::kBatch, 1);
+  CHECK_THROWS_AS(corpus.batch(Split::kValidation, rng, 0, a, b, 16), ShapeError);  // ten tokens
+  CHECK_NOTHROW(corpus.batch(Split::kValidation, rng, 0, std::span(a).first(9), std::span(b).first(9), 9));
+  CHECK_THROWS_AS(corpus.batch(Split::kValidation, rng, 0, std::span(a).first(10), std::span(b).first(10), 10),
+                  ShapeError);
+  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, 0, odd, odd, 16), ShapeError);
+  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, 0, a, odd, 1), ShapeError);
+  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, 0, a, b, 0), ShapeError);
+  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, -1, a, b, 16), ShapeError);
+  CHECK_THROWS_AS(corpus_of(100, 0, 16).batch(Split::kValidation, rng, 0, a, b, 16), ShapeError);
+}
+
+TEST_CASE("windows: each token is a target once, except the first of the split") {
+  const StreamCorpus corpus = corpus_of(103, 0.2, 8);
+  for (Split split : kSplits)
+    for (int64_t T : {1, 2, 5, 8, 17, 82, 101, 102, 103, 1000}) {
+      const std::span<const int32_t> all = corpus.tokens(split);
+      Ids targets;
+      const int64_t count = corpus.windows(split, T);
+      for (int64_t i = 0; i < count; ++i) {
+        const StreamCorpus::Window w = corpus.window(split, T, i);
+        REQUIRE(w.inputs.size() == w.targets.size());
+        REQUIRE(w.inputs.size() >= 1);
+        REQUIRE(int64_t(w.inputs.size()) <= T);
+        if (i + 1 < count) REQUIRE(int64_t(w.inputs.size()) == T);
+        REQUIRE(w.inputs.front() == all[size_t(i * T)]);
+        for (size_t t = 0; t < w.inputs.size(); ++t) REQUIRE(w.targets[t] == w.inputs[t] + 1);
+        targets.insert(targets.end(), w.targets.begin(), w.targets.end());
+      }
+      CHECK(targets == copy(all.subspan(1)));
+    }
+  CHECK(corpus.windows(Split::kAll, 51) == 2);  // 102 targets: even
+  CHECK(corpus.windows(Split::kAll, 50) == 3);
+  CHECK(corpus.window(Split::kAll, 50, 2).inputs.size() == 2);
+  CHECK(corpus.windows(Split::kAll, INT64_MAX) == 1);
+  CHECK_THROWS_AS(corpus.window(Split::kAll, 50, 3), ShapeError);
+  CHECK_THROWS_AS(corpus.window(Split::kAll, 50, -1), ShapeError);
+  CHECK_THROWS_AS(corpus.windows(Split::kAll, 0), ShapeError);
+}
+
+TEST_CASE("yardsticks: worked out by hand") {
+  const auto near = [](double a, double b) { return std::fabs(a - b) < 1e-14; };
+  const double ln2 = std::log(2.0), ln3 = std::log(3.0);
+  // a a b a c: p = 3/5, 1/5, 1/5. Pairs aa, ab, ba, ac: after a three equally likely (3/4 of the pairs), after b one.
+  const Yardsticks y = yardsticks(Ids{0, 0, 1, 0, 2}, 4);
+  CHECK(near(y.uniform, 2 * ln2));
+  CHECK(near(y.unigram, std::log(5.0) - 0.6 * ln3));
+  CHECK(near(y.bigram, 0.75 * ln3));
+  // a b a b a: certain, given the token before.
+  CHECK(yardsticks(Ids{0, 1, 0, 1, 0}, 2).bigram == 0);
+  CHECK(near(yardsticks(Ids{0, 1, 0, 1}, 2).unigram, ln2));
+  // a a a b, then b as the last token again: pairs aa aa ab bb; H' = 3/4 (ln 3 - 2/3 ln 2).
+  CHECK(near(yardsticks(Ids{0, 0, 0, 1, 1}, 2).bigram, 0.75 * (ln3 - 2 * ln2 / 3)));
+  // One character, many times; one token; ids that do not occur.
+  const Yardsticks same = yardsticks(Ids(1000, 0), 1);
+  CHECK(same.uniform == 0);
+  CHECK(same.unigram == 0);
+  CHECK(same.bigram == 0);
+  CHECK(yardsticks(Ids{2}, 5).bigram == 0);
+  CHECK(yardsticks(Ids{2}, 5).unigram == 0);
+  CHECK_THROWS_AS(yardsticks({}, 5), ShapeError);
+  CHECK_THROWS_AS(yardsticks(Ids{0, 5}, 5), ShapeError);
+  CHECK_THROWS_AS(yardsticks(Ids{-1}, 5), ShapeError);
+}
+
+TEST_CASE("yardsticks: the chain rule against tables counted another way, on a text") {
+  std::string words;
+  for (int i = 0; i < 400; ++i) words += std::to_string(i * i % 97) + (i % 3 ? " " : "\n");
+  const Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, words);
+  const Ids ids = tokenizer.encode(words);
+  const Yardsticks y = yardsticks(ids, tokenizer.size());
+  std::map<std::pair<int32_t, int32_t>, double> pairs;
+  std::map<int32_t, double> first, single;
+  for (size_t i = 0; i < ids.size(); ++i) ++single[ids[i]];
+  for (size_t i = 0; i + 1 < ids.size(); ++i) ++pairs[{ids[i], ids[i + 1]}], ++first[ids[i]];
+  const auto entropy = [](const auto& counts) {
+    double total = 0, sum = 0;
+    for (const auto& [key, n] : counts) total += n, sum += n * std::log(n);
+    return std::log(total) - sum / total;
+  };
+  CHECK(std::fabs(y.unigram - entropy(single)) < 1e-12);
+  CHECK(std::fabs(y.bigram - (entropy(pairs) - entropy(first))) < 1e-12);  // H(b|a) = H(a,b) - H(a)
+  CHECK(y.bigram < y.unigram);
+  CHECK(y.unigram < y.uniform);
+}

@@ -1,0 +1,320 @@
+// engine/parallel.h: every job runs once, exceptions come out in order, and the number of threads changes no bit.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/optim.h"
+#include "engine/parallel.h"
+#include "tests/golden.h"
+#include "tests/lm_step.h"
+
+namespace {
+
+using namespace gradus;
+using testing::Batch;
+using testing::LmStep;
+
+struct Counts {
+  std::vector<std::atomic<int>> run;
+  explicit Counts(int n) : run(size_t(n)) {}
+  static void job(void* context, int i) { ++static_cast<Counts*>(context)->run[size_t(i)]; }
+  bool all(int wanted) const {
+    for (const auto& r : run)
+      if (r != wanted) return false;
+    return true;
+  }
+};
+
+Config small(const std::string& family) {
+  Config c;
+  c.model = family;
+  c.layers = 2;
+  c.heads = 2;
+  c.embd = 12;
+  c.hidden = 10;
+  c.context = 6;
+  c.resolve(1);
+  return c;
+}
+constexpr int64_t kVocabulary = 11;
+
+bool same_bits(std::span<const real> a, std::span<const real> b) { return first_difference(a, b) == -1; }
+
+// The parameters after `steps` AdamW steps with dropout, and the loss of each.
+struct Trained {
+  std::vector<real> params;
+  std::vector<double> losses;
+};
+Trained train(const std::string& family, int shards, int threads, int64_t steps) {
+  Config config = small(family);
+  config.dropout = 0.1;
+  const auto model = make_model(config, kVocabulary);
+  AdamW optimizer(model->params());
+  LmStep step(shards, threads);
+  Trained out;
+  for (int64_t n = 1; n <= steps; ++n) {
+    const Batch batch = Batch::numbered(5, 6, kVocabulary, uint32_t(n));
+    out.losses.push_back(step.run(*model, {.seed = 9, .step = n, .training = true}, batch));
+    const auto gradient = step.gradient(*model);
+    optimizer.step(model->params(), gradient, 1e-2, clip_factor(gradient_norm(gradient), 1));
+  }
+  out.params.assign(model->params().data().begin(), model->params().data().end());
+  return out;
+}
+
+std::vector<real> gradient_of(const LanguageModel& model, const Batch& batch, int shards, bool training = false) {
+  LmStep step(shards, 2);
+  step.run(model, {.seed = 9, .step = 1, .training = training}, batch);
+  const auto g = step.gradient(model);
+  return {g.begin(), g.end()};
+}
+
+}  // namespace
+
+TEST_SUITE("parallel") {
+  TEST_CASE("pool: runs every job exactly once") {
+    for (const int threads : {0, 1, 2, 3, 8}) {
+      Pool pool(threads);
+      CHECK(pool.threads() == std::max(threads, 1));
+      for (const int n : {0, 1, 2, 3, 7, 100}) {
+        Counts counts(n);
+        pool.run(n, Counts::job, &counts);
+        CHECK(counts.all(1));
+        pool.run(n, Counts::job, &counts);
+        CHECK(counts.all(2));
+      }
+    }
+  }
+
+  TEST_CASE("pool: with one thread every job runs on the caller, in order") {
+    struct Log {
+      std::thread::id caller = std::this_thread::get_id();
+      std::vector<int> order;
+      bool elsewhere = false;
+    } log;
+    Pool(1).run(5, [](void* context, int i) {
+      Log& l = *static_cast<Log*>(context);
+      l.order.push_back(i);
+      l.elsewhere |= std::this_thread::get_id() != l.caller;
+    }, &log);
+    CHECK(log.order == std::vector<int>{0, 1, 2, 3, 4});
+    CHECK_FALSE(log.elsewhere);
+  }
+
+  TEST_CASE("pool: two jobs do run at the same time on two threads, ten thousand times") {
+    struct Meeting {
+      std::atomic<int> here{0};
+      static void job(void* context, int) {  // each waits for the other
+        auto& here = static_cast<Meeting*>(context)->here;
+        ++here;
+        while (here < 2) std::this_thread::yield();
+      }
+    };
+    Pool pool(2);
+    int met = 0;
+    for (int i = 0; i < 10'000; ++i) {
+      Meeting meeting;
+      pool.run(2, Meeting::job, &meeting);
+      met += meeting.here;
+    }
+    CHECK(met == 20'000);
+  }
+
+  TEST_CASE("pool: rethrows the exception of the lowest job, after all have run, and goes on working") {
+    struct Thrower {
+      std::vector<int> bad;
+      Counts counts{12};
+      static void job(void* context, int i) {
+        auto& t = *static_cast<Thrower*>(context);
+        Counts::job(&t.counts, i);
+        for (const int b : t.bad)
+          if (b == i) throw std::runtime_error("job " + std::to_string(i));
+      }
+    };
+    for (const int threads : {1, 2, 4}) {
+      Pool pool(threads);
+      for (int round = 0; round < 200; ++round) {
+        Thrower thrower;
+        thrower.bad = round % 2 ? std::vector<int>{11, 4, 7} : std::vector<int>{round / 2 % 12};
+        const int lowest = round % 2 ? 4 : round / 2 % 12;
+        std::string message;
+        try {
+          pool.run(12, Thrower::job, &thrower);
+        } catch (const std::runtime_error& e) {
+          message = e.what();
+        }
+        CHECK(message == "job " + std::to_string(lowest));
+        CHECK(thrower.counts.all(1));
+        Counts after(3);
+        pool.run(3, Counts::job, &after);
+        CHECK(after.all(1));
+      }
+    }
+  }
+
+  TEST_CASE("pool: a hundred thousand quick runs") {
+    Pool pool(2);
+    Counts counts(2);
+    for (int i = 0; i < 100'000; ++i) pool.run(2, Counts::job, &counts);
+    CHECK(counts.all(100'000));
+  }
+
+  TEST_CASE("shards: slices cover the batch, in order, and differ by at most one") {
+    for (const int n : {1, 2, 3, 7})
+      for (const int64_t batch : {0, 1, 2, 3, 5, 12}) {
+        Shards shards(n, 1);
+        CHECK(shards.size() == n);
+        shards.begin({.seed = 4, .step = 2, .training = true}, batch);
+        int64_t next = 0;
+        for (int s = 0; s < n; ++s) {
+          CHECK(shards.first(s) == next);
+          CHECK(shards.count(s) >= batch / n);
+          CHECK(shards.count(s) <= (batch + n - 1) / n);
+          CHECK(shards.tape(s).info().first_sequence == next);
+          CHECK(shards.tape(s).info().sequences == shards.count(s));
+          CHECK(shards.tape(s).info().seed == 4);
+          CHECK(shards.tape(s).info().step == 2);
+          CHECK(shards.tape(s).info().training);
+          next += shards.count(s);
+        }
+        CHECK(next == batch);
+        std::vector<int> seen;
+        shards.each([&](int s) { seen.push_back(s); });
+        for (const int s : seen) CHECK(shards.count(s) > 0);
+        CHECK(int64_t(seen.size()) == std::min<int64_t>(n, batch));
+      }
+  }
+
+  TEST_CASE("shards: the gradient of a batch does not depend on how it is cut, up to rounding") {
+    for (const char* family : {"lstm", "transformer"}) {
+      const auto model = make_model(small(family), kVocabulary);
+      const Batch batch = Batch::numbered(5, 6, kVocabulary);
+      for (const bool training : {false, true}) {
+        const std::vector<real> whole = gradient_of(*model, batch, 1, training);
+        CHECK(gradient_norm(whole) > 1e-3);
+        for (const int shards : {2, 3, 5, 9}) {
+          INFO(family, ", ", shards, " shards");
+          CHECK(testing::norm_distance(gradient_of(*model, batch, shards, training), whole) < (kDouble ? 1e-14 : 2e-6));
+        }
+      }
+    }
+  }
+
+  TEST_CASE("shards: dropout drops the same elements of the same sequences, however the batch is cut") {
+    for (const char* family : {"lstm", "transformer"}) {
+      Config config = small(family);
+      config.dropout = 0.5;
+      const auto model = make_model(config, kVocabulary);
+      const Batch batch = Batch::numbered(5, 6, kVocabulary);
+      const std::vector<real> whole = gradient_of(*model, batch, 1, true);
+      for (const int shards : {2, 3, 5, 9}) {
+        INFO(family, ", ", shards, " shards");
+        CHECK(testing::norm_distance(gradient_of(*model, batch, shards, true), whole) < (kDouble ? 1e-14 : 2e-6));
+      }
+      CHECK(testing::norm_distance(gradient_of(*model, batch, 1, false), whole) > 0.1);
+    }
+    // The masks themselves: ones through dropout twice, rows of two for each sequence.
+    const auto masks = [](int n) {
+      Shards shards(n, 2);
+      shards.begin({.seed = 3, .step = 8, .training = true}, 7);
+      std::vector<std::vector<real>> part(size_t(shards.size()));
+      shards.each([&](int s) {
+        const Tensor x = constant({2 * shards.count(s), 9}, 1);
+        const Tensor first = dropout(x, 0.5), second = dropout(x, 0.5);
+        for (int64_t b = 0; b < shards.count(s); ++b)
+          for (const Tensor& y : {first, second})
+            for (const real v : y.rows(2 * b, 2).span()) part[size_t(s)].push_back(v);
+      });
+      std::vector<real> all;
+      for (const auto& p : part) all.insert(all.end(), p.begin(), p.end());
+      return all;
+    };
+    const std::vector<real> whole = masks(1);
+    CHECK(whole.size() == 7 * 4 * 9);
+    for (const int n : {2, 3, 7, 20}) CHECK(same_bits(whole, masks(n)));
+    for (size_t i = 36; i < whole.size(); i += 36)  // no sequence has the mask of the first
+      CHECK_FALSE(same_bits({whole.data(), 36}, {whole.data() + i, 36}));
+    CHECK_FALSE(same_bits({whole.data(), 18}, {whole.data() + 18, 18}));  // nor the second dropout that of the first
+  }
+
+  TEST_CASE("shards: the bits do not depend on the number of threads") {
+    for (const char* family : {"lstm", "transformer"})
+      for (const int shards : {1, 2, 3}) {
+        INFO(family, ", ", shards, " shards");
+        const Trained one = train(family, shards, 1, 5);
+        CHECK(one.losses[4] != one.losses[0]);
+        for (const int threads : {2, 3}) {
+          const Trained more = train(family, shards, threads, 5);
+          CHECK(same_bits(one.params, more.params));
+          CHECK(first_difference(one.losses, more.losses) == -1);
+        }
+        CHECK(same_bits(one.params, train(family, shards, 1, 5).params));  // nor on the run
+      }
+  }
+
+  TEST_CASE("shards: gradients are added in the order of the shards") {
+    Params params;
+    const Tensor w = params.add("w", {3}, Init::constant(1));
+    params.init(1);
+    const double big = kDouble ? 1e17 : 1e9;  // swallows what is added to it: only in order is the sum 0.5
+    const double factor[] = {1, big, -big, 0.5};
+    for (const int threads : {1, 2, 4}) {
+      Shards shards(4, threads);
+      shards.begin({}, 4);
+      shards.each([&](int s) { shards.tape(s).backward(sum(scale(w, factor[s]))); });
+      for (const real g : shards.gradient(params)) CHECK(g == real(0.5));
+    }
+  }
+
+  TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
+    for (const char* family : {"lstm", "transformer"}) {
+      const auto model = make_model(small(family), kVocabulary);
+      const Batch batch = Batch::numbered(4, 6, kVocabulary);
+      const std::vector<real> whole = gradient_of(*model, batch, 2);
+      std::vector<double> sum(whole.size());
+      for (int64_t b = 0; b < batch.B; ++b) {
+        const auto slice = [&](const std::vector<int32_t>& ids) {
+          return std::vector<int32_t>(ids.begin() + b * batch.T, ids.begin() + (b + 1) * batch.T);
+        };
+        const std::vector<real> one = gradient_of(*model, {1, batch.T, slice(batch.tokens), slice(batch.targets)}, 1);
+        for (size_t i = 0; i < sum.size(); ++i) sum[i] += double(one[i]) / double(batch.B);
+      }
+      CHECK(testing::norm_distance(whole, sum) < (kDouble ? 1e-14 : 2e-6));
+    }
+  }
+
+  TEST_CASE("shards: more shards than sequences, and a batch of another size afterwards") {
+    const auto model = make_model(small("transformer"), kVocabulary);
+    const Batch large = Batch::numbered(5, 6, kVocabulary), small_batch = Batch::numbered(2, 6, kVocabulary);
+    const std::vector<real> wanted = gradient_of(*model, small_batch, 1);
+    LmStep step(4, 2);
+    for (int round = 0; round < 3; ++round) {
+      step.run(*model, {}, large);
+      step.run(*model, {}, small_batch);  // two shards are empty; what they held before must not count
+      const auto g = step.gradient(*model);
+      CHECK(testing::norm_distance(std::vector<real>(g.begin(), g.end()), wanted) < (kDouble ? 1e-14 : 2e-6));
+    }
+    step.shards().begin({}, 0);
+    CHECK(gradient_norm(step.gradient(*model)) == 0);
+  }
+
+  TEST_CASE("shards: an error in one shard comes out, and the next step works") {
+    const auto model = make_model(small("lstm"), kVocabulary);
+    Batch batch = Batch::numbered(4, 6, kVocabulary);
+    LmStep step(2, 2);
+    const std::vector<real> wanted = gradient_of(*model, batch, 2);
+    for (int round = 0; round < 3; ++round) {
+      Batch bad = batch;
+      bad.tokens[20] = kVocabulary;
+      CHECK_THROWS_AS(step.run(*model, {}, bad), ShapeError);
+      step.run(*model, {}, batch);
+      const auto g = step.gradient(*model);
+      CHECK(same_bits(g, wanted));
+    }
+  }
+}

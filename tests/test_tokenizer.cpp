@@ -1,0 +1,234 @@
+// models/tokenizer.h: round trips through every kind of character, and a readable sentence for every kind of bad input.
+#include "models/tokenizer.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace gradus;
+using namespace std::string_literals;
+using Ids = std::vector<int32_t>;
+
+constexpr Tokenizer::Kind kChar = Tokenizer::Kind::kChar;
+
+Tokenizer chars(std::string_view words) { return Tokenizer::from_text(kChar, words); }
+
+// What the DataError says that `f` throws; "" if it throws none.
+template <class F>
+std::string complaint(F f) {
+  try {
+    f();
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "";
+}
+std::string utf8_complaint(std::string_view bytes, const std::string& file = "t.txt") {
+  return complaint([&] { require_utf8(bytes, file); });
+}
+bool has(const std::string& sentence, std::string_view part) { return sentence.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("char: the vocabulary is the sorted set of code points") {
+  const Tokenizer t = chars("banana\n");
+  CHECK(t.vocab() == std::vector<std::string>{"\n", "a", "b", "n"});
+  CHECK(t.size() == 4);
+  CHECK(t.encode("nab\n") == Ids{3, 1, 2, 0});
+  CHECK(t.decode(Ids{3, 1, 2, 0}) == "nab\n");
+  CHECK(t.token(2) == "b");
+  CHECK(t.encode("").empty());
+  CHECK(t.decode({}).empty());
+  CHECK(t.end_id() == -1);
+  CHECK(std::string(t.kind_name()) == "char");
+  CHECK(Tokenizer::parse_kind("char") == kChar);
+  CHECK(complaint([] { Tokenizer::parse_kind("chars"); }) == "unknown tokenizer 'chars'; there is: char");
+  // One byte, two, three, four: bytes sort as code points do.
+  CHECK(chars("\U0001F600\u4E2D\u00E9z\U00010000\uFFFD").vocab() ==
+        std::vector<std::string>{"z", "\u00E9", "\u4E2D", "\uFFFD", "\U00010000", "\U0001F600"});
+}
+
+TEST_CASE("char: every text comes back as it was") {
+  const std::string texts[] = {
+      "床前明月光，疑是地上霜。\n舉頭望明月，低頭思故鄉。\n",
+      "e\u0301 and \u00E9 are two texts; \u0928\u093F, \u1100\u1161\u11A8",
+      "\U0001F469\u200D\U0001F680 \U0001F1EB\U0001F1F7 \U0010FFFF",
+      "line\r\nline\r\n",
+      "no final newline",
+      "\n\n\n",
+      "a",
+      "\x01\x1F\x7F\t\u0080\uFEFF\u2028",
+      std::string(1 << 20, 'x') + "y",
+  };
+  for (const std::string& words : texts) {
+    const Tokenizer t = chars(words);
+    const Ids ids = t.encode(words);
+    CHECK(t.decode(ids) == words);
+    const Tokenizer again = Tokenizer::from_vocab(kChar, t.vocab());
+    CHECK(again.vocab() == t.vocab());
+    CHECK(again.encode(words) == ids);
+    for (int32_t id = 0; id < t.size(); ++id) CHECK(t.encode(t.token(id)) == Ids{id});
+  }
+  CHECK(chars("床前明月光").encode("光光").size() == 2);
+  CHECK(chars("e\u0301").size() == 2);  // not composed
+  CHECK(chars("\r\n").size() == 2);
+}
+
+TEST_CASE("char: a copy of a tokenizer works on its own") {
+  Tokenizer copy = chars("x");
+  {
+    const Tokenizer first = chars("abc");
+    copy = first;
+  }
+  CHECK(copy.encode("cab") == Ids{2, 0, 1});
+}
+
+TEST_CASE("a character outside the vocabulary is named, with its position") {
+  const Tokenizer t = chars("Caf abcde");
+  const auto say = [&](std::string_view words) { return complaint([&] { t.encode(words); }); };
+  CHECK(say("Caf\u00E9 e") == "the character '\u00E9' (U+00E9) at position 4 is not in the vocabulary of 8 characters");
+  CHECK(has(say("\u4E2D"), "the character '\u4E2D' (U+4E2D) at position 1 "));
+  CHECK(has(say("a\U0001F600"), "'\U0001F600' (U+1F600) at position 2 "));
+  CHECK(has(say("a\n"), "the character '\\n' (U+000A) at position 2 "));
+  CHECK(has(say("a\r\n"), "'\\r' (U+000D)"));
+  CHECK(has(say("\t"), "'\\t' (U+0009)"));
+  CHECK(has(say("a\x1B[0m"), "the character U+001B at position 2 "));  // nothing that a terminal would obey
+  CHECK(has(say("\u200B"), "the character U+200B at"));
+  CHECK(has(say("e\u0301"), "'\u25CC\u0301' (U+0301) at position 2 "));
+  CHECK(has(complaint([] { chars("a").encode("b"); }), "the vocabulary of 1 character"));
+  CHECK_FALSE(has(complaint([] { chars("a").encode("b"); }), "characters"));
+  CHECK(has(say("ab\xE9"), "the text is not text in UTF-8: line 1, column 3 (byte offset 2) is the byte 0xE9"));
+  CHECK(has(say("a bad cab\xE9"), "column 10 (byte offset 9) is the byte 0xE9"));
+  CHECK_FALSE(has(say("a bad cab\xE9"), "iconv"));  // a prompt is no file
+}
+
+TEST_CASE("the end mark is the last of a vocabulary, never encoded and never written") {
+  const Tokenizer t = Tokenizer::from_vocab(kChar, {"<", "a", "b", Tokenizer::kEndMark});
+  CHECK(t.end_id() == 3);
+  CHECK(t.size() == 4);
+  CHECK(t.token(3) == "<|endoftext|>");
+  CHECK(t.decode(Ids{3, 1, 2, 3}) == "ab");
+  CHECK(has(complaint([&] { t.encode("<|endoftext|>"); }), "'|' (U+007C) at position 2 is not in the vocabulary of 3"));
+  CHECK(has(complaint([] { Tokenizer::from_vocab(kChar, {"<|endoftext|>", "a"}); }), "token 0"));
+}
+
+TEST_CASE("ids outside the vocabulary throw at the caller's line") {
+  const Tokenizer t = chars("abc");
+  for (int32_t id : {-1, 3, 1 << 30}) {
+    CHECK_THROWS_AS(t.token(id), ShapeError);
+    CHECK_THROWS_AS(t.decode(Ids{0, id}), ShapeError);
+  }
+  try {
+    t.decode(Ids{7});
+  } catch (const ShapeError& error) {
+    CHECK(has(error.what(), "id 7 is outside the vocabulary of 3 tokens (tests/test_tokenizer.cpp:"));
+  }
+}
+
+TEST_CASE("from_vocab refuses what no checkpoint of ours holds") {
+  const auto say = [](std::vector<std::string> vocab) {
+    return complaint([&] { Tokenizer::from_vocab(kChar, std::move(vocab)); });
+  };
+  CHECK(say({}) == "the vocabulary is empty");
+  CHECK(say({"a", "b", "a"}) == "tokens 0 and 2 of the vocabulary are the same: 'a' (U+0061)");
+  CHECK(has(say({"a", ""}), "token 1 of the vocabulary is \"\""));
+  CHECK(has(say({"a", "bc"}), "token 1 of the vocabulary is \"bc\""));
+  CHECK(has(say({"a", "b", "\u4E2D\u4E2D"}), "token 2"));
+  CHECK(say({"a", "\xE9"}) == "token 1 of the vocabulary is not text in UTF-8: its byte 0 is 0xE9, which begins a "
+                              "character of 3 bytes, but there the text ends");
+  CHECK(has(say({"a", "\0"s}), "0x00"));
+  CHECK(has(say({"\xC0\xAF"}), "0xC0"));
+  CHECK(say({"b", "a"}).empty());  // of another program: any order
+  CHECK(complaint([] { chars(""); }) == "the text is empty: there is nothing to make a vocabulary of");
+  CHECK(has(complaint([] { chars("a\xFF"); }), "column 2 (byte offset 1) is the byte 0xFF"));
+}
+
+TEST_CASE("require_utf8 accepts all of Unicode but NUL") {
+  for (uint32_t c = 1; c <= 0x10FFFF; ++c) {
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    std::string s;  // encoded by hand, by the table of RFC 3629
+    if (c < 0x80) s = {char(c)};
+    else if (c < 0x800) s = {char(0xC0 | c >> 6), char(0x80 | (c & 63))};
+    else if (c < 0x10000) s = {char(0xE0 | c >> 12), char(0x80 | (c >> 6 & 63)), char(0x80 | (c & 63))};
+    else s = {char(0xF0 | c >> 18), char(0x80 | (c >> 12 & 63)), char(0x80 | (c >> 6 & 63)), char(0x80 | (c & 63))};
+    if (!utf8_complaint(s).empty()) FAIL_CHECK("U+", c, " is refused: ", utf8_complaint(s));
+  }
+  CHECK(utf8_complaint("").empty());
+  CHECK(utf8_complaint("\xEF\xBB\xBF").empty());
+  CHECK(utf8_complaint("\xEF\xBB\xBFtext\r\n").empty());
+}
+
+TEST_CASE("require_utf8 says which byte, where, and what is wrong with it") {
+  const struct {
+    std::string bytes;
+    const char* part;
+  } rows[] = {
+      {"\x80", "0x80, which continues a character that never began"},
+      {"\xBF", "0xBF, which continues"},
+      {"\xC0\xAF", "0xC0, which occurs nowhere in UTF-8"},
+      {"\xC1\xBF", "0xC1, which occurs nowhere"},
+      {"\xF5\x80\x80\x80", "0xF5, which occurs nowhere"},
+      {"\xFF", "0xFF, which occurs nowhere"},
+      {"\xE0\x80\xAF", "0xE0, which begins an overlong form"},
+      {"\xE0\x9F\xBF", "0xE0, which begins an overlong form"},
+      {"\xF0\x80\x80\xAF", "0xF0, which begins an overlong form"},
+      {"\xF0\x8F\xBF\xBF", "0xF0, which begins an overlong form"},
+      {"\xED\xA0\x80", "0xED, which begins a surrogate"},
+      {"\xED\xBF\xBF", "0xED, which begins a surrogate"},
+      {"\xF4\x90\x80\x80", "0xF4, which begins a number above U+10FFFF"},
+      {"\xC3", "0xC3, which begins a character of 2 bytes, but there the text ends"},
+      {"\xE4\xB8", "0xE4, which begins a character of 3 bytes, but there the text ends"},
+      {"\xF0\x9F\x98", "0xF0, which begins a character of 4 bytes, but there the text ends"},
+      {"\xE4\xB8x", "0xE4, which begins a character of 3 bytes, but another one begins before its end"},
+      {"\0"s, "0x00, which no text contains"},
+  };
+  for (const auto& row : rows) {
+    const std::string said = utf8_complaint("ab\nc\u4E2D\U0001F600" + row.bytes);
+    INFO(said);
+    CHECK(has(said, row.part));
+    CHECK(has(said, "t.txt is not text in UTF-8: line 2, column 4 (byte offset 11) is the byte "));
+    CHECK_FALSE(has(said, "iconv"));
+  }
+  CHECK(has(utf8_complaint("\xFF"), "line 1, column 1 (byte offset 0)"));
+  CHECK(has(utf8_complaint("\xEF\xBB\xBF\xFF"), "line 1, column 1 (byte offset 3)"));
+  CHECK(has(utf8_complaint("a\r\n\nb\xFF"), "line 3, column 2 (byte offset 5)"));
+  CHECK(has(utf8_complaint("a\0\xFF"s), "byte offset 1"));  // whichever comes first
+  CHECK(has(utf8_complaint("a\xFF\0"s), "byte offset 1"));
+
+  std::string all;
+  for (int b = 0; b < 256; ++b) all += char(b);
+  CHECK(has(utf8_complaint(all), "byte offset 0) is the byte 0x00"));
+  CHECK(has(utf8_complaint(all.substr(1)), "line 2, column 118 (byte offset 127) is the byte 0x80"));
+  CHECK_FALSE(has(utf8_complaint(all.substr(1)), "iconv"));
+}
+
+TEST_CASE("require_utf8 names the iconv line where the bytes look like a known encoding") {
+  const auto latin = utf8_complaint("le caf\xE9 est ferm\xE9.\n", "texte.txt");
+  CHECK(has(latin, "; it looks like ISO-8859-1, so try: iconv -f ISO-8859-1 -t UTF-8 texte.txt > texte.txt.utf8"));
+  CHECK(has(utf8_complaint("d\xE9j\xE0 vu, tr\xE8s bien"), "ISO-8859-1"));
+  CHECK(has(utf8_complaint("it\x92s caf\xE9"), "iconv -f WINDOWS-1252 "));
+  // "Before my bed, the bright moon light" in GB18030, then with a four-byte character in it.
+  const std::string poem = "\xB4\xB2\xC7\xB0\xC3\xF7\xD4\xC2\xB9\xE2\xA3\xAC";
+  CHECK(has(utf8_complaint(poem + "\n"), "iconv -f GB18030 -t UTF-8 t.txt > t.txt.utf8"));
+  CHECK(has(utf8_complaint("ab " + poem + "\x81\x30\x81\x30" + poem), "iconv -f GB18030 "));
+  // Its second half, with traditional characters, which lie outside GB2312.
+  const std::string more = "\xC5\x65\xEE\x5E\xCD\xFB\xC3\xF7\xD4\xC2\xA3\xAC"
+                           "\xB5\xCD\xEE\x5E\xCB\xBC\xB9\xCA\xE0\x6C";
+  CHECK(has(utf8_complaint(poem + more), "iconv -f GB18030 "));
+  // Damaged UTF-8 is not another encoding, though the first of these is GB18030 to the letter.
+  CHECK_FALSE(has(utf8_complaint("\u5E8A\u524D \xE5\xBA"), "iconv"));
+  CHECK_FALSE(has(utf8_complaint("\u5E8A\u524D\u660E\u6708\u5149 \xE5\xBA"), "iconv"));
+  CHECK_FALSE(has(utf8_complaint("much plain text, a caf\u00E9, and a caf\xC3"), "iconv"));
+  CHECK_FALSE(has(utf8_complaint("\x7F" "ELF\x02\x01\x01\xFE\x90"), "iconv"));
+  CHECK(has(utf8_complaint("\xFF\xFEh\0i\0"s), "iconv -f UTF-16 "));
+  CHECK(has(utf8_complaint("\xFE\xFF\0h\0i"s), "iconv -f UTF-16 "));
+  CHECK(has(utf8_complaint("h\0i\0!\0"s), "iconv -f UTF-16LE "));
+  CHECK(has(utf8_complaint("\0h\0i\0!"s), "iconv -f UTF-16BE "));
+  CHECK_FALSE(has(utf8_complaint("hello\0world"s), "iconv"));
+  // A name that a shell would take apart.
+  CHECK(has(utf8_complaint("caf\xE9 noir", "my book's.txt"), "UTF-8 'my book'\\''s.txt' > 'my book'\\''s.txt.utf8'"));
+  CHECK(has(utf8_complaint("caf\xE9 noir", "-x"), "UTF-8 ./'-x' > "));
+}
