@@ -1,10 +1,12 @@
 // The gradus program: parses the command line and turns every error into one sentence and an exit code. The only file
 // that sees CLI11. Commands stand in the files of their names; see apps/commands.h.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #include "apps/commands.h"
@@ -91,6 +93,27 @@ void note_foreign_options(const CLI::App& app, const Config& config, const Commo
     std::fprintf(stderr, "note: %s has no meaning for --model %s\n", names.c_str(), config.model.c_str());
 }
 
+// What CLI11 objects to, in our words.
+std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
+  std::string message = error.what(), commands;
+  const std::vector<const CLI::App*> known = app.get_subcommands(nullptr);
+  for (const CLI::App* command : known) commands += (commands.empty() ? "" : " | ") + command->get_name();
+  if (app.get_subcommands().empty())
+    return (first.empty() ? "a command is wanted" : first + " is not a command") + ": must be one of " + commands;
+  const std::string command = app.get_subcommands().front()->get_name();
+  const auto after = [&](const std::string& part) {  // what stands behind the part, empty if it is not there
+    const size_t at = message.find(part);
+    return at == std::string::npos ? std::string() : message.substr(at + part.size());
+  };
+  if (const std::string extra = after("not expected: "); !extra.empty())
+    return text(command, " does not take ", extra, "; gradus ", command, " --help lists what it takes");
+  const std::string name = message.substr(0, message.find(':'));
+  if (!after(": At Most 1 required").empty()) return name + " is given more than once";
+  if (!after(": 1 required").empty()) return name + " wants a value behind it";
+  if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
+  return message;
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app{"gradus: train language models, sample from them, look inside them.", "gradus"};
   app.require_subcommand(1);
@@ -126,12 +149,11 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::string message = error.what();
-    if (const size_t colon = message.find(": --"); colon != std::string::npos) message = message.substr(colon + 2);
-    throw UsageError(message);
+    throw UsageError(sentence(app, error, argc > 1 ? argv[1] : ""));
   }
 
   if (*t) {
+    if (train_command.out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
     train_command.config.seed = train_command.common.seed;
     train_command.steps_given = t->count("--steps") > 0;
     if (train_command.resume) {
@@ -161,7 +183,10 @@ int main(int argc, char** argv) {
   using namespace gradus;
   std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
   try {
-    return parse_and_run(argc, argv);
+    const int code = parse_and_run(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      throw WriteError(text("standard output cannot be written: ", std::generic_category().message(errno)));
+    return code;
   } catch (const UsageError& error) {
     return fail(error.what(), kUsage);
   } catch (const DataError& error) {

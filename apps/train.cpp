@@ -10,6 +10,7 @@
 #include "apps/console.h"
 #include "apps/run_folder.h"
 #include "engine/blas.h"
+#include "engine/inspect.h"
 #include "engine/kernels.h"
 #include "engine/safetensors.h"
 #include "models/checkpoint.h"
@@ -62,6 +63,13 @@ Checkpoint begin_run(const Config& config, const Text& corpus) {
   return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 0, {}, start, corpus.files, corpus.hash, blas_core(), ""};
 }
 
+// The first tensor that holds a number that is not finite, or -1.
+int64_t first_not_finite(const Params& params) {
+  for (int64_t i = 0; i < params.count(); ++i)
+    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
+  return -1;
+}
+
 // The checkpoint of a run that goes on, checked against the corpus.
 Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   Checkpoint run = load_checkpoint(command.out);
@@ -79,9 +87,8 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
     console.note(text("note: the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
                       "; results will differ in the last bits"));
   const Params& params = run.model->params();
-  for (int64_t i = 0; i < params.count(); ++i)
-    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data()))
-      throw DataError(text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
+  if (const int64_t i = first_not_finite(params); i >= 0)
+    throw DataError(text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
   return run;
 }
 
@@ -89,9 +96,12 @@ std::string draw_sample(const Checkpoint& run, int64_t tokens) {
   const std::vector<std::vector<int32_t>> prompt{{run.start_id}};
   Sampler sampler(*run.model, prompt, {.temperature = 0.8}, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
-  for (int64_t t = 0; t < tokens; ++t) {
-    sampler.next();
-    ids.push_back(sampler.tokens()[0]);
+  try {
+    for (int64_t t = 0; t < tokens; ++t) {
+      sampler.next();
+      ids.push_back(sampler.tokens()[0]);
+    }
+  } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
   return run.tokenizer.decode(ids);
 }
@@ -151,9 +161,26 @@ class Progress {
   std::string sample_;
 };
 
-[[noreturn]] void stop_diverged(Shards&, const Checkpoint& run, int64_t step, const RunFolder& folder) {
-  throw DivergedError(text("step ", step, ": the loss or the gradient is not finite; ", folder.checkpoint(),
-                           run.step ? " keeps the last good state" : " was not written", "; try a smaller --lr"));
+// The first op of the step that made a number that is not finite, in a sentence.
+std::string bad_op(Shards& shards) {
+  for (int s = 0; s < shards.size(); ++s)
+    if (shards.count(s) > 0)
+      if (const auto bad = why_nan(shards.tape(s))) return bad->sentence;
+  return "the loss or the gradient is not finite";
+}
+
+[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
+  throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
+                           RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
+                           "; try a smaller --lr"));
+}
+
+// A finite loss says nothing of the weights after its update: they must not replace a good checkpoint unseen.
+void save(const Checkpoint& run, const RunFolder& folder) {
+  const Params& params = run.model->params();
+  if (const int64_t i = first_not_finite(params); i >= 0)
+    stop_diverged(run.step, params.name(i) + " is not finite after its update", folder);
+  run.save(folder.checkpoint());
 }
 
 // Opens a run, new or resumed; `corpus` becomes its text.
@@ -165,7 +192,11 @@ Checkpoint open_run(TrainCommand& command, Text& corpus, Console& console) {
   if (exists)
     throw UsageError(text(command.out, " already holds a run; continue it with --resume, or take another --out"));
   corpus = read_texts(command.corpus);
-  command.config.resolve(cores());
+  try {
+    command.config.resolve(cores());
+  } catch (const DataError& error) {
+    throw UsageError(error.what());  // two options that do not fit together
+  }
   return begin_run(command.config, corpus);
 }
 
@@ -229,7 +260,7 @@ int train(TrainCommand command) {
     const double loss = std::accumulate(loss_of_shard.begin(), loss_of_shard.end(), 0.0) * weight;
     const std::span<const real> gradient = shards.gradient(params);
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
-    if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(shards, run, step, folder);
+    if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
     run.optimizer->step(params, gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
     const double rate = double(batch.inputs.size()) / progress.end_step(loss);
@@ -244,9 +275,9 @@ int train(TrainCommand command) {
       folder.log({{"type", "eval"}, {"step", step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
       progress.report(losses.train, losses.validation);
     }
-    if (due(config.save_every) || stop) run.save(folder.checkpoint());
+    if (due(config.save_every) || stop) save(run, folder);
   }
-  run.save(folder.checkpoint());
+  save(run, folder);
 
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {

@@ -26,8 +26,8 @@ std::vector<real> some_weights(uint64_t seed, int64_t i, int64_t n) {
 }
 constexpr int64_t kFirstLeaf = 1 << 20;  // the leaves' own weights: numbers apart from those of the outputs
 
-// The outputs of several runs, each times a factor, added up element by element before anything is summed: what does not
-// depend on the element under check then cancels exactly, however large it is.
+// The outputs of several runs, each times a factor, added up element by element before anything is summed: what does
+// not depend on the element under check then cancels exactly, however large it is.
 class Combination {
  public:
   explicit Combination(const std::vector<std::vector<real>>& w) : w_(w), sum_(w.size()) {
@@ -99,8 +99,8 @@ void check_leaf(GradCheck& worst, const std::string& name, const Shape& shape, r
   }
 }
 
-// A function under check, on its leaves, on a tape. The leaves are variables and constants made anew from their values at
-// each run, or parameters, which the tape finds at their present values.
+// A function under check, on its leaves, on a tape. The leaves are variables and constants made anew from their values
+// at each run, or parameters, which the tape finds at their present values.
 class Function {
  public:
   Function(Tape& tape, GradFunction f, const void* context, const GradCheckOptions& o, const Loc& where)
@@ -133,7 +133,8 @@ class Function {
   void run(double factor, Combination& sum) {
     const NoGrad no_grad;
     const std::vector<Tensor> y = call();
-    require(y.size() == w_.size(), "check_gradient", where_, "the function gave ", w_.size(), " outputs, then ", y.size());
+    require(y.size() == w_.size(), "check_gradient", where_, "the function gave ", w_.size(), " outputs, then ",
+            y.size());
     for (size_t i = 0; i < y.size(); ++i) {
       require_count("check_gradient", "an output, at another call,", y[i].numel(where_), int64_t(w_[i].size()), where_);
       sum.add(factor, i, y[i].data(where_));
@@ -203,7 +204,8 @@ class Isolated {
   Isolated(const Op& recorded, uint64_t seed) : op(recorded) {
     for (int32_t i = 0; i < op.n_in; ++i) add(inputs, op.in[i], i);
     for (int32_t i = 0; i < op.n_out; ++i) add(outputs, op.out[i], i);
-    for (size_t i = 0; i < inputs.size(); ++i) inputs[i].begin = some_weights(seed, kFirstLeaf + int64_t(i), inputs[i].size());
+    for (size_t i = 0; i < inputs.size(); ++i)
+      inputs[i].begin = some_weights(seed, kFirstLeaf + int64_t(i), inputs[i].size());
     for (size_t i = 0; i < outputs.size(); ++i) w.push_back(some_weights(seed, int64_t(i), outputs[i].size()));
   }
   // Inputs back first: forward then leaves the saved state as it makes it of them, and the recorded outputs alone.

@@ -7,9 +7,9 @@
 // What is differentiated is one number, a fixed random projection of all outputs: Σ w y with 1/2 ≤ |w| < 3/2, so that
 // no element of an output can hide. The difference is the 4-point stencil
 //   (−f(x+2h) + 8 f(x+h) − 8 f(x−h) + f(x−2h)) / 12h,
-// with an error of about h⁴ |f⁽⁵⁾| / 30 + 1.5 ε |f| / h, where f counts only outputs that depend on x: the others cancel
-// exactly. The function must be smooth within 2h of the point: a kink (relu at 0) shows as an error. Every leaf carries
-// a gradient before backward begins, so an op that overwrites where it must add is found too.
+// with an error of about h⁴ |f⁽⁵⁾| / 30 + 1.5 ε |f| / h, where f counts only outputs that depend on x: the others
+// cancel exactly. The function must be smooth within 2h of the point: a kink (relu at 0) shows as an error. Every leaf
+// carries a gradient before backward begins, so an op that overwrites where it must add is found too.
 //
 // In the f64 build the default h, at most 1e-3 max(1, |x|), leaves both parts of the error near 1e-12. In the f32 build
 // h is 20 times larger and the error up to 2e-4 (over the table of tests/test_gradients.cpp): enough to see a lost term
@@ -48,7 +48,8 @@ struct GradCheck {
   double error = 0;      // |analytic − numeric| / max(1, |analytic|, |numeric|); infinite if either is not finite
   int64_t elements = 0;  // checked in all
 
-  bool passes(double bound = kGradBound) const { return elements > 0 && error <= bound; }  // false if nothing was checked
+  // False if nothing was checked.
+  bool passes(double bound = kGradBound) const { return elements > 0 && error <= bound; }
 };
 // "mul: of 12 elements the worst is b [2,3] at 4 = (1,1): analytic -1.5, numeric 1.5, error 2"
 std::ostream& operator<<(std::ostream& out, const GradCheck& c);

@@ -32,7 +32,7 @@ void mean_backward(Op& op) {
 }
 Tensor mean(const Tensor& x, Loc where) {
   static constexpr OpKind kind{"mean", mean_forward, mean_backward};
-  require(x.numel(where) > 0, "mean", where, "x is ", x.shape(), ", the mean of nothing is not defined");
+  require(x.numel(where) > 0, "mean", where, "x is ", x.shape(where), ", the mean of nothing is not defined");
   return record(kind, {x}, Shape{}, nullptr, where);
 }
 

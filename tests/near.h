@@ -4,8 +4,8 @@
 //   CHECK(near(got, wanted).absolute <= 1e-12);
 //   CHECK(first_difference(got, wanted) == -1);     // the same bits
 //
-// A failing CHECK prints the worst element. Lists of different sizes, and a NaN on either side, are infinitely far apart;
-// equal infinities are equal.
+// A failing CHECK prints the worst element. Lists of different sizes, and a NaN on either side, are infinitely far
+// apart; equal infinities are equal.
 #pragma once
 
 #include <algorithm>

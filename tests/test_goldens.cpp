@@ -31,14 +31,15 @@ Tensor leaf(const Golden& golden, const std::string& name) {
 TEST_SUITE("goldens") {
   TEST_CASE("goldens: both forms of gelu and their derivatives") {
     const Golden golden("ops");
-    for (const auto& [name, op] : {std::pair{"gelu/tanh", static_cast<Tensor (*)(const Tensor&, Loc)>(gelu)},
+    for (const auto& [form, op] : {std::pair{"gelu/tanh", static_cast<Tensor (*)(const Tensor&, Loc)>(gelu)},
                                    std::pair{"gelu/erf", static_cast<Tensor (*)(const Tensor&, Loc)>(gelu_erf)}}) {
       OnTape t;
       const Tensor x = leaf(golden, "gelu/x"), y = op(x, Loc::here());
       t.tape.backward(sum(y));
+      const std::string name = form;
       INFO(name);
-      CHECK(near(y.span(), golden.numbers(std::string(name) + "_y")) <= kClose);
-      CHECK(near(x.grad(), golden.numbers(std::string(name) + "_dydx")) <= kClose);
+      CHECK(near(y.span(), golden.numbers(name + "_y")) <= kClose);
+      CHECK(near(x.grad(), golden.numbers(name + "_dydx")) <= kClose);
     }
     // The two forms are not the same function: a mix-up would not pass.
     CHECK(near(golden.numbers("gelu/erf_y"), golden.numbers("gelu/tanh_y")).absolute > 1e-4);
@@ -48,11 +49,12 @@ TEST_SUITE("goldens") {
     const Golden golden("ops");
     for (const Rung* rung : {&fused_rung(), &composed_rung()}) {
       OnTape t;
-      const Tensor x = leaf(golden, "layer_norm/x"), g = leaf(golden, "layer_norm/gain"), b = leaf(golden, "layer_norm/bias");
+      const Tensor x = leaf(golden, "layer_norm/x"), g = leaf(golden, "layer_norm/gain"),
+                   b = leaf(golden, "layer_norm/bias");
       const Tensor y = rung->layer_norm(x, g, b, Loc::here());
       t.tape.seed(y, golden.reals("layer_norm/dy"));
       t.tape.backward();
-      INFO(rung->name);
+      INFO(std::string(rung->name));
       CHECK(near(y.span(), golden.numbers("layer_norm/y")) <= kClose);
       CHECK(near(x.grad(), golden.numbers("layer_norm/dx")) <= kClose);
       CHECK(near(g.grad(), golden.numbers("layer_norm/dgain")) <= kClose);
@@ -65,10 +67,11 @@ TEST_SUITE("goldens") {
     const std::vector<int32_t> target = golden.ids("cross_entropy/targets");
     const std::vector<real> weight = golden.reals("cross_entropy/weights");
     for (const Rung* rung : {&fused_rung(), &composed_rung()}) {
-      INFO(rung->name);
+      INFO(std::string(rung->name));
       {
         OnTape t;
-        const Tensor z = leaf(golden, "cross_entropy/logits"), rows = rung->softmax_cross_entropy(z, target, Loc::here());
+        const Tensor z = leaf(golden, "cross_entropy/logits"),
+                     rows = rung->softmax_cross_entropy(z, target, Loc::here());
         const Tensor loss = mean(rows);
         CHECK(near(rows.span(), golden.numbers("cross_entropy/rows")) <= kClose);
         CHECK(near(loss.span(), golden.numbers("cross_entropy/mean")) <= kClose);
@@ -77,7 +80,8 @@ TEST_SUITE("goldens") {
       }
       {
         OnTape t;
-        const Tensor z = leaf(golden, "cross_entropy/logits"), rows = rung->softmax_cross_entropy(z, target, Loc::here());
+        const Tensor z = leaf(golden, "cross_entropy/logits"),
+                     rows = rung->softmax_cross_entropy(z, target, Loc::here());
         t.tape.seed(rows, weight);  // as a policy gradient gives its advantages
         t.tape.backward();
         CHECK(near(z.grad(), golden.numbers("cross_entropy/weighted_dlogits")) <= kClose);
@@ -103,7 +107,7 @@ TEST_SUITE("goldens") {
       OnTape t;
       const Tensor z = leaf(golden, "cross_entropy/logits"), y = rung->softmax_cross_entropy(z, target, Loc::here());
       t.tape.backward(mean(y));
-      INFO(rung->name);
+      INFO(std::string(rung->name));
       CHECK(near(y.span(), rows) <= kClose);
       CHECK(near(z.grad(), dz) <= kClose);
     }

@@ -1,5 +1,5 @@
 // The gradient check itself: ops with one wrong backward each must be reported, the right one must not; check_op leaves
-// everything as it was.
+// everything as it was. (Over 350 lines: the wrong ops and what is done to them belong together.)
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -178,7 +178,7 @@ TEST_CASE("gradcheck: each wrong backward is reported, on the leaf where it is w
     INFO(alone);
     CHECK(alone.repeats);
     CHECK(alone.passes() == (bug == kNone));
-    CHECK(alone.worst.index == c.index);
+    if (bug == kOneElement || bug == kNan) CHECK(alone.worst.index == c.index);
 
     Params params;
     for (const GradLeaf& leaf : leaves) params.add(leaf.name, leaf.shape, Init::normal(1));
@@ -211,6 +211,13 @@ TEST_CASE("gradcheck: what does not flow is seen: detach, a kink, a constant out
   CHECK((constant_output.passes() && constant_output.analytic == 0 && constant_output.numeric == 0));
   const GradCheck nothing = check_gradient("none", {{"x", {3}, draw(3, 0), false}}, [](Inputs in) { return in[0]; });
   CHECK((nothing.elements == 0 && !nothing.passes()));
+
+  // The gradients of an output that is given twice, whole and in part, add up.
+  const auto twice = [](Inputs in) {
+    const Tensor y = scale(in[0], 2);
+    return Outputs{y, in[0], y.rows(1, 2), y, in[0].rows(0, 1)};
+  };
+  CHECK(check_gradient("twice", x, twice).passes());
 
   // One op alone sees its own inputs only: mul is right, whatever made them.
   Tape tape;
@@ -289,9 +296,11 @@ TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
   for (const char* model_name : {"lstm", "transformer"}) {
     const std::string name = model_name;
     const auto model = make_model(small(name, "fused"), kV);
-    for (real& w : model->params().data()) w *= real(name == "lstm" ? 1 : 10);  // away from the linear middle
+    for (int64_t i = 0; i < model->params().count(); ++i)  // away from the linear middle, where much of it is 0
+      for (real& w : model->params().values(i))
+        w = model->params().shape(i).rank() > 1 ? w * real(name == "lstm" ? 1 : 10) : w + real(0.1);
     const GradCheck c = check_parameters(model_name, model->params(), [&](Inputs) { return loss_of(*model); },
-                                         {.info = kTraining});
+                                         {.retries = 1, .info = kTraining});
     INFO(c);
     CHECK(c.passes());
     CHECK(c.elements == model->params().size());

@@ -1,12 +1,14 @@
 // The gradient of every op against finite differences: every element of every input, several shapes, in five settings:
 // plain leaves, windows, one input at a time needing a gradient, parameters, and the op alone on its tape.
 //
-// Bound: |analytic − numeric| ≤ kGradBound max(1, |analytic|, |numeric|). In f64 it is 1e-8, and the worst row has 5e-10. In
-// f32 it is 1e-3, and the worst row has 1.5e-4 (why so much: engine/gradcheck.h): a term that is lost or has the wrong sign
-// shows there too if it makes up 1 percent of the gradient. Rows that need a smaller h than float allows say kF64.
+// Bound: |analytic − numeric| ≤ kGradBound max(1, |analytic|, |numeric|). In f64 it is 1e-8, and the worst row has
+// 5e-10. In f32 it is 1e-3, and the worst row has 1.5e-4 (why so much: engine/gradcheck.h): a term that is lost or has the
+// wrong sign shows there too if it makes up 1 percent of the gradient. Rows that need a smaller h than float allows say
+// kF64.
 //
-// tests/check_ops_covered.sh wants a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, never all equal and never all
-// powers of two; 19 and 35 reach into the 16 lanes of the kernels and what is left over.
+// tests/check_ops_covered.sh wants a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, of which a shape has
+// different ones where the op allows it, not only powers of two; 19 and 35 fill the 16 lanes of the kernels and leave a
+// rest. The file is long because the table is.
 //
 // GRADUS_TABLE=1 prints the worst error of each op.
 #include <doctest/doctest.h>
@@ -235,8 +237,9 @@ void Table::indices() {
     double p;
     int64_t sequences, first;
   };
-  for (const auto& [s, p, sequences, first] : {Drop{{1, 7}, 0.5, 1, 0}, Drop{{6, 5}, 0.2, 3, 0}, Drop{{2, 3}, 0.7, 2, 5},
-                                               Drop{{3, 19}, 0.1, 1, 2}, Drop{{2, 261}, 0.5, 2, 0}}) {
+  const Drop drops[] = {{{1, 7}, 0.5, 1, 0}, {{6, 5}, 0.2, 3, 0}, {{2, 3}, 0.7, 2, 5}, {{3, 19}, 0.1, 1, 2},
+                        {{2, 261}, 0.5, 2, 0}};
+  for (const auto& [s, p, sequences, first] : drops) {
     const StepInfo info{.seed = 3, .step = 11, .training = true, .first_sequence = first, .sequences = sequences};
     row("dropout", {{"x", s}}, [p = p](Inputs x) { return dropout(x[0], p); }, {.info = info});
     row("dropout", {{"x", s}}, [p = p](Inputs x) { return dropout(dropout(x[0], p), 0.25); }, {.info = info});
@@ -377,9 +380,9 @@ TEST_CASE("gradients: every row runs the op that it names, and every op has at l
     auto& of_op = shapes[row.op];
     if (std::find(of_op.begin(), of_op.end(), all) == of_op.end()) of_op.push_back(all);
   });
-  for (const auto& [op, different] : shapes) {
-    CAPTURE(op);
-    CHECK(different.size() >= 3);
+  for (const auto& entry : shapes) {
+    CAPTURE(entry.first);
+    CHECK(entry.second.size() >= 3);
   }
 }
 

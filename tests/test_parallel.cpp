@@ -97,11 +97,14 @@ TEST_SUITE("parallel") {
       std::vector<int> order;
       bool elsewhere = false;
     } log;
-    Pool(1).run(5, [](void* context, int i) {
-      Log& l = *static_cast<Log*>(context);
-      l.order.push_back(i);
-      l.elsewhere |= std::this_thread::get_id() != l.caller;
-    }, &log);
+    Pool(1).run(
+        5,
+        [](void* context, int i) {
+          Log& l = *static_cast<Log*>(context);
+          l.order.push_back(i);
+          l.elsewhere |= std::this_thread::get_id() != l.caller;
+        },
+        &log);
     CHECK(log.order == std::vector<int>{0, 1, 2, 3, 4});
     CHECK_FALSE(log.elsewhere);
   }
@@ -157,6 +160,26 @@ TEST_SUITE("parallel") {
     }
   }
 
+  TEST_CASE("pool: the lowest job's exception wins although it comes last") {
+    std::atomic<bool> others_done{false};
+    Pool pool(2);
+    std::string message;
+    try {
+      pool.run(
+          3,
+          [](void* context, int i) {  // the thread that threw job 1's goes on to job 2, which lets job 0 throw
+            auto& done = *static_cast<std::atomic<bool>*>(context);
+            if (i == 2) done = true;
+            while (i == 0 && !done) std::this_thread::yield();
+            if (i < 2) throw std::runtime_error("job " + std::to_string(i));
+          },
+          &others_done);
+    } catch (const std::runtime_error& e) {
+      message = e.what();
+    }
+    CHECK(message == "job 0");
+  }
+
   TEST_CASE("pool: a hundred thousand quick runs") {
     Pool pool(2);
     Counts counts(2);
@@ -191,7 +214,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch does not depend on how it is cut, up to rounding") {
-    for (const char* family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
       const Batch batch = Batch::numbered(5, 6, kVocabulary);
       for (const bool training : {false, true}) {
@@ -206,7 +229,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: dropout drops the same elements of the same sequences, however the batch is cut") {
-    for (const char* family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "transformer"}) {
       Config config = small(family);
       config.dropout = 0.5;
       const auto model = make_model(config, kVocabulary);
@@ -243,7 +266,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the bits do not depend on the number of threads") {
-    for (const char* family : {"lstm", "transformer"})
+    for (const std::string family : {"lstm", "transformer"})
       for (const int shards : {1, 2, 3}) {
         INFO(family, ", ", shards, " shards");
         const Trained one = train(family, shards, 1, 5);
@@ -272,7 +295,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
-    for (const char* family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
       const Batch batch = Batch::numbered(4, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 2);

@@ -2,7 +2,10 @@
 // and through one and two shards. The bounds are those of tests/goldens/README.md.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -47,7 +50,8 @@ std::unique_ptr<LanguageModel> golden_model(const Golden& golden, const std::str
   return model;
 }
 
-// `values`, laid out like parameter i: cut into what has a gradient and the keys' third of c_attn.bias, if there is one.
+// `values`, laid out like parameter i: cut into what has a gradient and the keys' third of c_attn.bias, if there is
+// one.
 struct Cut {
   std::vector<double> rest, keys;
   Cut(const Params& params, int64_t i, std::span<const real> values) { cut(params, i, values); }
@@ -57,8 +61,7 @@ struct Cut {
   template <class V>
   void cut(const Params& params, int64_t i, const V& values) {
     const size_t third = params.name(i).ends_with("attn.c_attn.bias") ? values.size() / 3 : 0;
-    for (size_t j = 0; j < values.size(); ++j)
-      (third > 0 && j / third == 1 ? keys : rest).push_back(double(values[j]));
+    for (size_t j = 0; j < values.size(); ++j) (third > 0 && j / third == 1 ? keys : rest).push_back(double(values[j]));
   }
 };
 
@@ -66,7 +69,7 @@ struct Worst {
   double logits = 0, loss = 0, gradient = 0, key_bias = 0, losses = 0, norms = 0, weights = 0;
 };
 
-void check_parity(const char* name, const char* ops, int n_shards, Worst& worst) {
+void check_parity(const std::string& name, const std::string& ops, int n_shards, Worst& worst) {
   INFO(name, ", ", ops, ", ", n_shards, " shards");
   const Golden golden(name);
   const auto model = golden_model(golden, ops);
@@ -132,18 +135,18 @@ void check_parity(const char* name, const char* ops, int n_shards, Worst& worst)
 
 TEST_SUITE("parity") {
   TEST_CASE("parity: transformer and LSTM reproduce PyTorch") {
-    for (const char* name : {"transformer", "lstm_1", "lstm_2"}) {
+    for (const std::string name : {"transformer", "lstm_1", "lstm_2"}) {
       Worst worst;
-      for (const char* ops : {"fused", "composed"})
+      for (const std::string ops : {"fused", "composed"})
         for (const int shards : {1, 2}) check_parity(name, ops, shards, worst);
       INFO(name);
       // Far within the bounds: a sign of what rounding alone does.
       CHECK(worst.logits <= kClose / 5);
       CHECK(worst.gradient <= kClose / 5);
       if (std::getenv("GRADUS_FIGURES"))
-        MESSAGE(name, " ", kRealName, ": logits ", worst.logits, ", loss ", worst.loss, ", gradient ", worst.gradient,
-                ", keys' bias ", worst.key_bias, ", 20 losses ", worst.losses, ", norms ", worst.norms, ", weights ",
-                worst.weights);
+        MESSAGE(name, " ", std::string(kRealName), ": logits ", worst.logits, ", loss ", worst.loss, ", gradient ",
+                worst.gradient, ", keys' bias ", worst.key_bias, ", 20 losses ", worst.losses, ", norms ", worst.norms,
+                ", weights ", worst.weights);
     }
   }
 }

@@ -1,0 +1,371 @@
+// See inspect.h. Over 350 lines: sentences for people take room, and the four views share the names and summaries.
+#include "engine/inspect.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "engine/kernels.h"
+
+namespace gradus {
+
+namespace {
+
+using Numbers = std::span<const real>;
+
+const Value* root(const Value* v) { return v->base ? v->base : v; }
+Numbers numbers(const Value& v) { return {v.data, size_t(v.shape.numel())}; }
+
+// What has arrived at v; nothing if v has no gradient, or none yet. A window's lies within its base's.
+std::optional<Numbers> gradient(const Value& v) {
+  const size_t n = size_t(v.shape.numel());
+  if (v.grad) return Numbers{v.grad, n};
+  if (v.needs_grad && v.base && v.base->grad) return Numbers{v.base->grad + (v.data - v.base->data), n};
+  return {};
+}
+
+Tape* current_tape() {
+  try {
+    return &Tape::current(Loc::here());
+  } catch (const ShapeError&) {
+    Tape* only = nullptr;
+    for (Tape* tape : gradus_live_tapes) {
+      if (tape && only) return nullptr;
+      if (tape) only = tape;
+    }
+    return only;
+  }
+}
+
+bool backward_has_begun(const Tape& tape) {
+  return std::ranges::any_of(tape.ops(), [](const Op& op) {
+    return std::any_of(op.out, op.out + op.n_out, [](const Value* v) { return v->grad != nullptr; });
+  });
+}
+
+// A tape's own Value of a parameter, which carries the gradient; null if no op used it.
+const Value* local_value(const Tape& tape, const Value& parameter) {
+  for (const Op& op : tape.ops())
+    for (int32_t i = 0; i < op.n_in; ++i)
+      if (const Value* v = root(op.in[i]); v->index >= 0 && v->data == parameter.data) return v;
+  return nullptr;
+}
+
+std::string number(double x) {
+  if (std::isnan(x)) return "nan";  // whatever its sign
+  char s[32];
+  std::snprintf(s, sizeof s, "%.6g", x);
+  return s;
+}
+
+double norm(Numbers x) { return std::sqrt(kernel::sum_of_squares(int64_t(x.size()), x.data())); }
+bool finite(Numbers x) { return kernel::all_finite(int64_t(x.size()), x.data()); }
+int64_t first_bad(Numbers x) {
+  return std::find_if(x.begin(), x.end(), [](real v) { return !std::isfinite(v); }) - x.begin();
+}
+
+std::string summary(Numbers x) {
+  constexpr size_t kShown = 6;
+  std::string s;
+  for (size_t i = 0; i < std::min(x.size(), kShown); ++i) s += (i ? " " : "") + number(double(x[i]));
+  if (x.empty()) return "no numbers";
+  if (x.size() == 1) return s;
+  if (x.size() > kShown) s += " ...";
+  double least = std::numeric_limits<double>::infinity(), greatest = -least;
+  int64_t bad = 0;
+  for (const real v : x) {
+    bad += !std::isfinite(v);
+    if (std::isfinite(v)) least = std::min(least, double(v)), greatest = std::max(greatest, double(v));
+  }
+  if (bad < int64_t(x.size())) s += text("; min ", number(least), ", max ", number(greatest));
+  s += text(", norm ", number(norm(x)));
+  return bad ? text(s, ", ", bad, " of ", x.size(), " not finite") : s;
+}
+
+std::string gradient_text(const Value& v, const Tape* tape) {
+  if (const auto g = gradient(v)) return "gradient " + summary(*g);
+  if (!v.needs_grad) return "no gradient: a constant";
+  return tape && backward_has_begun(*tape) ? "no gradient has reached it" : "backward has not run";
+}
+
+// Which op made each Value of a tape.
+class Makers {
+ public:
+  Makers() = default;  // knows none
+  explicit Makers(const Tape& tape) {
+    for (size_t i = 0; i < tape.ops().size(); ++i)
+      for (int32_t k = 0; k < tape.ops()[i].n_out; ++k)
+        made_[tape.ops()[i].out[k]] = {int64_t(i), k, tape.ops()[i].n_out};
+  }
+  // The op behind v or the Value it looks into; -1 for leaves and parameters.
+  int64_t maker(const Value* v) const {
+    const auto i = made_.find(root(v));
+    return i == made_.end() ? -1 : i->second.op;
+  }
+  std::string name(const Value* v) const {
+    const Value* r = root(v);
+    std::string s = r->name;
+    if (const auto i = made_.find(r); i != made_.end()) {
+      s = text('%', i->second.op);
+      if (i->second.outputs > 1) s += text('.', i->second.output);
+    }
+    if (v->shape.numel() != r->shape.numel())
+      s += text('[', v->data - r->data, ':', v->data - r->data + v->shape.numel(), ']');
+    return r->needs_grad && !v->needs_grad ? "detach(" + s + ")" : s;
+  }
+
+ private:
+  struct Place {
+    int64_t op;
+    int32_t output, outputs;
+  };
+  std::unordered_map<const Value*, Place> made_;
+};
+
+std::string source(const Loc& where) { return text(where.file, ':', where.line); }
+
+std::string inputs_of(const Op& op, const Makers& makers) {
+  std::string s;
+  for (int32_t i = 0; i < op.n_in; ++i) s += (i ? ", " : "") + makers.name(op.in[i]);
+  return "(" + s + ")";
+}
+
+std::string index_text(const Shape& shape, int64_t element) {
+  std::string s;
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    s = text(element % shape[d], s.empty() ? "" : ",", s);
+    element /= shape[d];
+  }
+  return "[" + s + "]";
+}
+
+// The number of an op's input or output `v` that belongs to number `element` of its other end `to`: its own where
+// shapes agree, that of the column for what acts on every row. -1 if there is none, as for matrix products.
+int64_t element_of(const Op& op, const Shape& v, const Shape& to, int64_t element) {
+  const std::string name = op.kind->name;
+  if (v.numel() == 1) return 0;
+  if (v == to) return name.starts_with("matmul") || name.starts_with("linear") ? -1 : element;
+  return v.rank() == 1 && to.rank() >= 1 && v[0] == to[-1] ? element % v[0] : -1;
+}
+
+// "input %1 (sub, file:12) is -1, input w ...": what stood at that element.
+std::string inputs_at(BadNumber& bad, const Tape& tape, const Op& op, const Shape& shape, const Makers& makers) {
+  std::string s;
+  for (int32_t i = 0; i < op.n_in; ++i) {
+    const Value* v = op.in[i];
+    const int64_t maker = makers.maker(v), e = element_of(op, v->shape, shape, bad.element);
+    bad.inputs.push_back(e < 0 ? std::numeric_limits<double>::quiet_NaN() : double(v->data[e]));
+    s += text(i ? ", " : "", "input ", makers.name(v));
+    if (maker >= 0)
+      s += text(" (", tape.ops()[size_t(maker)].kind->name, ", ", source(tape.ops()[size_t(maker)].where), ")");
+    s += e >= 0 ? text(" is ", number(bad.inputs.back())) : text(' ', v->shape, " holds ", summary(numbers(*v)));
+  }
+  return s;
+}
+
+// ", output %2 is 3, the gradient that arrived at it 1", for each output.
+std::string outputs_at(const Op& op, const Shape& shape, int64_t element, const Makers& makers) {
+  std::string s;
+  for (int32_t i = 0; i < op.n_out; ++i) {
+    const Value& v = *op.out[i];
+    const int64_t e = element_of(op, v.shape, shape, element);
+    if (e >= 0) s += text(", output ", makers.name(&v), " is ", number(double(v.data[e])));
+    if (e >= 0 && v.grad) s += text(", the gradient that arrived at it ", number(double(v.grad[e])));
+  }
+  return s;
+}
+
+BadNumber blame(const Tape& tape, int64_t i, Numbers x, bool in_gradient) {
+  const Op& op = tape.ops()[size_t(i)];
+  const int64_t element = first_bad(x);
+  return {in_gradient, i, op.kind->name, op.where, element, double(x[size_t(element)]), {}, ""};
+}
+
+std::optional<BadNumber> bad_value(const Tape& tape, const Makers& makers) {
+  for (size_t i = 0; i < tape.ops().size(); ++i) {
+    const Op& op = tape.ops()[i];
+    const std::string here = text(op.kind->name, ", op %", i, " (", source(op.where), ")");
+    for (int32_t k = 0; k < op.n_in; ++k) {
+      const Value& v = *op.in[k];
+      if (makers.maker(&v) >= 0 || finite(numbers(v))) continue;
+      BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
+      bad.sentence = text("element ", index_text(v.shape, bad.element), " of ", makers.name(&v), ' ', v.shape, " is ",
+                          number(bad.value), " before any op of this step; the first to use it is ", here);
+      return bad;
+    }
+    for (int32_t k = 0; k < op.n_out; ++k) {
+      const Value& v = *op.out[k];
+      if (finite(numbers(v))) continue;
+      BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
+      bad.sentence = text(here, " makes the first number that is not finite: element ",
+                          index_text(v.shape, bad.element), " of its output ", makers.name(&v), ' ', v.shape, " is ",
+                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, makers));
+      return bad;
+    }
+  }
+  return {};
+}
+
+// What one op's backward adds to each of its inputs, computed anew from what arrived at its outputs, on copies.
+std::vector<std::vector<real>> contributions(const Op& op) {
+  std::vector<Value> values;
+  std::vector<Value*> pointers;
+  std::vector<std::vector<real>> grad(size_t(op.n_in + op.n_out));
+  for (int32_t i = 0; i < op.n_in + op.n_out; ++i) {
+    const Value& v = i < op.n_in ? *op.in[i] : *op.out[i - op.n_in];
+    grad[size_t(i)].assign(size_t(v.shape.numel()), 0);
+    if (i >= op.n_in && v.grad) std::ranges::copy(*gradient(v), grad[size_t(i)].begin());
+    values.push_back(v);
+    values.back().base = nullptr;
+    values.back().grad = grad[size_t(i)].data();
+  }
+  for (Value& v : values) pointers.push_back(&v);
+  Op copy = op;
+  copy.in = pointers.data();
+  copy.out = copy.in + op.n_in;
+  op.kind->backward(copy);
+  grad.resize(size_t(op.n_in));
+  return grad;
+}
+
+std::optional<BadNumber> bad_gradient(Tape& tape, const Makers& makers) {
+  const Tape::Use use(tape);  // some backward functions ask it for scratch memory or the step
+  const auto bad_arrived = [](const Value* v) {
+    const auto g = gradient(*v);
+    return g && !finite(*g);
+  };
+  std::optional<BadNumber> sum;  // finite contributions whose sum is not
+  for (int64_t i = int64_t(tape.ops().size()) - 1; i > tape.next; --i) {
+    const Op& op = tape.ops()[size_t(i)];
+    const std::string here = text(op.kind->name, ", op %", i, " (", source(op.where), ")");
+    if (std::none_of(op.out, op.out + op.n_out, [](const Value* v) { return v->grad && v->needs_grad; })) continue;
+    if (Value** out = std::find_if(op.out, op.out + op.n_out, bad_arrived); out != op.out + op.n_out) {
+      if (sum) return sum;
+      BadNumber bad = blame(tape, i, *gradient(**out), true);
+      bad.sentence =
+          text("the gradient that arrives at ", here, " is not finite, though no backward made it so: element ",
+               index_text((*out)->shape, bad.element), " of ", (*out)->shape, " is ", number(bad.value),
+               "; it was seeded with it, or a sum overflowed");
+      return bad;
+    }
+    if (std::none_of(op.in, op.in + op.n_in, bad_arrived)) continue;
+    const auto added = contributions(op);
+    for (int32_t k = 0; k < op.n_in; ++k) {
+      const Value& v = *op.in[k];
+      if (!v.needs_grad || finite(added[size_t(k)])) continue;
+      BadNumber bad = blame(tape, i, added[size_t(k)], true);
+      bad.sentence = text("the backward pass of ", here, " makes the first gradient that is not finite: element ",
+                          index_text(v.shape, bad.element), " of that of ", makers.name(&v), ' ', v.shape, " is ",
+                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, makers));
+      bad.sentence += outputs_at(op, v.shape, bad.element, makers);
+      return bad;
+    }
+    if (sum) continue;
+    const Value& v = **std::find_if(op.in, op.in + op.n_in, bad_arrived);
+    sum = blame(tape, i, *gradient(v), true);
+    sum->sentence =
+        text("the gradient of ", makers.name(&v), ' ', v.shape, " is not finite, the sum of finite ones: element ",
+             index_text(v.shape, sum->element), " is ", number(sum->value), "; the last op that added to it is ", here);
+  }
+  return sum;
+}
+
+std::string escaped(const std::string& s) {
+  std::string out;
+  for (const char c : s) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string describe(const Value& v) {
+  const Tape* tape = current_tape();
+  const Value* here = v.owner && tape ? local_value(*tape, v) : nullptr;
+  return text(v.name, ' ', v.shape, ": ", summary(numbers(v)), "; ", gradient_text(here ? *here : v, tape));
+}
+
+std::string describe(const Tensor& t) {
+  try {
+    return describe(*t.value(Loc::here()));
+  } catch (const ShapeError& e) {
+    return e.what();
+  }
+}
+
+std::string describe(const Op& op) {
+  const Tape* tape = current_tape();
+  const Makers makers = tape ? Makers(*tape) : Makers();
+  std::string s = text(makers.name(op.out[0]), " = ", op.kind->name, inputs_of(op, makers), "  ", source(op.where),
+                       " in ", op.where.function, '\n');
+  for (int32_t i = 0; i < op.n_in + op.n_out; ++i) {
+    const Value& v = *op.in[i];
+    s += text(i < op.n_in ? "  in  " : "  out ", makers.name(&v), ' ', v.shape, ": ", summary(numbers(v)), "; ",
+              gradient_text(v, tape), '\n');
+  }
+  return s;
+}
+
+std::string describe(const Tape& tape) {
+  const Makers makers(tape);
+  std::string s = text("   op = kind(inputs) shape  source  |value| |gradient|   (", tape.ops().size(), " ops, ",
+                       tape.bytes(), " bytes)\n");
+  for (size_t i = 0; i < tape.ops().size(); ++i) {
+    const Op& op = tape.ops()[i];
+    for (int32_t k = 0; k < op.n_out; ++k) {
+      const Value& v = *op.out[k];
+      const auto g = gradient(v);
+      s += text(int64_t(i) == tape.next && k == 0 ? "=> " : "   ", makers.name(&v), " = ", op.kind->name,
+                inputs_of(op, makers), ' ', v.shape, "  ", source(op.where), "  ", number(norm(numbers(v))), ' ',
+                g ? number(norm(*g)) : "-", '\n');
+    }
+  }
+  return s;
+}
+
+static void print(const std::string& s) { std::fprintf(stderr, "%s%s", s.c_str(), s.ends_with('\n') ? "" : "\n"); }
+
+void show(const Tensor& t) { print(describe(t)); }
+void show(const Value* v) { print(v ? describe(*v) : "no value"); }
+void show_op(const Op& op) { print(describe(op)); }
+void show_tape(const Tape& tape) { print(describe(tape)); }
+void show_tape() {
+  const Tape* tape = current_tape();
+  print(tape ? describe(*tape)
+             : "no tape is current on this thread, and not exactly one is alive; try show_tape(*gradus_live_tapes[0])");
+}
+
+std::optional<BadNumber> why_nan(Tape& tape) {
+  const Makers makers(tape);
+  if (auto bad = bad_value(tape, makers)) return bad;
+  return bad_gradient(tape, makers);
+}
+
+std::string to_dot(const Tape& tape) {
+  const Makers makers(tape);
+  std::string s = "digraph tape {\n  node [shape=box, fontname=monospace];\n";
+  std::unordered_set<const Value*> leaves;
+  for (size_t i = 0; i < tape.ops().size(); ++i) {
+    const Op& op = tape.ops()[i];
+    s += text("  op", i, " [label=\"%", i, ' ', escaped(op.kind->name), ' ', op.out[0]->shape, "\\n",
+              escaped(source(op.where)), "\"];\n");
+    for (int32_t k = 0; k < op.n_in; ++k) {
+      const Value *v = op.in[k], *leaf = root(v);
+      const int64_t maker = makers.maker(v);
+      const std::string from = maker >= 0 ? text("op", maker) : text("leaf", static_cast<const void*>(leaf));
+      if (maker < 0 && leaves.insert(leaf).second)
+        s += text("  ", from, " [shape=", leaf->index >= 0 ? "ellipse" : "plaintext", ", label=\"", escaped(leaf->name),
+                  ' ', leaf->shape, "\"];\n");
+      s += text("  ", from, " -> op", i, " [label=\"", escaped(makers.name(v)), ' ', v->shape, '"',
+                v->needs_grad ? "" : ", style=dashed", "];\n");
+    }
+  }
+  return s + "}\n";
+}
+
+}  // namespace gradus

@@ -1,0 +1,86 @@
+# What tests/run.sh and tests/run_slow.sh share: each part prints one row with its seconds, and its failures below it.
+# Sums: $passed $failed $skipped, in test cases of doctest and checks of shell tests.
+passed=0 failed=0 skipped=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+
+now() { date +%s%N | cut -c1-12; }  # hundredths of a second
+begin() { begun=$(now); }
+# row LABEL WHAT PASSED FAILED SKIPPED
+row() {
+  tenths=$((($(now) - begun + 5) / 10))
+  passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
+  counts="$3 passed"
+  [ "$4" = 0 ] || counts="$counts, $4 FAILED"
+  [ "$5" = 0 ] || counts="$counts, $5 skipped"
+  printf '%-9s %-44s %-26s %4d.%d s\n' "$1" "$2" "$counts" $((tenths / 10)) $((tenths % 10))
+}
+
+# doctest LABEL WHAT PROGRAM
+doctest() {
+  begin
+  "$3" --no-colors=true >"$work/out" 2>&1
+  status=$?
+  numbers=$(sed -nE 's/.*test cases: *([0-9]+) *\| *([0-9]+) passed *\| *([0-9]+) failed *\| *([0-9]+) skipped.*/\2 \3 \4/p' "$work/out" | tail -n 1)
+  set -- "$1" "$2" "$3" ${numbers:-0 0 0}
+  if [ $status != 0 ] && [ "$5" = 0 ]; then  # it died before or after its summary
+    set -- "$1" "$2" "$3" "$4" 1 "$6"
+    tail -n 30 "$work/out" >"$work/end"
+    row "$1" "$2" "$4" "$5" "$6"
+    sed 's/^/  /' "$work/end"
+    echo "  It ended with exit code $status. Again: $3"
+    return
+  fi
+  [ "$4$5" != 00 ] || set -- "$1" "$2" "$3" 0 1 "$6"  # nothing ran
+  row "$1" "$2" "$4" "$5" "$6"
+  [ "$5" = 0 ] && return
+  grep -v '^\[doctest\]' "$work/out" | head -n 80 | sed 's/^/  /'
+  # Letters that doctest's filters understand otherwise become ?, which stands for any one.
+  grep '^TEST CASE:' "$work/out" | sort -u | LC_ALL=C sed -E "s/^TEST CASE: *//; s/[^A-Za-z0-9_ -]/?/g; s|.*|  Again: $3 --test-case=\"&\"|"
+}
+
+# checks LABEL WHAT COMMAND...: a shell test, which prints lines of ok, FAIL and SKIP (see tests/shell.sh).
+checks() {
+  label=$1 what=$2
+  shift 2
+  begin
+  "$@" >"$work/out" 2>"$work/err"
+  status=$?
+  p=$(grep -c '^ok ' "$work/out") f=$(grep -c '^FAIL ' "$work/out") s=$(grep -c '^SKIP ' "$work/out")
+  if [ "$f" = 0 ] && { [ $status != 0 ] || [ "$p$s" = 00 ]; }; then
+    f=1
+    echo "FAIL : it ended with exit code $status after $p checks: $(tail -n 5 "$work/out" "$work/err" | tr '\n' ' ' | cut -c1-400)" >>"$work/out"
+  fi
+  row "$label" "$what" "$p" "$f" "$s"
+  grep '^FAIL ' "$work/out" | sed 's/^/  /'
+  grep '^FAIL ' "$work/out" | sed -nE 's/^FAIL ([a-z0-9_-]*):.*/\1/p' | sort -u | sed "s|.*|  Again: $* &|"
+  grep '^SKIP ' "$work/out" | sed 's/^/  /'
+}
+
+# one LABEL WHAT COMMAND...: a command that either succeeds or explains itself.
+one() {
+  label=$1 what=$2
+  shift 2
+  begin
+  if "$@" >"$work/out" 2>&1; then row "$label" "$what" 1 0 0
+  else
+    row "$label" "$what" 0 1 0
+    tail -n 40 "$work/out" | sed 's/^/  /'
+    echo "  Again: $*"
+  fi
+}
+# left_out LABEL WHAT REASON
+left_out() {
+  begin
+  row "$1" "$2" 0 0 1
+  echo "  SKIP $2: $3"
+}
+
+# The last lines; the exit code is 1 if anything failed.
+summary() {
+  echo
+  if [ $failed = 0 ]; then echo "$1"; else echo "Something failed; each failure stands above with the command that runs only it."; fi
+  if [ $skipped = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi
+  [ $failed = 0 ]
+}

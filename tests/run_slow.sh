@@ -1,0 +1,39 @@
+#!/bin/sh
+# make test-slow: sanitizers, other compilers, long fault loops. CI=1 leaves out what takes longest.
+# The last line is `N passed, N failed`, with `, N skipped` where something was.
+cd "$(dirname "$0")/.." || exit 1
+. tests/parts.sh
+build() { make --no-print-directory -j"$(nproc)" "$@"; }
+
+checks flags 'flags of every compile line' sh tests/check_flags.sh
+
+reals='f64 f32'
+[ -z "${CI:-}" ] || reals=f64
+for real in $reals; do
+  one asan "address and UB sanitizers, $real, build" build MODE=asan build/asan-$real/tests/all
+  UBSAN_OPTIONS=print_stacktrace=1 doctest asan "address and UB sanitizers, $real" build/asan-$real/tests/all
+done
+[ -z "${CI:-}" ] || left_out asan 'address and UB sanitizers, f32' 'the short form runs f64 only'
+
+one bits 'debug build' build MODE=debug build/debug-f32/gradus
+checks bits 'debug = release' sh tests/test_bits.sh build/debug-f32/gradus
+if command -v clang++ >/dev/null; then
+  one bits 'clang++ build' build CXX=clang++ build/clang-release-f32/gradus
+  checks bits 'g++ = clang++' sh tests/test_bits.sh build/clang-release-f32/gradus
+else
+  left_out bits 'g++ = clang++' 'there is no clang++ on this machine'
+fi
+
+if [ -z "${CI:-}" ]; then
+  checks files 'every failing call, kill -9 a hundred times' sh tests/test_faults.sh long
+  flags=$(make -n -B V=1 build/release-f32/apps/main.o | sed -nE 's/.*( -I\. .*) -c .*/\1/p' | sed -E 's/-O3|-MMD|-MP//g')
+  libs=$(make -n -B V=1 build/release-f32/gradus | sed -nE 's/.*\.o ([^.]*-lopenblas.*) -o .*/\1/p')
+  mkdir -p build/tsan
+  one threads 'thread sanitizer, build' sh -c "ls engine/*.cpp models/*.cpp rl/*.cpp apps/*.cpp 2>/dev/null |
+    xargs -P $(nproc) -I % sh -c 'g++ -DGRADUS_REAL=float $flags -O1 -fsanitize=thread -c % -o build/tsan/\$(echo % | tr / _).o' &&
+    g++ -fsanitize=thread build/tsan/*.o $libs -o build/tsan/gradus"
+  checks threads 'two threads under the thread sanitizer' sh tests/test_threads.sh build/tsan/gradus
+else
+  left_out threads 'thread sanitizer, and the long fault loops' 'not in the short form'
+fi
+summary 'All slow tests passed.'

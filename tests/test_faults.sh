@@ -1,0 +1,187 @@
+#!/bin/sh
+# Files under attack: every call that saves a checkpoint fails or is the last one of its process, kill -9 at all moments,
+# a full disk. After each the old checkpoint is whole or the new one is.
+# sh tests/test_faults.sh [short|long] [GROUP...]; long: both families at every call, and 100 kills instead of 8. See tests/shell.sh.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+fault=$root/build/tests/fault_io.so
+length=short
+case ${1:-} in short | long) length=$1; shift ;; esac
+models=lstm
+[ $length = short ] || models='lstm transformer'
+
+head -c 4000 "$root/data/fables.txt" >text.txt
+tiny() {
+  case $1 in
+  lstm) echo --model lstm --embd 16 --hidden 16 --context 16 --batch 4 --shards 2 ;;
+  *) echo --model transformer --embd 16 --heads 2 --layers 1 --context 16 --batch 4 --shards 2 ;;
+  esac
+}
+temporaries() { ls -d "$1"/*.tmp.* 2>/dev/null; }
+# One attempt: `run` goes on from `old` to where `new` is, and the N-th call goes wrong as HOW says.
+attempt() {
+  rm -rf run
+  cp -r old run
+  FAULT_AT=$1 FAULT_HOW=$2 LD_PRELOAD=$fault timeout 60 "$f32" train --out run --resume --quiet >out 2>err
+  code=$?
+  state=broken
+  if cmp -s run/checkpoint.safetensors old/checkpoint.safetensors; then state=old; fi
+  if cmp -s run/checkpoint.safetensors new/checkpoint.safetensors; then state=new; fi
+  "$f32" inspect run >/dev/null 2>&1 || state=unreadable
+}
+prepare() {  # MODEL
+  rm -rf old new
+  "$f32" train text.txt --out old $(tiny "$1") --steps 8 --save-every 0 --stop-after 4 --quiet
+  cp -r old new
+  "$f32" train --out new --resume --quiet
+}
+
+# A save is one write for each tensor and 6 calls besides; 200 calls end a loop that a mistake of ours made endless.
+test_errors() {
+  for model in $models; do
+    prepare $model
+    n=1 calls=
+    while [ $n -le 200 ]; do
+      attempt $n error
+      [ $code != 0 ] || break
+      call=$(grep -oE '(open|write|fsync|close|rename)[a-z ]* failed' err | sed 's/ failed//' | head -n 1)
+      calls="$calls $(echo "$call" | sed 's/ .*folder/-folder/; s/ .*//')"
+      name="errors: $model, call $n (${call:-unnamed})"
+      if [ $code != 3 ]; then fail "$name" "exit code $code: $(cat err)"
+      elif [ -z "$call" ] || ! grep -q '^gradus: ' err || [ "$(wc -l <err)" -ne 1 ]; then fail "$name" "message: $(cat err)"
+      elif [ -n "$(temporaries run)" ]; then fail "$name" "left $(temporaries run)"
+      elif [ $state = old ] && grep -q 'the old file is kept' err; then ok "$name, the old one is whole"
+      elif [ $state = new ] && grep -q 'the new file is in place' err; then ok "$name, the new one is whole"
+      else fail "$name" "the checkpoint is $state, the message says: $(cat err)"; fi
+      n=$((n + 1))
+    done
+    check "errors: $model, then the save succeeds" "after $n calls: $state, $(cat err)" [ "$code $state" = '0 new' ]
+    check "errors: $model, the calls are those of an atomic save" "$calls" \
+      expr "$calls" : ' open \(write \)*write open-folder fsync close rename fsync-folder$'
+  done
+  # A run that has no checkpoint yet.
+  n=1
+  while [ $n -le 200 ]; do
+    rm -rf run
+    FAULT_AT=$n FAULT_HOW=error LD_PRELOAD=$fault timeout 60 "$f32" train text.txt --out run $(tiny lstm) --steps 2 --quiet 2>err
+    code=$?
+    [ $code != 0 ] || break
+    if [ -e run/checkpoint.safetensors ]; then whole='in place'; else whole='no file was made'; fi
+    check "errors: first save, call $n" "exit code $code, $(cat err)" \
+      [ "$code-$(temporaries run)-$(grep -c "$whole" err)" = 3--1 ]
+    n=$((n + 1))
+  done
+  rm -rf run old new
+}
+
+test_interrupts() {  # EINTR and short writes are not errors; open, call 1, is never interrupted on a local disk
+  prepare lstm
+  for how in short interrupt; do
+    n=2 bad=
+    while [ $n -le 28 ]; do
+      attempt $n $how
+      [ "$code $state$(temporaries run)" = '0 new' ] || bad="$bad call $n: exit code $code, $state, $(cat err)"
+      n=$((n + 1))
+    done
+    check "interrupts: every call, $how" "$bad" [ -z "$bad" ]
+  done
+  rm -rf run old new
+}
+
+test_deaths() {  # the process dies at the call
+  for model in $models; do
+    prepare $model
+    n=1 stale=0
+    while [ $n -le 200 ]; do
+      attempt $n kill
+      [ $code != 0 ] || break
+      [ -z "$(temporaries run)" ] || stale=$((stale + 1))
+      seen=$state
+      timeout 60 "$f32" train --out run --resume --quiet 2>err
+      again=$?
+      name="deaths: $model, at call $n"
+      if [ $code != 137 ]; then fail "$name" "exit code $code: $(cat err)"
+      elif [ "$seen" != old ] && [ "$seen" != new ]; then fail "$name" "the checkpoint is $seen"
+      elif [ $again != 0 ]; then fail "$name" "the next run ends with $again: $(cat err)"
+      elif [ -n "$(temporaries run)" ]; then fail "$name" "the next run left $(temporaries run)"
+      elif ! same_weights run new >/dev/null || ! same_steps run new >/dev/null; then fail "$name" "the next run is another one"
+      else ok "$name, the $seen one is whole, the next run cleans up"; fi
+      n=$((n + 1))
+    done
+    check "deaths: $model, temporary files were there to clean up" "$stale" [ $stale -ge 3 ]
+  done
+  rm -rf run old new
+}
+
+# kill -9 after so many hundredths of a second, over and over, then to the end: the same bits as if nothing had happened.
+test_kills() {
+  delays='03 11 06 21 09 16 05 27' steps=5000
+  if [ $length = long ]; then
+    steps=40000
+    delays=
+    i=0
+    while [ $i -lt 100 ]; do delays="$delays $(printf %02d $((1 + i * 37 % 30)))"; i=$((i + 1)); done
+  fi
+  for model in transformer lstm; do
+    o="$(tiny $model) --steps $steps --save-every 50 --eval-every 1000 --eval-batches 2 --dropout 0.1 --quiet"
+    "$f32" train text.txt --out calm $o
+    struck=0 saved=0 bad=
+    for delay in $delays; do
+      if [ -e run/checkpoint.safetensors ]; then set -- --out run --resume --quiet; else set -- text.txt --out run $o; fi
+      "$f32" train "$@" 2>err &
+      child=$!
+      sleep 0.$delay
+      kill -9 $child 2>/dev/null && struck=$((struck + 1))
+      wait $child 2>/dev/null
+      code=$?
+      child=
+      [ $code = 137 ] || [ $code = 0 ] || bad="$bad exit code $code: $(cat err)"
+      [ -e run/checkpoint.safetensors ] || continue
+      saved=$((saved + 1))
+      "$f32" inspect run >/dev/null 2>err || bad="$bad unreadable: $(cat err)"
+      [ $code != 0 ] || break
+    done
+    if [ -e run/checkpoint.safetensors ]; then set -- --out run --resume --quiet; else set -- text.txt --out run $o; fi
+    timeout 300 "$f32" train "$@" 2>err || bad="$bad the last run: $(cat err)"
+    check "kills: $model, $struck times, $saved times with a checkpoint there, always whole" "$bad" [ -z "$bad" ]
+    check "kills: $model, there was something to kill" "$struck times" [ $struck -ge 4 ]
+    check "kills: $model, weights as if nothing had happened" "" same_weights run calm
+    check "kills: $model, every step once in the log" "" same_steps run calm
+    check "kills: $model, no temporary file is left" "$(temporaries run)" [ -z "$(temporaries run)" ]
+    rm -rf run calm
+  done
+}
+
+# A full disk, played by the limit on file sizes (in blocks of 512 bytes).
+test_full() {
+  for model in transformer lstm; do
+    prepare $model
+    rm -rf run
+    cp -r old run
+    (trap '' XFSZ; ulimit -f 20; timeout 60 "$f32" train --out run --resume --quiet >out 2>err)
+    code=$?
+    check "full: $model, exit code 3 and the call" "exit code $code: $(cat err)" [ "$code-$(grep -c '^gradus: .*write failed' err)" = 3-1 ]
+    check "full: $model, the old checkpoint is whole" "" same_weights run old
+    check "full: $model, no temporary file" "$(temporaries run)" [ -z "$(temporaries run)" ]
+    must "full: $model, with room again it goes on" 0 "$f32" train --out run --resume --quiet
+    check "full: $model, to the same weights" "" same_weights run new
+    check "full: $model, and the same log" "" same_steps run new
+  done
+  # The log fills up, the checkpoint still has room: a warning, and training goes on.
+  rm -rf run
+  (trap '' XFSZ; ulimit -f 150; timeout 60 "$f32" train text.txt --out run $(tiny transformer) --steps 1500 --eval-every 0 >out 2>err)
+  code=$?
+  check "full: the log, training goes on" "exit code $code: $(tail -n 1 err)" [ $code = 0 ]
+  check "full: the log, one warning" "$(tail -n 2 out)" [ "$(grep -c 'log.jsonl cannot be written' out)" = 1 ]
+  check "full: the log, the checkpoint is there" "" [ "$(steps_of run)" = 1500 ]
+  must "full: the log, resume cuts the half line" 0 "$f32" train --out run --resume --steps 1510 --quiet
+  check "full: the log, whole lines" "" json_lines run/log.jsonl
+  rm -rf run old new
+}
+
+if [ ! -e "$fault" ]; then
+  fail "faults" "$fault is missing; make test builds it"
+  finish
+fi
+groups errors interrupts deaths kills full -- "$@"
+finish

@@ -1,0 +1,163 @@
+// After two warm-up steps the engine asks the system for no memory, on any thread: training steps of both families with
+// dropout, clipping and AdamW, and sampling token by token, also when a transformer's window turns over.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "engine/ops.h"
+#include "engine/optim.h"
+#include "tests/alloc_count.h"
+#include "tests/lm_step.h"
+
+namespace {
+
+using namespace gradus;
+using testing::Allocations;
+using testing::allocations;
+using testing::Batch;
+using testing::LmStep;
+
+constexpr int64_t kVocabulary = 30;
+
+Config config_of(const std::string& family) {
+  Config c;
+  c.model = family;
+  c.layers = 2;
+  c.heads = 4;
+  c.embd = 32;
+  c.hidden = 48;
+  c.context = 8;
+  c.dropout = 0.1;
+  c.resolve(1);
+  return c;
+}
+
+// What f requests.
+template <class F>
+Allocations cost(F&& f) {
+  const Allocations before = allocations();
+  f();
+  const Allocations after = allocations();
+  return {after.news - before.news, after.mallocs - before.mallocs};
+}
+
+// Hides from the compiler what p points to, or it may leave out a new and its delete.
+template <class T>
+T* hidden(T* p) {
+  asm volatile("" : "+r"(p) : : "memory");
+  return p;
+}
+
+}  // namespace
+
+TEST_SUITE("steady state") {
+  TEST_CASE("steady state: the counter counts every way to ask for memory, on every thread") {
+    CHECK(cost([] {}).news == 0);
+    const std::align_val_t line{64};
+    CHECK(cost([] { delete hidden(new int); }).news == 1);
+    CHECK(cost([] { delete[] hidden(new int[3]); }).news == 1);
+    CHECK(cost([] { ::operator delete(hidden(::operator new(100, std::nothrow))); }).news == 1);
+    CHECK(cost([&] { ::operator delete(hidden(::operator new(100, line)), line); }).news == 1);
+    CHECK(cost([&] { ::operator delete(hidden(::operator new(100, line, std::nothrow)), line); }).news == 1);
+    void* p = ::operator new(100, line);
+    CHECK(reinterpret_cast<uintptr_t>(p) % 64 == 0);
+    ::operator delete(p, line);
+    CHECK(cost([] { Arena().reals(10); }).news >= 1);
+    Pool pool(2);
+    CHECK(cost([&] {
+            pool.run(
+                2, [](void*, int) { delete hidden(new std::string(100, 'x')); }, nullptr);
+          }).news >= 2);
+    if (testing::mallocs_counted()) {
+      CHECK(cost([] { std::free(hidden(std::malloc(10))); }).mallocs == 1);
+      CHECK(cost([] { std::free(hidden(std::calloc(10, 10))); }).mallocs == 1);
+      CHECK(cost([] { std::free(hidden(std::aligned_alloc(64, 128))); }).mallocs == 1);
+    }
+  }
+
+  TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
+    for (const std::string family : {"lstm", "transformer"}) {
+      INFO(family);
+      const auto model = make_model(config_of(family), kVocabulary);
+      AdamW optimizer(model->params());
+      LmStep step(2, 2);
+      std::vector<Batch> batches;
+      for (uint32_t n = 0; n < 12; ++n) batches.push_back(Batch::numbered(7, 8, kVocabulary, n));
+      size_t bytes[2] = {0, 0};
+      for (int64_t n = 1; n <= 12; ++n) {
+        const Allocations spent = cost([&] {
+          step.run(*model, {.seed = 1, .step = n, .training = true}, batches[size_t(n - 1)]);
+          const std::span<const real> g = step.gradient(*model);
+          optimizer.step(model->params(), g, 1e-3, clip_factor(gradient_norm(g), 1));
+        });
+        if (n == 1) CHECK(spent.news > 0);
+        if (n > 2) {
+          INFO("step ", n);
+          CHECK(spent.news == 0);
+          CHECK(spent.mallocs == 0);
+        }
+        for (int s = 0; s < 2; ++s) {
+          const size_t now = step.shards().tape(s).bytes();
+          if (n > 2) CHECK(now == bytes[s]);  // in one block, every step of one size uses as much
+          bytes[s] = now;
+        }
+      }
+      if (std::getenv("GRADUS_FIGURES"))
+        MESSAGE(family, " ", std::string(kRealName), ": high water ", bytes[0], " and ", bytes[1], " bytes");
+    }
+  }
+
+  TEST_CASE("steady state: a scalar graph of a new size each step costs memory only where it grows") {
+    Tape tape;
+    const Tape::Use use(tape);
+    const auto step = [&](int nodes) {
+      return cost([&] {
+        tape.new_step();
+        const Tensor x = variable("x", 1);
+        Tensor y = x;
+        for (int i = 0; i < nodes; ++i) y = y + x;
+        tape.backward(y);
+      });
+    };
+    step(2000);
+    step(2000);
+    for (const int nodes : {2000, 10, 1500, 1, 2000}) CHECK(step(nodes).news == 0);
+  }
+
+  TEST_CASE("steady state: next() requests no memory from its third call on, also when the window turns over") {
+    for (const std::string family : {"lstm", "transformer"})
+      for (const std::string ops : {"fused", "composed"}) {
+        INFO(family, " ", ops);
+        Config config = config_of(family);
+        config.ops = ops;
+        const auto model = make_model(config, kVocabulary);
+        Tape tape;
+        const Tape::Use use(tape);
+        State state = model->start(5);
+        std::vector<int32_t> tokens(5);
+        const std::vector<int64_t> order{1, 0, 2, 4, 4};
+        size_t bytes = 0;
+        for (int call = 1; call <= 40; ++call) {
+          for (size_t r = 0; r < 5; ++r) tokens[r] = int32_t((call * 7 + int(r) * 3) % kVocabulary);
+          const Allocations spent = cost([&] {
+            const Tape::Mark mark(tape);
+            const Tensor y = model->next(state, tokens);
+            tokens[0] = y.data()[0] > 0;
+            if (call == 2 || call > 30) state.select(order);
+          });
+          if (call > 2) {
+            INFO("call ", call);
+            CHECK(spent.news == 0);
+            CHECK(spent.mallocs == 0);
+          }
+          if (call == 10) bytes = tape.bytes();  // it has turned over once
+        }
+        CHECK(tape.bytes() == bytes);
+        CHECK(tape.arena().used() == 0);
+      }
+  }
+}
