@@ -10,6 +10,7 @@ CLANG := $(if $(findstring clang,$(CXX)),clang-)
 B32 := build/$(CLANG)$(MODE)-f32
 B64 := build/$(CLANG)$(MODE)-f64
 Q := $(if $(V),,@)
+JOBS := $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # OpenBLAS in its pthread build by name, wherever the machine's alternatives point; else what pkg-config finds.
 BLAS_PC := $(firstword $(wildcard /usr/lib/*/openblas-pthread/pkgconfig))
@@ -35,25 +36,25 @@ TEST := $(wildcard tests/*.cpp)
 .PHONY: all demo test test-slow debug asan fuzz lint format format-check lines readme-check clean help packages binaries run-tests run-slow-tests
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
-	@begin=$$(date +%s); $(MAKE) --no-print-directory binaries && \
+	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
 	echo "Built build/gradus and build/gradus-f64 in $$(($$(date +%s) - begin)) s ($$($(CXX) -dumpversion | sed 's/^/$(CXX) /'), $$(nproc) cores)." && \
 	echo "Next: make demo · make test · make help"
 
 demo: packages  ## train on data/fables.txt for less than a minute and show text before and after
-	@$(MAKE) --no-print-directory build/gradus
+	@$(MAKE) $(JOBS) --no-print-directory build/gradus
 	@sh apps/demo.sh
 
 test: packages  ## everything a change must pass, both precisions
-	@$(MAKE) --no-print-directory run-tests
+	@$(MAKE) $(JOBS) --no-print-directory run-tests
 
 test-slow: packages  ## sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
-	@$(MAKE) --no-print-directory run-slow-tests
+	@$(MAKE) $(JOBS) --no-print-directory run-slow-tests
 
 debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, build/debug-f64/gradus
-	@$(MAKE) --no-print-directory MODE=debug build/debug-f32/gradus build/debug-f64/gradus
+	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f32/gradus build/debug-f64/gradus
 
 asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
+	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
 	build/asan-f64/tests/all && build/asan-f32/tests/all
 
 fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
@@ -101,6 +102,9 @@ $(B32)/%.o: %.cpp Makefile
 $(B64)/%.o: %.cpp Makefile
 	@mkdir -p $(@D); echo "  CXX  f64 $<"
 	$(Q)$(CXX) -DGRADUS_REAL=double $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+
+# Tests spend their time in the library, so they are compiled for the compiler's sake.
+$(B32)/tests/%.o $(B64)/tests/%.o: FLAGS_release := -O1 -g1
 
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 $(B32)/gradus: $(APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)

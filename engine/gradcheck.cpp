@@ -61,7 +61,8 @@ double difference(real* x, double h, F& f) {
   const Restore restore{x};
   const double at = double(*x);
   Combination sum(f.weights());
-  for (const auto& [factor, offset] : {std::pair{8, h}, {-8, -h}, {-1, 2 * h}, {1, -2 * h}}) {
+  const std::pair<int, double> stencil[] = {{8, h}, {-8, -h}, {-1, 2 * h}, {1, -2 * h}};
+  for (const auto& [factor, offset] : stencil) {
     *x = real(at + offset);
     f.run(factor, sum);
   }

@@ -96,6 +96,7 @@ struct Operand {  // catches the line of the expression
   Tensor t;
   Loc where;
   Operand(const Tensor& tensor, Loc loc = Loc::here()) : t(tensor), where(loc) {}
+  Operand(const Kept& kept, Loc loc = Loc::here()) : t(kept), where(loc) {}
 };
 inline Tensor operator+(const Operand& a, const Operand& b) { return add(a.t, b.t, a.where); }
 inline Tensor operator-(const Operand& a, const Operand& b) { return sub(a.t, b.t, a.where); }

@@ -115,7 +115,8 @@ Tape& Tape::current(const Loc& where) {
   return *current_tape;
 }
 
-void Tape::new_step(const StepInfo& info) {
+void Tape::new_step(const StepInfo& info, Loc where) {
+  require(epochs_.size() == 1, "new_step", where, "a Tape::Mark is open; the step cannot end before its scope does");
   info_ = info;
   dropouts_ = 0;
   done_ = false;

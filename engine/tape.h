@@ -84,8 +84,8 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  // Ends the step: every tensor made so far is dead, memory is kept.
-  void new_step(const StepInfo& info = {});
+  // Ends the step: every tensor made so far is dead, memory is kept. Throws ShapeError under an open Mark.
+  void new_step(const StepInfo& info = {}, Loc where = Loc::here());
   const StepInfo& info() const { return info_; }
   int64_t next_dropout() { return dropouts_++; }  // ordinal of a dropout op within the step
 
@@ -116,7 +116,8 @@ class Tape {
   static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLive]; }  // the tape that made this epoch
 
   // --- for debuggers: the backward pass as a state machine ---
-  // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op.
+  // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op. Tensors
+  // made since backward() began are gone.
   int64_t rewind(int64_t k);
   volatile int64_t next = -1;  // index of the next op of the running backward pass
 

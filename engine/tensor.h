@@ -33,8 +33,8 @@ struct ParamArray {
 };
 
 // A window on a Value. A tensor made in a step is dead once its tape has begun a new step or left the Mark it was made
-// under, and while another tape is current; every use of a dead tensor throws ShapeError. Parameters and kept
-// tensors never die.
+// under; every use of a dead tensor throws ShapeError, and so does an op on a tensor of another tape than the current
+// one. Parameters and kept tensors never die.
 class Tensor {
  public:
   Tensor() = default;

@@ -70,7 +70,7 @@ Tensor LstmLm::next(State& state, std::span<const int32_t> tokens) const {
     copy_state(before.h, offset, true);
     copy_state(before.c, offset + H, true);
     const Tensor xw = l == 0 ? input_products(tokens) : add_rows(matmul_nt(x, layers_[l].w_ih), layers_[l].bias);
-    const LstmState after = lstm_cell(xw, before, layers_[l].w_hh);
+    const LstmState after = rung().lstm_cell(xw, before, layers_[l].w_hh, Loc::here());
     copy_state(after.h, offset, false);
     copy_state(after.c, offset + H, false);
     x = after.h;

@@ -2,9 +2,9 @@
 // plain leaves, windows, one input at a time needing a gradient, parameters, and the op alone on its tape.
 //
 // Bound: |analytic − numeric| ≤ kGradBound max(1, |analytic|, |numeric|). In f64 it is 1e-8, and the worst row has
-// 5e-10. In f32 it is 1e-3, and the worst row has 1.5e-4 (why so much: engine/gradcheck.h): a term that is lost or has the
-// wrong sign shows there too if it makes up 1 percent of the gradient. Rows that need a smaller h than float allows say
-// kF64.
+// 5e-10. In f32 it is 1e-3, and the worst row has 1.5e-4 (why so much: engine/gradcheck.h): a term that is lost or has
+// the wrong sign shows there too if it makes up 1 percent of the gradient. Rows that need a smaller h than float allows
+// say kF64.
 //
 // tests/check_ops_covered.sh wants a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, of which a shape has
 // different ones where the op allows it, not only powers of two; 19 and 35 fill the 16 lanes of the kernels and leave a

@@ -1,4 +1,5 @@
 // engine/inspect.h: descriptions say what is there, why_nan finds the op that is to blame, and looking changes nothing.
+// Long, because every sentence has a case.
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,5 +1,6 @@
 // engine/tape.h and engine/tensor.h: values and gradients of small expressions, windows, the life of tensors, what each
 // misuse says, and the backward pass driven from its hooks as a debugger drives it.
+// Long, because every promise of the two headers has a case.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -235,6 +236,7 @@ TEST_SUITE("tape") {
     Tensor inner, innermost;
     for (int round = 0; round < 3; ++round) {
       const Tape::Mark mark(t.tape);
+      CHECK(says(refusal([&] { t.tape.new_step(); }), "a Tape::Mark is open"));
       inner = mul(before, x);  // tensors from outside may be used inside
       CHECK(inner.span()[99] == 8);
       CHECK(t.tape.arena().used() > used);
@@ -310,7 +312,7 @@ TEST_SUITE("tape") {
     for (int step = 0; step < 4; ++step) {
       t.tape.new_step();
       const Tensor x = variable("x", {2}, std::vector<real>{1, 2});
-      const Tensor y = mul(h, x);
+      const Tensor y = h * x;
       t.tape.backward(sum(y));
       CHECK(is(x.grad(), {std::pow(1, step), std::pow(2, step)}));
       h.assign(y);
