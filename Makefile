@@ -33,7 +33,7 @@ LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 
-.PHONY: all demo test test-slow debug asan fuzz lint format format-check lines readme-check clean help packages binaries run-tests run-slow-tests
+.PHONY: all demo test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -83,9 +83,6 @@ compile_commands.json: Makefile  ## for clangd and clang-tidy
 	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
 	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
 
-readme-check: all  ## runs README's commands and compares what they print
-	@sh tests/readme_check.sh
-
 clean:  ## remove build/
 	rm -rf build compile_commands.json
 
@@ -103,7 +100,8 @@ $(B64)/%.o: %.cpp Makefile
 	@mkdir -p $(@D); echo "  CXX  f64 $<"
 	$(Q)$(CXX) -DGRADUS_REAL=double $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
-# Tests spend their time in the library, so they are compiled for the compiler's sake.
+# The program and the tests spend their time in the library, so they are compiled for the compiler's sake.
+$(B32)/apps/%.o $(B64)/apps/%.o: FLAGS_release := -O1
 $(B32)/tests/%.o $(B64)/tests/%.o: FLAGS_release := -O1 -g1
 
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@

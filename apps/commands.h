@@ -11,7 +11,15 @@
 
 namespace gradus {
 
-enum ExitCode { kDone = 0, kInternal = 1, kUsage = 2, kCouldNotWrite = 3, kBadInput = 4, kDiverged = 5, kInterrupted = 130 };
+enum ExitCode {
+  kDone = 0,
+  kInternal = 1,
+  kUsage = 2,
+  kCouldNotWrite = 3,
+  kBadInput = 4,
+  kDiverged = 5,
+  kInterrupted = 130
+};
 
 struct UsageError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;

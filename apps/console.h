@@ -1,5 +1,6 @@
-// What a person sees: notes, and one live line while something runs. With --json everything goes to stderr, since stdout
-// carries nothing but JSON; with --quiet nothing is shown. Not a terminal: plain lines, no colours, no rewriting.
+// What a person sees: notes, and one live line while something runs. With --json everything goes to stderr, since
+// stdout carries nothing but JSON; with --quiet nothing is shown. Not a terminal: plain lines, no colours, no
+// rewriting.
 #pragma once
 
 #include <cstdio>
@@ -26,8 +27,8 @@ class Console {
 };
 
 std::string fixed(double value, int digits);
-std::string grouped(int64_t n);         // 1234567 → 1,234,567
-std::string duration(double seconds);   // 7 s, 2 min 05 s, 1 h 12 min
+std::string grouped(int64_t n);        // 1234567 → 1,234,567
+std::string duration(double seconds);  // 7 s, 2 min 05 s, 1 h 12 min
 // At most `columns` characters of one line: control characters shown as spaces, cut at a character border.
 std::string one_line(const std::string& text, size_t columns);
 

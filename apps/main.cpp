@@ -28,7 +28,9 @@ CLI::Validator range(const std::string& name, T least, T greatest) {
         const bool read = CLI::detail::lexical_cast(input, value);
         bool good = read && value >= least && value <= greatest;
         if constexpr (std::is_floating_point_v<T>) good = good && std::isfinite(value);
-        return good ? "" : text(name, " ", input, ": must be a", std::is_floating_point_v<T> ? "" : " whole", " number ", span);
+        return good ? ""
+                    : text(name, " ", input, ": must be a", std::is_floating_point_v<T> ? "" : " whole", " number ",
+                           span);
       },
       "", "");
 }
@@ -57,18 +59,19 @@ struct ConfigOptions {
     for (const char* word : words) list += (list.empty() ? "" : " | ") + std::string(word);
     const std::vector<std::string> known(words.begin(), words.end());
     const std::string long_name = option(name);
-    app.add_option(long_name, value, text(help, ": ", list, " (", value, ")"))
-        ->check([=](const std::string& input) {
-          return std::find(known.begin(), known.end(), input) != known.end()
-                     ? std::string()
-                     : text(long_name, " ", input, ": must be one of ", list);
-        });
+    app.add_option(long_name, value, text(help, ": ", list, " (", value, ")"))->check([=](const std::string& input) {
+      return std::find(known.begin(), known.end(), input) != known.end()
+                 ? std::string()
+                 : text(long_name, " ", input, ": must be one of ", list);
+    });
   }
   void operator()(const char* name, bool& value, const char* help) {
-    app.add_flag_callback("--no-" + std::string(name), [&value] { value = false; }, help);
+    app.add_flag_callback(
+        "--no-" + std::string(name), [&value] { value = false; }, help);
   }
   void operator()(const char* name, int64_t& value, const char* help, int64_t least, int64_t greatest) {
-    if (std::string(name) != "seed") number(app, option(name), value, with_default(help, std::to_string(value)), least, greatest);
+    if (std::string(name) != "seed")
+      number(app, option(name), value, with_default(help, std::to_string(value)), least, greatest);
   }
   void operator()(const char* name, double& value, const char* help, double least, double greatest) {
     number(app, option(name), value, with_default(help, text(value)), least, greatest);
@@ -126,7 +129,8 @@ int parse_and_run(int argc, char** argv) {
   t->add_option("--out", train_command.out, "folder of the run")->required();
   t->add_flag("--resume", train_command.resume, "continue the run in --out with the options stored there");
   for_each_option(train_command.config, ConfigOptions{*t});
-  number(*t, "--stop-after", train_command.stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1, INT64_MAX);
+  number(*t, "--stop-after", train_command.stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1,
+         INT64_MAX);
   add_common(*t, train_command.common);
 
   SampleCommand sample_command;
@@ -135,7 +139,8 @@ int parse_and_run(int argc, char** argv) {
   CLI::Option* prompt = s->add_option("--prompt", sample_command.prompt, "text to continue (a newline)");
   number(*s, "--tokens", sample_command.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(*s, "--count", sample_command.count, "samples (1)", 1, 1'000'000);
-  number(*s, "--temperature", sample_command.temperature, "divides the logits; 0: always the most probable (1)", 0.0, 1e6);
+  number(*s, "--temperature", sample_command.temperature, "divides the logits; 0: always the most probable (1)", 0.0,
+         1e6);
   number(*s, "--top-k", sample_command.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
   number(*s, "--top-p", sample_command.top_p, "only the most probable tokens that reach this share (1)", 1e-9, 1.0);
   add_common(*s, sample_command.common);
@@ -157,7 +162,8 @@ int parse_and_run(int argc, char** argv) {
     train_command.config.seed = train_command.common.seed;
     train_command.steps_given = t->count("--steps") > 0;
     if (train_command.resume) {
-      const std::vector<std::string> kept{"CORPUS", "--out", "--resume", "--steps", "--stop-after", "--threads", "--json", "--quiet"};
+      const std::vector<std::string> kept{"CORPUS",       "--out",     "--resume", "--steps",
+                                          "--stop-after", "--threads", "--json",   "--quiet"};
       for (const CLI::Option* o : t->get_options())
         if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
           throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");

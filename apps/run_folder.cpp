@@ -29,7 +29,8 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   lock.l_type = F_WRLCK;
   if (fcntl(log_.get(), F_SETLK, &lock) != 0) {
     fcntl(log_.get(), F_GETLK, &lock);
-    throw UsageError(text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or take another --out"));
+    throw UsageError(
+        text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or take another --out"));
   }
 }
 

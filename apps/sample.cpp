@@ -35,7 +35,8 @@ int sample(const SampleCommand& command) {
       if (isatty(STDOUT_FILENO)) std::fflush(stdout);
     }
     if (show) std::fputs("\n", stdout);
-    samples.push_back({{"text", run.tokenizer.decode(tokens)}, {"tokens", tokens}, {"log_probs", log_probs}, {"ended", false}});
+    samples.push_back(
+        {{"text", run.tokenizer.decode(tokens)}, {"tokens", tokens}, {"log_probs", log_probs}, {"ended", false}});
   }
   if (command.common.json) std::printf("%s\n", nlohmann::ordered_json{{"samples", samples}}.dump().c_str());
   return kDone;

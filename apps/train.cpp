@@ -1,5 +1,5 @@
-// gradus train: maximum likelihood on a text. The loop is at the end of the file; what stands before it opens a run, new
-// or resumed, and tells a person what to expect.
+// gradus train: maximum likelihood on a text. The loop is at the end of the file; what stands before it opens a run,
+// new or resumed, and tells a person what to expect.
 #include <unistd.h>
 
 #include <chrono>
@@ -60,7 +60,8 @@ Checkpoint begin_run(const Config& config, const Text& corpus) {
   const bool newline = corpus.content.find('\n') != std::string::npos;
   const int32_t start = tokenizer.encode(newline ? "\n" : corpus.content)[0];
   AdamW optimizer(model->params(), adamw_options(config));
-  return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 0, {}, start, corpus.files, corpus.hash, blas_core(), ""};
+  return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 0, {},
+          start,  corpus.files,         corpus.hash,      blas_core(),          ""};
 }
 
 // The first tensor that holds a number that is not finite, or -1.
@@ -80,7 +81,8 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
                          " was trained on; name that text, or start a new run with another --out"));
   if (command.steps_given) {
     if (command.config.steps < run.step)
-      throw UsageError(text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
+      throw UsageError(
+          text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
     run.config.steps = command.config.steps;
   }
   if (run.blas_core != blas_core())
@@ -88,7 +90,8 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
                       "; results will differ in the last bits"));
   const Params& params = run.model->params();
   if (const int64_t i = first_not_finite(params); i >= 0)
-    throw DataError(text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
+    throw DataError(
+        text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
   return run;
 }
 
@@ -112,16 +115,16 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
   console.note(text("Training ", c.model == "lstm" ? "an LSTM" : "a Transformer", " on ", files, ": ",
                     grouped(stream.size(Split::kAll)), " characters, ", run.tokenizer.size(), " distinct, ",
-                    grouped(run.model->params().size()), " parameters, ", threads, threads == 1 ? " thread, " : " threads, ",
-                    kRealName, ", seed ", c.seed, "."));
+                    grouped(run.model->params().size()), " parameters, ", threads,
+                    threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
   const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
   console.note(text("Yardsticks, nats per character: uniform ", fixed(y.uniform, 2), ", letter frequencies ",
                     fixed(y.unigram, 2), ", letter pairs ", fixed(y.bigram, 2), "."));
   if (!stream.note().empty()) console.note("note: " + stream.note());
 }
 
-// What a person sees while the loop runs: on a terminal one live line with the time left and a sample that changes as the
-// model learns; a line of its own for every evaluation.
+// What a person sees while the loop runs: on a terminal one live line with the time left and a sample that changes as
+// the model learns; a line of its own for every evaluation.
 class Progress {
  public:
   Progress(Console& console, const Checkpoint& run) : console_(console), run_(run), first_(run.step) {
@@ -232,8 +235,12 @@ int train(TrainCommand command) {
   introduce(console, run, corpus, stream, threads);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (run.step == 0)
-    folder.log({{"type", "run"}, {"config", Json::parse(to_json(config))}, {"vocabulary", run.tokenizer.size()},
-                {"parameters", run.model->params().size()}, {"real", kRealName}, {"blas_core", blas_core()},
+    folder.log({{"type", "run"},
+                {"config", Json::parse(to_json(config))},
+                {"vocabulary", run.tokenizer.size()},
+                {"parameters", run.model->params().size()},
+                {"real", kRealName},
+                {"blas_core", blas_core()},
                 {"corpus", corpus.files}});
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
@@ -264,7 +271,11 @@ int train(TrainCommand command) {
     run.optimizer->step(params, gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
     const double rate = double(batch.inputs.size()) / progress.end_step(loss);
-    folder.log({{"type", "step"}, {"step", step}, {"loss", loss}, {"lr", lr}, {"grad_norm", norm},
+    folder.log({{"type", "step"},
+                {"step", step},
+                {"loss", loss},
+                {"lr", lr},
+                {"grad_norm", norm},
                 {"tokens_per_second", rate}});
 
     const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
@@ -272,7 +283,8 @@ int train(TrainCommand command) {
     if (due(config.eval_every)) {
       const Losses losses = evaluate(run, stream, shards, false);
       if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
-      folder.log({{"type", "eval"}, {"step", step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
+      folder.log(
+          {{"type", "eval"}, {"step", step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
       progress.report(losses.train, losses.validation);
     }
     if (due(config.save_every) || stop) save(run, folder);
@@ -282,7 +294,8 @@ int train(TrainCommand command) {
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
     const Losses losses = evaluate(run, stream, shards, true);
-    folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
+    folder.log(
+        {{"type", "eval"}, {"step", run.step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
     progress.report(losses.train, losses.validation);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);
@@ -295,7 +308,8 @@ int train(TrainCommand command) {
   if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   if (stop)
-    console.note(text("Stopped after step ", run.step, " and saved; go on with: gradus train --out ", command.out, " --resume"));
+    console.note(
+        text("Stopped after step ", run.step, " and saved; go on with: gradus train --out ", command.out, " --resume"));
   else
     console.note(text("Saved ", folder.checkpoint(), ". Try: gradus sample ", command.out, " --tokens 400"));
   return stop ? kInterrupted : kDone;

@@ -222,10 +222,10 @@ class Isolated {
 
   struct Entry {
     Value* value;
-    int32_t index;              // the first place it has among the inputs or outputs
-    real *data, *grad;          // to be put back
-    std::vector<real> copy;     // its data meanwhile
-    std::vector<real> begin;    // of an input: its gradient before backward
+    int32_t index;            // the first place it has among the inputs or outputs
+    real *data, *grad;        // to be put back
+    std::vector<real> copy;   // its data meanwhile
+    std::vector<real> begin;  // of an input: its gradient before backward
     int64_t size() const { return value->shape.numel(); }
   };
   void run_backward() {
@@ -248,9 +248,9 @@ class Isolated {
   }
 
   Op op;
-  std::vector<Entry> inputs, outputs;        // each Value once
-  std::vector<std::vector<real>> w;          // of the projection, for each output
-  std::vector<std::vector<double>> analytic; // for each input
+  std::vector<Entry> inputs, outputs;         // each Value once
+  std::vector<std::vector<real>> w;           // of the projection, for each output
+  std::vector<std::vector<double>> analytic;  // for each input
 
  private:
   static void add(std::vector<Entry>& to, Value* v, int32_t index) {

@@ -33,9 +33,9 @@ struct GradCheckOptions {
   // Where analytic and numeric differ by more than kGradBound: tries again with h/8, h/64, ... and keeps what agrees
   // best, for functions that bend on a scale below h. No choice of h makes a wrong gradient agree to eight digits.
   int retries = 0;
-  int64_t most = 0;  // elements checked of each leaf, evenly spread; 0: all
-  uint64_t seed = 1; // of the projection
-  StepInfo info{};   // of the step in which the function runs
+  int64_t most = 0;   // elements checked of each leaf, evenly spread; 0: all
+  uint64_t seed = 1;  // of the projection
+  StepInfo info{};    // of the step in which the function runs
 };
 
 // The element on which analytic and numeric gradient differ most.

@@ -8,13 +8,13 @@
 
 namespace gradus::kernel {
 
-void add_to(int64_t n, const real* x, real* y);           // y += x
-void axpy(int64_t n, real a, const real* x, real* y);     // y += a x
+void add_to(int64_t n, const real* x, real* y);                       // y += x
+void axpy(int64_t n, real a, const real* x, real* y);                 // y += a x
 void multiply_add(int64_t n, const real* a, const real* b, real* y);  // y += a b, element by element
 real dot(int64_t n, const real* a, const real* b);
 real sum(int64_t n, const real* x);
-double sum_of_squares(int64_t n, const real* x);          // in double
-real max(int64_t n, const real* x);                       // REQUIRES: n >= 1
+double sum_of_squares(int64_t n, const real* x);  // in double
+real max(int64_t n, const real* x);               // REQUIRES: n >= 1
 
 // y[j] += Σ_i x[i,j].   x [N,M], y [M]
 void add_column_sums(int64_t N, int64_t M, const real* x, real* y);

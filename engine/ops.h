@@ -1,6 +1,7 @@
-// Every op of the engine. An op checks its shapes, makes its outputs on the current tape and computes them; beside it in
-// its file stand foo_forward(Op&) and foo_backward(Op&), which a debugger can break on or run again. Gradients add up:
-// the line "da += ..." says what backward adds. There is no broadcasting: what add does to a row is called add_rows.
+// Every op of the engine. An op checks its shapes, makes its outputs on the current tape and computes them; beside it
+// in its file stand foo_forward(Op&) and foo_backward(Op&), which a debugger can break on or run again. Gradients add
+// up: the line "da += ..." says what backward adds. There is no broadcasting: what add does to a row is called
+// add_rows.
 //
 // Letters: B batch, T time, C channels (width), H hidden, V vocabulary, N rows, M columns, K inner size.
 // To add an op: declare it here, write it in its file, give it a row in tests/test_gradients.cpp.
@@ -17,47 +18,48 @@ Tensor constant(const Shape& shape, std::span<const real> values, Loc where = Lo
 Tensor constant(const Shape& shape, double value, Loc where = Loc::here());
 Tensor variable(const char* name, const Shape& shape, std::span<const real> values, Loc where = Loc::here());
 Tensor variable(const char* name, double value, Loc where = Loc::here());  // a scalar
-Tensor detach(const Tensor& x, Loc where = Loc::here());  // the same numbers; no gradient goes through
+Tensor detach(const Tensor& x, Loc where = Loc::here());                   // the same numbers; no gradient goes through
 
 // --- element by element (ops_elementwise.cpp) -----------------------------------------------------------------------
-Tensor add(const Tensor& a, const Tensor& b, Loc where = Loc::here());            // a + b, equal shapes
-Tensor sub(const Tensor& a, const Tensor& b, Loc where = Loc::here());            // a − b
-Tensor mul(const Tensor& a, const Tensor& b, Loc where = Loc::here());            // a b
-Tensor scale(const Tensor& x, double factor, Loc where = Loc::here());            // factor x
-Tensor add_rows(const Tensor& x, const Tensor& b, Loc where = Loc::here());       // x [N,M] + b [M] on every row
-Tensor mul_rows(const Tensor& x, const Tensor& g, Loc where = Loc::here());       // x [N,M] times g [M] on every row
+Tensor add(const Tensor& a, const Tensor& b, Loc where = Loc::here());       // a + b, equal shapes
+Tensor sub(const Tensor& a, const Tensor& b, Loc where = Loc::here());       // a − b
+Tensor mul(const Tensor& a, const Tensor& b, Loc where = Loc::here());       // a b
+Tensor scale(const Tensor& x, double factor, Loc where = Loc::here());       // factor x
+Tensor add_rows(const Tensor& x, const Tensor& b, Loc where = Loc::here());  // x [N,M] + b [M] on every row
+Tensor mul_rows(const Tensor& x, const Tensor& g, Loc where = Loc::here());  // x [N,M] times g [M] on every row
 Tensor tanh(const Tensor& x, Loc where = Loc::here());
-Tensor sigmoid(const Tensor& x, Loc where = Loc::here());                         // 1 / (1 + e^−x)
-Tensor relu(const Tensor& x, Loc where = Loc::here());                            // max(x, 0); slope 0 at 0
-Tensor gelu(const Tensor& x, Loc where = Loc::here());                            // GPT-2's form, with tanh
-Tensor gelu_erf(const Tensor& x, Loc where = Loc::here());                        // the exact form, x Φ(x)
+Tensor sigmoid(const Tensor& x, Loc where = Loc::here());   // 1 / (1 + e^−x)
+Tensor relu(const Tensor& x, Loc where = Loc::here());      // max(x, 0); slope 0 at 0
+Tensor gelu(const Tensor& x, Loc where = Loc::here());      // GPT-2's form, with tanh
+Tensor gelu_erf(const Tensor& x, Loc where = Loc::here());  // the exact form, x Φ(x)
 Tensor exp(const Tensor& x, Loc where = Loc::here());
-Tensor log(const Tensor& x, Loc where = Loc::here());                             // −inf at 0, NaN below
-Tensor rsqrt(const Tensor& x, Loc where = Loc::here());                           // 1 / √x
+Tensor log(const Tensor& x, Loc where = Loc::here());    // −inf at 0, NaN below
+Tensor rsqrt(const Tensor& x, Loc where = Loc::here());  // 1 / √x
 
 // --- matrix products (ops_matmul.cpp) -------------------------------------------------------------------------------
-Tensor matmul(const Tensor& a, const Tensor& b, Loc where = Loc::here());         // [M,K] [K,N] → [M,N]
-Tensor matmul_nt(const Tensor& a, const Tensor& b, Loc where = Loc::here());      // [M,K] [N,K]ᵀ → [M,N]
+Tensor matmul(const Tensor& a, const Tensor& b, Loc where = Loc::here());     // [M,K] [K,N] → [M,N]
+Tensor matmul_nt(const Tensor& a, const Tensor& b, Loc where = Loc::here());  // [M,K] [N,K]ᵀ → [M,N]
 // x w + b.   x [N,K], w [K,M] (GPT-2's layout), b [M] or empty → [N,M]
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, Loc where = Loc::here());
 Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where = Loc::here());  // gelu(x w + b)
 
 // --- sums and softmax (ops_reduce.cpp) ------------------------------------------------------------------------------
-Tensor sum(const Tensor& x, Loc where = Loc::here());                             // → scalar
-Tensor mean(const Tensor& x, Loc where = Loc::here());                            // → scalar
-Tensor row_means(const Tensor& x, Loc where = Loc::here());                       // [N,M] → [N]
-Tensor softmax(const Tensor& x, Loc where = Loc::here());                         // over each row of [N,M]
-Tensor log_softmax(const Tensor& x, Loc where = Loc::here());                     // over each row of [N,M]
+Tensor sum(const Tensor& x, Loc where = Loc::here());          // → scalar
+Tensor mean(const Tensor& x, Loc where = Loc::here());         // → scalar
+Tensor row_means(const Tensor& x, Loc where = Loc::here());    // [N,M] → [N]
+Tensor softmax(const Tensor& x, Loc where = Loc::here());      // over each row of [N,M]
+Tensor log_softmax(const Tensor& x, Loc where = Loc::here());  // over each row of [N,M]
 // Row t of each [T,T] block takes the softmax of its columns 0..t; the rest is 0.   x [N·T, T]
 Tensor causal_softmax(const Tensor& x, Loc where = Loc::here());
 
 // --- picking and placing (ops_index.cpp) ----------------------------------------------------------------------------
 Tensor embedding(const Tensor& table, std::span<const int32_t> ids, Loc where = Loc::here());  // table [V,C] → [N,C]
-Tensor pick(const Tensor& x, std::span<const int32_t> column, Loc where = Loc::here());        // x[n, column[n]] → [N]
-Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where = Loc::here());        // [N,M] → [N,count]
-Tensor concat(std::span<const Tensor> parts, Loc where = Loc::here());            // [N,M_i] side by side → [N,ΣM_i]
+Tensor pick(const Tensor& x, std::span<const int32_t> column, Loc where = Loc::here());  // x[n, column[n]] → [N]
+Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where = Loc::here());  // [N,M] → [N,count]
+Tensor concat(std::span<const Tensor> parts, Loc where = Loc::here());  // [N,M_i] side by side → [N,ΣM_i]
 // While training, zeroes each element with probability p and divides the rest by 1−p; otherwise returns x. The mask is
-// a function of (seed, step, which dropout of the step, row of the whole batch, column). x [N,M]: N/sequences rows each.
+// a function of (seed, step, which dropout of the step, row of the whole batch, column). x [N,M]: N/sequences rows
+// each.
 Tensor dropout(const Tensor& x, double p, Loc where = Loc::here());
 
 // --- normalisation (ops_norm.cpp) -----------------------------------------------------------------------------------

@@ -196,7 +196,8 @@ void gelu_erf_forward(Op& op) {
 void gelu_erf_backward(Op& op) {
   real* dx = op.dx(0);
   const real *dy = op.dy(), *x = op.x(0);
-  for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += dy[i] * (normal_cdf(x[i]) + x[i] * kInvSqrt2Pi * vmath::exp(x[i] * x[i] / -2));
+  for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i)
+    dx[i] += dy[i] * (normal_cdf(x[i]) + x[i] * kInvSqrt2Pi * vmath::exp(x[i] * x[i] / -2));
 }
 Tensor gelu_erf(const Tensor& x, Loc where) {
   static constexpr OpKind kind{"gelu_erf", gelu_erf_forward, gelu_erf_backward};

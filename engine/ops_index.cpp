@@ -141,7 +141,7 @@ Tensor concat(std::span<const Tensor> parts, Loc where) {
 }
 
 struct DropoutSaved {
-  int64_t ordinal;    // which dropout of the step
+  int64_t ordinal;     // which dropout of the step
   int64_t first_row;   // of this shard within the whole batch
   uint32_t threshold;  // an element is dropped when its 32 random bits are below
   real keep_scale;     // 1 / (1 − p)
@@ -180,9 +180,8 @@ Tensor dropout(const Tensor& x, double p, Loc where) {
   const int64_t sequences = tape.info().sequences;
   require(sequences > 0 && x.dim(0) % sequences == 0, "dropout", where, "x is ", x.shape(),
           ", its rows must be a multiple of the ", sequences, " sequences of this tape");
-  auto* saved = tape.arena().make<DropoutSaved>(tape.next_dropout(),
-                                                tape.info().first_sequence * (x.dim(0) / sequences),
-                                                Rng::threshold(p), real(1 / (1 - p)));
+  auto* saved = tape.arena().make<DropoutSaved>(
+      tape.next_dropout(), tape.info().first_sequence * (x.dim(0) / sequences), Rng::threshold(p), real(1 / (1 - p)));
   return record(kind, {x}, x.shape(), saved, where);
 }
 

@@ -14,9 +14,9 @@ namespace gradus {
 static void point_forward(int64_t B, int64_t H, real* gate, const real* c_prev, real* c, real* tanh_c, real* h) {
   for (int64_t b = 0; b < B; ++b) {
     real* __restrict i = gate + b * 4 * H;
-    real *__restrict f = i + H, *__restrict g = f + H, *__restrict o = g + H;
+    real* __restrict f = i + H, * __restrict g = f + H, * __restrict o = g + H;
     const real* __restrict cp = c_prev + b * H;
-    real *__restrict cb = c + b * H, *__restrict tb = tanh_c + b * H, *__restrict hb = h + b * H;
+    real* __restrict cb = c + b * H, * __restrict tb = tanh_c + b * H, * __restrict hb = h + b * H;
     for (int64_t k = 0; k < H; ++k) {
       i[k] = vmath::sigmoid(i[k]);
       f[k] = vmath::sigmoid(f[k]);
@@ -29,15 +29,16 @@ static void point_forward(int64_t B, int64_t H, real* gate, const real* c_prev, 
   }
 }
 
-// Its adjoint: from dh and dc [B,H] to da [B,4H], the gradient of the pre-activations; dc becomes the gradient of c_prev.
+// Its adjoint: from dh and dc [B,H] to da [B,4H], the gradient of the pre-activations; dc becomes the gradient of
+// c_prev.
 static void point_backward(int64_t B, int64_t H, const real* gate, const real* tanh_c, const real* c_prev,
                            const real* dh, real* dc, real* da) {
   for (int64_t b = 0; b < B; ++b) {
     const real* __restrict i = gate + b * 4 * H;
-    const real *__restrict f = i + H, *__restrict g = f + H, *__restrict o = g + H;
-    const real *__restrict t = tanh_c + b * H, *__restrict cp = c_prev + b * H, *__restrict dhb = dh + b * H;
+    const real* __restrict f = i + H, * __restrict g = f + H, * __restrict o = g + H;
+    const real* __restrict t = tanh_c + b * H, * __restrict cp = c_prev + b * H, * __restrict dhb = dh + b * H;
     real* __restrict di = da + b * 4 * H;
-    real *__restrict df = di + H, *__restrict dg = df + H, *__restrict d_o = dg + H, *__restrict dcb = dc + b * H;
+    real* __restrict df = di + H, * __restrict dg = df + H, * __restrict d_o = dg + H, * __restrict dcb = dc + b * H;
     for (int64_t k = 0; k < H; ++k) {
       const real dck = dcb[k] + dhb[k] * o[k] * (1 - t[k] * t[k]);
       di[k] = dck * g[k] * i[k] * (1 - i[k]);
@@ -130,8 +131,7 @@ void lstm_sequence_backward(Op& op) {
   }
   if (real* dxw = op.dx(0))
     for (int64_t t = 0; t < T; ++t)
-      for (int64_t b = 0; b < B; ++b)
-        kernel::add_to(4 * H, da + (t * B + b) * 4 * H, dxw + (b * T + t) * 4 * H);
+      for (int64_t b = 0; b < B; ++b) kernel::add_to(4 * H, da + (t * B + b) * 4 * H, dxw + (b * T + t) * 4 * H);
   if (real* dh0 = op.dx(1)) kernel::add_to(BH, dh, dh0);
   if (real* dc0 = op.dx(2)) kernel::add_to(BH, dc, dc0);
   if (real* dw = op.dx(3)) gemm(kTr, kNo, 4 * H, H, T * B, 1, da, 4 * H, s.h, H, 1, dw, H);

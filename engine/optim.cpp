@@ -30,12 +30,13 @@ void AdamW::step(Params& params, std::span<const real> gradient, double lr, doub
   // With the corrections moved out of the loop: lr m̂/(√v̂+ε) = (lr √c2/c1) m/(√v + ε √c2), c = 1 − βⁿ.
   const double c1 = 1 - std::pow(options_.beta1, double(steps)), c2 = 1 - std::pow(options_.beta2, double(steps));
   const real rate = real(lr * std::sqrt(c2) / c1), eps = real(options_.epsilon * std::sqrt(c2)), f = real(factor);
-  const real b1 = real(options_.beta1), b2 = real(options_.beta2), a1 = real(1 - options_.beta1), a2 = real(1 - options_.beta2);
+  const real b1 = real(options_.beta1), b2 = real(options_.beta2), a1 = real(1 - options_.beta1),
+             a2 = real(1 - options_.beta2);
   for (int64_t i = 0; i < params.count(); ++i) {
     const real keep = params.shape(i).rank() >= 2 ? real(1 - lr * options_.weight_decay) : real(1);
     const int64_t begin = params.offset(i), n = params.shape(i).numel();
     const real* __restrict g = gradient.data() + begin;
-    real *__restrict w = params.data().data() + begin, *__restrict mi = m.data() + begin, *__restrict vi = v.data() + begin;
+    real* __restrict w = params.data().data() + begin, * __restrict mi = m.data() + begin, * __restrict vi = v.data() + begin;
     for (int64_t j = 0; j < n; ++j) {
       const real gj = f * g[j];
       mi[j] = b1 * mi[j] + a1 * gj;

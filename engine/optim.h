@@ -36,8 +36,8 @@ class AdamW {
   AdamWOptions options_;
 };
 
-// Learning rate of step 1, 2, ...: up linearly over `warmup` steps, then a cosine from lr down to min_lr at step `decay`,
-// then min_lr.
+// Learning rate of step 1, 2, ...: up linearly over `warmup` steps, then a cosine from lr down to min_lr at step
+// `decay`, then min_lr.
 struct Schedule {
   double lr = 1e-3, min_lr = 1e-4;
   int64_t warmup = 100, decay = 2000;

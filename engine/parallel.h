@@ -1,10 +1,11 @@
-// The one place where threads work. A step over a batch is cut into shards, fixed slices with a tape each; a small pool of
-// threads runs them, and gradients are summed in the order of the shards. The number of shards belongs to the run, the
-// number of threads does not: the bits are the same on one thread and on two.
+// The one place where threads work. A step over a batch is cut into shards, fixed slices with a tape each; a small pool
+// of threads runs them, and gradients are summed in the order of the shards. The number of shards belongs to the run,
+// the number of threads does not: the bits are the same on one thread and on two.
 //
 //   Shards shards(2, threads);
 //   shards.begin({.seed = 1, .step = step, .training = true}, batch);
-//   shards.each([&](int s) { loss[s] = forward of sequences shards.first(s) .. + shards.count(s); });   // tape s is current
+//   shards.each([&](int s) { loss[s] = forward of sequences shards.first(s) .. + shards.count(s); });   // tape s is
+//   current
 //   ... the host looks at all losses and decides the weights ...
 //   shards.each([&](int s) { shards.tape(s).seed(loss[s], weight[s]); shards.tape(s).backward(); });
 //   optimizer.step(params, shards.gradient(params), lr);
@@ -76,7 +77,8 @@ class Shards {
  private:
   template <class F>
   void for_each(int n, F f) {
-    pool_.run(n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);
+    pool_.run(
+        n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);
   }
 
   Pool pool_;

@@ -25,11 +25,11 @@ struct Dtype {
   const char* name;
   uint64_t bytes;  // 0: legal in safetensors, but not one that we can lay out
 };
-constexpr Dtype kDtypes[] = {
-    {"F64", 8},  {"F32", 4},  {"F16", 2},  {"BF16", 2},    {"I64", 8},     {"I32", 4},         {"I16", 2},
-    {"I8", 1},   {"U64", 8},  {"U32", 4},  {"U16", 2},     {"U8", 1},      {"BOOL", 1},        {"C64", 8},
-    {"F4", 0},   {"F6_E2M3", 0}, {"F6_E3M2", 0}, {"F8_E8M0", 0}, {"F8_E4M3", 0}, {"F8_E5M2", 0}, {"F8_E4M3FNUZ", 0},
-    {"F8_E5M2FNUZ", 0}};
+constexpr Dtype kDtypes[] = {{"F64", 8},         {"F32", 4},        {"F16", 2},     {"BF16", 2},    {"I64", 8},
+                             {"I32", 4},         {"I16", 2},        {"I8", 1},      {"U64", 8},     {"U32", 4},
+                             {"U16", 2},         {"U8", 1},         {"BOOL", 1},    {"C64", 8},     {"F4", 0},
+                             {"F6_E2M3", 0},     {"F6_E3M2", 0},    {"F8_E8M0", 0}, {"F8_E4M3", 0}, {"F8_E5M2", 0},
+                             {"F8_E4M3FNUZ", 0}, {"F8_E5M2FNUZ", 0}};
 
 // Text of the file as it may appear in a message on a terminal: short, without control characters.
 std::string quoted(const std::string& s) {
@@ -144,8 +144,7 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
   enum class Place { kOutside, kTop, kTensor, kMetadata, kShape, kOffsets };
 
   void begin_entry(const std::string& name) {
-    if (!names_.insert(name).second)
-      throw DataError(text(file_, ": the header has a duplicate key ", quoted(name)));
+    if (!names_.insert(name).second) throw DataError(text(file_, ": the header has a duplicate key ", quoted(name)));
     in_metadata_ = name == "__metadata__";
     if (in_metadata_) return;
     if (out_.tensors.size() == kMaxTensors)
@@ -205,8 +204,8 @@ void check_tensor(const std::string& file, const TensorInfo& t, uint64_t data_by
     throw DataError(text(file, ": data_offsets end at ", t.end, ", beyond the end of the file, which holds ",
                          data_bytes, " bytes of data", where));
   if (t.end - t.begin != bytes)
-    throw DataError(text(file, ": size mismatch: dtype and shape make ", bytes, " bytes, data_offsets ",
-                         t.end - t.begin, where));
+    throw DataError(
+        text(file, ": size mismatch: dtype and shape make ", bytes, " bytes, data_offsets ", t.end - t.begin, where));
 }
 
 // `s` as a JSON string.
@@ -252,8 +251,8 @@ SafetensorsHeader parse_header(const std::string& file, std::string_view json, u
     covered = t.end;
   }
   if (covered != data_bytes)
-    throw DataError(text(file, ": ", data_bytes - covered, " trailing bytes after the last tensor (data offset ",
-                         covered, ")"));
+    throw DataError(
+        text(file, ": ", data_bytes - covered, " trailing bytes after the last tensor (data offset ", covered, ")"));
   return header;
 }
 

@@ -47,7 +47,8 @@ std::span<const real> Tensor::grad(Loc where) const {
     Tape& tape = Tape::current(where);
     return tape.gradient(*v->owner).subspan(size_t(v->data - v->owner->data.data()), size_t(v->shape.numel()));
   }
-  if (!v->grad && v->needs_grad && v->base && v->base->grad) return {v->base->grad + (v->data - v->base->data), size_t(v->shape.numel())};
+  if (!v->grad && v->needs_grad && v->base && v->base->grad)
+    return {v->base->grad + (v->data - v->base->data), size_t(v->shape.numel())};
   require(v->grad != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
           v->needs_grad ? "; backward has not run, or the loss does not depend on it" : "; it is a constant");
   return {v->grad, size_t(v->shape.numel())};
@@ -63,15 +64,17 @@ Tensor Tensor::reshape(Shape to, Loc where) const {
 Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
   const Value* v = value(where);
   require(v->shape.rank() >= 1, "rows", where, "a scalar has no rows");
-  require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ", first + count,
-          " are not in ", v->shape);
+  require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ",
+          first + count, " are not in ", v->shape);
   int64_t size[4] = {count, 1, 1, 1};
   for (int i = 1; i < v->shape.rank(); ++i) size[i] = v->shape[i];
   const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
   const Shape all{size[0], size[1], size[2], size[3]};
   const int rank = v->shape.rank();
-  const Shape shape = rank == 1 ? Shape{count} : rank == 2 ? Shape{count, size[1]}
-                    : rank == 3 ? Shape{count, size[1], size[2]} : all;
+  const Shape shape = rank == 1   ? Shape{count}
+                      : rank == 2 ? Shape{count, size[1]}
+                      : rank == 3 ? Shape{count, size[1], size[2]}
+                                  : all;
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
   return tape.window(*this, first * row, shape, v->needs_grad, where);
 }
@@ -234,7 +237,8 @@ void Tape::backward(const Tensor& loss, Loc where) {
 }
 
 void Tape::backward(Loc where) {
-  require(!done_, "backward", where, "already ran on this step, a second pass would double the gradients; begin a new "
+  require(!done_, "backward", where,
+          "already ran on this step, a second pass would double the gradients; begin a new "
           "step with new_step()");
   require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
   done_ = true;

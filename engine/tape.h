@@ -43,8 +43,8 @@ struct OpKind {
   OpFunction backward;  // adds to the gradients of the inputs that need them
 };
 
-// One line of the tape. Inputs and outputs are pointers to Values in the arena; what backward needs beyond them stands in
-// `saved`, a trivially destructible struct in the arena.
+// One line of the tape. Inputs and outputs are pointers to Values in the arena; what backward needs beyond them stands
+// in `saved`, a trivially destructible struct in the arena.
 struct Op {
   const OpKind* kind;
   Value** in;
@@ -61,7 +61,9 @@ struct Op {
   const real* dy(int i = 0) const { return gradient(out[i]); }
   const Shape& shape(int i) const { return in[i]->shape; }
   template <class Saved>
-  Saved& get() const { return *static_cast<Saved*>(saved); }
+  Saved& get() const {
+    return *static_cast<Saved*>(saved);
+  }
 
  private:
   static real* gradient(Value* v);
@@ -72,9 +74,9 @@ static_assert(sizeof(Op) <= 96, "a node of a scalar graph must stay cheap");
 struct StepInfo {
   uint64_t seed = 1;
   int64_t step = 0;
-  bool training = false;         // dropout acts only when training
-  int64_t first_sequence = 0;    // this tape's shard of the batch: its first sequence ...
-  int64_t sequences = 1;         // ... and how many it holds
+  bool training = false;       // dropout acts only when training
+  int64_t first_sequence = 0;  // this tape's shard of the batch: its first sequence ...
+  int64_t sequences = 1;       // ... and how many it holds
 };
 
 class Tape {
@@ -95,7 +97,8 @@ class Tape {
   void backward(const Tensor& loss, Loc where = Loc::here());
   void backward(Loc where = Loc::here());
 
-  // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until new_step.
+  // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until
+  // new_step.
   std::span<const real> gradient(const ParamArray& array);
 
   std::span<const Op> ops() const { return ops_; }
@@ -131,8 +134,8 @@ class Tape {
    private:
     Tape* before_;
   };
-  // For work whose tensors are only read, like a step of sampling: under a Mark nothing is recorded, and when it goes out
-  // of scope the memory is given back and the tensors made under it die.
+  // For work whose tensors are only read, like a step of sampling: under a Mark nothing is recorded, and when it goes
+  // out of scope the memory is given back and the tensors made under it die.
   class Mark {
    public:
     explicit Mark(Tape& tape);
@@ -145,7 +148,7 @@ class Tape {
     bool recording_;
   };
 
-  static Tape& current(const Loc& where);  // throws if this thread has none
+  static Tape& current(const Loc& where);    // throws if this thread has none
   static constexpr uint64_t kMaxLive = 256;  // tapes alive at once in one process
 
  private:

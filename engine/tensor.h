@@ -17,12 +17,12 @@ struct ParamArray;
 // Data is contiguous and row-major, always; the gradient has the same layout.
 struct Value {
   real* data = nullptr;
-  real* grad = nullptr;              // null until a gradient arrives; a window's points into its base's
-  Value* base = nullptr;             // of a window: the Value it looks into
-  const ParamArray* owner = nullptr; // of a parameter: the array it is part of; tapes keep a Value of their own for it
-  const char* name = "";             // of a parameter or a leaf its own, else the op's
+  real* grad = nullptr;               // null until a gradient arrives; a window's points into its base's
+  Value* base = nullptr;              // of a window: the Value it looks into
+  const ParamArray* owner = nullptr;  // of a parameter: the array it is part of; tapes keep a Value of their own for it
+  const char* name = "";              // of a parameter or a leaf its own, else the op's
   Shape shape;
-  int32_t index = -1;                // of a parameter: its place in the owner
+  int32_t index = -1;  // of a parameter: its place in the owner
   bool needs_grad = false;
 };
 
@@ -43,14 +43,14 @@ class Tensor {
   int64_t numel(Loc where = Loc::here()) const { return value(where)->shape.numel(); }
   real* data(Loc where = Loc::here()) const { return value(where)->data; }
   std::span<real> span(Loc where = Loc::here()) const { return {data(where), size_t(numel(where))}; }
-  double item(Loc where = Loc::here()) const;        // the one number. REQUIRES: numel() == 1
+  double item(Loc where = Loc::here()) const;                 // the one number. REQUIRES: numel() == 1
   std::span<const real> grad(Loc where = Loc::here()) const;  // throws if no gradient has arrived
 
   // Windows: no copy, no entry on the tape; a gradient that reaches the window reaches what it looks into.
-  Tensor reshape(Shape shape, Loc where = Loc::here()) const;                   // REQUIRES: same numel
-  Tensor rows(int64_t first, int64_t count, Loc where = Loc::here()) const;     // a slice of dimension 0
+  Tensor reshape(Shape shape, Loc where = Loc::here()) const;                // REQUIRES: same numel
+  Tensor rows(int64_t first, int64_t count, Loc where = Loc::here()) const;  // a slice of dimension 0
 
-  Value* value(const Loc& where) const;              // throws if dead
+  Value* value(const Loc& where) const;  // throws if dead
   explicit operator bool() const { return value_ != nullptr; }
 
  private:

@@ -1,5 +1,6 @@
 // Checkpoint: everything a run needs to go on, in one safetensors file: weights, optimiser, step, configuration and
-// vocabulary. Random numbers and the place in the data are functions of (seed, step), so they need no room of their own.
+// vocabulary. Random numbers and the place in the data are functions of (seed, step), so they need no room of their
+// own.
 #pragma once
 
 #include <optional>
@@ -18,11 +19,11 @@ struct Checkpoint {
   std::optional<AdamW> optimizer;  // absent in a file that carries none
   int64_t step = 0;                // training steps done
   std::optional<double> best_val_loss;
-  int32_t start_id = 0;            // the token that a sample starts from when no prompt is given
-  std::vector<std::string> corpus; // files that the run was trained on
-  std::string corpus_hash;         // of their text
-  std::string blas_core;           // kernels that OpenBLAS used
-  std::string path;                // where it was read from
+  int32_t start_id = 0;             // the token that a sample starts from when no prompt is given
+  std::vector<std::string> corpus;  // files that the run was trained on
+  std::string corpus_hash;          // of their text
+  std::string blas_core;            // kernels that OpenBLAS used
+  std::string path;                 // where it was read from
 
   // Replaces the file atomically; the old one stays if anything fails (WriteError).
   void save(const std::string& path) const;

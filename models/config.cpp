@@ -15,7 +15,8 @@ void Config::resolve(int cores) {
   if (shards == 0) shards = std::min<int64_t>(cores, batch);
   shards = std::min(shards, batch);
   if (model == "transformer" && embd % heads != 0)
-    throw DataError(text("--embd ", embd, " is not a multiple of --heads ", heads, ": every head needs the same width"));
+    throw DataError(
+        text("--embd ", embd, " is not a multiple of --heads ", heads, ": every head needs the same width"));
   if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
 }
 
@@ -44,7 +45,8 @@ struct Read {
     return *i;
   }
   [[noreturn]] void bad(const char* name, const std::string& wanted) {
-    throw DataError(text(source, ": '", name, "' in the configuration is ", json.at(name).dump(), ", it must be ", wanted));
+    throw DataError(
+        text(source, ": '", name, "' in the configuration is ", json.at(name).dump(), ", it must be ", wanted));
   }
   void operator()(const char* name, std::string& value, const char*, std::initializer_list<const char*> words) {
     const Json& j = get(name);
@@ -87,7 +89,8 @@ Config config_from_json(const std::string& text_, const std::string& source) {
   Config config;
   Read read{json, source};
   for_each_option(config, read);
-  if (read.used != json.size()) throw DataError(text(source, ": the configuration has options this version does not know"));
+  if (read.used != json.size())
+    throw DataError(text(source, ": the configuration has options this version does not know"));
   return config;
 }
 

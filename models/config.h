@@ -58,7 +58,8 @@ void for_each_option(C& c, Visit&& visit) {
   visit("lr", c.lr, "learning rate after the warm-up", 0.0, 1e3);
   visit("min_lr", c.min_lr, "learning rate at the end of the cosine", 0.0, 1e3);
   visit("warmup", c.warmup, "steps of linear warm-up", 0, kMany);
-  visit("decay_steps", c.decay_steps, "step at which the cosine reaches --min-lr (default: the first --steps)", 0, kMany);
+  visit("decay_steps", c.decay_steps, "step at which the cosine reaches --min-lr (default: the first --steps)", 0,
+        kMany);
   visit("beta1", c.beta1, "AdamW: memory of the mean", 0.0, 0.999999);
   visit("beta2", c.beta2, "AdamW: memory of the square", 0.0, 0.999999);
   visit("weight_decay", c.weight_decay, "AdamW: decay of tensors of rank >= 2", 0.0, 1e3);

@@ -85,9 +85,12 @@ StreamCorpus::StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int
 std::span<const int32_t> StreamCorpus::tokens(Split split) const {
   const std::span<const int32_t> all(tokens_);
   switch (split) {
-    case Split::kTrain: return all.first(size_t(train_));
-    case Split::kValidation: return all.subspan(size_t(train_));
-    case Split::kAll: break;
+    case Split::kTrain:
+      return all.first(size_t(train_));
+    case Split::kValidation:
+      return all.subspan(size_t(train_));
+    case Split::kAll:
+      break;
   }
   return all;
 }

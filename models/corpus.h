@@ -51,8 +51,8 @@ class StreamCorpus {
   // each. The window of sequence b depends on (rng, first_sequence + b) alone, so that shards draw the windows of the
   // whole batch whatever their number; each of its size(split) - T starts is equally likely. Allocates nothing.
   // inputs, targets: [B,T], of any B. REQUIRES: 1 <= T < size(split), else ShapeError.
-  void batch(Split split, const Rng& rng, int64_t first_sequence, std::span<int32_t> inputs,
-             std::span<int32_t> targets, int64_t T, Loc where = Loc::here()) const;
+  void batch(Split split, const Rng& rng, int64_t first_sequence, std::span<int32_t> inputs, std::span<int32_t> targets,
+             int64_t T, Loc where = Loc::here()) const;
 
   struct Window {
     std::span<const int32_t> inputs, targets;  // of equal length; targets[t] follows inputs[t]

@@ -5,7 +5,11 @@
 namespace gradus {
 
 State::State(int64_t B, int64_t reals, int64_t window_tokens)
-    : rows(B), width(reals), window(window_tokens), memory(size_t(B * reals)), tokens(size_t(B * window_tokens)),
+    : rows(B),
+      width(reals),
+      window(window_tokens),
+      memory(size_t(B * reals)),
+      tokens(size_t(B * window_tokens)),
       position(size_t(B)) {}
 
 // to = the chosen rows of from, `width` numbers each; the two change places afterwards.

@@ -1,5 +1,5 @@
-// LanguageModel: what training, sampling and reinforcement learning know of a model. A table of four logits, an LSTM and
-// a Transformer are interchangeable behind it.
+// LanguageModel: what training, sampling and reinforcement learning know of a model. A table of four logits, an LSTM
+// and a Transformer are interchangeable behind it.
 //
 // Letters: B sequences, T tokens of each, C width of the features, V vocabulary.
 #pragma once
@@ -70,7 +70,6 @@ class LanguageModel {
 
 // Builds the family that config.model names, with values drawn from config.seed. REQUIRES: a resolved config.
 // Throws DataError, before it allocates them, if that takes more than max_parameters numbers.
-std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary,
-                                          int64_t max_parameters = INT64_MAX);
+std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary, int64_t max_parameters = INT64_MAX);
 
 }  // namespace gradus

@@ -1,5 +1,5 @@
-// LSTM language model: embedding → LSTM layers → linear head. Weights are named and laid out as in PyTorch, with its two
-// biases as one.
+// LSTM language model: embedding → LSTM layers → linear head. Weights are named and laid out as in PyTorch, with its
+// two biases as one.
 #pragma once
 
 #include "models/language_model.h"

@@ -23,9 +23,8 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
   const bool cut_k = options.top_k > 0 && size_t(options.top_k) < V, cut_p = options.top_p < 1;
   if (cut_k || cut_p) {
     std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-      return p[size_t(a)] != p[size_t(b)] ? p[size_t(a)] > p[size_t(b)] : a < b;
-    });
+    std::sort(order.begin(), order.end(),
+              [&](int32_t a, int32_t b) { return p[size_t(a)] != p[size_t(b)] ? p[size_t(a)] > p[size_t(b)] : a < b; });
     const size_t most = cut_k ? size_t(options.top_k) : V;
     double kept = 0, among_k = 0;
     for (size_t i = 0; i < most; ++i) among_k += p[size_t(order[i])];
@@ -36,11 +35,17 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
   return top + std::log(total);
 }
 
-Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts, const SampleOptions& options,
-                 const Rng& rng, int64_t first_sequence)
-    : model_(model), options_(options), rng_(rng), first_sequence_(first_sequence),
-      state_(model.start(int64_t(prompts.size()))), token_(prompts.size()), order_(size_t(model.vocabulary())),
-      log_prob_(prompts.size()), p_(size_t(model.vocabulary())) {
+Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
+                 const SampleOptions& options, const Rng& rng, int64_t first_sequence)
+    : model_(model),
+      options_(options),
+      rng_(rng),
+      first_sequence_(first_sequence),
+      state_(model.start(int64_t(prompts.size()))),
+      token_(prompts.size()),
+      order_(size_t(model.vocabulary())),
+      log_prob_(prompts.size()),
+      p_(size_t(model.vocabulary())) {
   const Tape::Use use(tape_);
   for (const auto& prompt : prompts)
     require(!prompt.empty() && prompt.size() == prompts[0].size(), "Sampler", Loc::here(),

@@ -28,7 +28,7 @@ class Sampler {
 
   // Draws the next token of every sequence. Allocates nothing after the second call.
   void next();
-  std::span<const int32_t> tokens() const { return token_; }      // drawn by the last call
+  std::span<const int32_t> tokens() const { return token_; }  // drawn by the last call
   // Natural log-probability of each under softmax(logits / temperature): that of the model, before top-k and top-p.
   std::span<const double> log_probs() const { return log_prob_; }
 

@@ -120,9 +120,9 @@ void check_utf8(std::string_view s, const std::string* file) {
   std::string_view start = before.substr(before.rfind('\n') + 1);  // npos + 1 = 0
   if (line == 1 && start.starts_with(kByteOrderMark)) start.remove_prefix(kByteOrderMark.size());
   const auto column = 1 + utf8::distance(start.data(), start.data() + start.size());
-  std::string message = text(file ? *file : "the text", " is not text in UTF-8: line ", line, ", column ", column,
-                             " (byte offset ", bad, ") is the byte ", hex("0x%02X", byte_at(s, bad)), ", ",
-                             complaint(s.substr(bad)));
+  std::string message =
+      text(file ? *file : "the text", " is not text in UTF-8: line ", line, ", column ", column, " (byte offset ", bad,
+           ") is the byte ", hex("0x%02X", byte_at(s, bad)), ", ", complaint(s.substr(bad)));
   if (const char* encoding = file ? guess_encoding(s, bad) : nullptr)
     message += text("; it looks like ", encoding, ", so try: iconv -f ", encoding, " -t UTF-8 ", quoted(*file), " > ",
                     quoted(*file + ".utf8"));
@@ -141,8 +141,8 @@ std::string readable(std::string_view character) {
                          in(0x205F, 0x206F) || c == 0x3000 || in(0xE000, 0xF8FF) || in(0xFE00, 0xFE0F) || c == 0xFEFF ||
                          in(0xFFF0, 0xFFFB) || in(0xE0000, 0x10FFFF);
   if (invisible) return number;
-  const bool combines = in(0x300, 0x36F) || in(0x1AB0, 0x1AFF) || in(0x1DC0, 0x1DFF) || in(0x20D0, 0x20FF) ||
-                        in(0xFE20, 0xFE2F);
+  const bool combines =
+      in(0x300, 0x36F) || in(0x1AB0, 0x1AFF) || in(0x1DC0, 0x1DFF) || in(0x20D0, 0x20FF) || in(0xFE20, 0xFE2F);
   return text("'", combines ? "\u25CC" : "", character, "' (", number, ")");
 }
 
@@ -169,7 +169,8 @@ Tokenizer::Kind Tokenizer::parse_kind(std::string_view name) {
 
 const char* Tokenizer::kind_name() const {
   switch (kind_) {
-    case Kind::kChar: return "char";
+    case Kind::kChar:
+      return "char";
   }
   throw DataError("unknown kind of tokenizer");
 }
@@ -207,8 +208,8 @@ Tokenizer Tokenizer::from_vocab(Kind kind, std::vector<std::string> vocab) {
       throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a vocabulary of characters holds one ",
                            "character in each, and at most ", kEndMark, " as the last"));
     if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
-      throw DataError(text("tokens ", first->second, " and ", id, " of the vocabulary are the same: ",
-                           end ? kEndMark : readable(token)));
+      throw DataError(text("tokens ", first->second, " and ", id,
+                           " of the vocabulary are the same: ", end ? kEndMark : readable(token)));
   }
   return Tokenizer(kind, std::move(vocab));
 }

@@ -10,7 +10,9 @@ namespace gradus {
 constexpr double kDeviation = 0.02;  // of every weight at the start, as GPT-2
 
 // Projections onto the residual stream begin smaller, so that its variance does not grow with the depth.
-static Init residual_init(const Config& config) { return Init::normal(kDeviation / std::sqrt(2.0 * double(config.layers))); }
+static Init residual_init(const Config& config) {
+  return Init::normal(kDeviation / std::sqrt(2.0 * double(config.layers)));
+}
 
 TransformerLm::Block::Block(Params& p, const std::string& name, const Config& c)
     : ln_1(p, name + ".ln_1", c.embd, c.bias),
@@ -29,7 +31,8 @@ TransformerLm::TransformerLm(const Config& config, int64_t V) : LanguageModel(co
 
 Tensor TransformerLm::features(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
   const Config& c = config();
-  require(int64_t(tokens.size()) == B * T, "features", Loc::here(), tokens.size(), " tokens for B = ", B, " and T = ", T);
+  require(int64_t(tokens.size()) == B * T, "features", Loc::here(), tokens.size(), " tokens for B = ", B,
+          " and T = ", T);
   require(T <= c.context, "features", Loc::here(), T, " tokens are more than the context of ", c.context);
   int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(B * T);
   for (int64_t i = 0; i < B * T; ++i) position[i] = int32_t(i % T);
@@ -37,8 +40,7 @@ Tensor TransformerLm::features(std::span<const int32_t> tokens, int64_t B, int64
   Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(B * T)}));
   x = dropout(x, c.dropout);
   for (const Block& block : blocks_) {
-    const Tensor attention =
-        rung().causal_attention(block.c_attn(block.ln_1(rung(), x)), B, T, c.heads, Loc::here());
+    const Tensor attention = rung().causal_attention(block.c_attn(block.ln_1(rung(), x)), B, T, c.heads, Loc::here());
     x = add(x, dropout(block.attn_proj(attention), c.dropout));
     x = add(x, dropout(mlp(block, x), c.dropout));
   }
@@ -61,7 +63,8 @@ State TransformerLm::start(int64_t B) const {
 Tensor TransformerLm::next(State& state, std::span<const int32_t> tokens) const {
   const NoGrad no_grad;
   const int64_t context = config().context, kept = context / 2;
-  require(int64_t(tokens.size()) == state.rows, "next", Loc::here(), tokens.size(), " tokens for ", state.rows, " rows");
+  require(int64_t(tokens.size()) == state.rows, "next", Loc::here(), tokens.size(), " tokens for ", state.rows,
+          " rows");
   Tape& tape = Tape::current(Loc::here());
   int32_t* row = tape.arena().array<int32_t>(state.rows);
   int64_t full = 0;

@@ -1,12 +1,6 @@
 # What tests/run.sh and tests/run_slow.sh share: each part prints one row with its seconds, and its failures below it.
 # Sums: $passed $failed $skipped, in test cases of doctest and checks of shell tests.
 passed=0 failed=0 skipped=0
-# The tests sync small files to the disk thousands of times; where the disk is shared, memory does as well and never stalls.
-room=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
-if [ -z "${TMPDIR:-}" ] && [ "${room:-0}" -gt 500000 ] && [ -w /dev/shm ]; then
-  TMPDIR=/dev/shm
-  export TMPDIR
-fi
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP

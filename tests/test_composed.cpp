@@ -42,8 +42,7 @@ Result run(const std::vector<Shape>& shapes, const F& f) {
   Tape tape;
   const Tape::Use use(tape);
   std::vector<Tensor> x;
-  for (size_t i = 0; i < shapes.size(); ++i)
-    x.push_back(variable("x", shapes[i], draw(shapes[i].numel(), int64_t(i))));
+  for (size_t i = 0; i < shapes.size(); ++i) x.push_back(variable("x", shapes[i], draw(shapes[i].numel(), int64_t(i))));
   Result r;
   const Outputs y = f(Inputs(x));
   for (size_t i = 0; i < y.size(); ++i) {
@@ -213,9 +212,8 @@ TEST_CASE("composed: causal_attention") {
     int64_t B, T, heads, D;
   };
   for (const Sizes s : {Sizes{1, 1, 1, 1}, {2, 3, 1, 5}, {1, 7, 2, 3}, {3, 5, 3, 2}, {2, 19, 2, 7}})
-    check_rungs("causal_attention", {{s.B * s.T, 3 * s.heads * s.D}}, [s](const Rung& r, Inputs x) {
-      return r.causal_attention(x[0], s.B, s.T, s.heads, Loc::here());
-    });
+    check_rungs("causal_attention", {{s.B * s.T, 3 * s.heads * s.D}},
+                [s](const Rung& r, Inputs x) { return r.causal_attention(x[0], s.B, s.T, s.heads, Loc::here()); });
 }
 
 TEST_CASE("composed: softmax_cross_entropy") {
@@ -229,9 +227,8 @@ TEST_CASE("composed: softmax_cross_entropy") {
                          {{3, 5}, {kNoTarget, kNoTarget, kNoTarget}},
                          {{2, 35}, {34, 17}}};
   for (const Targets& t : all)
-    check_rungs("softmax_cross_entropy", {t.logits}, [&t](const Rung& r, Inputs x) {
-      return r.softmax_cross_entropy(x[0], t.target, Loc::here());
-    });
+    check_rungs("softmax_cross_entropy", {t.logits},
+                [&t](const Rung& r, Inputs x) { return r.softmax_cross_entropy(x[0], t.target, Loc::here()); });
 }
 
 TEST_CASE("composed: the rungs say their names, and differ") {
@@ -299,9 +296,9 @@ Training train(const Model& m, const char* rung) {
 }  // namespace
 
 TEST_CASE("composed: whole models train alike on both rungs") {
-  for (const Model& m : {Model{"lstm", 1, true, 0}, Model{"lstm", 2, true, 0}, Model{"lstm", 2, true, 0.3},
-                         Model{"transformer", 2, true, 0}, Model{"transformer", 2, false, 0},
-                         Model{"transformer", 1, true, 0.3}}) {
+  for (const Model& m :
+       {Model{"lstm", 1, true, 0}, Model{"lstm", 2, true, 0}, Model{"lstm", 2, true, 0.3},
+        Model{"transformer", 2, true, 0}, Model{"transformer", 2, false, 0}, Model{"transformer", 1, true, 0.3}}) {
     const std::string name = text(m.family, ", layers ", m.layers, ", bias ", m.bias, ", dropout ", m.dropout);
     CAPTURE(name);
     const Training fused = train(m, "fused"), composed = train(m, "composed");

@@ -66,9 +66,9 @@ constexpr Split kSplits[] = {Split::kTrain, Split::kValidation, Split::kAll};
 TEST_CASE("read_text gives back what a file holds") {
   const Folder folder;
   const std::string line(1 << 20, 'x');
-  for (const std::string& words : {std::string("one\r\ntwo\n"), std::string("no final newline"), std::string("\n\n\n"),
-                                   std::string("a"), line, line + line + "y", std::string(65536, 'z'),
-                                   std::string("\u5E8A\u524D \U0001F600")}) {
+  for (const std::string& words :
+       {std::string("one\r\ntwo\n"), std::string("no final newline"), std::string("\n\n\n"), std::string("a"), line,
+        line + line + "y", std::string(65536, 'z'), std::string("\u5E8A\u524D \U0001F600")}) {
     const std::string path = folder.file("t.txt", words);
     CHECK(read_text(path) == words);
     CHECK(read_bytes(path) == words);
@@ -139,8 +139,7 @@ TEST_CASE("the splits divide the text in order; the shares are rounded to the ne
 
 TEST_CASE("a text that is too short is refused in the user's words") {
   const auto say = [](int64_t n, int64_t context) { return complaint([&] { corpus_of(n, 0.1, context); }); };
-  CHECK(say(31, 64) ==
-        "corpus.txt has 31 tokens; --context 64 needs at least 65; use --context 30 or a longer text");
+  CHECK(say(31, 64) == "corpus.txt has 31 tokens; --context 64 needs at least 65; use --context 30 or a longer text");
   CHECK(has(say(64, 64), "use --context 63 or"));
   CHECK(say(65, 64).empty());
   CHECK(say(31, 30).empty());  // the advice is right

@@ -30,20 +30,20 @@ std::vector<real> draw(int64_t n, int64_t coordinate) {
 // y = a b and z = a ∘ a of square matrices [N,N], with a backward that is wrong in one way.
 enum Bug {
   kNone,
-  kSign,         // da −= dy bᵀ
-  kMissingTerm,  // the last term of each sum over k of db is left out
-  kFactor,       // db is too large by a factor that just shows
-  kTransposed,   // da += dy b
-  kZero,         // db gets nothing
-  kOverwrite,    // db = where it must be +=
-  kSecondOutput, // the gradient of z is forgotten
-  kOneElement,   // db of the last element gets nothing
-  kSwapped,      // what belongs to a goes to b and the reverse
-  kNan,          // one NaN in da
-  kOutside,      // a row too far: row 1 of db gets what row 0 should
+  kSign,          // da −= dy bᵀ
+  kMissingTerm,   // the last term of each sum over k of db is left out
+  kFactor,        // db is too large by a factor that just shows
+  kTransposed,    // da += dy b
+  kZero,          // db gets nothing
+  kOverwrite,     // db = where it must be +=
+  kSecondOutput,  // the gradient of z is forgotten
+  kOneElement,    // db of the last element gets nothing
+  kSwapped,       // what belongs to a goes to b and the reverse
+  kNan,           // one NaN in da
+  kOutside,       // a row too far: row 1 of db gets what row 0 should
 };
-const char* const kBugNames[] = {"none", "sign",          "missing term", "factor",  "transposed", "zero", "overwrite",
-                                 "second output", "one element", "swapped", "nan", "outside"};
+const char* const kBugNames[] = {"none",      "sign",          "missing term", "factor",  "transposed", "zero",
+                                 "overwrite", "second output", "one element",  "swapped", "nan",        "outside"};
 constexpr double kJustShows = kDouble ? 1e-6 : 1e-2;
 
 struct BuggySaved {
@@ -234,11 +234,19 @@ TEST_CASE("gradcheck: what does not flow is seen: detach, a kink, a constant out
 }
 
 TEST_CASE("gradcheck: the report names op, leaf, place and numbers") {
-  const GradCheck c{.op = "mul", .leaf = "b", .shape = {2, 3}, .index = 4, .analytic = -1.5, .numeric = 1.5, .error = 2,
+  const GradCheck c{.op = "mul",
+                    .leaf = "b",
+                    .shape = {2, 3},
+                    .index = 4,
+                    .analytic = -1.5,
+                    .numeric = 1.5,
+                    .error = 2,
                     .elements = 12};
   CHECK(text(c) == "mul: of 12 elements the worst is b [2,3] at 4 = (1,1): analytic -1.5, numeric 1.5, error 2");
-  CHECK(text(GradCheck{.op = "sum", .leaf = "x", .shape = {}, .index = 0, .analytic = 1, .numeric = 1, .error = 0,
-                       .elements = 1}) == "sum: of 1 elements the worst is x [] at 0: analytic 1, numeric 1, error 0");
+  CHECK(
+      text(GradCheck{
+          .op = "sum", .leaf = "x", .shape = {}, .index = 0, .analytic = 1, .numeric = 1, .error = 0, .elements = 1}) ==
+      "sum: of 1 elements the worst is x [] at 0: analytic 1, numeric 1, error 0");
 
   Tape tape;
   const Tape::Use use(tape);
@@ -265,8 +273,8 @@ TEST_CASE("gradcheck: options: retries with a smaller h, a sample of the element
   CHECK(check_gradient("log", x, f, {.retries = 4, .most = 9}).elements == 5);
   // A wrong gradient does not come right by trying again.
   const std::vector<GradLeaf> leaves{{"a", {3, 3}, draw(9, 0)}, {"b", {3, 3}, draw(9, 1)}};
-  CHECK_FALSE(check_gradient("buggy", leaves, [&](Inputs in) { return buggy(in[0], in[1], kFactor); },
-                             {.retries = 4}).passes());
+  CHECK_FALSE(check_gradient("buggy", leaves, [&](Inputs in) { return buggy(in[0], in[1], kFactor); }, {.retries = 4})
+                  .passes());
 }
 
 TEST_CASE("gradcheck: mistakes of the caller") {

@@ -139,11 +139,16 @@ void Table::elementwise() {
   // Far out, where functions saturate. The default h would grow with x.
   const Shape far{3, 7};
   const auto h = with_h(std::exp2(kDouble ? -10 : -6));
-  row("tanh", {{"x", far, kWide}}, [](Inputs x) { return tanh(x[0]); }, h);
-  row("sigmoid", {{"x", far, kWide}}, [](Inputs x) { return sigmoid(x[0]); }, h);
-  row("gelu", {{"x", far, kWide}}, [](Inputs x) { return gelu(x[0]); }, h);
-  row("gelu_erf", {{"x", far, kWide}}, [](Inputs x) { return gelu_erf(x[0]); }, h);
-  row("exp", {{"x", far, kWide}}, [](Inputs x) { return exp(x[0]); }, h);
+  row(
+      "tanh", {{"x", far, kWide}}, [](Inputs x) { return tanh(x[0]); }, h);
+  row(
+      "sigmoid", {{"x", far, kWide}}, [](Inputs x) { return sigmoid(x[0]); }, h);
+  row(
+      "gelu", {{"x", far, kWide}}, [](Inputs x) { return gelu(x[0]); }, h);
+  row(
+      "gelu_erf", {{"x", far, kWide}}, [](Inputs x) { return gelu_erf(x[0]); }, h);
+  row(
+      "exp", {{"x", far, kWide}}, [](Inputs x) { return exp(x[0]); }, h);
   row("relu", {{"x", {2, 5}, kSteps}}, [](Inputs x) { return relu(x[0]); });
   row("log", {{"x", far, kOffset}}, [](Inputs x) { return log(x[0]); });
   row("rsqrt", {{"x", far, kOffset}}, [](Inputs x) { return rsqrt(x[0]); });
@@ -176,7 +181,8 @@ void Table::matrices() {
   row("linear", {{"x", {3, 3}}}, [](Inputs x) { return linear(x[0], x[0], x[0].rows(1, 1).reshape({3})); });
   row("linear_gelu", {{"x", {3, 3}}}, [](Inputs x) { return linear_gelu(x[0], x[0], x[0].rows(1, 1).reshape({3})); });
   row("matmul", {{"a", {2, 5}, kSteps}, {"b", {5, 3}}}, [](Inputs x) { return matmul(x[0], x[1]); });
-  row("linear_gelu", {{"x", {5, 2}, kWide}, {"w", {2, 3}}, {"b", {3}}},
+  row(
+      "linear_gelu", {{"x", {5, 2}, kWide}, {"w", {2, 3}}, {"b", {3}}},
       [](Inputs x) { return linear_gelu(x[0], x[1], x[2]); }, with_h(std::exp2(-14)), kF64);
 }
 
@@ -195,8 +201,10 @@ void Table::reductions() {
   for (const Shape& s : {Shape{1, 5}, Shape{3, 7}, Shape{2, 19}}) {
     row("softmax", {{"x", s, kSteps}}, [](Inputs x) { return softmax(x[0]); });
     row("log_softmax", {{"x", s, kSteps}}, [](Inputs x) { return log_softmax(x[0]); });
-    row("softmax", {{"x", s, kOffset}}, [](Inputs x) { return softmax(x[0]); }, with_h(std::exp2(-7)), kF64);
-    row("log_softmax", {{"x", s, kOffset}}, [](Inputs x) { return log_softmax(x[0]); }, with_h(std::exp2(-7)), kF64);
+    row(
+        "softmax", {{"x", s, kOffset}}, [](Inputs x) { return softmax(x[0]); }, with_h(std::exp2(-7)), kF64);
+    row(
+        "log_softmax", {{"x", s, kOffset}}, [](Inputs x) { return log_softmax(x[0]); }, with_h(std::exp2(-7)), kF64);
   }
   for (const Shape& s : {Shape{1, 1}, Shape{2, 2}, Shape{3, 3}, Shape{10, 5}, Shape{21, 7}, Shape{19, 19}})
     row("causal_softmax", {{"x", s}}, [](Inputs x) { return causal_softmax(x[0]); });
@@ -237,8 +245,8 @@ void Table::indices() {
     double p;
     int64_t sequences, first;
   };
-  const Drop drops[] = {{{1, 7}, 0.5, 1, 0}, {{6, 5}, 0.2, 3, 0}, {{2, 3}, 0.7, 2, 5}, {{3, 19}, 0.1, 1, 2},
-                        {{2, 261}, 0.5, 2, 0}};
+  const Drop drops[] = {
+      {{1, 7}, 0.5, 1, 0}, {{6, 5}, 0.2, 3, 0}, {{2, 3}, 0.7, 2, 5}, {{3, 19}, 0.1, 1, 2}, {{2, 261}, 0.5, 2, 0}};
   for (const auto& [s, p, sequences, first] : drops) {
     const StepInfo info{.seed = 3, .step = 11, .training = true, .first_sequence = first, .sequences = sequences};
     row("dropout", {{"x", s}}, [p = p](Inputs x) { return dropout(x[0], p); }, {.info = info});
@@ -258,7 +266,8 @@ void Table::norms_and_losses() {
   row("layer_norm", {{"x", {3, 7}, kSteps}, {"g", {7}}, {"b", {7}}},
       [](Inputs x) { return layer_norm(x[0], x[1], x[2]); });
   // The variance is below ε: the slope is about 300.
-  row("layer_norm", {{"x", {3, 7}, kNarrow}, {"g", {7}}, {"b", {7}}},
+  row(
+      "layer_norm", {{"x", {3, 7}, kNarrow}, {"g", {7}}, {"b", {7}}},
       [](Inputs x) { return layer_norm(x[0], x[1], x[2]); }, with_h(std::exp2(-17)), kF64);
 
   struct Targets {
@@ -324,7 +333,8 @@ void Table::attention() {
                                        Sizes{2, 2, 3, 7}, Sizes{5, 1, 2, 1}, Sizes{1, 19, 1, 3}})
     row("causal_attention", {{"qkv", {B * T, 3 * heads * D}}},
         [B = B, T = T, heads = heads](Inputs x) { return causal_attention(x[0], B, T, heads); });
-  row("causal_attention", {{"qkv", {5, 6}, kWide}}, [](Inputs x) { return causal_attention(x[0], 1, 5, 2); },
+  row(
+      "causal_attention", {{"qkv", {5, 6}, kWide}}, [](Inputs x) { return causal_attention(x[0], 1, 5, 2); },
       with_h(std::exp2(-15)), kF64);
 }
 
@@ -369,11 +379,14 @@ TEST_CASE("gradients: every row runs the op that it names, and every op has at l
   std::map<std::string, std::vector<std::string>> shapes;
   for_each_row([&](const Row& row) {
     bool seen = false;
-    check(row, check_gradient(row.op.c_str(), leaves(row), [&](Inputs x) {
-            Outputs y = row.f(x);
-            for (const Op& op : Tape::current(Loc::here()).ops()) seen |= op.kind->name == row.op;
-            return y;
-          }, row.options));
+    check(row, check_gradient(
+                   row.op.c_str(), leaves(row),
+                   [&](Inputs x) {
+                     Outputs y = row.f(x);
+                     for (const Op& op : Tape::current(Loc::here()).ops()) seen |= op.kind->name == row.op;
+                     return y;
+                   },
+                   row.options));
     CHECK(seen);
     std::string all;
     for (const In& in : row.in) all += text(in.shape);

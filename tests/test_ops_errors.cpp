@@ -86,8 +86,8 @@ TEST_CASE("ops_errors: element by element") {
   fails("add", {"[2,3]", "[3,2]", "shapes differ"}, [&] { at = __LINE__, add(a, b); });
   fails("sub", {"[2,3]", "[3,2]", "shapes differ"}, [&] { at = __LINE__, sub(a, b); });
   fails("mul", {"[2,3]", "[3,2]", "shapes differ"}, [&] { at = __LINE__, mul(a, b); });
-  fails("add", {"[2,3]", "[2]"}, [&] { at = __LINE__, add(a, v); });                  // no broadcasting
-  fails("add", {"[2,3]", "[6]"}, [&] { at = __LINE__, add(a, a.reshape({6})); });     // nor the same numbers
+  fails("add", {"[2,3]", "[2]"}, [&] { at = __LINE__, add(a, v); });               // no broadcasting
+  fails("add", {"[2,3]", "[6]"}, [&] { at = __LINE__, add(a, a.reshape({6})); });  // nor the same numbers
   fails("add", {"[2,3]", "[3,2]"}, [&] { at = __LINE__, a + b; });
   fails("sub", {"[2,3]", "[3,2]"}, [&] { at = __LINE__, a - b; });
   fails("mul", {"[2,3]", "[3,2]"}, [&] { at = __LINE__, a * b; });
@@ -300,9 +300,7 @@ TEST_CASE("ops_errors: the composed rung names the caller's line as well") {
   fails("add", {"[5,3]", "[2,12]"}, [&] { at = __LINE__, composed::lstm_cell(t, {h, h}, w); });
   fails("reshape", {"[5,3]", "[2,24]"}, [&] { at = __LINE__, composed::lstm_sequence(t, {h, h}, w); });
   fails("rows", {"[5,3]"}, [&] { at = __LINE__, composed::causal_attention(t, 2, 3, 1); });
-  fails("pick", {"must have 5"}, [&] {
-    at = __LINE__, composed::softmax_cross_entropy(t, std::vector<int32_t>{0});
-  });
+  fails("pick", {"must have 5"}, [&] { at = __LINE__, composed::softmax_cross_entropy(t, std::vector<int32_t>{0}); });
 }
 
 TEST_CASE("ops_errors: nothing to multiply: an inner size of 0 gives zeros, no rows give no rows") {
@@ -492,8 +490,7 @@ TEST_CASE("ops_errors: causal_attention: rows before t do not see row t, forward
     Step step;
     const std::vector<real> plain = draw(B * T * 3 * C, 0);
     const auto run = [&](const std::vector<real>& qkv) {
-      return numbers(
-          rung->causal_attention(constant({B * T, 3 * C}, qkv), B, T, heads, Loc::here()).span());
+      return numbers(rung->causal_attention(constant({B * T, 3 * C}, qkv), B, T, heads, Loc::here()).span());
     };
     const std::vector<real> before = run(plain);
     for (int64_t t = 0; t < T; ++t) {

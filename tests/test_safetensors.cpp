@@ -228,9 +228,7 @@ TEST_CASE("safetensors: H09, a header above the cap, and things that are not fil
   std::ofstream(folder / "cap") << u64(kMaxHeaderBytes) << "{}";
   fs::resize_file(folder / "cap", kMaxHeaderBytes + 8);
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
-  const auto said = [](const std::string& path) {
-    return message_of<DataError>([&] { SafetensorsFile::open(path); });
-  };
+  const auto said = [](const std::string& path) { return message_of<DataError>([&] { SafetensorsFile::open(path); }); };
   CHECK(has(said(folder / "long"), "/long: the header length 16777217 is too large; 16777216 bytes"));
   CHECK(has(said(folder / "cap"), "NUL in the header"));
   CHECK(has(said(folder / "pipe"), "not a regular file"));
@@ -354,8 +352,8 @@ TEST_CASE("safetensors: half precision, every one of the 65,536 patterns, F16 an
       if (exponent == top) want = fraction ? std::nan("") : std::numeric_limits<double>::infinity();
       if (i & 0x8000) want = -want;
       const size_t k = static_cast<size_t>(i);
-      const bool same = std::isnan(want) ? std::isnan(f[k]) && std::isnan(d[k])
-                                         : static_cast<double>(f[k]) == want && d[k] == want;
+      const bool same =
+          std::isnan(want) ? std::isnan(f[k]) && std::isnan(d[k]) : static_cast<double>(f[k]) == want && d[k] == want;
       if (!same || std::signbit(f[k]) != ((i & 0x8000) != 0)) FAIL("pattern " << i << " read as " << f[k]);
     }
   }

@@ -137,8 +137,9 @@ TEST_CASE("from_vocab refuses what no checkpoint of ours holds") {
   CHECK(has(say({"a", ""}), "token 1 of the vocabulary is \"\""));
   CHECK(has(say({"a", "bc"}), "token 1 of the vocabulary is \"bc\""));
   CHECK(has(say({"a", "b", "\u4E2D\u4E2D"}), "token 2"));
-  CHECK(say({"a", "\xE9"}) == "token 1 of the vocabulary is not text in UTF-8: its byte 0 is 0xE9, which begins a "
-                              "character of 3 bytes, but there the text ends");
+  CHECK(say({"a", "\xE9"}) ==
+        "token 1 of the vocabulary is not text in UTF-8: its byte 0 is 0xE9, which begins a "
+        "character of 3 bytes, but there the text ends");
   CHECK(has(say({"a", "\0"s}), "0x00"));
   CHECK(has(say({"\xC0\xAF"}), "0xC0"));
   CHECK(say({"b", "a"}).empty());  // of another program: any order
@@ -150,10 +151,14 @@ TEST_CASE("require_utf8 accepts all of Unicode but NUL") {
   for (uint32_t c = 1; c <= 0x10FFFF; ++c) {
     if (c >= 0xD800 && c <= 0xDFFF) continue;
     std::string s;  // encoded by hand, by the table of RFC 3629
-    if (c < 0x80) s = {char(c)};
-    else if (c < 0x800) s = {char(0xC0 | c >> 6), char(0x80 | (c & 63))};
-    else if (c < 0x10000) s = {char(0xE0 | c >> 12), char(0x80 | (c >> 6 & 63)), char(0x80 | (c & 63))};
-    else s = {char(0xF0 | c >> 18), char(0x80 | (c >> 12 & 63)), char(0x80 | (c >> 6 & 63)), char(0x80 | (c & 63))};
+    if (c < 0x80)
+      s = {char(c)};
+    else if (c < 0x800)
+      s = {char(0xC0 | c >> 6), char(0x80 | (c & 63))};
+    else if (c < 0x10000)
+      s = {char(0xE0 | c >> 12), char(0x80 | (c >> 6 & 63)), char(0x80 | (c & 63))};
+    else
+      s = {char(0xF0 | c >> 18), char(0x80 | (c >> 12 & 63)), char(0x80 | (c >> 6 & 63)), char(0x80 | (c & 63))};
     if (!utf8_complaint(s).empty()) FAIL_CHECK("U+", c, " is refused: ", utf8_complaint(s));
   }
   CHECK(utf8_complaint("").empty());
@@ -215,14 +220,17 @@ TEST_CASE("require_utf8 names the iconv line where the bytes look like a known e
   CHECK(has(utf8_complaint(poem + "\n"), "iconv -f GB18030 -t UTF-8 t.txt > t.txt.utf8"));
   CHECK(has(utf8_complaint("ab " + poem + "\x81\x30\x81\x30" + poem), "iconv -f GB18030 "));
   // Its second half, with traditional characters, which lie outside GB2312.
-  const std::string more = "\xC5\x65\xEE\x5E\xCD\xFB\xC3\xF7\xD4\xC2\xA3\xAC"
-                           "\xB5\xCD\xEE\x5E\xCB\xBC\xB9\xCA\xE0\x6C";
+  const std::string more =
+      "\xC5\x65\xEE\x5E\xCD\xFB\xC3\xF7\xD4\xC2\xA3\xAC"
+      "\xB5\xCD\xEE\x5E\xCB\xBC\xB9\xCA\xE0\x6C";
   CHECK(has(utf8_complaint(poem + more), "iconv -f GB18030 "));
   // Damaged UTF-8 is not another encoding, though the first of these is GB18030 to the letter.
   CHECK_FALSE(has(utf8_complaint("\u5E8A\u524D \xE5\xBA"), "iconv"));
   CHECK_FALSE(has(utf8_complaint("\u5E8A\u524D\u660E\u6708\u5149 \xE5\xBA"), "iconv"));
   CHECK_FALSE(has(utf8_complaint("much plain text, a caf\u00E9, and a caf\xC3"), "iconv"));
-  CHECK_FALSE(has(utf8_complaint("\x7F" "ELF\x02\x01\x01\xFE\x90"), "iconv"));
+  CHECK_FALSE(has(utf8_complaint("\x7F"
+                                 "ELF\x02\x01\x01\xFE\x90"),
+                  "iconv"));
   CHECK(has(utf8_complaint("\xFF\xFEh\0i\0"s), "iconv -f UTF-16 "));
   CHECK(has(utf8_complaint("\xFE\xFF\0h\0i"s), "iconv -f UTF-16 "));
   CHECK(has(utf8_complaint("h\0i\0!\0"s), "iconv -f UTF-16LE "));
