@@ -135,7 +135,7 @@ packages: build/packages
 build/packages:
 	@mkdir -p build
 	@missing=; command -v pkg-config >/dev/null || missing=pkg-config; \
-	for need in cblas.h:libopenblas-pthread-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
+	for need in openblas_config.h:libopenblas-pthread-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
 	            utf8.h:libutfcpp-dev doctest/doctest.h:doctest-dev; do \
 	  printf '#include <%s>\n' $${need%%:*} | $(CXX) -std=c++20 -isystem $$(ls -d /usr/include/*/openblas-pthread 2>/dev/null || echo .) \
 	    $(BLAS_CFLAGS) -E -x c++ - >/dev/null 2>&1 || missing="$$missing $${need#*:}"; \

@@ -22,6 +22,11 @@ pairs=$(awk '
     if ($0 ~ /^void [a-z_0-9]*_forward\(Op& op\)/) { forward = name; sub(/_forward$/, "", forward) }
   }
 ' engine/ops_*.cpp)
+# The first argument of each row( of the table, which may stand on the line below.
+rows=$(awk '
+  !/^ *\/\// { all = all " " $0 }
+  END { n = split(all, part, /row\( *"/); for (i = 2; i <= n; ++i) { sub(/".*/, "", part[i]); print part[i] } }
+' "$table")
 backward=$(sed -n 's/^void \([a-z_0-9]*\)_backward(Op& *[a-z]*).*/\1/p' engine/*.cpp | sort -u)
 
 [ -n "$declared" ] || { echo "check_ops_covered: found no op in engine/ops.h"; exit 1; }
@@ -32,7 +37,7 @@ done <<END
 $declared
 END
 for op in $backward; do
-  grep -v '^ *//' "$table" | grep -q "row(\"$op\"," ||
+  printf '%s\n' "$rows" | grep -qx "$op" ||
     { echo "$op: no row(\"$op\", ...) in $table checks ${op}_backward"; bad=1; }
 done
 [ $bad = 0 ] && echo "$(printf '%s\n' "$backward" | wc -l | tr -d ' ') ops, each with a gradient test"
