@@ -56,11 +56,14 @@ class Parser {
   };
   struct Variable {
     std::string name;
+    bool is_text;
     int64_t value;
+    std::string text;
   };
   struct Range {
     std::string name;
-    std::string first, last;  // expressions
+    bool is_rule;             // the values are the texts of the rule `first`
+    std::string first, last;  // else: expressions
   };
 
   [[noreturn]] void fail(const std::string& what) const { throw DataError(text(file_, ": line ", line_, ": ", what)); }
@@ -160,12 +163,14 @@ class Parser {
                   "]: a weight is a number from 1e-9 to 1e9; an alternative that never occurs is left out"));
     }
     if (word != bracket.npos) ranges = read_ranges(bracket.substr(bracket.find("for ") + 4));
-    const size_t first = rules_.back().alternatives.size();
+    std::vector<double>& weights = weights_.back();
+    const size_t first = weights.size();
     std::vector<Variable> variables;
-    expand(ranges, parts, variables);
-    const size_t count = rules_.back().alternatives.size() - first;
-    if (count == 0) fail(text("[", bracket, "] has no values: every range is empty"));
-    weights_.back().resize(first + count, weight / double(count));
+    expand(ranges, parts, 1, variables);
+    double total = 0;
+    for (size_t i = first; i < weights.size(); ++i) total += weights[i];
+    if (total == 0) fail(text("[", bracket, "] has no values: every range is empty"));
+    for (size_t i = first; i < weights.size(); ++i) weights[i] *= weight / total;
   }
 
   std::vector<Range> read_ranges(std::string_view list) {
@@ -173,32 +178,56 @@ class Parser {
     while (true) {
       const size_t comma = std::min(list.find(','), list.size());
       const std::string_view item = trimmed(list.substr(0, comma));
-      const size_t in = item.find(" in "), dots = item.find("..");
-      if (in == item.npos || dots == item.npos || dots < in || !is_name(trimmed(item.substr(0, in))))
-        fail(text("\"", item, "\" is no range; NAME in FIRST..LAST is wanted, as in [for a in 0..9, b in 0..a]"));
-      ranges.push_back({std::string(trimmed(item.substr(0, in))), std::string(item.substr(in + 4, dots - in - 4)),
-                        std::string(item.substr(dots + 2))});
+      const size_t in = item.find(" in ");
+      const std::string_view name = trimmed(item.substr(0, in));
+      const std::string_view values = in == item.npos ? "" : trimmed(item.substr(in + 4));
+      const size_t dots = values.find("..");
+      if (!is_name(name) || (dots == values.npos && !is_name(values)))
+        fail(text("\"", item,
+                  "\" is no range; NAME in FIRST..LAST is wanted, as in [for a in 0..9, b in 0..a], or NAME in RULE"));
+      if (dots == values.npos)
+        ranges.push_back({std::string(name), true, std::string(values), ""});
+      else
+        ranges.push_back(
+            {std::string(name), false, std::string(values.substr(0, dots)), std::string(values.substr(dots + 2))});
       variables_.try_emplace(ranges.back().name, line_);
       if (comma == list.size()) return ranges;
       list.remove_prefix(comma + 1);
     }
   }
 
-  // Every combination of values, the first range slowest.
-  void expand(const std::vector<Range>& ranges, const std::vector<Part>& parts, std::vector<Variable>& variables) {
+  // Every combination of values, the first range slowest, each with its share of the weight.
+  void expand(const std::vector<Range>& ranges, const std::vector<Part>& parts, double share,
+              std::vector<Variable>& variables) {
     const size_t depth = variables.size();
-    if (depth < ranges.size()) {
-      const Range& range = ranges[depth];
-      if (depth >= 8) fail("at most 8 ranges stand in one alternative");
+    if (depth == ranges.size()) return write_out(parts, share, variables);
+    const Range& range = ranges[depth];
+    if (depth >= 8) fail("at most 8 ranges stand in one alternative");
+    const auto with = [&](const Variable& variable, double p) {
+      variables.push_back(variable);
+      expand(ranges, parts, share * p, variables);
+      variables.pop_back();
+      if (++turns_ > 4 * kMaxAlternatives) too_large();
+    };
+    if (!range.is_rule) {
       const int64_t first = value_of(range.first, variables), last = value_of(range.last, variables);
-      for (int64_t value = first; value <= last; ++value) {
-        variables.push_back({range.name, value});
-        expand(ranges, parts, variables);
-        variables.pop_back();
-        if (++turns_ > 4 * kMaxAlternatives) too_large();
-      }
+      for (int64_t value = first; value <= last; ++value) with({range.name, false, value, ""}, 1);
       return;
     }
+    const auto found = rule_of_.find(range.first);
+    if (found == rule_of_.end() || size_t(found->second) + 1 == rules_.size())
+      fail(text(range.name, " in ", range.first, ": a rule ", range.first, " = ... is wanted before this line"));
+    const size_t r = size_t(found->second);
+    for (size_t i = 0; i < weights_[r].size(); ++i) {
+      const auto& symbols = rules_[r].alternatives[i].symbols;
+      if (symbols.size() != 1 || symbols[0].rule >= 0)
+        fail(text(range.name, " in ", range.first, ": the alternatives of ", range.first,
+                  " must be plain texts, without {}"));
+      with({range.name, true, 0, std::string(symbols[0].text)}, weights_[r][i]);
+    }
+  }
+
+  void write_out(const std::vector<Part>& parts, double share, const std::vector<Variable>& variables) {
     Alternative alternative{1, {}};
     const auto write = [&](const std::string& words) {
       auto& symbols = alternative.symbols;
@@ -209,9 +238,12 @@ class Parser {
       symbols_ += int64_t(words.size());
     };
     for (const Part& part : parts) {
+      const Variable* variable = part.braces ? lookup(part.text, variables) : nullptr;
       if (!part.braces) {
         write(part.text);
-      } else if (is_name(part.text) && !lookup(part.text, variables)) {
+      } else if (variable && variable->is_text) {
+        write(variable->text);
+      } else if (is_name(part.text) && !variable) {
         const int32_t index = int32_t(names_.size());
         const auto [place, is_new] = name_index_.try_emplace(part.text, index);
         if (is_new) names_.push_back({part.text, line_});
@@ -222,6 +254,7 @@ class Parser {
       }
     }
     rules_.back().alternatives.push_back(std::move(alternative));
+    weights_.back().push_back(share);
     if (++alternatives_ > kMaxAlternatives || symbols_ > kMaxSymbols) too_large();
   }
   [[noreturn]] void too_large() const {
@@ -311,7 +344,7 @@ class Parser {
         return checked(value);
       }
       const Variable* variable = lookup(word, variables);
-      if (!variable) fail();
+      if (!variable || variable->is_text) fail();
       return variable->value;
     }
   };

@@ -103,6 +103,18 @@ TEST_CASE("grammar: ranges are alternatives that share a weight") {
   }
 }
 
+TEST_CASE("grammar: a name can range over the texts of a rule, and stands for one text throughout") {
+  const Grammar g = grammar(
+      "line = {story}\nwho = [3] cat | dog\nn = x | y\n"
+      "story = [for a in who, b in n, i in 1..2] {a} {b} {a}{i} | [3] {who} {n} {who}");
+  const auto language = g.enumerate(100).value();
+  CHECK(language.size() == 16);
+  CHECK(near(language.at("cat x cat1"), .25 * .75 * .5 * .5) <= 1e-15);
+  CHECK(near(language.at("dog y dog2"), .25 * .25 * .5 * .5) <= 1e-15);
+  CHECK(near(language.at("dog y cat"), .75 * .25 * .5 * .75) <= 1e-15);
+  CHECK(!g.generates("dog y cat2"));
+}
+
 TEST_CASE("grammar: entropies by hand") {
   struct Row {
     const char* words;
@@ -362,6 +374,11 @@ TEST_CASE("grammar: what is no grammar is one sentence with the line and what wo
       {"a = [for b in 3] x", "\"b in 3\" is no range; NAME in FIRST..LAST is wanted"},
       {"a = [for b 1..3] x", "is no range"},
       {"a = [for 1 in 1..3] x", "is no range"},
+      {"a = [for b in c] x\nc = y", "line 1: b in c: a rule c = ... is wanted before this line"},
+      {"a = [for b in a] x", "b in a: a rule a = ... is wanted before this line"},
+      {"a = x{c} | y\nc = {a} | z\nd = [for b in c] x", "line 3: b in c: the alternatives of c must be plain texts"},
+      {"c = y\na = [for b in c] {b+1}", "line 2: \"b+1\" is no expression"},
+      {"a = [for b in 1..] x", "\"\" is no expression"},
       {"a = [for b in 1..3,] x", "\"\" is no range"},
       {"a = [for b in 3..1] x", "has no values"},
       {"a = [for b in 1..c] x", "\"c\" is no expression"},
