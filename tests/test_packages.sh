@@ -70,6 +70,9 @@ test_packages() {
   machine reference $headers
   says "the reference BLAS's cblas.h in front of OpenBLAS" 0 'Installing libopenblas-pthread-dev'
 
+  machine openblas $headers
+  says 'an OpenBLAS that pkg-config does not know' 0 'Installing libopenblas-pthread-dev' BLAS_LIBS=
+
   machine openblas '<CLI/CLI.hpp> <nlohmann/json.hpp> <doctest/doctest.h>'
   says 'one is missing, NO_INSTALL' 1 "Missing packages. On Debian: apt-get install $options libutfcpp-dev" NO_INSTALL=1
   no_apt 'one is missing, NO_INSTALL'
@@ -79,6 +82,7 @@ test_packages() {
   machine openblas
   want='libcli11-dev nlohmann-json3-dev libutfcpp-dev doctest-dev'
   echo 'echo 1000' | program id
+  echo 'exec "$@"' | program sudo
   says 'a user without a terminal' 1 "Missing packages. As root: apt-get install $options $want"
   no_apt 'a user without a terminal'
 

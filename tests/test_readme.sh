@@ -93,12 +93,11 @@ test_readme() {
 # The check itself: a block that is wrong fails, and only it.
 try() {  # EXPECTED COUNTS "ok FAIL", NAME, TEXT on stdin
   cat >try.md
-  (check_blocks try try.md) >try.out
+  (place=$tmp; check_blocks try try.md) >try.out
   counts="$(grep -c '^ok ' try.out) $(grep -c '^FAIL ' try.out)"
   check "control: $2" "$(cat try.out)" [ "$counts" = "$1" ]
 }
 test_control() {
-  place=${place:-$tmp}
   printf '```console\n$ echo one; echo 2\none\n2\n$ echo three\nthree\n```\n' | try '1 0' 'what is printed'
   printf '```console\n$ echo one\ntwo\n```\n' | try '0 1' 'another word'
   printf '```console\n$ echo one; echo two\none\n```\n' | try '0 1' 'a line too few'
