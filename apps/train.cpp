@@ -186,14 +186,20 @@ void save(const Checkpoint& run, const RunFolder& folder) {
   run.save(folder.checkpoint());
 }
 
-// Opens a run, new or resumed; `corpus` becomes its text.
-Checkpoint open_run(TrainCommand& command, Text& corpus, Console& console) {
-  const bool exists = RunFolder::has_checkpoint(command.out);
-  if (command.resume && !exists)
-    throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
-  if (command.resume) return resume_run(command, corpus, console);
-  if (exists)
-    throw UsageError(text(command.out, " already holds a run; continue it with --resume, or take another --out"));
+void refuse_existing(const std::string& out) {
+  if (RunFolder::has_checkpoint(out))
+    throw UsageError(text(out, " already holds a run; continue it with --resume, or take another --out"));
+}
+
+// Opens a run, new or resumed; `corpus` becomes its text. A run that goes on is locked before it is read.
+Checkpoint open_run(TrainCommand& command, Text& corpus, std::optional<RunFolder>& folder, Console& console) {
+  if (command.resume) {
+    if (!RunFolder::has_checkpoint(command.out))
+      throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
+    folder.emplace(command.out);
+    return resume_run(command, corpus, console);
+  }
+  refuse_existing(command.out);
   corpus = read_texts(command.corpus);
   try {
     command.config.resolve(cores());
@@ -226,11 +232,16 @@ Json or_null(const std::optional<double>& x) { return x ? Json(*x) : Json(nullpt
 int train(TrainCommand command) {
   Console console(command.common);
   Text corpus;
-  Checkpoint run = open_run(command, corpus, console);
+  std::optional<RunFolder> locked;
+  Checkpoint run = open_run(command, corpus, locked, console);
   const Config& config = run.config;
   const StreamCorpus stream(run.tokenizer.encode(corpus.content), config.val_fraction, config.context, corpus.files[0]);
-  RunFolder folder(command.out);
-  folder.truncate_log(run.step);
+  if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
+    locked.emplace(command.out);
+    refuse_existing(command.out);  // another process may have trained here meanwhile
+  }
+  RunFolder& folder = *locked;
+  const bool evaluated = folder.truncate_log(run.step) && run.step == config.steps;  // a finished run, resumed
   const int threads = int(std::min<int64_t>(command.common.threads ? command.common.threads : cores(), config.shards));
   introduce(console, run, corpus, stream, threads);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
@@ -252,6 +263,10 @@ int train(TrainCommand command) {
   Batch batch;
   batch.resize(config.batch, config.context);
   Progress progress(console, run);
+  const auto log_losses = [&](const Losses& l) {
+    if (l.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *l.validation);
+    folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
+  };
   catch_interrupts();
   bool stop = false;
   while (run.step < config.steps && !stop) {
@@ -282,9 +297,7 @@ int train(TrainCommand command) {
     stop = interrupted() || step == command.stop_after;
     if (due(config.eval_every)) {
       const Losses losses = evaluate(run, stream, shards, false);
-      if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
-      folder.log(
-          {{"type", "eval"}, {"step", step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
+      log_losses(losses);
       progress.report(losses.train, losses.validation);
     }
     if (due(config.save_every) || stop) save(run, folder);
@@ -294,12 +307,11 @@ int train(TrainCommand command) {
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
     const Losses losses = evaluate(run, stream, shards, true);
-    folder.log(
-        {{"type", "eval"}, {"step", run.step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
+    if (!evaluated) log_losses(losses);
     progress.report(losses.train, losses.validation);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);
-    if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
+    save(run, folder);  // once more, with the best loss
   }
   result["best_val_loss"] = or_null(run.best_val_loss);
   result["parameters"] = params.size();
