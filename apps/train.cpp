@@ -311,7 +311,6 @@ int train(TrainCommand command) {
     progress.report(losses.train, losses.validation);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);
-    save(run, folder);  // once more, with the best loss
   }
   result["best_val_loss"] = or_null(run.best_val_loss);
   result["parameters"] = params.size();
