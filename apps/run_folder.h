@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 class RunFolder {
  public:
   // Makes the folder if need be and locks its log. WriteError if it cannot be written; UsageError if another process
-  // trains there.
+  // is training there.
   explicit RunFolder(std::string path);
   const std::string& path() const { return path_; }
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
