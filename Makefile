@@ -79,7 +79,8 @@ lint: packages  ## clang-tidy over the library and the program, and the floors o
 	@sh tests/check_floors.sh
 	@command -v clang-tidy >/dev/null || { echo "lint wants clang-tidy: apt-get install clang-tidy"; exit 1; }
 	@$(MAKE) --no-print-directory compile_commands.json
-	@printf '%s\n' $(LIB) $(APP) | xargs -P 2 -n 1 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null && echo "lint: clean"
+	@printf '%s\n' $(LIB) $(APP) | xargs -P 2 -n 1 \
+	  sh -c 'out=$$(clang-tidy --quiet -p . --warnings-as-errors="*" $$1 2>&1); code=$$?; printf "%s\n" "$$out" | sed "/^$$/d; / warnings generated/d"; exit $$code' lint && echo "lint: clean"
 
 format: ; clang-format -i $(shell git ls-files '*.h' '*.cpp')
 format-check:  ## does clang-format agree?
@@ -90,7 +91,7 @@ lines:  ## lines of code by folder, and the longest files
 	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
 	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
 
-compile_commands.json: Makefile  ## for clangd and clang-tidy
+compile_commands.json: Makefile $(LIB) $(APP) $(TEST)  ## for clangd and clang-tidy
 	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
 	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
@@ -130,10 +131,12 @@ $(B32)/libgradus-f32.a: $(LIB:%.cpp=$(B32)/%.o)
 	$(ARCHIVE)
 $(B64)/libgradus-f64.a: $(LIB:%.cpp=$(B64)/%.o)
 	$(ARCHIVE)
-build/gradus: $(B32)/gradus
-	@cp -f $< $@
-build/gradus-f64: $(B64)/gradus
-	@cp -f $< $@
+# Of the last MODE and CXX that were asked for.
+build/gradus: $(B32)/gradus FORCE
+	@cmp -s $< $@ || cp -f $< $@
+build/gradus-f64: $(B64)/gradus FORCE
+	@cmp -s $< $@ || cp -f $< $@
+FORCE:
 build/tests/fault_io.so: tests/fault_io.c
 	@mkdir -p $(@D); echo "  CC   $<"
 	$(Q)$(CC) -O1 -shared -fPIC $< -ldl -o $@

@@ -68,7 +68,7 @@ test_programs() {
   (cd "$tmp/usr/include/gradus" && ls -- */*.h) | sed 's/.*/#include "&"/' >all.cpp
   check 'programs: every installed header compiles' '' $cxx $(pkg-config --cflags gradus) -Wall -Wextra -Werror -fsyntax-only all.cpp
   must 'programs: uninstall' 0 $make_ uninstall PREFIX="$tmp/usr"
-  check 'programs: uninstall leaves nothing' "$(find usr)" [ ! -e usr ]
+  check 'programs: uninstall leaves nothing' "$(find usr 2>&1)" [ ! -e usr ]
 }
 
 groups files programs -- "$@"
