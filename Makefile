@@ -32,6 +32,8 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
+# Parts of the program that have tests of their own.
+TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp
 
 .PHONY: all demo test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
 
@@ -109,9 +111,9 @@ $(B32)/gradus: $(APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
 	$(LINK)
 $(B64)/gradus: $(APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
-$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(TESTED_APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
 	$(LINK)
-$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(TESTED_APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
 build/gradus: $(B32)/gradus
 	@cp -f $< $@
