@@ -36,8 +36,8 @@ footer { margin-top: 36px; font-size: 13px; }
 .card { background: var(--card); border: 1px solid var(--grid); border-radius: 8px; padding: 14px 16px; margin: 12px 0 0;
   min-width: 0; }
 .side { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 12px; margin-top: 12px; }
-.side .card { margin: 0; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 20px 0 0; }
+.side .card { margin: 0; display: flex; flex-direction: column; justify-content: space-between; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 255px)); gap: 12px; margin: 20px 0 0; }
 .figures .card { margin: 0; padding: 10px 14px; }
 .figures dt { color: var(--muted); font-size: 13px; }
 .figures dd { margin: 0; }
@@ -56,7 +56,7 @@ footer { margin-top: 36px; font-size: 13px; }
 .passages li:last-child { padding-bottom: 0; }
 .passages .heading { color: var(--muted); font-size: 13px; white-space: pre-line; font-variant-numeric: tabular-nums; }
 .passages .text { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0; tab-size: 4; }
-pre { margin: 0; overflow-x: auto; font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; list-style: none; margin: 0 0 10px; padding: 0; font-size: 13px; }
 .legend li::before { content: ""; display: inline-block; width: 18px; height: 0; margin-right: 7px;
   vertical-align: middle; border-top: 2px solid currentColor; }
@@ -66,6 +66,7 @@ pre { margin: 0; overflow-x: auto; font: 13px/1.5 ui-monospace, "DejaVu Sans Mon
 .legend .bar::before { width: 12px; height: 12px; border: 0; border-radius: 2px; background: currentColor; }
 .s1 { color: var(--s1); } .s2 { color: var(--s2); } .s3 { color: var(--s3); } .s4 { color: var(--s4); }
 .plot { padding: 4px 8px 38px 46px; }
+section > .card > .named { padding-right: 128px; }
 .plot svg, .bars svg { display: block; width: 100%; overflow: visible; }
 .plot svg svg { overflow: hidden; }
 svg text { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; }
@@ -77,8 +78,9 @@ svg path.dots { stroke-width: 1.5; }
 svg circle { fill: currentColor; stroke: var(--card); stroke-width: 1.5; }
 svg .level { stroke: var(--muted); stroke-width: 1.25; stroke-dasharray: 6 4; }
 svg .level[class*=" s"] { stroke: currentColor; stroke-width: 1.75; }
-svg text.name { fill: var(--ink); text-anchor: end; paint-order: stroke; stroke: var(--card); stroke-width: 4px;
-  stroke-linejoin: round; }
+svg text.name { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round;
+  transform: translate(8px, 9px); }
+.side svg text.name { text-anchor: end; transform: translate(-4px, 0); }
 svg .y { text-anchor: end; }
 svg .x { text-anchor: middle; }
 svg rect { fill: currentColor; }
@@ -91,7 +93,8 @@ svg rect { fill: currentColor; }
   .figures .value { font-size: 21px; }
   .passages li { grid-template-columns: 1fr; }
   .passages .heading { white-space: normal; }
-  .plot { padding-left: 40px; padding-right: 2px; }
+  .plot, section > .card > .named { padding-left: 40px; padding-right: 2px; }
+  svg text.name { text-anchor: end; transform: translate(-4px, 0); }
 }
 @media print { .card { break-inside: avoid; } }
 )";

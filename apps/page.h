@@ -25,7 +25,7 @@ class Page {
 
   void section(std::string_view heading);
   void paragraph(std::string_view text);
-  void code(std::string_view text);                         // on its own, scrolled sideways where it is wide
+  void code(std::string_view text);                         // on its own, as it would be typed
   void html(std::string_view html);                         // as it is
   void side_by_side(const std::vector<std::string>& html);  // below each other where the page is narrow
 

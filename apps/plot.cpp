@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 
 #include "apps/page.h"
@@ -27,6 +28,7 @@ std::string scientific(double x) {
 
 std::string number(double x, int digits) {
   const double size = std::abs(x);
+  if (size >= 1e9) return scientific(x);
   if (size >= 1e6) return print("%.4g", x / 1e6) + "M";
   if (size >= 1e4) return print("%.4g", x / 1e3) + "k";
   char buffer[64];
@@ -66,6 +68,16 @@ Scale scale_of(const std::vector<double>& values, const Axis& axis, double margi
   return s;
 }
 
+// Adds to `values` those of a series that the axis must have room for: of a pale one not the half percent at either
+// end.
+void add_range(std::vector<double>& values, const Series& s) {
+  std::vector<double> y;
+  std::copy_if(s.y.begin(), s.y.end(), std::back_inserter(y), [](double v) { return std::isfinite(v); });
+  std::sort(y.begin(), y.end());
+  const size_t outside = s.stroke == Stroke::kFaint ? y.size() / 200 : 0;
+  if (!y.empty()) values.insert(values.end(), {y[outside], y[y.size() - 1 - outside]});
+}
+
 const char* stroke_class(Stroke stroke) {
   return stroke == Stroke::kFaint ? "faint" : stroke == Stroke::kDots ? "dots" : "line";
 }
@@ -95,10 +107,11 @@ std::string path(const Series& s, const Scale& x, const Scale& y) {
   return d.empty() ? "" : text("<path class=\"s", s.colour, " ", stroke_class(s.stroke), "\" d=\"", d, "\"/>\n");
 }
 
-// Marks, at most about 120 of them; each says its numbers when pointed at.
+// Marks, if they stand apart; each says its numbers when pointed at.
 std::string marks(const Series& s, const Scale& x, const Scale& y) {
   std::string out;
-  for (size_t i : decimate(s.y, 30)) {
+  if (s.x.size() > 60) return out;
+  for (size_t i = 0; i < s.x.size(); ++i) {
     if (!x.shows(s.x[i]) || !y.shows(s.y[i])) continue;
     out += text("<circle class=\"s", s.colour, "\" cx=\"", percent(x.at(s.x[i])), "\" cy=\"", percent(1 - y.at(s.y[i])),
                 "\" r=\"4\"><title>", escape_html(s.name), ", ", number(s.x[i], 0), ": ", print("%.4g", s.y[i]),
@@ -120,15 +133,15 @@ std::string level_lines(const std::vector<Level>& levels, const Scale& y, int he
     free = base - 15;
     lines += text("<line class=\"level", colour, "\" x1=\"0\" x2=\"100%\" y1=\"", percent(at), "\" y2=\"", percent(at),
                   "\"/>\n");
-    names += text("<text class=\"name\" x=\"100%\" dx=\"-4\" y=\"", print("%.1f", base), "\">", escape_html(l.name),
-                  " ", print("%.3g", l.y), "</text>\n");
+    names += text("<text class=\"name\" x=\"100%\" y=\"", print("%.1f", base), "\">", escape_html(l.name), " ",
+                  print("%.3g", l.y), "</text>\n");
   }
   return lines + names;
 }
 
 std::string axes(const LinePlot& plot, const Scale& x, const Scale& y) {
   std::string out;
-  for (const Tick& t : nice_ticks(y.least, y.most, plot.y, std::max(3, plot.height / 55))) {
+  for (const Tick& t : nice_ticks(y.least, y.most, plot.y, std::max(3, plot.height / 45))) {
     const std::string at = percent(1 - y.at(t.at));
     out += "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"" + at + "\" y2=\"" + at +
            "\"/><text class=\"y\" x=\"-8\" y=\"" + at + "\" dy=\"4\">" + escape_html(t.label) + "</text>\n";
@@ -211,7 +224,7 @@ std::string to_html(const LinePlot& plot) {
   std::vector<std::pair<std::string, std::string>> names;
   for (const Series& s : plot.series) {
     xs.insert(xs.end(), s.x.begin(), s.x.end());
-    if (s.sets_range) ys.insert(ys.end(), s.y.begin(), s.y.end());
+    add_range(ys, s);
     names.emplace_back(text("s", s.colour, " ", stroke_class(s.stroke)), s.name);
   }
   for (const Level& l : plot.levels) ys.push_back(l.y);
@@ -223,10 +236,11 @@ std::string to_html(const LinePlot& plot) {
   }
   const std::string title = escape_html(plot.title);
   return "<h3>" + title + (plot.y.title.empty() ? "" : ", " + escape_html(plot.y.title)) + "</h3>\n" + legend(names) +
-         text("<div class=\"plot\"><svg role=\"img\" aria-label=\"", title, "\" height=\"", plot.height, "\">\n") +
+         text("<div class=\"plot", plot.levels.empty() ? "" : " named", "\"><svg role=\"img\" aria-label=\"", title,
+              "\" height=\"", plot.height, "\">\n") +
          axes(plot, x, y) +
          "<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" width=\"100%\" height=\"100%\">\n" + paths +
-         "</svg>\n" + level_lines(plot.levels, y, plot.height) + dots + "</svg></div>\n";
+         "</svg>\n" + dots + level_lines(plot.levels, y, plot.height) + "</svg></div>\n";
 }
 
 std::string to_html(const BarPlot& plot) {

@@ -17,7 +17,8 @@ struct Axis {
   std::optional<double> least = {};  // where it begins; without, at the data
 };
 
-enum class Stroke { kLine, kFaint, kDots };  // kFaint: thin and pale, for raw data; kDots: marks joined by a line
+enum class Stroke { kLine, kFaint, kDots };  // kFaint: thin and pale, for raw data, whose
+// rarest values may leave the plot; kDots: marks joined by a line
 
 struct Series {
   std::string name;  // in the legend
@@ -25,7 +26,6 @@ struct Series {
       y;           // as many of each, x ascending; points that are not finite, or not on a log axis, leave a gap
   int colour = 1;  // 1 to 4
   Stroke stroke = Stroke::kLine;
-  bool sets_range = true;  // false: drawn as far as the others' range goes
 };
 
 // A horizontal line across the plot, with its name and value on it.

@@ -67,6 +67,12 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   return files;
 }
 
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
+  return out;
+}
+
 // As a shell reads it back.
 std::string quoted(const std::string& word) {
   const bool safe = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
@@ -115,8 +121,8 @@ std::string subtitle(const RunFacts& facts) {
   const int64_t last = facts.log.last_step;
   line += last >= c.steps ? text(": ", grouped(c.steps), c.steps == 1 ? " step" : " steps", ", finished")
                           : text(": stopped or still running after step ", grouped(last), " of ", grouped(c.steps));
-  if (facts.saved_step < 0) return line + ", no checkpoint saved yet";
-  if (facts.saved_step < last) line += text(", saved at step ", grouped(facts.saved_step));
+  if (facts.saved_step < 0) return line + ", no checkpoint in the folder";
+  if (facts.saved_step < last || last < c.steps) line += text(", saved at step ", grouped(facts.saved_step));
   return line;
 }
 
@@ -150,20 +156,22 @@ std::vector<Page::Figure> figures(const RunFacts& facts) {
   const double reached =
       std::isfinite(last_of(log.evals["val_loss"])) ? last_of(log.evals["val_loss"]) : last_of(log.evals["train_loss"]);
   const Json rate = facts.logged("entropy_rate"), pairs = facts.logged("yardsticks", "bigram");
+  const auto distance = [&](const Json& mark, const std::string& name) {
+    const double d = reached - mark.get<double>();
+    out.push_back({(d < 0 ? "below " : "above ") + name, fixed(std::abs(d), 3), unit});
+  };
   if (std::isfinite(reached) && rate.is_number())
-    out.push_back(
-        {"above the entropy rate", fixed(reached - rate.get<double>(), 3), unit + " that could still be learned"});
+    distance(rate, "the entropy rate");
   else if (std::isfinite(reached) && pairs.is_number())
-    out.push_back(
-        {"against letter pairs", fixed(reached - pairs.get<double>(), 3), unit + "; below 0 it knows more than pairs"});
+    distance(pairs, facts.config.tokenizer == "char" ? "letter pairs" : "token pairs");
   if (!log.steps.empty())
     out.push_back(
         {"speed", grouped(std::llround(median(log.steps["tokens_per_second"]))), "tokens a second, the median step"});
   return out;
 }
 
-// Half the width of the mean that smooths a curve: about a hundredth of it on either side.
-size_t half_width(size_t n) { return n < 20 ? 0 : std::max<size_t>(2, n / 100); }
+// Half the width of the mean that smooths a curve: about a sixtieth of it on either side.
+size_t half_width(size_t n) { return n < 20 ? 0 : std::max<size_t>(2, n / 60); }
 
 // A noisy column: raw and pale, with its mean on top. Few points are drawn as they are.
 void add_noisy(LinePlot& plot, const Records& steps, const std::string& field, const std::string& prefix) {
@@ -174,8 +182,9 @@ void add_noisy(LinePlot& plot, const Records& steps, const std::string& field, c
     plot.series.push_back({prefix + "each step", steps.step, y});
     return;
   }
-  plot.series.push_back({prefix + "each step", steps.step, y, 1, Stroke::kFaint, false});
-  plot.series.push_back({text(prefix, "mean of ", 2 * half + 1, " steps"), steps.step, smoothed(y, half)});
+  plot.series.push_back({prefix + "each step", steps.step, y, 1, Stroke::kFaint});
+  plot.series.push_back(
+      {text(prefix, "mean of ", grouped(int64_t(2 * half + 1)), " steps"), steps.step, smoothed(y, half)});
 }
 
 LinePlot loss_plot(const RunFacts& facts) {
@@ -253,7 +262,6 @@ std::vector<Page::Fact> configuration(const Config& config) {
 
 std::vector<Page::Fact> dataset(const RunFacts& facts) {
   std::vector<Page::Fact> out;
-  for (const std::string& file : corpus_files(facts)) out.push_back({"file", file});
   const std::string unit = per_token(facts.config);
   for (const char* split : {"train", "validation"})
     if (const Json n = facts.logged("tokens", split); n.is_number()) out.push_back({text(split, ", tokens"), count(n)});
@@ -269,7 +277,7 @@ std::vector<Page::Fact> dataset(const RunFacts& facts) {
 
 std::string page_of(const RunFacts& facts) {
   Page page(facts.name, subtitle(facts));
-  page.figures(figures(facts));
+  if (const auto numbers = figures(facts); !numbers.empty()) page.figures(numbers);
   page.section("Training");
   page.html(to_html(loss_plot(facts)));
   if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
@@ -278,9 +286,11 @@ std::string page_of(const RunFacts& facts) {
     page.passages(milestones(facts));
   }
   page.section("Dataset");
+  if (const auto files = corpus_files(facts); !files.empty()) page.code(joined(files, "\n"));
   page.facts(dataset(facts));
   page.section("Configuration");
   page.facts(configuration(facts.config));
+  page.paragraph("Bold: given to this run, or chosen for its machine. The others are the defaults.");
   page.section("Again");
   page.code(command_line(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");
