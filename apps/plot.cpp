@@ -143,14 +143,14 @@ std::string axes(const LinePlot& plot, const Scale& x, const Scale& y) {
   std::string out;
   for (const Tick& t : nice_ticks(y.least, y.most, plot.y, std::max(3, plot.height / 45))) {
     const std::string at = percent(1 - y.at(t.at));
-    out += "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"" + at + "\" y2=\"" + at +
-           "\"/><text class=\"y\" x=\"-8\" y=\"" + at + "\" dy=\"4\">" + escape_html(t.label) + "</text>\n";
+    out += text("<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"", at, "\" y2=\"", at,
+                "\"/><text class=\"y\" x=\"-8\" y=\"", at, "\" dy=\"4\">", escape_html(t.label), "</text>\n");
   }
   for (const Tick& t : nice_ticks(x.least, x.most, plot.x, 5)) {
     const std::string at = percent(x.at(t.at));
-    out += "<line class=\"axis\" x1=\"" + at + "\" x2=\"" + at + "\" y1=\"100%\" y2=\"" + text(plot.height + 5) +
-           "\"/><text class=\"x\" x=\"" + at + "\" y=\"" + text(plot.height + 18) + "\">" + escape_html(t.label) +
-           "</text>\n";
+    out +=
+        text("<line class=\"axis\" x1=\"", at, "\" x2=\"", at, "\" y1=\"100%\" y2=\"", plot.height + 5,
+             "\"/><text class=\"x\" x=\"", at, "\" y=\"", plot.height + 18, "\">", escape_html(t.label), "</text>\n");
   }
   return out + "<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"100%\" y2=\"100%\"/><text class=\"y\" x=\"100%\" y=\"" +
          text(plot.height + 34) + "\">" + escape_html(plot.x.title) + "</text>\n";

@@ -302,7 +302,7 @@ std::string page_of(const RunFacts& facts) {
 }  // namespace
 
 std::string write_report(const std::string& folder) {
-  const std::string path = folder + "/report.html";
+  std::string path = folder + "/report.html";
   write_file_atomically(path, page_of(read_run(folder)));
   return path;
 }

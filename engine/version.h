@@ -3,6 +3,6 @@
 
 namespace gradus {
 
-inline constexpr const char* kGradusVersion = "0.2.0";
+inline constexpr const char* kGradusVersion = "0.1";
 
 }  // namespace gradus
