@@ -32,6 +32,8 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
+# Parts of the program that have tests of their own.
+TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp
 
 .PHONY: all demo corpora test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
@@ -60,8 +62,8 @@ asan: packages  ## tests of both precisions under the address and undefined-beha
 	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
 	build/asan-f64/tests/all && build/asan-f32/tests/all
 
-# VERSION is what pkg-config reports.
-VERSION := 0.1
+# VERSION, that of engine/version.h, is what pkg-config reports.
+VERSION := $(shell sed -n 's|.*kGradusVersion = "\(.*\)".*|\1|p' engine/version.h)
 PREFIX ?= /usr/local
 install: packages  ## programs, static libraries, headers, gradus.pc (PREFIX=/usr/local DESTDIR=)
 	@$(MAKE) $(JOBS) --no-print-directory MODE=release install-files
@@ -126,9 +128,9 @@ $(B32)/gradus: $(APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
 	$(LINK)
 $(B64)/gradus: $(APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
-$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(TESTED_APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
 	$(LINK)
-$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(TESTED_APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
 $(B32)/libgradus-f32.a: $(LIB:%.cpp=$(B32)/%.o)
 	$(ARCHIVE)

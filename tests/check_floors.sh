@@ -3,7 +3,7 @@
 # stands after it, so that there is no upward include and no circle. Prints each offence; exit 1 if there is one.
 cd "$(dirname "$0")/.." || exit 1
 order='
-0 engine/real engine/shape engine/error
+0 engine/version engine/real engine/shape engine/error
 1 engine/arena engine/rng engine/vmath
 2 engine/blas engine/kernels
 3 engine/tensor engine/tape
