@@ -61,4 +61,11 @@ struct InspectCommand {
 };
 int inspect(const InspectCommand& command);
 
+struct KlCommand {
+  Common common;
+  std::string file;  // empty: the worked numbers, or the lesson
+  bool lesson = false;
+};
+int kl(const KlCommand& command);
+
 }  // namespace gradus

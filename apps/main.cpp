@@ -150,6 +150,12 @@ int parse_and_run(int argc, char** argv) {
   i->add_option("RUN", inspect_command.file, "run folder, or any FILE.safetensors")->required();
   add_common(*i, inspect_command.common);
 
+  KlCommand kl_command;
+  CLI::App* k = app.add_subcommand("kl", "compare two tables; without a file, the worked numbers of the documents");
+  k->add_option("FILE.json", kl_command.file, R"({"p":{name: probability, ...},"q":{...}})");
+  k->add_flag("--lesson", kl_command.lesson, "from the example to what fine-tuning will do, a page to read");
+  add_common(*k, kl_command.common);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -172,6 +178,10 @@ int parse_and_run(int argc, char** argv) {
     }
     note_foreign_options(*t, train_command.config, train_command.common);
     return train(train_command);
+  }
+  if (*k) {
+    if (k->count("FILE.json") > 0 && kl_command.file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
+    return kl(kl_command);
   }
   sample_command.prompt_given = prompt->count() > 0;
   return *s ? sample(sample_command) : inspect(inspect_command);
