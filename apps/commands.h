@@ -77,5 +77,11 @@ int report(const ReportCommand& command);
 // Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is none of a
 // run's, WriteError where the page cannot be written.
 std::string write_report(const std::string& folder);
+struct KlCommand {
+  Common common;
+  std::string file;  // empty: the worked numbers, or the lesson
+  bool lesson = false;
+};
+int kl(const KlCommand& command);
 
 }  // namespace gradus

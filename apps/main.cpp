@@ -165,6 +165,11 @@ int parse_and_run(int argc, char** argv) {
   CLI::App* r = app.add_subcommand("report", "write RUN/report.html: curves, samples, configuration");
   r->add_option("RUN", report_command.run, "run folder")->required();
   add_common(*r, report_command.common);
+  KlCommand kl_command;
+  CLI::App* k = app.add_subcommand("kl", "compare two tables; without a file, the worked numbers of the documents");
+  k->add_option("FILE.json", kl_command.file, R"({"p":{name: probability, ...},"q":{...}})");
+  k->add_flag("--lesson", kl_command.lesson, "from the example to what fine-tuning will do, a page to read");
+  add_common(*k, kl_command.common);
 
   try {
     app.parse(argc, argv);
@@ -196,6 +201,10 @@ int parse_and_run(int argc, char** argv) {
     return corpus(corpus_command);
   }
   if (*r) return report(report_command);
+  if (*k) {
+    if (k->count("FILE.json") > 0 && kl_command.file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
+    return kl(kl_command);
+  }
   sample_command.prompt_given = prompt->count() > 0;
   return *s ? sample(sample_command) : inspect(inspect_command);
 }
