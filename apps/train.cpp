@@ -25,10 +25,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+double numbers_in_memory() {
+  return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
+}
+
 // Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
-int64_t parameter_limit(const Config& config) {
-  const double memory = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
-  return int64_t(memory / double(sizeof(real)) / double(4 + config.shards));
+int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
+
+// Better a sentence now than a machine that swaps: a step keeps at least 10 numbers a token for each channel of each
+// layer (an LSTM's gates and state twice over, a block's projections), the logits, and the gradients of both.
+void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
+  const double width = double(c.model == "transformer" ? c.embd : c.hidden);
+  const double needed = double(c.batch) * double(c.context) * (10 * width * double(c.layers) + 2 * double(vocabulary));
+  if (needed > numbers_in_memory())
+    throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
+                          fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
+                          fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
+                          "; take a smaller --batch or --context"));
 }
 
 // A new model; the families that count are fitted here, by counting.
@@ -48,6 +61,7 @@ Checkpoint begin_run(Config config, const Text& corpus) {
                                      : Tokenizer::from_text(kind, corpus.content);
   config.end_id = tokenizer.end_id();
   std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
+  if (!config.counts()) refuse_batch_beyond_memory(config, tokenizer.size());
   const bool newline = corpus.content.find('\n') != std::string::npos;
   const int32_t start = config.lines ? tokenizer.end_id() : tokenizer.encode(newline ? "\n" : corpus.content)[0];
   std::optional<AdamW> optimizer;
@@ -74,10 +88,14 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   if (corpus.hash != run.corpus_hash)
     throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
                          " was trained on; name that text, or start a new run with another --out"));
+  if (command.stop_after > 0 && command.stop_after <= run.step)
+    throw UsageError(
+        text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ", run.step));
   if (command.steps_given) {
     if (command.config.steps < run.step)
       throw UsageError(
           text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
+    if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
   if (run.blas_core != blas_core())
@@ -268,9 +286,14 @@ int train(TrainCommand command) {
   std::vector<double> loss_of_shard(size_t(config.shards));
   Batch batch;
   Progress progress(console, run);
-  const auto log_losses = [&](const Losses& l) {
+  const auto note_losses = [&](const Losses& l, bool log) {
+    const bool finite = std::isfinite(l.train) && std::isfinite(l.validation.value_or(0));
+    if (!finite && !config.counts())  // what was counted may hold a text for impossible
+      stop_diverged(run.step, "the loss of an evaluation is not finite", folder);
     if (l.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *l.validation);
-    folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
+    if (log)
+      folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
+    progress.report(l.train, l.validation);
   };
   catch_interrupts();
   bool stop = false;
@@ -299,20 +322,15 @@ int train(TrainCommand command) {
 
     const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
     stop = interrupted() || step == command.stop_after;
-    if (due(config.eval_every)) {
-      const Losses losses = evaluate(run, corpus, shards, false);
-      log_losses(losses);
-      progress.report(losses.train, losses.validation);
-    }
-    if (due(config.save_every) || stop) save(run, folder);
+    if (due(config.eval_every)) note_losses(evaluate(run, corpus, shards, false), true);
+    if (due(config.save_every) && !stop) save(run, folder);
   }
   save(run, folder);
 
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
     const Losses losses = evaluate(run, corpus, shards, true);
-    if (!evaluated) log_losses(losses);
-    progress.report(losses.train, losses.validation);
+    note_losses(losses, !evaluated);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);
   }

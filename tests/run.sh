@@ -11,4 +11,7 @@ one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
 checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
+checks packages 'what a machine may lack' sh tests/test_packages.sh
+checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
+checks readme 'README shows what is printed' sh tests/test_readme.sh
 summary 'All tests passed.'
