@@ -125,12 +125,10 @@ MomentFit fit_moments(const Table& q, const std::vector<std::vector<double>>& ph
         covariance[k][l] = at.table.mean(product);
       }
     const std::vector<double> step = solve(covariance, error, 1e-14 * scale * scale);
-    if (step.empty()) break;
+    if (step.empty()) break;  // a moment on the edge of what can be reached also ends here, before its error does
+    if (worst <= 1e-14 * scale) return {lambda, at.table, at.log_z + shift};
     double descent = 0;  // how fast log Z falls at the first of the step
     for (size_t k = 0; k < n; ++k) descent += error[k] * step[k];
-    double longest = 0;  // towards a moment on the edge of what can be reached the steps never become short
-    for (double x : step) longest = std::max(longest, std::fabs(x) * scale);
-    if (worst <= 1e-14 * scale && longest <= 1e-6) return {lambda, at.table, at.log_z + shift};
     std::vector<double> next(n);
     double length = 2;
     do {  // half the step while it overshoots; near the optimum the whole step is right and log Z is all rounding

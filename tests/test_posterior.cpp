@@ -81,6 +81,7 @@ TEST_SUITE("posterior") {
     const FourSentences w;
     const Table missing = Table::of({0.4, 0.3, 0.2, 0.1, 0});  // what cannot happen is not the best
     CHECK(near(kl_coef_for(missing, std::vector{1.0, 0.0, 1.0, 0.0, 9.0}, 0.1), kl_coef_for(w.q, w.r, 0.1)) <= 1e-13);
+    CHECK_THROWS_AS(kl_coef_for(missing, std::vector{1.0, 0.0, 1.0, 0.0, 9.0}, 0.52), DataError);
     CHECK(kl_coef_for(w.q, w.r, std::nextafter(-std::log(0.4 + 0.2), 0)) < 0.04);  // the most there is: it ends
     double beta = 0.2;
     for (int n = 0; n < 20000; ++n) beta = next_kl_coef(beta, kl(posterior(w.q, w.r, beta).table, w.q), 0.1, 64, 10000);
