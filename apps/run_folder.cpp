@@ -34,23 +34,27 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   }
 }
 
-void RunFolder::truncate_log(int64_t step) {
+bool RunFolder::truncate_log(int64_t step) {
   std::string all;
   char buffer[65536];
   for (ssize_t n; (n = pread(log_.get(), buffer, sizeof buffer, off_t(all.size()))) > 0;) all.append(buffer, size_t(n));
   size_t keep = 0;
+  bool evaluated = false;
   while (step > 0 && keep < all.size()) {
     const size_t end = all.find('\n', keep);
     if (end == std::string::npos) break;
     const Json record = Json::parse(all.substr(keep, end - keep), nullptr, false);
     if (!record.is_object() || (record.contains("step") && record["step"] > step)) break;
+    evaluated = record.value("type", "") == "eval" && record.value("step", int64_t(-1)) == step;
     keep = end + 1;
   }
   if (ftruncate(log_.get(), off_t(keep)) != 0) throw WriteError(text(path_, "/log.jsonl: ", std::strerror(errno)));
+  return evaluated;
 }
 
 void RunFolder::log(const Json& record) {
-  const std::string line = record.dump() + "\n";
+  // A sample may be cut within a character.
+  const std::string line = record.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");

@@ -14,15 +14,15 @@ using Json = nlohmann::ordered_json;
 class RunFolder {
  public:
   // Makes the folder if need be and locks its log. WriteError if it cannot be written; UsageError if another process
-  // trains there.
+  // is training there.
   explicit RunFolder(std::string path);
   const std::string& path() const { return path_; }
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
   static bool has_checkpoint(const std::string& path);
 
   // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
-  // the log becomes empty.
-  void truncate_log(int64_t step);
+  // the log becomes empty. Returns whether what is left ends with the evaluation of `step`.
+  bool truncate_log(int64_t step);
   // Appends one object as one line. If that fails, says so once and goes on: a full disk must not end a run.
   void log(const Json& record);
   const std::string& log_error() const { return log_error_; }

@@ -1,6 +1,7 @@
 // gradus train: maximum likelihood on a text. The loop is at the end of the file; what stands before it opens a run,
 // new or resumed, and tells a person what to expect.
 #include <unistd.h>
+#include <utf8.h>
 
 #include <chrono>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include "engine/inspect.h"
 #include "engine/kernels.h"
 #include "engine/safetensors.h"
+#include "engine/version.h"
 #include "models/checkpoint.h"
 #include "models/sampler.h"
 #include "models/training.h"
@@ -34,6 +36,7 @@ Text read_texts(const std::vector<std::string>& files) {
   Text t;
   Hash64 hash;
   for (const std::string& file : files) {
+    if (!utf8::is_valid(file)) throw DataError(text(one_line(file, 200), ": the name of a text must be UTF-8 itself"));
     t.files.push_back(std::filesystem::absolute(file).lexically_normal().string());
     t.content += read_text(file);
   }
@@ -42,10 +45,23 @@ Text read_texts(const std::vector<std::string>& files) {
   return t;
 }
 
+double numbers_in_memory() {
+  return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
+}
+
 // Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
-int64_t parameter_limit(const Config& config) {
-  const double memory = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
-  return int64_t(memory / double(sizeof(real)) / double(4 + config.shards));
+int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
+
+// Better a sentence now than a machine that swaps: a step keeps at least 10 numbers a token for each channel of each
+// layer (an LSTM's gates and state twice over, a block's projections), the logits, and the gradients of both.
+void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
+  const double width = double(c.model == "transformer" ? c.embd : c.hidden);
+  const double needed = double(c.batch) * double(c.context) * (10 * width * double(c.layers) + 2 * double(vocabulary));
+  if (needed > numbers_in_memory())
+    throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
+                          fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
+                          fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
+                          "; take a smaller --batch or --context"));
 }
 
 Checkpoint begin_run(const Config& config, const Text& corpus) {
@@ -57,6 +73,7 @@ Checkpoint begin_run(const Config& config, const Text& corpus) {
   } catch (const DataError& error) {
     throw UsageError(error.what());  // options, not a file, ask for too much
   }
+  refuse_batch_beyond_memory(config, tokenizer.size());
   const bool newline = corpus.content.find('\n') != std::string::npos;
   const int32_t start = tokenizer.encode(newline ? "\n" : corpus.content)[0];
   AdamW optimizer(model->params(), adamw_options(config));
@@ -79,10 +96,14 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   if (corpus.hash != run.corpus_hash)
     throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
                          " was trained on; name that text, or start a new run with another --out"));
+  if (command.stop_after > 0 && command.stop_after <= run.step)
+    throw UsageError(
+        text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ", run.step));
   if (command.steps_given) {
     if (command.config.steps < run.step)
       throw UsageError(
           text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
+    if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
   if (run.blas_core != blas_core())
@@ -109,7 +130,8 @@ std::string draw_sample(const Checkpoint& run, int64_t tokens) {
   return run.tokenizer.decode(ids);
 }
 
-void introduce(Console& console, const Checkpoint& run, const Text& corpus, const StreamCorpus& stream, int threads) {
+void introduce(Console& console, const Checkpoint& run, const Text& corpus, const StreamCorpus& stream,
+               const Yardsticks& y, int threads) {
   const Config& c = run.config;
   std::string files = std::filesystem::path(corpus.files[0]).filename().string();
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
@@ -117,7 +139,6 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
                     grouped(stream.size(Split::kAll)), " characters, ", run.tokenizer.size(), " distinct, ",
                     grouped(run.model->params().size()), " parameters, ", threads,
                     threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
-  const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
   console.note(text("Yardsticks, nats per character: uniform ", fixed(y.uniform, 2), ", letter frequencies ",
                     fixed(y.unigram, 2), ", letter pairs ", fixed(y.bigram, 2), "."));
   if (!stream.note().empty()) console.note("note: " + stream.note());
@@ -128,7 +149,7 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
 class Progress {
  public:
   Progress(Console& console, const Checkpoint& run) : console_(console), run_(run), first_(run.step) {
-    sample_ = one_line(draw_sample(run, 48), 48);
+    renew_sample();
     if (run.step == 0) console_.note(text("step 0  ", sample_));
   }
   void begin_step() { step_begin_ = Clock::now(); }
@@ -144,10 +165,12 @@ class Progress {
     return seconds;
   }
   void report(double train, const std::optional<double>& validation) {
-    sample_ = one_line(draw_sample(run_, 48), 48);
+    renew_sample();
     console_.note(text("step ", run_.step, "/", run_.config.steps, "  train ", fixed(train, 3),
                        validation ? "  val " + fixed(*validation, 3) : "", "  ", duration(seconds()), "  ", sample_));
   }
+  // What the model wrote last.
+  Json sample_record() const { return {{"type", "sample"}, {"step", sampled_}, {"text", text_}}; }
   double seconds() const { return seconds_since(begin_); }
   double tokens_per_second() const {  // evaluation and saving left out
     const double tokens = double((run_.step - first_) * run_.config.batch * run_.config.context);
@@ -155,13 +178,20 @@ class Progress {
   }
 
  private:
+  void renew_sample() {
+    text_ = draw_sample(run_, 240);
+    sample_ = one_line(text_, 48);
+    sampled_ = run_.step;
+  }
+
   Console& console_;
   const Checkpoint& run_;
   const int64_t first_;
   const Clock::time_point begin_ = Clock::now();
   Clock::time_point step_begin_, shown_;
   double training_ = 0;
-  std::string sample_;
+  std::string text_, sample_;  // and its first line
+  int64_t sampled_ = 0;
 };
 
 // The first op of the step that made a number that is not finite, in a sentence.
@@ -186,14 +216,20 @@ void save(const Checkpoint& run, const RunFolder& folder) {
   run.save(folder.checkpoint());
 }
 
-// Opens a run, new or resumed; `corpus` becomes its text.
-Checkpoint open_run(TrainCommand& command, Text& corpus, Console& console) {
-  const bool exists = RunFolder::has_checkpoint(command.out);
-  if (command.resume && !exists)
-    throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
-  if (command.resume) return resume_run(command, corpus, console);
-  if (exists)
-    throw UsageError(text(command.out, " already holds a run; continue it with --resume, or take another --out"));
+void refuse_existing(const std::string& out) {
+  if (RunFolder::has_checkpoint(out))
+    throw UsageError(text(out, " already holds a run; continue it with --resume, or take another --out"));
+}
+
+// Opens a run, new or resumed; `corpus` becomes its text. A run that goes on is locked before it is read.
+Checkpoint open_run(TrainCommand& command, Text& corpus, std::optional<RunFolder>& folder, Console& console) {
+  if (command.resume) {
+    if (!RunFolder::has_checkpoint(command.out))
+      throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
+    folder.emplace(command.out);
+    return resume_run(command, corpus, console);
+  }
+  refuse_existing(command.out);
   corpus = read_texts(command.corpus);
   try {
     command.config.resolve(cores());
@@ -226,13 +262,19 @@ Json or_null(const std::optional<double>& x) { return x ? Json(*x) : Json(nullpt
 int train(TrainCommand command) {
   Console console(command.common);
   Text corpus;
-  Checkpoint run = open_run(command, corpus, console);
+  std::optional<RunFolder> locked;
+  Checkpoint run = open_run(command, corpus, locked, console);
   const Config& config = run.config;
   const StreamCorpus stream(run.tokenizer.encode(corpus.content), config.val_fraction, config.context, corpus.files[0]);
-  RunFolder folder(command.out);
-  folder.truncate_log(run.step);
+  if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
+    locked.emplace(command.out);
+    refuse_existing(command.out);  // another process may have trained here meanwhile
+  }
+  RunFolder& folder = *locked;
+  const bool evaluated = folder.truncate_log(run.step) && run.step == config.steps;  // a finished run, resumed
   const int threads = int(std::min<int64_t>(command.common.threads ? command.common.threads : cores(), config.shards));
-  introduce(console, run, corpus, stream, threads);
+  const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
+  introduce(console, run, corpus, stream, y, threads);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (run.step == 0)
     folder.log({{"type", "run"},
@@ -241,7 +283,12 @@ int train(TrainCommand command) {
                 {"parameters", run.model->params().size()},
                 {"real", kRealName},
                 {"blas_core", blas_core()},
-                {"corpus", corpus.files}});
+                {"corpus", corpus.files},
+                {"corpus_hash", corpus.hash},
+                {"tokens", {{"train", stream.size(Split::kTrain)}, {"validation", stream.size(Split::kValidation)}}},
+                {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
+                {"entropy_rate", or_null(command.entropy_rate)},
+                {"version", kGradusVersion}});
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
@@ -252,6 +299,16 @@ int train(TrainCommand command) {
   Batch batch;
   batch.resize(config.batch, config.context);
   Progress progress(console, run);
+  if (run.step == 0) folder.log(progress.sample_record());
+  const auto note_losses = [&](const Losses& l, bool log) {
+    if (!std::isfinite(l.train) || !std::isfinite(l.validation.value_or(0)))
+      stop_diverged(run.step, "the loss of an evaluation is not finite", folder);
+    if (l.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *l.validation);
+    progress.report(l.train, l.validation);
+    if (!log) return;
+    folder.log(progress.sample_record());
+    folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
+  };
   catch_interrupts();
   bool stop = false;
   while (run.step < config.steps && !stop) {
@@ -280,32 +337,28 @@ int train(TrainCommand command) {
 
     const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
     stop = interrupted() || step == command.stop_after;
-    if (due(config.eval_every)) {
-      const Losses losses = evaluate(run, stream, shards, false);
-      if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
-      folder.log(
-          {{"type", "eval"}, {"step", step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
-      progress.report(losses.train, losses.validation);
-    }
-    if (due(config.save_every) || stop) save(run, folder);
+    if (due(config.eval_every)) note_losses(evaluate(run, stream, shards, false), true);
+    if (due(config.save_every) && !stop) save(run, folder);
   }
   save(run, folder);
 
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
     const Losses losses = evaluate(run, stream, shards, true);
-    folder.log(
-        {{"type", "eval"}, {"step", run.step}, {"train_loss", losses.train}, {"val_loss", or_null(losses.validation)}});
-    progress.report(losses.train, losses.validation);
+    note_losses(losses, !evaluated);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);
-    if (losses.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *losses.validation);
   }
   result["best_val_loss"] = or_null(run.best_val_loss);
   result["parameters"] = params.size();
   result["tokens_per_second"] = progress.tokens_per_second();
   result["seconds"] = progress.seconds();
   if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
+  try {
+    write_report(command.out);
+  } catch (const std::exception& error) {  // the run itself is safe
+    console.note(text("warning: no report: ", error.what()));
+  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   if (stop)
     console.note(

@@ -39,7 +39,8 @@ LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh
 }
 
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
-  const int64_t B = start.h.dim(0, where), H = start.h.dim(1, where), T = xw.dim(0, where) / B;
+  require_lstm_sequence(xw, start.h, start.c, w_hh, where);
+  const int64_t B = start.h.dim(0), H = start.h.dim(1), T = xw.dim(0) / B;
   const Tensor by_sequence = xw.reshape({B, T * 4 * H}, where);
   std::vector<Tensor> h;
   LstmState state = start;
@@ -51,7 +52,8 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
 }
 
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
-  const int64_t C = qkv.dim(1, where) / 3, D = C / heads;
+  require_attention(qkv, B, T, heads, where);
+  const int64_t C = qkv.dim(1) / 3, D = C / heads;
   std::vector<Tensor> sequences;
   for (int64_t b = 0; b < B; ++b) {
     const Tensor x = qkv.rows(b * T, T, where);

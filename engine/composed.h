@@ -18,7 +18,8 @@ struct Rung {
 };
 
 namespace composed {
-// Shapes and results as the ops of the same name in engine/ops.h.
+// Shapes, errors and results as the ops of the same name in engine/ops.h. (A row of softmax_cross_entropy without
+// target must be finite here: it is multiplied by 0, where the fused op leaves it out.)
 Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where = Loc::here());
 Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where = Loc::here());
 LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where = Loc::here());

@@ -35,8 +35,10 @@ struct Config {
   std::string ops = "fused";
   int64_t seed = 1;
 
-  // Replaces the zeros above by what they stand for. Throws DataError where two options do not fit together.
+  // Replaces the zeros above by what they stand for, then checks.
   void resolve(int cores);
+  // Throws DataError where two options do not fit together. REQUIRES: resolved, or read from a file.
+  void check() const;
 };
 
 // Calls visit(name, member, help, least, greatest) for numbers and visit(name, member, help, words) for words, in the

@@ -13,8 +13,8 @@ static std::unique_ptr<LanguageModel> declare_model(const Config& config, int64_
 std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary, int64_t max_parameters) {
   auto model = declare_model(config, vocabulary);
   if (const int64_t n = model->params().declared_size(); n > max_parameters)
-    throw DataError(text("a ", config.model, " of this configuration has ", n, " parameters, there is room for ",
-                         max_parameters, "; take a smaller --embd, --hidden, --layers or --context"));
+    throw DataError(text("this ", config.model, " has ", n, " parameters, there is room for ", max_parameters,
+                         "; take a smaller --embd, --hidden, --layers or --context"));
   model->initialise();
   return model;
 }

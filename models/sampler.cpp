@@ -15,9 +15,8 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
     p[size_t(best - logits.data())] = 1;
     return 0;
   }
-  const double top = double(*best) / options.temperature;
-  double total = 0;
-  for (size_t v = 0; v < V; ++v) total += p[v] = std::exp(double(logits[v]) / options.temperature - top);
+  double total = 0;  // logits - best before the division: a small temperature must not make infinities
+  for (size_t v = 0; v < V; ++v) total += p[v] = std::exp((double(logits[v]) - double(*best)) / options.temperature);
   for (double& x : p) x /= total;
 
   const bool cut_k = options.top_k > 0 && size_t(options.top_k) < V, cut_p = options.top_p < 1;
@@ -32,7 +31,7 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
     while (n < most && (n == 0 || kept < options.top_p * among_k)) kept += p[size_t(order[n++])];
     for (size_t i = 0; i < V; ++i) p[size_t(order[i])] = i < n ? p[size_t(order[i])] / kept : 0;
   }
-  return top + std::log(total);
+  return std::log(total);
 }
 
 Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
@@ -69,7 +68,8 @@ void Sampler::next() {
     const double log_sum = sampling_distribution(row, options_, p_, order_);
     const double u = rng_.at(first_sequence_ + int64_t(b)).uniform(drawn_);
     token_[b] = int32_t(categorical(p_, u));
-    log_prob_[b] = options_.temperature == 0 ? 0 : double(row[size_t(token_[b])]) / options_.temperature - log_sum;
+    const double below = double(row[size_t(token_[b])]) - double(*std::max_element(row.begin(), row.end()));
+    log_prob_[b] = options_.temperature == 0 ? 0 : below / options_.temperature - log_sum;
   }
   ++drawn_;
 }
