@@ -3,7 +3,6 @@
 // engine/error.h, which main.cpp turns into one sentence and an exit code.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,10 +18,6 @@ enum ExitCode {
   kBadInput = 4,
   kDiverged = 5,
   kInterrupted = 130
-};
-
-struct UsageError : std::invalid_argument {
-  using std::invalid_argument::invalid_argument;
 };
 
 // What every command takes.
