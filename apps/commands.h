@@ -50,6 +50,20 @@ struct SampleCommand {
 };
 int sample(const SampleCommand& command);
 
+struct ExactCommand {
+  Common common;
+  std::string what;        // sequences, compare, posterior, gradient
+  std::string run, other;  // other: RUN_B, or the prior
+  std::string prompt;      // empty: what the run starts from
+  int64_t max_tokens = 0;
+  double temperature = 1;
+  std::vector<std::string> reward;
+  double kl_coef = 0.1;
+  std::string estimator = "exact", baseline = "none", out;
+  int64_t batch = 64, samples = 10'000;
+};
+int exact(const ExactCommand& command);
+
 struct InspectCommand {
   Common common;
   std::string file;

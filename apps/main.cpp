@@ -11,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "engine/error.h"
+#include "rl/reward.h"
 
 namespace gradus {
 
@@ -117,6 +118,70 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   return message;
 }
 
+void add_words(CLI::App& app, const std::string& name, std::string& value, const std::string& help,
+               std::vector<std::string> known) {
+  std::string list;
+  for (const std::string& word : known) list += (list.empty() ? "" : " | ") + word;
+  app.add_option(name, value, text(help, ": ", list, " (", value, ")"))->check([=](const std::string& input) {
+    return std::find(known.begin(), known.end(), input) != known.end()
+               ? std::string()
+               : text(name, " ", input, ": must be one of ", list);
+  });
+}
+
+// gradus exact and its four questions.
+CLI::App* add_exact(CLI::App& app, ExactCommand& command) {
+  CLI::App* exact_app = app.add_subcommand("exact", "worlds small enough to list every sequence: what is true there");
+  exact_app->require_subcommand(1);
+  const auto question = [&](const char* name, const char* help) {
+    CLI::App* q = exact_app->add_subcommand(name, help);
+    q->callback([&command, name] { command.what = name; });
+    q->add_option("RUN", command.run, "run folder or checkpoint")->required();
+    return q;
+  };
+  const auto world = [&](CLI::App* q) {
+    number(*q, "--max-tokens", command.max_tokens, "draws of a sequence at most, the end mark counted", 1, 1'000'000)
+        ->required();
+    q->add_option("--prompt", command.prompt, "text before the first draw (what the run starts from)");
+    number(*q, "--temperature", command.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
+    add_common(*q, command.common);
+  };
+  const auto objective = [&](CLI::App* q, double least) {
+    q->add_option("--reward", command.reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+        ->required();
+    number(*q, "--kl-coef", command.kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", command.kl_coef, ")"),
+           least, 1e9);
+  };
+  world(question("sequences", "every sequence with its probability"));
+  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
+  compare->add_option("RUN_B", command.other, "the other run")->required();
+  world(compare);
+  CLI::App* posterior = question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach");
+  objective(posterior, 1e-9);
+  world(posterior);
+  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
+  gradient->add_option("--prior", command.other, "run that the KL is measured from")->required();
+  objective(gradient, 0);
+  add_words(*gradient, "--estimator", command.estimator, "how", {"exact", "reinforce"});
+  add_words(*gradient, "--baseline", command.baseline, "what a return is compared with", {"none", "leave-one-out"});
+  number(*gradient, "--batch", command.batch, "sequences of a group (64)", 1, 1 << 20);
+  number(*gradient, "--samples", command.samples, "sequences in all, in whole groups with leave-one-out (10000)", 1,
+         1'000'000'000);
+  gradient->add_option("--out", command.out, "FILE.safetensors to write")->required();
+  world(gradient);
+  return exact_app;
+}
+
+int run_exact(const CLI::App& app, const ExactCommand& command) {
+  std::string names;
+  for (const char* name : {"--baseline", "--batch", "--samples"})
+    if (command.what == "gradient" && command.estimator == "exact" && app.get_subcommand("gradient")->count(name))
+      names += (names.empty() ? "" : ", ") + std::string(name);
+  if (!names.empty() && !command.common.quiet)
+    std::fprintf(stderr, "note: %s has no meaning for --estimator exact\n", names.c_str());
+  return exact(command);
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app{"gradus: train language models, sample from them, look inside them.", "gradus"};
   app.require_subcommand(1);
@@ -144,6 +209,9 @@ int parse_and_run(int argc, char** argv) {
   number(*s, "--top-k", sample_command.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
   number(*s, "--top-p", sample_command.top_p, "only the most probable tokens that reach this share (1)", 1e-9, 1.0);
   add_common(*s, sample_command.common);
+
+  ExactCommand exact_command;
+  CLI::App* x = add_exact(app, exact_command);
 
   InspectCommand inspect_command;
   CLI::App* i = app.add_subcommand("inspect", "list the tensors and metadata of a safetensors file");
@@ -174,6 +242,7 @@ int parse_and_run(int argc, char** argv) {
     return train(train_command);
   }
   sample_command.prompt_given = prompt->count() > 0;
+  if (*x) return run_exact(*x, exact_command);
   return *s ? sample(sample_command) : inspect(inspect_command);
 }
 

@@ -1,5 +1,7 @@
 #include "rl/advantage.h"
 
+#include "rl/estimators.h"
+
 namespace gradus {
 
 static double kl_from(const PaddedBatch& batch, int64_t b, int64_t first, std::span<const double> log_pi,
@@ -21,17 +23,6 @@ std::vector<double> returns(const PaddedBatch& batch, std::span<const double> re
   return value;
 }
 
-std::vector<double> baselines(std::span<const double> returns, Baseline baseline) {
-  const size_t B = returns.size();
-  std::vector<double> b(B, 0.0);
-  if (baseline == Baseline::kNone) return b;
-  require(B >= 2, "baselines", Loc::here(), "leave-one-out wants at least two sequences, there are ", B);
-  double sum = 0;
-  for (const double x : returns) sum += x;
-  for (size_t i = 0; i < B; ++i) b[i] = (sum - returns[i]) / double(B - 1);
-  return b;
-}
-
 std::vector<double> on_every_draw(const PaddedBatch& batch, std::span<const double> value) {
   std::vector<double> a(size_t(batch.B * batch.T), 0.0);
   for (int64_t b = 0; b < batch.B; ++b)
@@ -42,8 +33,7 @@ std::vector<double> on_every_draw(const PaddedBatch& batch, std::span<const doub
 std::vector<double> advantages(const PaddedBatch& batch, std::span<const double> reward, std::span<const double> log_pi,
                                std::span<const double> log_q, const AdvantageOptions& options) {
   std::vector<double> value = returns(batch, reward, log_pi, log_q, options.kl_coef);
-  const std::vector<double> b = baselines(value, options.baseline);
-  for (size_t i = 0; i < value.size(); ++i) value[i] -= b[i];
+  if (options.baseline == Baseline::kLeaveOneOut) value = leave_one_out_advantages(value);
   std::vector<double> a = on_every_draw(batch, value);
   if (!options.reward_to_go || options.kl_coef == 0) return a;  // the reward comes with the last draw
   for (int64_t s = 0; s < batch.B; ++s) {

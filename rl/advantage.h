@@ -3,7 +3,7 @@
 //
 // Return of a sequence: R = r − β Σ_t (log π_t − log q_t), the sampled form (k1) of E[r] − β KL(π‖q). The KL term is a
 // reward like any other: as a loss, k1 would have gradient 0 on average and k3 the gradient of KL(q‖π)
-// (tests/test_estimators.cpp shows both).
+// (tests/test_policy_gradient.cpp shows both).
 #pragma once
 
 #include "rl/sequences.h"
@@ -26,9 +26,7 @@ struct AdvantageOptions {
 // R of each sequence, [B]. reward [B]; log_pi, log_q [B,T], padding is not read.
 std::vector<double> returns(const PaddedBatch& batch, std::span<const double> reward, std::span<const double> log_pi,
                             std::span<const double> log_q, double kl_coef);
-// b of each sequence, [B]: what its return is compared with, a function of the other sequences only.
-std::vector<double> baselines(std::span<const double> returns, Baseline baseline);
-// A, [B,T], 0 in padding.
+// A, [B,T], 0 in padding. ShapeError for leave-one-out with a single sequence.
 std::vector<double> advantages(const PaddedBatch& batch, std::span<const double> reward, std::span<const double> log_pi,
                                std::span<const double> log_q, const AdvantageOptions& options);
 // value [B] on every draw of its sequence, [B,T], 0 in padding.

@@ -7,25 +7,6 @@
 
 namespace gradus {
 
-Posterior posterior(std::span<const double> log_q, std::span<const double> reward, double kl_coef) {
-  require(kl_coef > 0, "posterior", Loc::here(), "the coefficient of the KL is ", kl_coef, ", it must be positive");
-  require(log_q.size() == reward.size(), "posterior", Loc::here(), log_q.size(), " sequences, ", reward.size(),
-          " rewards");
-  Posterior p{0, 0, std::vector<double>(log_q.size())};
-  double most = kImpossible;
-  for (size_t i = 0; i < log_q.size(); ++i) {
-    p.log_prob[i] = log_q[i] == kImpossible ? kImpossible : log_q[i] + reward[i] / kl_coef;
-    most = std::max(most, p.log_prob[i]);
-  }
-  if (!std::isfinite(most)) throw DataError("the prior gives every sequence probability 0: there is no posterior");
-  double sum = 0;
-  for (const double x : p.log_prob) sum += std::exp(x - most);
-  p.log_z = most + std::log(sum);
-  p.j_star = kl_coef * p.log_z;
-  for (double& x : p.log_prob) x -= p.log_z;
-  return p;
-}
-
 Objective exact_objective(std::span<const double> log_pi, std::span<const double> log_q, std::span<const double> reward,
                           double kl_coef) {
   require(log_pi.size() == log_q.size() && log_pi.size() == reward.size(), "exact_objective", Loc::here(),

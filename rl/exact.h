@@ -2,20 +2,14 @@
 // and the best that any policy can do, the posterior π* = q e^{r/β} / Z with J* = β log Z. For every policy
 // J* − J(π) = β KL(π‖π*): raising J is variational inference of the posterior over sequences, with evidence e^{r/β}.
 //
-// All lists run over the sequences of one enumeration, [N], natural log, double.
+// The posterior itself is rl/posterior.h, of a table made of the enumerated log-probabilities. All lists run over the
+// sequences of one enumeration, [N], natural log, double.
 #pragma once
 
 #include "rl/enumerate.h"
 #include "rl/policy_gradient.h"
 
 namespace gradus {
-
-struct Posterior {
-  double log_z, j_star;
-  std::vector<double> log_prob;  // log π*(x) = log q(x) + r(x)/β − log Z
-};
-// REQUIRES: β > 0. DataError if every sequence has probability 0 under q.
-Posterior posterior(std::span<const double> log_q, std::span<const double> reward, double kl_coef);
 
 struct Objective {
   double objective;  // E[r] − β KL

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/sampler.h"
+#include "rl/divergence.h"
 #include "rl/enumerate.h"
 
 namespace gradus {
@@ -60,11 +61,7 @@ SoftValues soft_values(std::span<const double> log_q, std::span<const double> re
     const std::span<const double> next = std::span(s.value).subspan(size_t(t + 1) * V, V);
     for (size_t a = 0; a < V; ++a) {
       for (size_t b = 0; b < V; ++b) x[b] = log_q[a * V + b] + (reward[b] + value_behind(world, next, b)) / kl_coef;
-      const double most = *std::max_element(x.begin(), x.end());
-      double sum = 0;
-      for (const double y : x) sum += std::exp(y - most);
-      // A token that nothing can follow (the end mark) is never a last token; its row is not asked for.
-      s.value[size_t(t) * V + a] = most == kImpossible ? kImpossible : kl_coef * (most + std::log(sum));
+      s.value[size_t(t) * V + a] = kl_coef * log_sum_exp(x);
     }
   }
   s.j_star = s.at(0, world.prompt.back());

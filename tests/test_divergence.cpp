@@ -8,22 +8,17 @@
 #include <numeric>
 #include <vector>
 
-#include "engine/rng.h"
 #include "rl/divergence.h"
 #include "tests/near.h"
+#include "tests/random_table.h"
 
 namespace {
 
 using namespace gradus;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-std::vector<double> random_logits(int64_t which, size_t n) {
-  const Rng rng = Rng(1, Stream::kTest).at(which);
-  std::vector<double> z(n);
-  for (size_t i = 0; i < n; ++i) z[i] = 2 * rng.normal(int64_t(i));
-  return z;
-}
-Table random_table(int64_t which, size_t n) { return Table::of_logits(random_logits(which, n)); }
+std::vector<double> random_logits(int64_t which, size_t n) { return testing::normals(which, n, 2); }
+Table random_table(int64_t which, size_t n) { return testing::random_table(which, n, 2); }
 
 // ∂F(softmax(z))/∂z by four-point central differences: an error of about 1e-12 for what is used here.
 template <class F>
@@ -78,11 +73,11 @@ TEST_SUITE("divergence") {
   TEST_CASE("divergence: none is negative, and all are 0 between equal tables") {
     for (FDivergence f : kFDivergences) {
       const Table a = random_table(50, 30);
+      const std::vector<double> directions = testing::normals(52, 30);
       CHECK(f_divergence(f, a, a) == 0);
       for (int64_t trial = 0; trial < 50; ++trial) {
         std::vector<double> z = random_logits(50, 30);  // another table, ever nearer
-        for (size_t i = 0; i < z.size(); ++i)
-          z[i] += std::ldexp(Rng(2, Stream::kTest).at(trial).normal(int64_t(i)), -int(trial));
+        for (size_t i = 0; i < z.size(); ++i) z[i] += std::ldexp(directions[i], -int(trial));
         CHECK(f_divergence(f, a, Table::of_logits(z)) >= -1e-15);
       }
       CHECK(f_divergence(f, a, random_table(51, 30)) > 0.01);

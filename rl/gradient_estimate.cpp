@@ -1,4 +1,4 @@
-#include "rl/estimator.h"
+#include "rl/gradient_estimate.h"
 
 #include <algorithm>
 #include <cmath>
