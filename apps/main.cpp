@@ -105,6 +105,12 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   if (app.get_subcommands().empty())
     return (first.empty() ? "a command is wanted" : first + " is not a command") + ": must be one of " + commands;
   const std::string command = app.get_subcommands().front()->get_name();
+  if (message == "A subcommand is required") {
+    std::string questions;
+    for (const CLI::App* q : app.get_subcommands().front()->get_subcommands(nullptr))
+      questions += (questions.empty() ? "" : " | ") + q->get_name();
+    return command + " wants to know what: " + questions;
+  }
   const auto after = [&](const std::string& part) {  // what stands behind the part, empty if it is not there
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());

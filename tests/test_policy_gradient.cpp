@@ -266,12 +266,13 @@ double bonferroni(size_t n, double alpha) {
   return low;
 }
 
-// False-alarm rate 1e-4 over all coordinates of one call.
+// False-alarm rate 1e-4 over all coordinates of one call. Coordinates that are 0 but for rounding (the keys of an
+// attention have no bias that matters) have no spread to speak of.
 void check_mean(const EstimatedGradient& e, std::span<const double> g) {
   double worst = 0;
   for (size_t i = 0; i < g.size(); ++i) {
     const double off = std::fabs(e.mean[i] - g[i]), deviation = std::sqrt(e.variance[i] / double(e.samples));
-    if (off > 1e-12) worst = std::max(worst, off / deviation);
+    if (off > (kDouble ? 1e-12 : 1e-6)) worst = std::max(worst, off / deviation);
   }
   CHECK(worst <= bonferroni(g.size(), 1e-4));
 }
