@@ -154,6 +154,7 @@ CLI::App* add_exact(CLI::App& app, ExactCommand& command) {
   };
   const auto objective = [&](CLI::App* q, double least) {
     q->add_option("--reward", command.reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+        ->allow_extra_args(false)
         ->required();
     number(*q, "--kl-coef", command.kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", command.kl_coef, ")"),
            least, 1e9);
