@@ -12,6 +12,7 @@
 #include "apps/commands.h"
 #include "engine/error.h"
 #include "engine/version.h"
+#include "rl/reward.h"
 
 namespace gradus {
 
@@ -119,6 +120,12 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   if (app.get_subcommands().empty())
     return (first.empty() ? "a command is wanted" : first + " is not a command") + ": must be one of " + commands;
   const std::string command = app.get_subcommands().front()->get_name();
+  if (message == "A subcommand is required") {
+    std::string questions;
+    for (const CLI::App* q : app.get_subcommands().front()->get_subcommands(nullptr))
+      questions += (questions.empty() ? "" : " | ") + q->get_name();
+    return command + " wants to know what: " + questions;
+  }
   const auto after = [&](const std::string& part) {  // what stands behind the part, empty if it is not there
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());
@@ -245,6 +252,59 @@ void add_kl(CLI::App& program, Run& run) {
   });
 }
 
+// gradus exact and its four questions.
+void add_exact(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("exact", "worlds small enough to list every sequence: what is true there");
+  const auto c = std::make_shared<ExactCommand>();
+  app->require_subcommand(1);
+  const auto question = [&](const char* name, const char* help) {
+    CLI::App* q = app->add_subcommand(name, help);
+    q->callback([c, name] { c->what = name; });
+    q->add_option("RUN", c->run, "run folder or checkpoint")->required();
+    return q;
+  };
+  const auto world = [&](CLI::App* q) {
+    number(*q, "--max-tokens", c->max_tokens, "draws of a sequence at most, the end mark counted", 1, 1'000'000)
+        ->required();
+    q->add_option("--prompt", c->prompt, "text before the first draw (what the run starts from)");
+    number(*q, "--temperature", c->temperature, "divides the logits of every model (1)", 1e-3, 1e6);
+    add_common(*q, c->common);
+  };
+  const auto objective = [&](CLI::App* q, double least) {
+    q->add_option("--reward", c->reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+        ->allow_extra_args(false)
+        ->required();
+    number(*q, "--kl-coef", c->kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c->kl_coef, ")"), least,
+           1e9);
+  };
+  world(question("sequences", "every sequence with its probability"));
+  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
+  compare->add_option("RUN_B", c->other, "the other run")->required();
+  world(compare);
+  CLI::App* posterior = question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach");
+  objective(posterior, 1e-9);
+  world(posterior);
+  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
+  gradient->add_option("--prior", c->other, "run that the KL is measured from")->required();
+  objective(gradient, 0);
+  words(*gradient, "--estimator", c->estimator, "how", {"exact", "reinforce"});
+  words(*gradient, "--baseline", c->baseline, "what a return is compared with", {"none", "leave-one-out"});
+  number(*gradient, "--batch", c->batch, "sequences of a group (64)", 1, 1 << 20);
+  number(*gradient, "--samples", c->samples, "sequences in all, in whole groups with leave-one-out (10000)", 1,
+         1'000'000'000);
+  gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();
+  world(gradient);
+  app->callback([=, &run] {
+    std::string names;
+    for (const char* name : {"--baseline", "--batch", "--samples"})
+      if (c->what == "gradient" && c->estimator == "exact" && gradient->count(name))
+        names += (names.empty() ? "" : ", ") + std::string(name);
+    if (!names.empty() && !c->common.quiet)
+      std::fprintf(stderr, "note: %s has no meaning for --estimator exact\n", names.c_str());
+    run = [=] { return exact(*c); };
+  });
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -254,7 +314,8 @@ int run_command_line(int argc, char** argv) {
   app.get_formatter()->column_width(30);
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
-  for (const auto add : {add_train, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus, add_kl})
+  for (const auto add :
+       {add_train, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus, add_kl, add_exact})
     add(app, run);
   try {
     app.parse(argc, argv);
