@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "rl/reward_command.h"
 #include "rl/words.h"
 
 namespace gradus {
@@ -20,7 +21,8 @@ constexpr Name kNames[] = {
     {"length", "N", reward::length},          {"end", nullptr, reward::end},
     {"blocklist", "FILE", reward::blocklist}, {"lexicon", "FILE", reward::lexicon},
     {"similarity", "S", reward::similarity},  {"relevance", nullptr, reward::relevance},
-    {"distinct", "N", reward::distinct},      {"table", "FILE.json", reward::table},
+    {"distinct", "N", reward::distinct},      {"fluency", "RUN", reward::fluency},
+    {"table", "FILE.json", reward::table},    {"command", "PROGRAM", reward::command},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
