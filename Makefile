@@ -33,7 +33,7 @@ LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 
-.PHONY: all demo test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
+.PHONY: all demo corpora test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -43,6 +43,9 @@ all: packages  ## build/gradus and build/gradus-f64 (what is missing is installe
 demo: packages  ## train on data/fables.txt for less than a minute and show text before and after
 	@$(MAKE) $(JOBS) --no-print-directory build/gradus
 	@sh apps/demo.sh
+
+corpora:  ## larger public texts from Debian packages, in build/corpora
+	@sh data/corpora.sh
 
 test: packages  ## everything a change must pass, both precisions
 	@$(MAKE) $(JOBS) --no-print-directory run-tests

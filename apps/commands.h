@@ -56,4 +56,11 @@ struct InspectCommand {
 };
 int inspect(const InspectCommand& command);
 
+struct CorpusCommand {
+  Common common;
+  std::string grammar;
+  int64_t bytes = 0;  // 0: not given
+};
+int corpus(const CorpusCommand& command);
+
 }  // namespace gradus

@@ -150,6 +150,12 @@ int parse_and_run(int argc, char** argv) {
   i->add_option("RUN", inspect_command.file, "run folder, or any FILE.safetensors")->required();
   add_common(*i, inspect_command.common);
 
+  CorpusCommand corpus_command;
+  CLI::App* c = app.add_subcommand("corpus", "write text drawn from a grammar; with --json its entropy");
+  c->add_option("GRAMMAR", corpus_command.grammar, "file in the format of data/README.md")->required();
+  number(*c, "--bytes", corpus_command.bytes, "end with the line that reaches this size", 1, 1'000'000'000'000);
+  add_common(*c, corpus_command.common);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -172,6 +178,11 @@ int parse_and_run(int argc, char** argv) {
     }
     note_foreign_options(*t, train_command.config, train_command.common);
     return train(train_command);
+  }
+  if (*c) {
+    if (corpus_command.bytes == 0 && !corpus_command.common.json)
+      throw UsageError("corpus needs a size, --bytes N, or --json for the entropy alone");
+    return corpus(corpus_command);
   }
   sample_command.prompt_given = prompt->count() > 0;
   return *s ? sample(sample_command) : inspect(inspect_command);

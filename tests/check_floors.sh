@@ -9,7 +9,7 @@ order='
 3 engine/tensor engine/tape
 4 engine/checks engine/ops engine/ops_* engine/composed
 5 engine/params engine/optim engine/parallel engine/gradcheck engine/inspect engine/atomic_file engine/safetensors*
-6 models/config models/tokenizer models/corpus models/language_model models/layers models/lstm_lm models/transformer_lm models/families models/sampler models/training models/checkpoint
+6 models/config models/tokenizer models/corpus models/grammar* models/language_model models/layers models/lstm_lm models/transformer_lm models/families models/sampler models/training models/checkpoint
 7 rl/words rl/reward_terms rl/reward_files rl/child rl/reward_command rl/reward_fluency rl/reward rl/mdp
 8 apps/commands apps/console apps/run_folder apps/* tests/*'
 grep -n '^#include "' engine/*.h engine/*.cpp models/*.h models/*.cpp rl/*.h rl/*.cpp apps/*.h apps/*.cpp tests/*.h tests/*.cpp 2>/dev/null |
