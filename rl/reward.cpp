@@ -17,12 +17,13 @@ struct Name {
   Scorer (*make)(const std::string& argument, const Tokenizer& tokenizer);
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains},      {"count", "S", reward::count},
-    {"length", "N", reward::length},          {"end", nullptr, reward::end},
-    {"blocklist", "FILE", reward::blocklist}, {"lexicon", "FILE", reward::lexicon},
-    {"similarity", "S", reward::similarity},  {"relevance", nullptr, reward::relevance},
-    {"distinct", "N", reward::distinct},      {"fluency", "RUN", reward::fluency},
-    {"table", "FILE.json", reward::table},    {"command", "PROGRAM", reward::command},
+    {"contains", "S", reward::contains},       {"count", "S", reward::count},
+    {"length", "N", reward::length},           {"end", nullptr, reward::end},
+    {"grammar", "FILE", reward::grammar},      {"blocklist", "FILE", reward::blocklist},
+    {"lexicon", "FILE", reward::lexicon},      {"similarity", "S", reward::similarity},
+    {"relevance", nullptr, reward::relevance}, {"distinct", "N", reward::distinct},
+    {"fluency", "RUN", reward::fluency},       {"table", "FILE.json", reward::table},
+    {"command", "PROGRAM", reward::command},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }

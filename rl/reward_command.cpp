@@ -29,6 +29,19 @@ void append_escaped(std::string& out, std::string_view text) {
   }
 }
 
+// The texts as the program reads them, and where the line of each ends.
+struct Lines {
+  std::string bytes;
+  std::vector<size_t> end;
+  explicit Lines(std::span<const Generated> sequences) {
+    for (const Generated& g : sequences) {
+      append_escaped(bytes, g.text);
+      bytes += '\n';
+      end.push_back(bytes.size());
+    }
+  }
+};
+
 std::string_view trimmed(std::string_view s) {
   constexpr std::string_view kWhite = " \t\r";
   const size_t first = s.find_first_not_of(kWhite);
@@ -65,13 +78,7 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
   constexpr size_t kLongestLine = 4096;
   constexpr int kPatience = 50;  // ms
   const size_t n = sequences.size();
-  std::string input;
-  std::vector<size_t> end(n);  // of each text in the input
-  for (size_t i = 0; i < n; ++i) {
-    append_escaped(input, sequences[i].text);
-    input += '\n';
-    end[i] = input.size();
-  }
+  const Lines lines(sequences);
   size_t sent = 0, answered = 0;
   bool reads = true;
   const auto fail = [&](const auto&... what) {
@@ -82,21 +89,23 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
     size_t begin = 0;
     for (size_t newline; (newline = received_.find('\n', begin)) != std::string::npos; begin = newline + 1) {
       const std::string_view line = std::string_view(received_).substr(begin, newline - begin);
-      if (answered == n || end[answered] > sent)
+      if (answered == n || lines.end[answered] > sent)
         fail("wrote ", shown(line), " without having been given a text for it");
       if (!parse_number(trimmed(line), scores[answered]))
         fail("wrote ", shown(line), " for the text ", shown(sequences[answered].text), "; a finite number was wanted");
       ++answered;
     }
     received_.erase(0, begin);
-    const size_t asked = answered == 0 ? 0 : end[answered - 1];  // a text of which something has gone may be answered
+    // A text of which something has gone may already be answered in part.
+    const size_t asked = answered == 0 ? 0 : lines.end[answered - 1];
     if (!received_.empty() && (answered == n || asked >= sent || received_.size() > kLongestLine))
       fail("wrote ", shown(received_), " where ", answered == n ? "nothing more" : "one number a line", " was wanted");
   };
 
   Clock::time_point last = Clock::now();  // something moved
   while (answered < n) {
-    pollfd ready[2] = {{child_->out(), POLLIN, 0}, {reads && sent < input.size() ? child_->in() : -1, POLLOUT, 0}};
+    pollfd ready[2] = {{child_->out(), POLLIN, 0},
+                       {reads && sent < lines.bytes.size() ? child_->in() : -1, POLLOUT, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(last + silence_ - Clock::now());
     if (left.count() <= 0)
       fail("said nothing for ", double(silence_.count()) / 1000, " s, after ", answered, " of ", n, " numbers",
@@ -112,7 +121,7 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
       take_lines();
     }
     if (ready[1].revents) {
-      const ssize_t written = child_->write(std::string_view(input).substr(sent));
+      const ssize_t written = child_->write(std::string_view(lines.bytes).substr(sent));
       if (written > 0) {
         sent += size_t(written);
         last = Clock::now();

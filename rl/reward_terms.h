@@ -29,8 +29,9 @@ using Scorer = std::function<void(std::span<const Generated> sequences, std::spa
 namespace reward {
 
 // Of the text. An occurrence is one of bytes, which in UTF-8 is one of characters.
-Scorer contains(const std::string& s, const Tokenizer&);  // 1 if s occurs, else 0
-Scorer count(const std::string& s, const Tokenizer&);     // occurrences, from the left, that do not overlap
+Scorer contains(const std::string& s, const Tokenizer&);    // 1 if s occurs, else 0
+Scorer count(const std::string& s, const Tokenizer&);       // occurrences, from the left, that do not overlap
+Scorer grammar(const std::string& file, const Tokenizer&);  // 1 if the grammar generates it whole, else 0
 // Of the tokens.
 Scorer length(const std::string& n, const Tokenizer&);    // −|T − n|
 Scorer end(const std::string&, const Tokenizer&);         // 1 if ended, else 0

@@ -147,6 +147,16 @@ TEST_CASE("distinct is the share of different n-grams of tokens") {
   CHECK(score({"distinct:1"}, "") == 0);
 }
 
+TEST_CASE("grammar: 1 if the whole text is one of the grammar's") {
+  const std::string g = "grammar:data/two_words.grammar";
+  for (const char* sentence : {"the cat", "the dog", "a cat", "a dog"}) CHECK(score({g}, sentence) == 1);
+  for (const char* other : {"", "the", "the cat ", "the cat the dog", "cat the", "the cow", "\xE7\x8C\xAB"})
+    CHECK_MESSAGE(score({g}, other) == 0, other);
+  const Folder folder;
+  CHECK(has(data("grammar:" + folder.file("bad.grammar", "the cat\n")), "bad.grammar"));
+  CHECK(has(data("grammar:/nowhere/g"), "/nowhere/g"));
+}
+
 TEST_CASE("blocklist: -1 if a word or a phrase of the file occurs") {
   const Folder folder;
   const std::string list = "blocklist:" + folder.file("list.txt", "cat\r\n\n  \nbad dog\ndon't\n\xE7\x8C\xAB\n");
@@ -250,8 +260,9 @@ TEST_CASE("a batch is scored as its sequences one by one, whatever their order")
 
 TEST_CASE("what means nothing is refused with what would be right") {
   CHECK(has(usage("containz:cat"), "reward 'containz:cat': there is no 'containz'"));
-  for (const char* name : {"contains:S", "count:S", "length:N", "end", "blocklist:FILE", "lexicon:FILE", "similarity:S",
-                           "relevance", "distinct:N", "fluency:RUN", "table:FILE.json", "command:PROGRAM"}) {
+  for (const char* name :
+       {"contains:S", "count:S", "length:N", "end", "grammar:FILE", "blocklist:FILE", "lexicon:FILE", "similarity:S",
+        "relevance", "distinct:N", "fluency:RUN", "table:FILE.json", "command:PROGRAM"}) {
     CAPTURE(name);
     CHECK(has(usage("containz:cat"), name));
     CHECK(has(Reward::names(), name));
