@@ -29,7 +29,7 @@ TokenMdp::Step TokenMdp::step(const State& state, int32_t token, Loc where) cons
     next.ended_ = true;
   else
     next.tokens_.push_back(token);
-  next.cut_ = !next.ended_ && int64_t(next.tokens_.size()) == max_tokens_;
+  next.cut_ = int64_t(next.tokens_.size()) == max_tokens_;
   if (pay_ == Pay::kPerStep || next.done()) {
     const double total = value(next);
     step.reward = total - state.paid_;

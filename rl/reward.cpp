@@ -67,7 +67,7 @@ std::vector<double> Reward::score(std::span<const Generated> sequences) const {
     term.score(sequences, one);
     for (size_t i = 0; i < sum.size(); ++i) {
       sum[i] += term.weight * one[i];
-      if (!std::isfinite(one[i]) || !std::isfinite(sum[i]))
+      if (!std::isfinite(sum[i]))  // so is 0 times a term that is not
         throw DataError(text("reward '", term.spec, "' is ", one[i],
                              std::isfinite(one[i]) ? ", which makes the sum infinite," : "", " for the text ",
                              shown(sequences[i].text), "; it must be a finite number"));

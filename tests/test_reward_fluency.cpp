@@ -148,6 +148,8 @@ TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run th
   const Reward broken({"fluency:" + run.path}, other);
   const Ids aa{0, 0};
   CHECK(has(complaint<DataError>([&] { broken({"aa", aa, true}); }), "is nan for the text \"aa\""));
+  const Reward nothing({"0*fluency:" + run.path}, other);
+  CHECK(has(complaint<DataError>([&] { nothing({"aa", aa, true}); }), "is nan for the text \"aa\""));
 }
 
 TEST_SUITE_END();
