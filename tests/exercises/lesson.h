@@ -17,7 +17,8 @@ using Numbers = std::vector<double>;
 inline std::string text_of(const Numbers& list) {
   std::ostringstream out;
   out.precision(12);
-  for (const double x : list) out << (out.tellp() > 0 ? " " : "") << x;
+  for (const double x : list)
+    out << (out.tellp() > 0 ? " " : "") << (x != x ? std::nan("") : x);  // one NaN like another
   return list.empty() ? "nothing" : out.str();
 }
 
