@@ -53,7 +53,7 @@ corpora:  ## larger public texts from Debian packages, in build/corpora
 test: packages  ## everything a change must pass, both precisions
 	@$(MAKE) $(JOBS) --no-print-directory run-tests
 
-test-slow: packages  ## sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
+test-slow: packages  ## exercises, sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
 	@$(MAKE) $(JOBS) --no-print-directory run-slow-tests
 
 debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, build/debug-f64/gradus
@@ -172,7 +172,7 @@ install-files: binaries $(LIBRARIES)
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh
-run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so exercises
+run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
 	@sh tests/run.sh
 exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so

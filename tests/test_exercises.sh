@@ -10,7 +10,7 @@ run_lesson() {
   (cd "$root" && timeout 60 "build/release-f64/tests/exercises/$1/$2" --no-colors=true ${3:+"$3"}) >out 2>err
   code=$?
 }
-# Someone who has solved an exercise still passes `make test`.
+# Someone who has solved an exercise still passes the tests.
 edited() { git -C "$root" rev-parse HEAD >/dev/null 2>&1 && ! git -C "$root" diff --quiet HEAD -- "tests/exercises/$1/exercise.cpp"; }
 
 test_whole() {
