@@ -303,7 +303,7 @@ int train(TrainCommand command) {
   std::vector<double> loss_of_shard(size_t(config.shards));
   Batch batch;
   Progress progress(console, run);
-  if (run.step == 0) folder.log(progress.sample_record());
+  if (run.step == 0 && config.steps > 0) folder.log(progress.sample_record());
   const auto note_losses = [&](const Losses& l, bool log) {
     const bool finite = std::isfinite(l.train) && std::isfinite(l.validation.value_or(0));
     if (!finite && !config.counts())  // what was counted may hold a text for impossible

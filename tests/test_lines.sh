@@ -18,7 +18,7 @@ test_counting() {
     check "counting: $model, one object" "" json_lines out
     is "counting: $model, nats a sentence" "3 * $(field out train_loss)" 1.27985422583367
     check "counting: $model, no steps, no validation" "$(cat out)" grep -q '^{"steps":0,.*"val_loss":null,' out
-    check "counting: $model, its log" "$(cat $model/log.jsonl)" [ "$(sed -E 's/^\{"type":"([a-z]*)".*/\1/' $model/log.jsonl | tr '\n' ' ')" = 'run eval ' ]
+    check "counting: $model, its log" "$(cat $model/log.jsonl)" [ "$(sed -E 's/^\{"type":"([a-z]*)".*/\1/' $model/log.jsonl | tr '\n' ' ')" = 'run sample eval ' ]
     must "counting: $model, score" 0 "$f64" score $model <two_words.txt
     sort -u out >sentences
     for p in 'the cat:.4' 'the dog:.3' 'a cat:.2' 'a dog:.1'; do
