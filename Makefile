@@ -33,7 +33,7 @@ LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 
-.PHONY: all demo test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
+.PHONY: all demo test test-slow debug gdb asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -52,6 +52,11 @@ test-slow: packages  ## sanitizers, debug = release, g++ = clang, kill -9 in a l
 
 debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, build/debug-f64/gradus
 	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f32/gradus build/debug-f64/gradus
+
+gdb: packages  ## step through gradients in a debugger: make gdb ARGS="step lstm"
+	@command -v gdb >/dev/null || { echo "make gdb wants gdb: apt-get install gdb"; exit 1; }
+	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f64/gradus
+	@gdb -q -iex 'set debuginfod enabled off' -x engine/gdb/gradus.py --args build/debug-f64/gradus $(or $(ARGS),step lstm)
 
 asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
 	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all

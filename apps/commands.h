@@ -61,4 +61,12 @@ struct InspectCommand {
 };
 int inspect(const InspectCommand& command);
 
+struct StepCommand {
+  Common common;
+  std::string example = "scalar";
+  std::string html;  // file to write, empty for none
+  bool all = false;
+};
+int step(const StepCommand& command);
+
 }  // namespace gradus

@@ -150,6 +150,13 @@ int parse_and_run(int argc, char** argv) {
   i->add_option("RUN", inspect_command.file, "run folder, or any FILE.safetensors")->required();
   add_common(*i, inspect_command.common);
 
+  StepCommand step_command;
+  CLI::App* p = app.add_subcommand("step", "walk through the gradients of a small step, one op at a time");
+  p->add_option("EXAMPLE", step_command.example, "scalar | neuron | lstm | attention | kl (scalar)");
+  p->add_option("--html", step_command.html, "write the walk as a page for the browser");
+  p->add_flag("--all", step_command.all, "print every step and exit");
+  add_common(*p, step_command.common);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -173,6 +180,7 @@ int parse_and_run(int argc, char** argv) {
     note_foreign_options(*t, train_command.config, train_command.common);
     return train(train_command);
   }
+  if (*p) return step(step_command);
   sample_command.prompt_given = prompt->count() > 0;
   return *s ? sample(sample_command) : inspect(inspect_command);
 }

@@ -10,4 +10,5 @@ one floors 'no include goes upward' sh tests/check_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
+checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh
 summary 'All tests passed.'
