@@ -11,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "engine/error.h"
+#include "engine/version.h"
 
 namespace gradus {
 
@@ -119,6 +120,7 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
 
 int parse_and_run(int argc, char** argv) {
   CLI::App app{"gradus: train language models, sample from them, look inside them.", "gradus"};
+  app.set_version_flag("--version", std::string("gradus ") + kGradusVersion);
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
   app.footer("\ngradus COMMAND --help lists the options of a command.");
@@ -131,6 +133,10 @@ int parse_and_run(int argc, char** argv) {
   for_each_option(train_command.config, ConfigOptions{*t});
   number(*t, "--stop-after", train_command.stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1,
          INT64_MAX);
+  double entropy_rate = 0;
+  CLI::Option* rate =
+      number(*t, "--entropy-rate", entropy_rate,
+             "entropy rate of the text where it is known, nats a token: a line in the report", 0.0, 1e3);
   add_common(*t, train_command.common);
 
   SampleCommand sample_command;
@@ -150,6 +156,20 @@ int parse_and_run(int argc, char** argv) {
   i->add_option("RUN", inspect_command.file, "run folder, or any FILE.safetensors")->required();
   add_common(*i, inspect_command.common);
 
+  CorpusCommand corpus_command;
+  CLI::App* c = app.add_subcommand("corpus", "write text drawn from a grammar; with --json its entropy");
+  c->add_option("GRAMMAR", corpus_command.grammar, "file in the format of data/README.md")->required();
+  number(*c, "--bytes", corpus_command.bytes, "end with the line that reaches this size", 1, 1'000'000'000'000);
+  add_common(*c, corpus_command.common);
+  ReportCommand report_command;
+  CLI::App* r = app.add_subcommand("report", "write RUN/report.html: curves, samples, configuration");
+  r->add_option("RUN", report_command.run, "run folder")->required();
+  add_common(*r, report_command.common);
+  KlCommand kl_command;
+  CLI::App* k = app.add_subcommand("kl", "compare two tables; without a file, the worked numbers of the documents");
+  k->add_option("FILE.json", kl_command.file, R"({"p":{name: probability, ...},"q":{...}})");
+  k->add_flag("--lesson", kl_command.lesson, "from the example to what fine-tuning will do, a page to read");
+  add_common(*k, kl_command.common);
   StepCommand step_command;
   CLI::App* p = app.add_subcommand("step", "walk through the gradients of a small step, one op at a time");
   p->add_option("EXAMPLE", step_command.example, "scalar | neuron | lstm | attention | kl (scalar)");
@@ -168,6 +188,7 @@ int parse_and_run(int argc, char** argv) {
     if (train_command.out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
     train_command.config.seed = train_command.common.seed;
     train_command.steps_given = t->count("--steps") > 0;
+    if (rate->count() > 0) train_command.entropy_rate = entropy_rate;
     if (train_command.resume) {
       const std::vector<std::string> kept{"CORPUS",       "--out",     "--resume", "--steps",
                                           "--stop-after", "--threads", "--json",   "--quiet"};
@@ -179,6 +200,16 @@ int parse_and_run(int argc, char** argv) {
     }
     note_foreign_options(*t, train_command.config, train_command.common);
     return train(train_command);
+  }
+  if (*c) {
+    if (corpus_command.bytes == 0 && !corpus_command.common.json)
+      throw UsageError("corpus needs a size, --bytes N, or --json for the entropy alone");
+    return corpus(corpus_command);
+  }
+  if (*r) return report(report_command);
+  if (*k) {
+    if (k->count("FILE.json") > 0 && kl_command.file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
+    return kl(kl_command);
   }
   if (*p) return step(step_command);
   sample_command.prompt_given = prompt->count() > 0;

@@ -14,6 +14,7 @@
 #include "engine/inspect.h"
 #include "engine/kernels.h"
 #include "engine/safetensors.h"
+#include "engine/version.h"
 #include "models/checkpoint.h"
 #include "models/sampler.h"
 #include "models/training.h"
@@ -129,7 +130,8 @@ std::string draw_sample(const Checkpoint& run, int64_t tokens) {
   return run.tokenizer.decode(ids);
 }
 
-void introduce(Console& console, const Checkpoint& run, const Text& corpus, const StreamCorpus& stream, int threads) {
+void introduce(Console& console, const Checkpoint& run, const Text& corpus, const StreamCorpus& stream,
+               const Yardsticks& y, int threads) {
   const Config& c = run.config;
   std::string files = std::filesystem::path(corpus.files[0]).filename().string();
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
@@ -137,7 +139,6 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
                     grouped(stream.size(Split::kAll)), " characters, ", run.tokenizer.size(), " distinct, ",
                     grouped(run.model->params().size()), " parameters, ", threads,
                     threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
-  const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
   console.note(text("Yardsticks, nats per character: uniform ", fixed(y.uniform, 2), ", letter frequencies ",
                     fixed(y.unigram, 2), ", letter pairs ", fixed(y.bigram, 2), "."));
   if (!stream.note().empty()) console.note("note: " + stream.note());
@@ -148,7 +149,7 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
 class Progress {
  public:
   Progress(Console& console, const Checkpoint& run) : console_(console), run_(run), first_(run.step) {
-    sample_ = one_line(draw_sample(run, 48), 48);
+    renew_sample();
     if (run.step == 0) console_.note(text("step 0  ", sample_));
   }
   void begin_step() { step_begin_ = Clock::now(); }
@@ -164,10 +165,12 @@ class Progress {
     return seconds;
   }
   void report(double train, const std::optional<double>& validation) {
-    sample_ = one_line(draw_sample(run_, 48), 48);
+    renew_sample();
     console_.note(text("step ", run_.step, "/", run_.config.steps, "  train ", fixed(train, 3),
                        validation ? "  val " + fixed(*validation, 3) : "", "  ", duration(seconds()), "  ", sample_));
   }
+  // What the model wrote last.
+  Json sample_record() const { return {{"type", "sample"}, {"step", sampled_}, {"text", text_}}; }
   double seconds() const { return seconds_since(begin_); }
   double tokens_per_second() const {  // evaluation and saving left out
     const double tokens = double((run_.step - first_) * run_.config.batch * run_.config.context);
@@ -175,13 +178,20 @@ class Progress {
   }
 
  private:
+  void renew_sample() {
+    text_ = draw_sample(run_, 240);
+    sample_ = one_line(text_, 48);
+    sampled_ = run_.step;
+  }
+
   Console& console_;
   const Checkpoint& run_;
   const int64_t first_;
   const Clock::time_point begin_ = Clock::now();
   Clock::time_point step_begin_, shown_;
   double training_ = 0;
-  std::string sample_;
+  std::string text_, sample_;  // and its first line
+  int64_t sampled_ = 0;
 };
 
 // The first op of the step that made a number that is not finite, in a sentence.
@@ -263,7 +273,8 @@ int train(TrainCommand command) {
   RunFolder& folder = *locked;
   const bool evaluated = folder.truncate_log(run.step) && run.step == config.steps;  // a finished run, resumed
   const int threads = int(std::min<int64_t>(command.common.threads ? command.common.threads : cores(), config.shards));
-  introduce(console, run, corpus, stream, threads);
+  const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
+  introduce(console, run, corpus, stream, y, threads);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (run.step == 0)
     folder.log({{"type", "run"},
@@ -272,7 +283,12 @@ int train(TrainCommand command) {
                 {"parameters", run.model->params().size()},
                 {"real", kRealName},
                 {"blas_core", blas_core()},
-                {"corpus", corpus.files}});
+                {"corpus", corpus.files},
+                {"corpus_hash", corpus.hash},
+                {"tokens", {{"train", stream.size(Split::kTrain)}, {"validation", stream.size(Split::kValidation)}}},
+                {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
+                {"entropy_rate", or_null(command.entropy_rate)},
+                {"version", kGradusVersion}});
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
@@ -283,13 +299,15 @@ int train(TrainCommand command) {
   Batch batch;
   batch.resize(config.batch, config.context);
   Progress progress(console, run);
+  if (run.step == 0) folder.log(progress.sample_record());
   const auto note_losses = [&](const Losses& l, bool log) {
     if (!std::isfinite(l.train) || !std::isfinite(l.validation.value_or(0)))
       stop_diverged(run.step, "the loss of an evaluation is not finite", folder);
     if (l.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *l.validation);
-    if (log)
-      folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
     progress.report(l.train, l.validation);
+    if (!log) return;
+    folder.log(progress.sample_record());
+    folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
   };
   catch_interrupts();
   bool stop = false;
@@ -336,6 +354,11 @@ int train(TrainCommand command) {
   result["tokens_per_second"] = progress.tokens_per_second();
   result["seconds"] = progress.seconds();
   if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
+  try {
+    write_report(command.out);
+  } catch (const std::exception& error) {  // the run itself is safe
+    console.note(text("warning: no report: ", error.what()));
+  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   if (stop)
     console.note(

@@ -23,8 +23,8 @@ std::string checkpoint_path(const std::string& run_or_file) {
 }
 
 static std::vector<int64_t> sizes(const Shape& shape) {
-  std::vector<int64_t> list;
-  for (int i = 0; i < shape.rank(); ++i) list.push_back(shape[i]);
+  std::vector<int64_t> list(size_t(shape.rank()));
+  for (int i = 0; i < shape.rank(); ++i) list[size_t(i)] = shape[i];
   return list;
 }
 

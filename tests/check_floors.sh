@@ -3,13 +3,14 @@
 # stands after it, so that there is no upward include and no circle. Prints each offence; exit 1 if there is one.
 cd "$(dirname "$0")/.." || exit 1
 order='
-0 engine/real engine/shape engine/error
+0 engine/version engine/real engine/shape engine/error
 1 engine/arena engine/rng engine/vmath
 2 engine/blas engine/kernels
 3 engine/tensor engine/tape
 4 engine/checks engine/ops engine/ops_* engine/composed
 5 engine/params engine/optim engine/parallel engine/gradcheck engine/inspect engine/atomic_file engine/safetensors*
-6 models/config models/tokenizer models/corpus models/language_model models/layers models/lstm_lm models/transformer_lm models/families models/sampler models/training models/checkpoint
+6 models/config models/tokenizer models/corpus models/grammar* models/language_model models/layers models/lstm_lm models/transformer_lm models/families models/sampler models/training models/checkpoint
+7 rl/divergence rl/estimators rl/posterior rl/worked_example
 8 apps/commands apps/console apps/run_folder apps/* tests/*'
 grep -n '^#include "' engine/*.h engine/*.cpp models/*.h models/*.cpp rl/*.h rl/*.cpp apps/*.h apps/*.cpp tests/*.h tests/*.cpp 2>/dev/null |
   awk -F'[:"]' -v order="$order" '

@@ -165,8 +165,10 @@ json() {
   check "json: $1, the run's parameters" "" [ "$(field first parameters)" = "$(field out parameters)" ]
   check "json: $1, steps 1 to 6 once each" "" steps_once r 6
   sed 1d r/log.jsonl | grep -vE "^\{\"type\":\"step\",\"step\":[1-6],\"loss\":$n,\"lr\":$n,\"grad_norm\":$n,\"tokens_per_second\":$n\}\$" |
-    grep -vE "^\{\"type\":\"eval\",\"step\":[246],\"train_loss\":$n,\"val_loss\":$n\}\$" >strange
-  check "json: $1, fields of steps and evaluations" "$(head -n 1 strange)" not test -s strange
+    grep -vE "^\{\"type\":\"eval\",\"step\":[246],\"train_loss\":$n,\"val_loss\":$n\}\$" |
+    grep -vE '^\{"type":"sample","step":[0246],"text":"([^"\\]|\\.)*"\}$' >strange
+  check "json: $1, samples at 0 and at every evaluation" "" [ "$(grep -c '"type":"sample"' r/log.jsonl)" = 4 ]
+  check "json: $1, fields of steps, evaluations and samples" "$(head -n 1 strange)" not test -s strange
   check "json: $1, evaluations after 2, 4 and at the end" "" [ "$(grep -c '"type":"eval"' r/log.jsonl)" = 3 ]
 
   must "json: $1, sample" 0 "$p" sample r --json --tokens 7 --count 3

@@ -1,0 +1,165 @@
+// rl/divergence.h: definitions by the plain sum, zeros, gradients against central differences, invariances. The worked
+// numbers to twelve digits stand in test_worked_numbers.cpp.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "rl/divergence.h"
+#include "tests/near.h"
+#include "tests/random_table.h"
+
+namespace {
+
+using namespace gradus;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::vector<double> random_logits(int64_t which, size_t n) { return testing::normals(which, n, 2); }
+Table random_table(int64_t which, size_t n) { return testing::random_table(which, n, 2); }
+
+// ∂F(softmax(z))/∂z by four-point central differences: an error of about 1e-12 for what is used here.
+template <class F>
+std::vector<double> differences(std::vector<double> z, F&& f) {
+  constexpr double h = 1e-3;
+  std::vector<double> g(z.size());
+  for (size_t j = 0; j < z.size(); ++j) {
+    const double at = z[j];
+    const auto moved = [&](double by) {
+      z[j] = at + by;
+      return f(Table::of_logits(z));
+    };
+    g[j] = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
+    z[j] = at;
+  }
+  return g;
+}
+
+}  // namespace
+
+TEST_SUITE("divergence") {
+  TEST_CASE("divergence: a compensated sum keeps what a plain one loses") {
+    Sum sum;
+    for (double x : {1.0, 1e100, 1.0, -1e100}) sum += x;
+    CHECK(double(sum) == 2);
+    Sum infinite;
+    for (double x : {1.0, kInfinity, 2.0}) infinite += x;
+    CHECK(double(infinite) == kInfinity);
+  }
+
+  TEST_CASE("divergence: each is its definition") {
+    for (int64_t trial = 0; trial < 20; ++trial) {
+      const size_t n = size_t(2 + trial);
+      const Table a = random_table(2 * trial, n), b = random_table(2 * trial + 1, n);
+      double h = 0, ce = 0, ab = 0, ba = 0, js = 0, tv = 0, cab = 0, cba = 0, he = 0;
+      for (size_t i = 0; i < n; ++i) {
+        const double p = a.p[i], q = b.p[i], m = (p + q) / 2;
+        h -= p * std::log(p), ce -= p * std::log(q), ab += p * std::log(p / q), ba += q * std::log(q / p);
+        js += (p * std::log(p / m) + q * std::log(q / m)) / 2, tv += std::fabs(p - q) / 2;
+        cab += (p - q) * (p - q) / q, cba += (p - q) * (p - q) / p, he += 1.0 / n - std::sqrt(p * q);
+      }
+      const Comparison c = compare(a, b);
+      const double got[] = {c.entropy_a, c.cross_entropy_ab, c.kl_ab,   c.kl_ba,     c.js,
+                            c.tv,        c.chi2_ab,          c.chi2_ba, c.hellinger2};
+      CHECK(near(got, std::vector{h, ce, ab, ba, js, tv, cab, cba, he}) <= 1e-13);
+      CHECK(near(c.entropy_b, entropy(b)) <= 0);
+      CHECK(near(ce, entropy(a) + kl(a, b)) <= 1e-13);
+      CHECK(near(jensen_shannon(a, b), jensen_shannon(b, a)) <= 1e-13);
+    }
+  }
+
+  TEST_CASE("divergence: none is negative, and all are 0 between equal tables") {
+    for (FDivergence f : kFDivergences) {
+      const Table a = random_table(50, 30);
+      const std::vector<double> directions = testing::normals(52, 30);
+      CHECK(f_divergence(f, a, a) == 0);
+      for (int64_t trial = 0; trial < 50; ++trial) {
+        std::vector<double> z = random_logits(50, 30);  // another table, ever nearer
+        for (size_t i = 0; i < z.size(); ++i) z[i] += std::ldexp(directions[i], -int(trial));
+        CHECK(f_divergence(f, a, Table::of_logits(z)) >= -1e-15);
+      }
+      CHECK(f_divergence(f, a, random_table(51, 30)) > 0.01);
+    }
+    CHECK(jensen_shannon(Table::of({1, 0}), Table::of({0, 1})) == doctest::Approx(kLog2).epsilon(1e-15));
+  }
+
+  TEST_CASE("divergence: permuting the outcomes and adding impossible ones changes nothing") {
+    const Table a = random_table(60, 12), b = random_table(61, 12);
+    std::vector<double> pa = a.p, pb = b.p;
+    std::reverse(pa.begin(), pa.end()), std::reverse(pb.begin(), pb.end());
+    pa.insert(pa.begin() + 3, 0.0), pb.insert(pb.begin() + 3, 0.0);
+    for (FDivergence f : kFDivergences)
+      CHECK(near(f_divergence(f, Table::of(pa), Table::of(pb)), f_divergence(f, a, b)) <= 1e-14);
+    CHECK(near(entropy(Table::of(pa)), entropy(a)) <= 1e-14);
+    for (FDivergence f : kFDivergences) {  // a shift of all logits is no change of the table: Σ ∇ = 0
+      const std::vector<double> g = f_gradient(f, a, b);
+      CHECK(std::fabs(std::accumulate(g.begin(), g.end(), 0.0)) <= 1e-14);
+    }
+  }
+
+  TEST_CASE("divergence: zeros give 0 or infinity, never NaN") {
+    const Table half = Table::of({0.5, 0.5, 0}), first = Table::of({1, 0, 0});
+    CHECK(kl(first, half) == doctest::Approx(kLog2).epsilon(1e-15));
+    CHECK(kl(half, first) == kInfinity);
+    CHECK(chi2(first, half) == 1);
+    CHECK(chi2(half, first) == kInfinity);
+    CHECK(cross_entropy(half, first) == kInfinity);
+    CHECK(entropy(first) == 0);
+    CHECK(total_variation(first, half) == 0.5);
+    CHECK(hellinger2(half, first) == doctest::Approx(1 - std::sqrt(0.5)).epsilon(1e-15));
+    CHECK(log_ratios(half, first) == std::vector<double>{std::log(0.5), kInfinity, 0});
+    for (FDivergence f : kFDivergences)
+      for (const Table& a : {half, first, Table::of({0, 0.5, 0.5}), Table::of({5e-324, 1, 0})})
+        for (const Table& b : {half, first, Table::of({0, 0, 1})}) {
+          CHECK_FALSE(std::isnan(f_divergence(f, a, b)));
+          for (double g : f_gradient(f, a, b)) CHECK_FALSE(std::isnan(g));
+        }
+    // What is lost below 1e-308 as a probability stands in the logarithm.
+    const double far[] = {0, -800};
+    CHECK(near(kl(Table::of({0.5, 0.5}), Table::of_logits(far)), 400 - kLog2) <= 1e-14);
+    CHECK(kl(Table::of_logits(far), Table::of_logits(far)) == 0);
+  }
+
+  TEST_CASE("divergence: f'(∞) is the price of an outcome that the target does not have") {
+    const double wanted[] = {0, kInfinity, 0.5, kLog2, 1, kInfinity, 0.5};
+    std::vector<double> got;
+    for (FDivergence f : kFDivergences) got.push_back(f_slope(f, kInfinity));
+    CHECK(near(got, wanted) <= 1e-15);
+    const Table pi = Table::of({0.25, 0.75}), t = Table::of({0, 1});  // D_f = f(0.75) + 0.25 f'(∞)
+    CHECK(near(f_divergence(FDivergence::kForwardKl, pi, t), -std::log(0.75)) <= 1e-15);
+    CHECK(near(f_divergence(FDivergence::kForwardChi2, pi, t), 0.0625 / 0.75 + 0.25) <= 1e-15);
+    CHECK(near(f_divergence(FDivergence::kJensen, pi, t),
+               0.75 * std::log(1.5 / 1.75) + std::log(2 / 1.75) + 0.25 * kLog2) <= 1e-15);
+  }
+
+  TEST_CASE("divergence: gradients equal central differences, also where a probability is 0") {
+    for (int64_t trial = 0; trial < 10; ++trial) {
+      const std::vector<double> z = random_logits(70 + trial, 7);
+      const Table pi = Table::of_logits(z);
+      std::vector<double> sparse = random_table(80 + trial, 7).p;
+      sparse[2] += sparse[4], sparse[4] = 0;
+      for (const Table& t : {random_table(80 + trial, 7), Table::of(sparse)})
+        for (FDivergence f : kFDivergences) {
+          if (!std::isfinite(f_divergence(f, pi, t))) continue;
+          INFO("divergence ", int(f), ", trial ", trial);
+          const auto wanted = differences(z, [&](const Table& x) { return f_divergence(f, x, t); });
+          CHECK(near(f_gradient(f, pi, t), wanted, 1) <= 1e-9);
+        }
+      CHECK(near(entropy_gradient(pi), differences(z, [](const Table& x) { return entropy(x); }), 1) <= 1e-9);
+    }
+    // A policy that cannot say what the target says: ∇KL(t‖π) = π − t all the same.
+    CHECK(near(f_gradient(FDivergence::kForwardKl, Table::of({1, 0}), Table::of({0.5, 0.5})), std::vector{0.5, -0.5}) <=
+          1e-15);
+    const std::vector<double> push = f_gradient(FDivergence::kReverseKl, Table::of({0.5, 0.5}), Table::of({1, 0}));
+    CHECK(push == std::vector<double>{-kInfinity, kInfinity});
+  }
+
+  TEST_CASE("divergence: what cannot be a table is refused") {
+    CHECK_THROWS_AS(Table::of({0.5, -0.5}), ShapeError);
+    CHECK_THROWS_AS(Table::of({std::nan("")}), ShapeError);
+    CHECK_THROWS_AS(Table::of_logs({std::nan("")}), ShapeError);
+    CHECK_THROWS_WITH_AS(kl(Table::of({1}), Table::of({0.5, 0.5})), doctest::Contains("1 and 2 outcomes"), ShapeError);
+  }
+}

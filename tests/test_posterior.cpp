@@ -1,0 +1,103 @@
+// rl/posterior.h: the identities that hold for any table, limits, and what is refused.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "rl/posterior.h"
+#include "rl/worked_example.h"
+#include "tests/near.h"
+#include "tests/random_table.h"
+
+namespace {
+
+using namespace gradus;
+using testing::normals;
+using testing::random_table;
+
+}  // namespace
+
+TEST_SUITE("posterior") {
+  TEST_CASE("posterior: J* − J(π) = β KL(π‖π*) for every π, q, r and β, and no π is better") {
+    for (int64_t trial = 0; trial < 200; ++trial) {
+      const size_t n = size_t(2 + trial % 40);
+      const Table pi = random_table(4 * trial, n), q = random_table(4 * trial + 1, n);
+      const std::vector<double> r = normals(4 * trial + 2, n);
+      const double beta = std::exp(normals(4 * trial + 3, 1)[0]);
+      const Posterior best = posterior(q, r, beta);
+      const double gap = best.j_star - objective(pi, q, r, beta);
+      CHECK(near(std::vector{gap}, std::vector{beta * kl(pi, best.table)}, 1) <= 1e-12);
+      CHECK(gap >= 0);
+      CHECK(near(std::vector{objective(best.table, q, r, beta)}, std::vector{best.j_star}, 1) <= 1e-12);
+      // RLHF is the reverse KL to π*: ∇J = −β ∇KL(π‖π*).
+      std::vector<double> away = f_gradient(FDivergence::kReverseKl, pi, best.table);
+      for (double& x : away) x *= -beta;
+      CHECK(near(objective_gradient(pi, q, r, beta), away, 1) <= 1e-12);
+      // A constant added to the rewards moves J* by it and the posterior not at all.
+      std::vector<double> raised = r;
+      for (double& x : raised) x += 3;
+      CHECK(near(posterior(q, raised, beta).table.p, best.table.p, 1) <= 1e-13);
+      CHECK(std::fabs(posterior(q, raised, beta).j_star - best.j_star - 3) <= 1e-12);
+    }
+  }
+
+  TEST_CASE("posterior: β → ∞ gives q, β → 0 gives q among the best, and nothing overflows") {
+    const Table q = Table::of({0.4, 0.3, 0.2, 0.1, 0});
+    const std::vector<double> r{1, 0, 1, 0, 5};  // the last cannot happen, whatever it pays
+    CHECK(near(posterior(q, r, 1e12).table.p, q.p) <= 1e-11);
+    CHECK(near(posterior(q, r, 1e-6).table.p, std::vector{2.0 / 3, 0.0, 1.0 / 3, 0.0, 0.0}) <= 1e-9);
+    CHECK(near(posterior(q, r, 1e-6).j_star, 1.0) <= 1e-6);
+    CHECK(near(objective(q, q, r, 0), 0.6) <= 1e-15);
+    CHECK_THROWS_AS(posterior(q, r, 0), ShapeError);
+    // Far from the posterior the gap is measured in logarithms, not lost as 0 or infinity.
+    const Table pi = Table::of({0.1, 0.9, 0, 0, 0});
+    CHECK(near(kl(pi, posterior(q, r, 1e-3).table), (posterior(q, r, 1e-3).j_star - objective(pi, q, r, 1e-3)) * 1e3) <=
+          1e-12);
+  }
+
+  TEST_CASE("posterior: with no reward, ascent returns to the prior from anywhere") {
+    const Table q = random_table(900, 6);
+    const std::vector<double> r(6, 0.0);
+    CHECK(kl(posterior(q, r, 0.3).table, q) <= 1e-15);
+    // ascend begins at q; the same steps begun elsewhere:
+    std::vector<double> z = normals(901, 6);
+    CHECK(kl(Table::of_logits(z), q) > 0.1);
+    for (int n = 0; n < 2000; ++n) {
+      const std::vector<double> g = objective_gradient(Table::of_logits(z), q, r, 1);
+      for (size_t j = 0; j < z.size(); ++j) z[j] += g[j];
+    }
+    CHECK(kl(Table::of_logits(z), q) <= 1e-6);
+  }
+
+  TEST_CASE("posterior: the coefficient for a KL target, alone and by the controller in a closed loop") {
+    for (int64_t trial = 0; trial < 10; ++trial) {
+      const Table q = random_table(910 + trial, 9);
+      const std::vector<double> r = normals(930 + trial, 9, 10);
+      const double beta = kl_coef_for(q, r, 0.05);
+      CHECK(near(kl(posterior(q, r, beta).table, q), 0.05) <= 1e-12);
+    }
+    const FourSentences w;
+    double beta = 0.2;
+    for (int n = 0; n < 20000; ++n) beta = next_kl_coef(beta, kl(posterior(w.q, w.r, beta).table, w.q), 0.1, 64, 10000);
+    CHECK(near(beta, kl_coef_for(w.q, w.r, 0.1)) <= 1e-10);
+    for (double target : {0.0, -1.0, 0.52, std::nan("")}) CHECK_THROWS_AS(kl_coef_for(w.q, w.r, target), DataError);
+    CHECK_THROWS_AS(kl_coef_for(w.q, std::vector{1.0, 1.0, 1.0, 1.0}, 0.1), DataError);  // nothing to gain
+    CHECK_THROWS_AS(next_kl_coef(0.2, 1, 0, 64, 1000), ShapeError);
+    CHECK_THROWS_AS(next_kl_coef(0.2, 1, 6, 64, 0), ShapeError);
+  }
+
+  TEST_CASE("posterior: moments that can be met are met by the nearest table, others are refused") {
+    for (int64_t trial = 0; trial < 20; ++trial) {
+      const Table q = random_table(950 + trial, 12), other = random_table(980 + trial, 12);
+      const std::vector<std::vector<double>> phi{normals(1000 + trial, 12), normals(1030 + trial, 12)};
+      const std::vector<double> mu{other.mean(phi[0]), other.mean(phi[1])};
+      const MomentFit fit = fit_moments(q, phi, mu);
+      CHECK(near(std::vector{fit.table.mean(phi[0]), fit.table.mean(phi[1])}, mu, 1) <= 1e-12);
+      // I-projection: KL(t‖q) = KL(t‖p) + KL(p‖q) for every t with these moments.
+      CHECK(near(kl(other, q), kl(other, fit.table) + kl(fit.table, q)) <= 1e-11);
+    }
+    const FourSentences w;
+    for (double mu : {1.2, 1.0, 0.0, -0.1}) CHECK_THROWS_AS(fit_moments(w.q, {w.r}, std::vector{mu}), DataError);
+    CHECK_THROWS_AS(fit_moments(w.q, {{0, 0, 0, 0}}, std::vector{0.5}), DataError);  // a feature never seen
+    CHECK_THROWS_AS(fit_moments(w.q, {w.r, w.r}, std::vector{0.5, 0.6}), DataError);
+  }
+}
