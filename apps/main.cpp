@@ -131,6 +131,9 @@ int parse_and_run(int argc, char** argv) {
   t->add_option("--out", train_command.out, "folder of the run")->required();
   t->add_flag("--resume", train_command.resume, "continue the run in --out with the options stored there");
   for_each_option(train_command.config, ConfigOptions{*t});
+  std::pair<int64_t, std::string> trace;
+  t->add_option("--trace", trace, "STEP FILE.html: write the gradients of this step of a tiny model as a page")
+      ->type_name("STEP FILE");
   number(*t, "--stop-after", train_command.stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1,
          INT64_MAX);
   double entropy_rate = 0;
@@ -187,11 +190,16 @@ int parse_and_run(int argc, char** argv) {
   if (*t) {
     if (train_command.out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
     train_command.config.seed = train_command.common.seed;
+    if (t->count("--trace") > 0) {
+      std::tie(train_command.trace_step, train_command.trace_file) = trace;
+      if (trace.first < 1) throw UsageError(text("--trace ", trace.first, ": the step must be 1 or later"));
+      if (trace.second.empty()) throw UsageError("--trace wants a step and the name of a file");
+    }
     train_command.steps_given = t->count("--steps") > 0;
     if (rate->count() > 0) train_command.entropy_rate = entropy_rate;
     if (train_command.resume) {
-      const std::vector<std::string> kept{"CORPUS",       "--out",     "--resume", "--steps",
-                                          "--stop-after", "--threads", "--json",   "--quiet"};
+      const std::vector<std::string> kept{"CORPUS",  "--out",     "--resume", "--steps", "--stop-after",
+                                          "--trace", "--threads", "--json",   "--quiet"};
       for (const CLI::Option* o : t->get_options())
         if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
           throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");

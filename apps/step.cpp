@@ -5,11 +5,13 @@
 #include <cstdio>
 
 #include "apps/commands.h"
+#include "apps/console.h"
 #include "apps/step_examples.h"
+#include "apps/step_page.h"
 #include "apps/step_text.h"
 #include "apps/step_walk.h"
 #include "apps/trace.h"
-#include "engine/ops.h"
+#include "engine/atomic_file.h"
 
 namespace gradus {
 
@@ -33,8 +35,14 @@ int step(const StepCommand& command) {
   const Tape::Use use(tape);
   tape.backward(example.build());  // the pass that a debugger walks through (make gdb)
   const Trace trace = record_trace(tape, example.name, example.title);
+  if (!command.html.empty()) {
+    write_file_atomically(command.html, step_page(trace));
+    Console(command.common).note("Wrote " + command.html + ", a page to open in a browser.");
+  }
   if (command.common.json)
     std::printf("%s\n", to_json(trace).dump().c_str());
+  else if (!command.html.empty())
+    return kDone;
   else if (command.all || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
     print_all(trace);
   else

@@ -31,13 +31,14 @@ Tensor scalar() {
 }
 
 Tensor neuron() {
-  const Tensor x = constant({1, 3}, Reals{1, real(0.5), -2});
+  const Tensor x = named("x", constant({1, 3}, Reals{1, real(0.5), -2}));
   const Tensor w = variable("w", {3, 1}, Reals{real(0.8), real(-0.4), real(-0.3)});
   const Tensor b = variable("b", {1}, Reals{real(0.1)});
   const Tensor xw = named("x w", matmul(x, w));
   const Tensor a = named("a", add_rows(xw, b));
   const Tensor o = named("o", tanh(a));
-  const Tensor error = named("error", sub(o, constant({1, 1}, 1)));
+  const Tensor target = named("target", constant({1, 1}, 1));
+  const Tensor error = named("error", sub(o, target));
   const Tensor square = named("error²", mul(error, error));
   return named("loss", sum(square));
 }
@@ -59,25 +60,31 @@ Tensor lstm() {
   const Tensor x = named("x", embedding(E, std::vector<int32_t>{0, 1, 2}));
   const Tensor xw = named("x w_ihᵀ", matmul_nt(x, w_ih));
   const Tensor xwb = named("x w_ihᵀ + b", add_rows(xw, b));
-  const char* const names[3][12] = {
-      {"h₀ w_hhᵀ", "a₁", "i₁", "f₁", "g₁", "o₁", "f₁ c₀", "i₁ g₁", "c₁", "tanh c₁", "h₁", "gates₁"},
-      {"h₁ w_hhᵀ", "a₂", "i₂", "f₂", "g₂", "o₂", "f₂ c₁", "i₂ g₂", "c₂", "tanh c₂", "h₂", "gates₂"},
-      {"h₂ w_hhᵀ", "a₃", "i₃", "f₃", "g₃", "o₃", "f₃ c₂", "i₃ g₃", "c₃", "tanh c₃", "h₃", "gates₃"}};
-  Tensor h = constant({1, 2}, 0), c = constant({1, 2}, 0);
+  static constexpr const char* kNames[3][15] = {{"h₀ w_hhᵀ", "a₁", "a₁[i]", "a₁[f]", "a₁[g]", "a₁[o]", "i₁", "f₁", "g₁",
+                                                 "o₁", "f₁ c₀", "i₁ g₁", "c₁", "tanh c₁", "h₁"},
+                                                {"h₁ w_hhᵀ", "a₂", "a₂[i]", "a₂[f]", "a₂[g]", "a₂[o]", "i₂", "f₂", "g₂",
+                                                 "o₂", "f₂ c₁", "i₂ g₂", "c₂", "tanh c₂", "h₂"},
+                                                {"h₂ w_hhᵀ", "a₃", "a₃[i]", "a₃[f]", "a₃[g]", "a₃[o]", "i₃", "f₃", "g₃",
+                                                 "o₃", "f₃ c₂", "i₃ g₃", "c₃", "tanh c₃", "h₃"}};
+  Tensor h = named("h₀", constant({1, 2}, 0)), c = named("c₀", constant({1, 2}, 0));
   std::vector<Tensor> outputs;
   for (int t = 0; t < 3; ++t) {
-    const char* const* name = names[t];
+    const char* const* name = kNames[t];
     const Tensor hw = named(name[0], matmul_nt(h, w_hh));
     const Tensor a = named(name[1], add(xwb.rows(t, 1), hw));
-    const Tensor i = named(name[2], sigmoid(columns(a, 0, 2)));
-    const Tensor f = named(name[3], sigmoid(columns(a, 2, 2)));
-    const Tensor g = named(name[4], tanh(columns(a, 4, 2)));
-    const Tensor o = named(name[5], sigmoid(columns(a, 6, 2)));
-    const Tensor fc = named(name[6], mul(f, c));
-    const Tensor ig = named(name[7], mul(i, g));
-    c = named(name[8], add(fc, ig));
-    const Tensor tanh_c = named(name[9], tanh(c));
-    h = named(name[10], mul(o, tanh_c));
+    const Tensor ai = named(name[2], columns(a, 0, 2));
+    const Tensor af = named(name[3], columns(a, 2, 2));
+    const Tensor ag = named(name[4], columns(a, 4, 2));
+    const Tensor ao = named(name[5], columns(a, 6, 2));
+    const Tensor i = named(name[6], sigmoid(ai));
+    const Tensor f = named(name[7], sigmoid(af));
+    const Tensor g = named(name[8], tanh(ag));
+    const Tensor o = named(name[9], sigmoid(ao));
+    const Tensor fc = named(name[10], mul(f, c));
+    const Tensor ig = named(name[11], mul(i, g));
+    c = named(name[12], add(fc, ig));
+    const Tensor tanh_c = named(name[13], tanh(c));
+    h = named(name[14], mul(o, tanh_c));
     outputs.push_back(h);
   }
   const Tensor all = named("h", concat(outputs)).reshape({3, 2});
@@ -104,7 +111,7 @@ Tensor attention() {
   const Tensor logits = named("logits", matmul(y, w_out));
   const Tensor log_p = named("log p", log_softmax(logits));
   const Tensor of_target = named("log p[target]", pick(log_p, std::vector<int32_t>{1, 2, 0}));
-  const Tensor average = named("mean", mean(of_target));
+  const Tensor average = named("mean log p", mean(of_target));
   return named("loss", scale(average, -1));
 }
 
@@ -113,8 +120,8 @@ Tensor attention() {
 Tensor kl() {
   const Tensor z =
       variable("z", {1, 4}, Reals{real(std::log(.5)), real(std::log(.2)), real(std::log(.1)), real(std::log(.2))});
-  const Tensor log_q =
-      constant({1, 4}, Reals{real(std::log(.4)), real(std::log(.3)), real(std::log(.2)), real(std::log(.1))});
+  const Reals logs{real(std::log(.4)), real(std::log(.3)), real(std::log(.2)), real(std::log(.1))};
+  const Tensor log_q = named("log q", constant({1, 4}, logs));
   const Tensor pi = named("π", softmax(z));
   const Tensor log_pi = named("log π", log_softmax(z));
   const Tensor log_ratio = named("log π/q", sub(log_pi, log_q));

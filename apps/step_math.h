@@ -12,9 +12,10 @@ namespace gradus {
 struct Formula {
   const char* forward;
   const char* backward;
+  const char* inputs;  // what they call the inputs, in order, with a blank between; the output is y
 };
-// As the comments above the op in engine/ops_*.cpp say it (tests/check_formulas.sh holds them equal); two empty strings
-// for an op that is not in the table.
+// As the comments above the op in engine/ops_*.cpp say it (tests/check_formulas.sh holds them equal); empty strings for
+// an op that is not in the table.
 Formula formula(std::string_view kind);
 
 struct Worked {

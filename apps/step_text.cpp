@@ -79,6 +79,12 @@ double worst_difference(const TraceValue& v) {
   return worst;
 }
 
+// "  dx += dy bᵀ     (a = x, b = w, y = h)"
+std::string formula_text(const Trace& t, const TraceOp& op, const char* formula) {
+  const std::string letters = letters_text(t, op);
+  return std::string("  ") + formula + (letters.empty() ? "" : "     (" + letters + ")") + "\n";
+}
+
 std::string seeds_text(const Trace& t) {
   std::string s = text("Backward begins. The loss is ", brief(t.loss), "; what it is differentiated by starts at\n");
   for (const auto& [value, grad] : t.seeds)
@@ -96,7 +102,7 @@ std::string position_text(const Trace& t, int position) {
   if (step < 0) {
     const TraceOp& op = t.ops[size_t(position)];
     std::string s = text("forward ", position + 1, "/", t.ops.size(), "  ", call_text(t, op), '\n', source_text(op));
-    s += text("  ", formula(op.kind).forward, "\n");
+    s += formula_text(t, op, formula(op.kind).forward);
     for (const TraceInput& in : op.in)
       s += entry("", called(t, in), in.shape, part(t.values[size_t(in.value)].data, in.offset, in.shape));
     for (const int out : op.out)
@@ -106,7 +112,7 @@ std::string position_text(const Trace& t, int position) {
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s = text("backward ", step + 1, "/", t.steps.size(), "  ", call_text(t, op), '\n', source_text(op));
-  s += text("  ", formula(op.kind).backward, "\n");
+  s += formula_text(t, op, formula(op.kind).backward);
   for (const int out : op.out)
     if (const TraceValue& v = t.values[size_t(out)]; !v.grad.empty())
       s += entry("arrived: d", called(v), v.shape, v.grad);

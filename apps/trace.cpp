@@ -4,7 +4,9 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <sstream>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "apps/step_math.h"
 #include "engine/gradcheck.h"
@@ -139,6 +141,15 @@ Trace record_trace(Tape& tape, const std::string& name, const std::string& title
   return trace;
 }
 
+TraceSize trace_size(const Tape& tape) {
+  TraceSize size{int64_t(tape.ops().size()), 0};
+  std::unordered_set<const Value*> seen;
+  for (const Op& op : tape.ops())
+    for (int32_t i = 0; i < op.n_in + op.n_out; ++i)
+      if (Value* v = root(op.in[i]); seen.insert(v).second) size.numbers += v->shape.numel();
+  return size;
+}
+
 namespace {
 
 nlohmann::ordered_json sizes(const Shape& s) {
@@ -163,6 +174,20 @@ nlohmann::ordered_json rounded(const std::vector<double>& x) {
 
 }  // namespace
 
+std::string letters_text(const Trace& t, const TraceOp& op) {
+  std::istringstream letters(formula(op.kind).inputs);
+  std::string s, letter;
+  for (const TraceInput& in : op.in) {
+    if (!(letters >> letter)) break;
+    const std::string& label = t.values[size_t(in.value)].label;
+    const std::string name = label.empty() ? in.name : label;
+    if (name != letter) s += letter + " = " + name + ", ";
+  }
+  const TraceValue& out = t.values[size_t(op.out[0])];
+  const std::string& name = out.label.empty() ? out.name : out.label;
+  return formula(op.kind).forward[0] == 0 ? "" : s + (name == "y" ? "" : "y = " + name);
+}
+
 nlohmann::ordered_json to_json(const Trace& t) {
   using Json = nlohmann::ordered_json;
   Json values = Json::array(), ops = Json::array(), steps = Json::array(), seeds = Json::array();
@@ -186,6 +211,7 @@ nlohmann::ordered_json to_json(const Trace& t) {
                    {"source", op.source},
                    {"forward", formula(op.kind).forward},
                    {"backward", formula(op.kind).backward},
+                   {"letters", letters_text(t, op)},
                    {"checked", op.checked},
                    {"passes", op.passes},
                    {"check", op.check}});

@@ -72,6 +72,16 @@ struct Trace {
 // Throws ShapeError if backward has not run.
 Trace record_trace(Tape& tape, const std::string& name, const std::string& title);
 
+// Whether a page of the step on the tape could be read, and checked in a few seconds.
+inline constexpr int64_t kMostOps = 150, kMostNumbers = 4000;
+struct TraceSize {
+  int64_t ops, numbers;  // numbers: in all values of the step
+  bool fits() const { return ops <= kMostOps && numbers <= kMostNumbers; }
+};
+TraceSize trace_size(const Tape& tape);
+
+// "a = x, b = w_q, y = q": what the letters of the op's formula stand for here.
+std::string letters_text(const Trace& trace, const TraceOp& op);
 nlohmann::ordered_json to_json(const Trace& trace);
 
 }  // namespace gradus

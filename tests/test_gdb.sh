@@ -167,7 +167,7 @@ step-grad 0
 complete grad l
 $(tries 'grad nobody'; tries 'tape use 7'; tries 'check-grad 99'; tries 'tape x')" "$f64" step kl
   says 'help: mistakes get a sentence' 'step-grad takes a number, -N, into or pass, not x' 'no tape is alive' 'no tape is alive' \
-    'grad log π' 'no tensor is named nobody; there are constant, z, and %0 to %4' 'tape 7 is not alive' 'no op is next; name one' 'tape takes numbers of ops'
+    'grad log π' 'no tensor is named nobody; there are log q, z, and %0 to %4' 'tape 7 is not alive' 'no op is next; name one' 'tape takes numbers of ops'
 }
 
 groups steps walk core nan wrong into help -- "$@"
