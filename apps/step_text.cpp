@@ -119,7 +119,9 @@ std::string position_text(const Trace& t, int position) {
   for (const TraceAdd& a : at.adds) {
     const TraceInput& in = op.in[size_t(a.input)];
     s += entry("d", called(t, in) + " +=", in.shape, a.added);
-    if (a.now != a.added) s += entry("  now ", "", in.shape, a.now);
+    const bool last = std::none_of(&a + 1, at.adds.data() + at.adds.size(),
+                                   [&](const TraceAdd& b) { return op.in[size_t(b.input)].value == in.value; });
+    if (last && a.now != a.added) s += entry("  now ", "", in.shape, a.now);
   }
   return s;
 }

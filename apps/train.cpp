@@ -10,7 +10,7 @@
 
 #include "apps/console.h"
 #include "apps/run_folder.h"
-#include "apps/step_page.h"
+#include "apps/train_trace.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
 #include "engine/kernels.h"
@@ -254,39 +254,6 @@ Losses evaluate(const Checkpoint& run, const StreamCorpus& stream, Shards& shard
                             ? mean_loss_of_split(model, stream, Split::kValidation, shards)
                             : mean_loss_of_batches(model, stream, Split::kValidation, shards, run.step, batches);
   return losses;
-}
-
-// A step of this size as a page would not be read: better said before the run begins.
-void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const StreamCorpus& stream) {
-  const Config& c = run.config;
-  if (command.trace_step <= run.step || command.trace_step > c.steps)
-    throw UsageError(
-        text("--trace ", command.trace_step, ": this command does the steps ", run.step + 1, " to ", c.steps));
-  const int64_t sequences = c.batch / c.shards;
-  Tape tape;
-  const Tape::Use use(tape);
-  tape.new_step({.training = true, .sequences = sequences});
-  Batch batch;
-  batch.resize(sequences, c.context);
-  stream.batch(Split::kTrain, Rng(uint64_t(c.seed), Stream::kBatch, 1), 0, batch.inputs_of(0, sequences),
-               batch.targets_of(0, sequences), c.context);
-  batch_loss(*run.model, batch, 0, sequences, 1);
-  if (const TraceSize size = trace_size(tape); !size.fits())
-    throw UsageError(text("--trace: a step of this model has ", size.ops, " ops and ", size.numbers,
-                          " numbers, a page holds ", kMostOps, " and ", kMostNumbers,
-                          "; take a smaller --embd, --hidden, --context or --batch, or a corpus of fewer letters"));
-}
-
-// The page of the step that the first shard has just done. A page that cannot be written ends no run.
-void write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console) {
-  const std::string title = text("step ", step, " of ", run.config.steps, " of training a ", run.config.model, ", ",
-                                 shards.count(0), " of ", run.config.batch, " sequences of ", run.config.context);
-  try {
-    write_file_atomically(file, step_page(record_trace(shards.tape(0), "of training", title)));
-    console.note(text("Wrote ", file, ", the gradients of step ", step, "."));
-  } catch (const WriteError& error) {
-    console.note(text("warning: ", error.what()));
-  }
 }
 
 Json or_null(const std::optional<double>& x) { return x ? Json(*x) : Json(nullptr); }

@@ -60,9 +60,10 @@ const part = (xs, input) => xs.slice(input.offset, input.offset + input.shape.re
 function wanted(n) {
   const s = trace.steps[n], op = trace.ops[s.op], all = [];
   for (const o of op.out) if (trace.values[o].grad.length) all.push(['arrived', trace.values[o].grad]);
-  for (const a of s.adds) {
+  for (const [k, a] of s.adds.entries()) {
     const input = op.in[a.input];
     all.push(['added', a.added]);
+    if (s.adds.slice(k + 1).some(b => op.in[b.input].value === input.value)) continue;  // only the last has the sum
     if (a.now.some((x, e) => x !== a.added[e])) all.push(['now', a.now]);
     all.push(['numeric', part(trace.values[input.value].numeric, input)]);
   }

@@ -517,16 +517,24 @@ in the order of the backward pass."""
     word = 'why-nan'
 
     def invoke(self, argument, from_tty):
-        tape = current_tape()
-        if not (self.bad_value(tape) or self.bad_gradient(tape)):
+        try:
+            tapes = [current_tape()]
+        except gdb.GdbError:  # several, and none is meant: after a parallel step any may be to blame
+            tapes = [Tape(p) for p in live_tapes().values()]
+            if not tapes:
+                raise
+        if not any(self.bad_value(tape) or self.bad_gradient(tape) for tape in tapes):
             print('every value and gradient is finite')
 
     @staticmethod
-    def inputs(tape, op):
+    def inputs(tape, op, bad, k):
+        """The inputs of op, and what each has at element k of bad where the op works element by element."""
         for v in op.inputs:
             maker = tape.makers.get(v.root.address)
             text = ' (%s, %s)' % (tape.ops[maker[0]].name, tape.ops[maker[0]].where) if maker else ''
-            print('   input %s%s %s' % (tape.name(v), text, v.describe()))
+            there = v.shape == bad.shape and not op.name.startswith(('matmul', 'linear'))
+            print('   input %s%s %s%s' % (tape.name(v), text, 'is %s there: ' % number(v.data[k]) if there else '',
+                                          v.describe()))
 
     def bad_value(self, tape):
         for i, op in enumerate(tape.ops):
@@ -540,7 +548,7 @@ in the order of the backward pass."""
                     print('%s before any op; the first to use it is %s at %s' % (element, tape.call(i), op.where))
                 else:
                     print('first bad value: op %s at %s: %s' % (tape.call(i), op.where, element))
-                    self.inputs(tape, op)
+                    self.inputs(tape, op, v, k)
                 return True
         return False
 
@@ -567,7 +575,7 @@ in the order of the backward pass."""
                 op = tape.ops[i]
                 print('values are finite; first bad gradient: backward of op %s at %s, into %s: element %s is %s%s' % (
                     tape.call(i), op.where, tape.name(v), index_text(v.shape, k), number(v.grad[k]), text))
-                self.inputs(tape, op)
+                self.inputs(tape, op, v, k)
                 for w in op.outputs:
                     print('   output %s %s' % (tape.name(w), w.describe()))
                 return True
