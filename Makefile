@@ -32,10 +32,11 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
+EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Parts of the program that have tests of their own.
 TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp apps/step_examples.cpp apps/step_math.cpp apps/step_text.cpp apps/trace.cpp
 
-.PHONY: all demo corpora test test-slow debug gdb asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all demo corpora test test-slow debug gdb exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -52,7 +53,7 @@ corpora:  ## larger public texts from Debian packages, in build/corpora
 test: packages  ## everything a change must pass, both precisions
 	@$(MAKE) $(JOBS) --no-print-directory run-tests
 
-test-slow: packages  ## sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
+test-slow: packages  ## exercises, sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
 	@$(MAKE) $(JOBS) --no-print-directory run-slow-tests
 
 debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, build/debug-f64/gradus
@@ -78,6 +79,16 @@ uninstall:  ## remove exactly what make install put there (the same PREFIX and D
 
 readme-check: packages  ## run what README shows and compare what it prints
 	@$(MAKE) $(JOBS) --no-print-directory MODE=release run-readme-check
+
+# N is 3 or 03; yours is built from exercise.cpp, solved from solution.cpp.
+EXERCISE := $(patsubst %/,%,$(firstword $(wildcard tests/exercises/$(N)_*/ tests/exercises/0$(N)_*/)))
+WHOSE := $(if $(SOLUTION),solved,yours)
+exercise: packages  ## a lesson: make exercise N=3 (SOLUTION=1: the solution; GDB=1: in gdb); list in tests/exercises
+	@[ -n '$(EXERCISE)' ] || { echo "make exercise N=1 ... N=$(words $(EXERCISES)); tests/exercises/README.md says what each is about"; exit 2; }
+	@$(MAKE) $(JOBS) --no-print-directory $(B64)/$(EXERCISE)/$(WHOSE)
+	@$(if $(GDB),gdb -q -iex 'set debuginfod enabled off' $(addprefix -x ,$(wildcard engine/gdb/gradus.py)) --args) \
+	  $(B64)/$(EXERCISE)/$(WHOSE) --no-intro --no-version --abort-after=1 || \
+	  { echo "To write: $(EXERCISE)/exercise.cpp. A hint: $(EXERCISE)/hint.md"; exit 1; }
 
 fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
 	@mkdir -p build/fuzz/corpus
@@ -137,6 +148,14 @@ $(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(TESTED_APP:%.cpp=$(B32)/%.o) $(LIB:
 	$(LINK)
 $(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(TESTED_APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
+# The suite of an exercise with the function in exercise.cpp, or with that in solution.cpp; of the library the engine only.
+EXERCISED := $(B64)/tests/main.o $(patsubst %.cpp,$(B64)/%.o,$(wildcard engine/*.cpp))
+$(B64)/tests/exercises/%.o: FLAGS_release := -O0
+$(B64)/tests/exercises/%.o: CXXFLAGS += -Wno-unused-parameter -Wno-unused-variable
+$(EXERCISES:%=$(B64)/%/yours): %/yours: %/test.o %/exercise.o $(EXERCISED)
+	$(LINK)
+$(EXERCISES:%=$(B64)/%/solved): %/solved: %/test.o %/solution.o $(EXERCISED)
+	$(LINK)
 $(B32)/libgradus-f32.a: $(LIB:%.cpp=$(B32)/%.o)
 	$(ARCHIVE)
 $(B64)/libgradus-f64.a: $(LIB:%.cpp=$(B64)/%.o)
@@ -160,10 +179,11 @@ run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh
 run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
 	@sh tests/run.sh
+exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
 	@sh tests/run_slow.sh
 
--include $(wildcard build/*/*/*.d)
+-include $(wildcard build/*/*/*.d build/*/tests/exercises/*/*.d)
 
 # ---------------------------------------------------------------------------------------------------- packages
 

@@ -24,7 +24,6 @@ struct RunFacts {
   RunLog log;
   Config config;            // the checkpoint's, since a resume may raise the steps; else the log's
   int64_t saved_step = -1;  // -1: there is no checkpoint
-  const Json& run() const { return log.run; }
   // A member of the first record, or of an object in it; null where an older log lacks it.
   Json logged(const char* key) const { return log.run.value(key, Json()); }
   Json logged(const char* object, const char* key) const {

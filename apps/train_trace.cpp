@@ -6,19 +6,19 @@
 
 namespace gradus {
 
-void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const StreamCorpus& stream) {
+void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const Corpus& corpus) {
   const Config& c = run.config;
   if (command.trace_step <= run.step || command.trace_step > c.steps)
     throw UsageError(
         text("--trace ", command.trace_step, ": this command does the steps ", run.step + 1, " to ", c.steps));
+  if (c.counts())
+    throw UsageError(text("--trace: a model of the family ", c.model, " is counted, it has no gradients"));
   const int64_t sequences = c.batch / c.shards;
   Tape tape;
   const Tape::Use use(tape);
   tape.new_step({.training = true, .sequences = sequences});
   Batch batch;
-  batch.resize(sequences, c.context);
-  stream.batch(Split::kTrain, Rng(uint64_t(c.seed), Stream::kBatch, 1), 0, batch.inputs_of(0, sequences),
-               batch.targets_of(0, sequences), c.context);
+  batch.draw(corpus, Split::kTrain, Rng(uint64_t(c.seed), Stream::kBatch, command.trace_step), 0, c.batch);
   batch_loss(*run.model, batch, 0, sequences, 1);
   if (const TraceSize size = trace_size(tape); !size.fits())
     throw UsageError(text("--trace: a step of this model has ", size.ops, " ops and ", size.numbers,

@@ -7,6 +7,9 @@ build() { make --no-print-directory -j"$(nproc)" "$@"; }
 
 checks flags 'flags of every compile line' sh tests/check_flags.sh
 
+one lessons 'the exercises, build' build exercises
+checks lessons 'blank exercises explain themselves, solutions pass' sh tests/test_exercises.sh
+
 reals='f64 f32'
 [ -z "${CI:-}" ] || reals=f64
 for real in $reals; do

@@ -1,0 +1,78 @@
+// Exercise 2: why order matters.
+#include <cmath>
+
+#include "tests/exercises/02_order/exercise.h"
+#include "tests/exercises/lesson.h"
+
+TEST_SUITE_BEGIN("exercise 2");
+
+namespace gradus::lesson {
+
+static double grad(const Graph& g, int i) { return g.nodes[size_t(i)].grad; }
+
+// Runs backward; what pass_back complains about is a failure with an explanation.
+static void run(Graph& g, int loss) {
+  try {
+    backward(g, loss);
+  } catch (const std::logic_error& e) {
+    expect(false, "calls of pass_back", text("at most one for each of ", g.nodes.size(), " nodes"), e.what(),
+           "a node may pass its gradient on only when all of it has arrived, and then once", Loc::here());
+  }
+}
+
+TEST_CASE("y = a b") {
+  Graph g;
+  const int a = g.number(3), b = g.number(5), y = g.multiply(a, b);
+  run(g, y);
+  expect("dy/dy", grad(g, y), 1, "the loss grows by 1 for each unit that it grows: this is where it begins");
+  expect("dy/da", grad(g, a), 5, "pass_back(y) gives a and b their shares");
+  expect("dy/db", grad(g, b), 3, "pass_back(y) gives a and b their shares");
+}
+
+TEST_CASE("b = a + a; c = b + b") {
+  Graph g;
+  const int a = g.number(1), b = g.add(a, a), c = g.add(b, b);
+  run(g, c);
+  expect("dc/db", grad(g, b), 2, "c = b + b = 2 b");
+  expect(
+      "dc/da", grad(g, a), 4,
+      "c = 4 a. First to last gives 0, depth first gives 6: b passed on its gradient before both shares of c had come");
+}
+
+TEST_CASE("a node that is used again much later: b = a a; c = b b; d = c + a; e = d b") {
+  Graph g;
+  const int a = g.number(2), b = g.multiply(a, a), c = g.multiply(b, b), d = g.add(c, a), e = g.multiply(d, b);
+  run(g, e);  // e = a⁶ + a³
+  expect("de/da of a⁶ + a³ at 2", grad(g, a), 6 * 32 + 3 * 4,
+         "b is used by c and by e: it must wait for both, however far apart they stand");
+}
+
+TEST_CASE("sixty doublings: each node once") {
+  Graph g;
+  const int a = g.number(1);
+  int y = a;
+  for (int i = 0; i < 60; ++i) y = g.add(y, y);
+  run(g, y);
+  expect("dy/da", grad(g, a), std::ldexp(1, 60),
+         "there are 2^60 ways from y to a; only a loop over nodes comes to an end");
+}
+
+TEST_CASE("nodes made after the loss get nothing") {
+  Graph g;
+  const int a = g.number(3), y = g.multiply(a, a), later = g.multiply(y, a);
+  run(g, y);
+  expect("dy/d(a node made after y)", grad(g, later), 0, "begin at the loss, not at the end of the list");
+  expect("dy/da", grad(g, a), 6, "begin at the loss, not at the end of the list");
+}
+
+TEST_CASE("a chain of a million nodes: recursion would run out of stack") {
+  Graph g;
+  const int a = g.number(0), one = g.number(1);
+  int y = a;
+  for (int i = 0; i < 1'000'000; ++i) y = g.add(y, one);
+  run(g, y);
+  expect("dy/da", grad(g, a), 1, "y = a + 1 + ... + 1");
+  expect("dy/d1", grad(g, one), 1e6, "y = a + 1 + ... + 1, and each 1 is the same node");
+}
+
+}  // namespace gradus::lesson
