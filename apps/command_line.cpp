@@ -150,6 +150,9 @@ void add_train(CLI::App& program, Run& run) {
   app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
   for_each_option(c->config, ConfigOptions{*app});
   number(*app, "--stop-after", c->stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1, INT64_MAX);
+  const auto trace = std::make_shared<std::pair<int64_t, std::string>>();
+  app->add_option("--trace", *trace, "STEP FILE.html: write the gradients of this step of a tiny model as a page")
+      ->type_name("STEP FILE");
   const auto rate = std::make_shared<double>(0);
   number(*app, "--entropy-rate", *rate,
          "entropy rate of the text where it is known, nats a token: a line in the report", 0.0, 1e3);
@@ -159,9 +162,14 @@ void add_train(CLI::App& program, Run& run) {
     c->config.seed = c->common.seed;
     c->steps_given = app->count("--steps") > 0;
     if (app->count("--entropy-rate") > 0) c->entropy_rate = *rate;
+    if (app->count("--trace") > 0) {
+      std::tie(c->trace_step, c->trace_file) = *trace;
+      if (c->trace_step < 1) throw UsageError(text("--trace ", c->trace_step, ": the step must be 1 or later"));
+      if (c->trace_file.empty()) throw UsageError("--trace wants a step and the name of a file");
+    }
     if (!c->resume && c->corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c->out);
-    const std::vector<std::string> kept{"CORPUS",       "--out",     "--resume", "--steps",
-                                        "--stop-after", "--threads", "--json",   "--quiet"};
+    const std::vector<std::string> kept{"CORPUS",  "--out",     "--resume", "--steps", "--stop-after",
+                                        "--trace", "--threads", "--json",   "--quiet"};
     for (const CLI::Option* o : app->get_options())
       if (c->resume && o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
         throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
@@ -252,6 +260,16 @@ void add_kl(CLI::App& program, Run& run) {
   });
 }
 
+void add_step(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("step", "walk through the gradients of a small step, one op at a time");
+  const auto c = std::make_shared<StepCommand>();
+  app->add_option("EXAMPLE", c->example, "scalar | neuron | lstm | attention | kl (scalar)");
+  app->add_option("--html", c->html, "write the walk as a page for the browser");
+  app->add_flag("--all", c->all, "print every step and exit");
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return step(*c); }; });
+}
+
 // gradus exact and its four questions.
 void add_exact(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("exact", "worlds small enough to list every sequence: what is true there");
@@ -315,7 +333,7 @@ int run_command_line(int argc, char** argv) {
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
   for (const auto add :
-       {add_train, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus, add_kl, add_exact})
+       {add_train, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus, add_kl, add_exact, add_step})
     add(app, run);
   try {
     app.parse(argc, argv);

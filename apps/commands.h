@@ -38,7 +38,9 @@ struct TrainCommand {
   std::string out;
   bool resume = false;
   bool steps_given = false;
-  int64_t stop_after = 0;              // 0: never
+  int64_t stop_after = 0;  // 0: never
+  int64_t trace_step = 0;  // 0: none; else the step whose gradients become the page trace_file
+  std::string trace_file;
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(TrainCommand command);
@@ -109,5 +111,12 @@ struct KlCommand {
   bool lesson = false;
 };
 int kl(const KlCommand& command);
+struct StepCommand {
+  Common common;
+  std::string example = "scalar";
+  std::string html;  // file to write, empty for none
+  bool all = false;
+};
+int step(const StepCommand& command);
 
 }  // namespace gradus

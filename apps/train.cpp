@@ -10,6 +10,7 @@
 #include "apps/console.h"
 #include "apps/run_folder.h"
 #include "apps/text.h"
+#include "apps/train_trace.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
 #include "engine/kernels.h"
@@ -270,6 +271,7 @@ int train(TrainCommand command) {
   Checkpoint run = open_run(command, content, locked, console);
   const Config& config = run.config;
   const Corpus corpus(config, run.tokenizer, content.content, content.name());
+  if (command.trace_step > 0) refuse_long_trace(command, run, corpus);
   if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
     locked.emplace(command.out);
     refuse_existing(command.out);  // another process may have trained here meanwhile
@@ -329,6 +331,7 @@ int train(TrainCommand command) {
     const std::span<const real> gradient = shards.gradient(params);
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
+    if (step == command.trace_step) write_trace(shards, step, run, command.trace_file, console);
     run.optimizer->step(params, gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
     const double rate = double(batch.scored) / progress.end_step(loss, batch.scored);
