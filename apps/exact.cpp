@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <stdexcept>
 
 #include "apps/console.h"
 #include "apps/run_folder.h"
@@ -105,9 +106,17 @@ void print_rest(size_t n) {
     std::printf("%34s %s more; --json lists all\n", "", grouped(int64_t(n) - kShownRows).c_str());
 }
 
+// A list that claims to be all sequences must have probability 1 in all; else the fault is ours.
+Enumeration checked(Enumeration all) {
+  for (size_t m = 0; m < all.log_prob.size(); ++m)
+    if (const double total = all.total_probability(m); !(std::fabs(total - 1) <= (kDouble ? 1e-9 : 1e-3)))
+      throw std::logic_error(text("the enumerated sequences have probability ", total, " in all, not 1"));
+  return all;
+}
+
 int sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
-  const Enumeration all = enumerate(*run.model, world_of(command, run));
+  const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
     print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
@@ -239,12 +248,15 @@ int gradient(const ExactCommand& command) {
   save_gradient(command.out, run.model->params(), g.mean, g.variance);
   const Objective& j = g.objective;
   if (command.common.json) {
-    Json json{
-        {"objective", j.objective}, {"reward", j.reward}, {"kl", j.kl}, {"entropy", j.entropy}, {"samples", g.samples}};
+    Json json{{"objective", number(j.objective)},
+              {"reward", j.reward},
+              {"kl", number(j.kl)},
+              {"entropy", j.entropy},
+              {"samples", g.samples}};
     if (enumerated > 0)
       json["sequences"] = enumerated;
     else
-      json["kl_stderr"] = g.kl_stderr;
+      json["kl_stderr"] = number(g.kl_stderr);
     std::printf("%s\n", json.dump().c_str());
     return kDone;
   }

@@ -90,6 +90,7 @@ Pair read_pair(const std::string& path) {
     }
     if (!(std::fabs(sum - 1) <= 1e-6))
       throw DataError(text(path, ": \"", key, "\" sums to ", digits(sum, 9), ", must sum to 1 within 1e-6"));
+    for (double& x : probabilities[side]) x /= sum;  // or a rounded table would have a KL below 0
   }
   pair.p = Table::of(std::move(probabilities[0]));
   pair.q = Table::of(std::move(probabilities[1]));

@@ -1,4 +1,5 @@
 // gradus score: the log-probability of each line of standard input, token by token, as sampling would draw it.
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -14,8 +15,10 @@ int score(const ScoreCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
   std::string line;
+  errno = 0;
   for (int64_t number_of_line = 1; std::getline(std::cin, line); ++number_of_line) {
     if (line.ends_with('\r')) line.pop_back();
+    if (number_of_line == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
     std::vector<int32_t> tokens;
     try {
       tokens = run.tokenizer.encode(line);
@@ -31,6 +34,7 @@ int score(const ScoreCommand& command) {
     std::printf("%s\n", record.dump().c_str());
     std::fflush(stdout);  // whoever sends lines one by one gets an answer to each
   }
+  if (std::cin.bad() || errno == EISDIR) throw DataError("standard input cannot be read: is it a folder?");
   return kDone;
 }
 

@@ -23,7 +23,9 @@ std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabula
   auto model = declare_model(config, vocabulary, std::move(counts));
   if (const int64_t n = model->params().declared_size(); n > max_parameters)
     throw DataError(text("this ", config.model, " has ", n, " parameters, there is room for ", max_parameters,
-                         "; take a smaller --embd, --hidden, --layers or --context"));
+                         config.model == "tabular"
+                             ? "; a table has one row for each beginning of a line: take fewer or shorter lines"
+                             : "; take a smaller --embd, --hidden, --layers or --context"));
   model->initialise();
   return model;
 }

@@ -146,12 +146,6 @@ std::string readable(std::string_view character) {
   return text("'", combines ? "\u25CC" : "", character, "' (", number, ")");
 }
 
-// Unicode's White_Space.
-bool is_white(uint32_t c) {
-  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 // Bytes of the run at the start of `s` whose characters are all white space, or all are not.
 size_t run_length(std::string_view s, bool white) {
   const char *p = s.data(), *const end = p + s.size();
@@ -215,6 +209,11 @@ const KindNames& names_of(Tokenizer::Kind kind) {
 }
 
 }  // namespace
+
+bool is_white(uint32_t c) {
+  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
 
 void require_utf8(std::string_view text, const std::string& file) { check_utf8(text, &file); }
 

@@ -29,6 +29,7 @@ void require_utf8(std::string_view text, const std::string& file);
 
 // `bytes` with U+FFFD for whatever is not UTF-8.
 std::string valid_utf8(std::string_view bytes);
+bool is_white(uint32_t code_point);  // Unicode's White_Space
 // How many code points `bytes` begins, whole or not: bytes that continue a character are not counted.
 int64_t count_characters(std::string_view bytes);
 // Length of `bytes` without a character at the end that more bytes could complete.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "rl/rollout.h"
 
@@ -38,6 +39,7 @@ EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageM
   PolicyGradient step(policy, shards);
   RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob;
   PaddedBatch batch;
+  bool impossible = false;  // the prior excludes a sequence that was drawn
   for (int64_t index = 0, done = 0; done < options.samples; ++index) {
     const int64_t count = single ? std::min(group, options.samples - done) : group;
     const Rng rng(uint64_t(options.seed), Stream::kSample, index);
@@ -51,6 +53,7 @@ EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageM
       if (!std::isfinite(q[i]) && options.advantage.kl_coef > 0)
         throw DataError("the policy drew a sequence that the prior excludes: KL(policy, prior) is infinite");
       r.add(rewards[i]);
+      impossible |= !std::isfinite(q[i]);
       kl.add(pi[i] - q[i]);
       log_prob.add(pi[i]);
     }
@@ -69,6 +72,7 @@ EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageM
     for (double& v : e.variance) v *= double(group);
   const double beta = options.advantage.kl_coef;
   e.objective = {r.mean()[0] - (beta > 0 ? beta * kl.mean()[0] : 0), r.mean()[0], kl.mean()[0], -log_prob.mean()[0]};
+  if (impossible) e.objective.kl = std::numeric_limits<double>::infinity();  // with beta 0: nothing else depends on it
   e.kl_stderr = std::sqrt(kl.variance()[0] / double(kl.count()));
   return e;
 }

@@ -9,11 +9,15 @@ namespace gradus {
 Posterior posterior(const Table& q, std::span<const double> r, double beta) {
   require(beta > 0, "posterior", Loc::here(), "beta is ", beta, ", must be above 0");
   require(r.size() == q.size(), "posterior", Loc::here(), r.size(), " rewards for ", q.size(), " outcomes");
+  double top = -std::numeric_limits<double>::infinity();  // the best reward that q allows
+  for (size_t i = 0; i < r.size(); ++i)
+    if (q.p[i] > 0) top = std::max(top, r[i]);
   std::vector<double> logs = q.log_p;
-  for (size_t i = 0; i < logs.size(); ++i) logs[i] += r[i] / beta;
-  const double log_z = log_sum_exp(logs);
-  for (double& l : logs) l -= log_z;
-  return {Table::of_logs(std::move(logs)), log_z, beta * log_z};
+  for (size_t i = 0; i < logs.size(); ++i)
+    if (q.p[i] > 0) logs[i] += (r[i] - top) / beta;
+  const double below = log_sum_exp(logs);  // log Σ q e^{(r − top)/β}
+  for (double& l : logs) l -= below;
+  return {Table::of_logs(std::move(logs)), below + top / beta, top + beta * below};
 }
 
 double objective(const Table& pi, const Table& q, std::span<const double> r, double beta) {

@@ -76,12 +76,6 @@ constexpr struct {
     {0x1E8C7, 0x1E8CF}, {0x1E950, 0x1ED3D}, {0x1EEF0, 0x1FBF9}, {0xE0001, 0xE007F},
 };
 
-// Unicode's White_Space.
-bool is_white(char32_t c) {
-  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 }  // namespace
 
 bool is_letter(char32_t c) {
