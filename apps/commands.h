@@ -27,6 +27,7 @@ struct Common {
   bool json = false, quiet = false;
 };
 int cores();
+int threads_for(const Common& common, int64_t shards);  // those asked for, at most one for each shard
 
 struct TrainCommand {
   Common common;
@@ -49,6 +50,21 @@ struct SampleCommand {
   int64_t top_k = 0;
 };
 int sample(const SampleCommand& command);
+
+struct EvalCommand {
+  Common common;
+  std::string run, corpus;
+  std::string split = "all";
+  int64_t stride = 0;  // 0: the context
+};
+int eval(const EvalCommand& command);
+
+struct ScoreCommand {
+  Common common;
+  std::string run;
+  double temperature = 1;
+};
+int score(const ScoreCommand& command);
 
 struct ExactCommand {
   Common common;

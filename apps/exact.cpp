@@ -18,8 +18,9 @@
 namespace gradus {
 namespace {
 
-constexpr int64_t kShownRows = 40;     // of a table for people
-constexpr int kShards = 4;             // of an exact gradient, whatever the threads
+constexpr int64_t kShownRows = 40;  // of a table for people
+constexpr int kShards = 4;          // of an exact gradient, whatever the threads
+constexpr int kMostThreads = 64;
 constexpr size_t kTextsAtOnce = 4096;  // that a reward sees
 
 World world_of(const ExactCommand& command, const Checkpoint& run) {
@@ -48,7 +49,7 @@ Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World
 }
 
 std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
-  return run.tokenizer.decode(sequences.text(i));
+  return run.tokenizer.decode(sequences.text(i));  // of bytes it need not be UTF-8
 }
 
 std::vector<double> score(const Reward& reward, const Checkpoint& run, const std::string& prompt,
@@ -97,8 +98,7 @@ void print_sequences(const Json& head, const std::vector<int64_t>& order, Record
 // The text in quotes, and what tells a sequence that was cut from one that ended.
 std::string quoted(const Checkpoint& run, const Sequences& sequences, int64_t i) {
   const bool cut = run.tokenizer.end_id() >= 0 && !sequences.ended(i);
-  return Json(one_line(text_of(run, sequences, i), 80)).dump(-1, ' ', false, Json::error_handler_t::replace) +
-         (cut ? " (cut)" : "");
+  return Json(one_line(valid_utf8(text_of(run, sequences, i)), 80)).dump() + (cut ? " (cut)" : "");
 }
 void print_rest(size_t n) {
   if (int64_t(n) > kShownRows)
@@ -112,7 +112,7 @@ int sequences(const ExactCommand& command) {
   if (command.common.json) {
     print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
       const auto tokens = all.sequences.text(i);
-      return Json{{"text", text_of(run, all.sequences, i)},
+      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
                   {"tokens", std::vector<int32_t>(tokens.begin(), tokens.end())},
                   {"log_prob", all.log_prob[0][size_t(i)]},
                   {"ended", all.sequences.ended(i)}};
@@ -135,7 +135,7 @@ int compare(const ExactCommand& command) {
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
   if (command.common.json) {
     Json json;
-    c.for_each([&](const char* name, double x, bool) { json[name] = std::isfinite(x) ? Json(x) : Json("inf"); });
+    c.for_each([&](const char* name, double x, bool) { json[name] = number(x); });
     json["sequences"] = all.sequences.size();
     std::printf("%s\n", json.dump().c_str());
     return kDone;
@@ -164,7 +164,7 @@ int posterior_of(const ExactCommand& command) {
     const Json head{{"log_z", best.log_z}, {"j_star", best.j_star},      {"reward", at_best.reward},
                     {"kl", at_best.kl},    {"entropy", at_best.entropy}, {"reward_prior", at_prior.reward}};
     print_sequences(head, order, [&](int64_t i) {
-      return Json{{"text", text_of(run, all.sequences, i)},
+      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
                   {"log_prior", log_q[size_t(i)]},
                   {"reward", r[size_t(i)]},
                   {"log_posterior", log_best[size_t(i)]}};
@@ -203,7 +203,7 @@ void save_gradient(const std::string& out, const Params& params, std::span<const
 // What a gradient needs beyond an enumeration: parameters, and a window that holds whole sequences.
 void require_differentiable(const Checkpoint& run, const World& world) {
   if (run.model->params().size() == 0)
-    throw DataError(text(run.path, ": a ", run.config.model, " has no parameters, so there is no gradient"));
+    throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
   const int64_t inputs = int64_t(world.prompt.size()) + world.max_tokens - 1;
   if (run.config.model == "transformer" && inputs > run.config.context)
     throw DataError(text(run.path, ": prompt and --max-tokens make ", inputs, " inputs, more than the context of ",
@@ -216,7 +216,7 @@ int gradient(const ExactCommand& command) {
   const World world = world_of(command, run);
   require_differentiable(run, world);
   if (prior.config.model == "transformer") require_differentiable(prior, world);
-  const int threads = int(command.common.threads > 0 ? command.common.threads : cores());
+  const int threads = threads_for(command.common, kMostThreads);
   const auto rewards = [&](const Sequences& s) { return score(reward, run, command.prompt, s); };
   EstimatedGradient g;
   int64_t enumerated = 0;

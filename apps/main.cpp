@@ -16,6 +16,9 @@
 namespace gradus {
 
 int cores() { return int(std::max(1u, std::thread::hardware_concurrency())); }
+int threads_for(const Common& common, int64_t shards) {
+  return int(std::min<int64_t>(common.threads ? common.threads : cores(), shards));
+}
 
 namespace {
 
@@ -45,6 +48,19 @@ CLI::Option* number(CLI::App& app, const std::string& name, double& value, const
   return app.add_option(name, value, help)->check(range<double>(name, least, greatest));
 }
 
+// One word of a list; the value it has is the default.
+void words(CLI::App& app, const std::string& name, std::string& value, const std::string& help,
+           std::initializer_list<const char*> list) {
+  std::string all;
+  for (const char* word : list) all += (all.empty() ? "" : " | ") + std::string(word);
+  const std::vector<std::string> known(list.begin(), list.end());
+  app.add_option(name, value, text(help, ": ", all, " (", value, ")"))->check([=](const std::string& input) {
+    return std::find(known.begin(), known.end(), input) != known.end()
+               ? std::string()
+               : text(name, " ", input, ": must be one of ", all);
+  });
+}
+
 // The options of Config, from its table.
 struct ConfigOptions {
   CLI::App& app;
@@ -55,20 +71,12 @@ struct ConfigOptions {
   static std::string with_default(const char* help, const std::string& value) {
     return std::string(help).find("(default") == std::string::npos ? text(help, " (", value, ")") : help;
   }
-  void operator()(const char* name, std::string& value, const char* help, std::initializer_list<const char*> words) {
-    std::string list;
-    for (const char* word : words) list += (list.empty() ? "" : " | ") + std::string(word);
-    const std::vector<std::string> known(words.begin(), words.end());
-    const std::string long_name = option(name);
-    app.add_option(long_name, value, text(help, ": ", list, " (", value, ")"))->check([=](const std::string& input) {
-      return std::find(known.begin(), known.end(), input) != known.end()
-                 ? std::string()
-                 : text(long_name, " ", input, ": must be one of ", list);
-    });
+  void operator()(const char* name, std::string& value, const char* help, std::initializer_list<const char*> list) {
+    words(app, option(name), value, help, list);
   }
   void operator()(const char* name, bool& value, const char* help) {
     app.add_flag_callback(
-        "--no-" + std::string(name), [&value] { value = false; }, help);
+        value ? "--no-" + std::string(name) : option(name), [&value, set = !value] { value = set; }, help);
   }
   void operator()(const char* name, int64_t& value, const char* help, int64_t least, int64_t greatest) {
     if (std::string(name) != "seed")
@@ -88,11 +96,17 @@ void add_common(CLI::App& app, Common& common) {
 
 // Options that are accepted but mean nothing to the chosen family.
 void note_foreign_options(const CLI::App& app, const Config& config, const Common& common) {
-  const std::vector<std::pair<std::string, std::string>> owners{
-      {"--heads", "transformer"}, {"--no-bias", "transformer"}, {"--hidden", "lstm"}};
+  const std::string recurrent = "lstm rnn", stepped = "transformer lstm rnn", counted = "ngram";
+  std::vector<std::pair<std::string, std::string>> owners{{"--heads", "transformer"}, {"--no-bias", "transformer"},
+                                                          {"--hidden", recurrent},    {"--order", counted},
+                                                          {"--smoothing", counted},   {"--alpha", counted}};
+  for (const char* name : {"--layers", "--embd", "--dropout", "--steps", "--lr", "--min-lr", "--warmup",
+                           "--decay-steps", "--beta1", "--beta2", "--weight-decay", "--clip", "--eval-every",
+                           "--eval-batches", "--save-every", "--ops", "--stop-after"})
+    owners.emplace_back(name, stepped);
   std::string names;
   for (const auto& [name, owner] : owners)
-    if (owner != config.model && app.count(name)) names += (names.empty() ? "" : ", ") + name;
+    if (owner.find(config.model) == std::string::npos && app.count(name)) names += (names.empty() ? "" : ", ") + name;
   if (!names.empty() && !common.quiet)
     std::fprintf(stderr, "note: %s has no meaning for --model %s\n", names.c_str(), config.model.c_str());
 }
@@ -122,17 +136,6 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   if (!after(": 1 required").empty()) return name + " wants a value behind it";
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
   return message;
-}
-
-void add_words(CLI::App& app, const std::string& name, std::string& value, const std::string& help,
-               std::vector<std::string> known) {
-  std::string list;
-  for (const std::string& word : known) list += (list.empty() ? "" : " | ") + word;
-  app.add_option(name, value, text(help, ": ", list, " (", value, ")"))->check([=](const std::string& input) {
-    return std::find(known.begin(), known.end(), input) != known.end()
-               ? std::string()
-               : text(name, " ", input, ": must be one of ", list);
-  });
 }
 
 // gradus exact and its four questions.
@@ -169,8 +172,8 @@ CLI::App* add_exact(CLI::App& app, ExactCommand& command) {
   CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
   gradient->add_option("--prior", command.other, "run that the KL is measured from")->required();
   objective(gradient, 0);
-  add_words(*gradient, "--estimator", command.estimator, "how", {"exact", "reinforce"});
-  add_words(*gradient, "--baseline", command.baseline, "what a return is compared with", {"none", "leave-one-out"});
+  words(*gradient, "--estimator", command.estimator, "how", {"exact", "reinforce"});
+  words(*gradient, "--baseline", command.baseline, "what a return is compared with", {"none", "leave-one-out"});
   number(*gradient, "--batch", command.batch, "sequences of a group (64)", 1, 1 << 20);
   number(*gradient, "--samples", command.samples, "sequences in all, in whole groups with leave-one-out (10000)", 1,
          1'000'000'000);
@@ -190,14 +193,15 @@ int run_exact(const CLI::App& app, const ExactCommand& command) {
 }
 
 int parse_and_run(int argc, char** argv) {
-  CLI::App app{"gradus: train language models, sample from them, look inside them.", "gradus"};
+  CLI::App app{"gradus: train language models, sample from them, measure them, look inside them.", "gradus"};
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
   app.footer("\ngradus COMMAND --help lists the options of a command.");
 
   TrainCommand train_command;
   CLI::App* t = app.add_subcommand("train", "train a language model on a text");
-  t->add_option("CORPUS", train_command.corpus, "text file, UTF-8; several are read one after the other");
+  t->add_option("CORPUS", train_command.corpus,
+                "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
   t->add_option("--out", train_command.out, "folder of the run")->required();
   t->add_flag("--resume", train_command.resume, "continue the run in --out with the options stored there");
   for_each_option(train_command.config, ConfigOptions{*t});
@@ -208,7 +212,8 @@ int parse_and_run(int argc, char** argv) {
   SampleCommand sample_command;
   CLI::App* s = app.add_subcommand("sample", "write text with a trained model");
   s->add_option("RUN", sample_command.run, "run folder or checkpoint")->required();
-  CLI::Option* prompt = s->add_option("--prompt", sample_command.prompt, "text to continue (a newline)");
+  CLI::Option* prompt = s->add_option("--prompt", sample_command.prompt,
+                                      "text to continue (a newline; with --lines the beginning of a line)");
   number(*s, "--tokens", sample_command.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(*s, "--count", sample_command.count, "samples (1)", 1, 1'000'000);
   number(*s, "--temperature", sample_command.temperature, "divides the logits; 0: always the most probable (1)", 0.0,
@@ -216,6 +221,24 @@ int parse_and_run(int argc, char** argv) {
   number(*s, "--top-k", sample_command.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
   number(*s, "--top-p", sample_command.top_p, "only the most probable tokens that reach this share (1)", 1e-9, 1.0);
   add_common(*s, sample_command.common);
+
+  EvalCommand eval_command;
+  CLI::App* e = app.add_subcommand("eval", "how well a trained model predicts a text");
+  e->add_option("RUN", eval_command.run, "run folder or checkpoint")->required();
+  e->add_option("CORPUS", eval_command.corpus, "text file, read as the run reads its own")->required();
+  words(*e, "--split", eval_command.split, "which part of the text, divided as the run divides its own",
+        {"all", "train", "val"});
+  number(*e, "--stride", eval_command.stride,
+         "tokens between the beginnings of two windows: smaller shows more before each token (the context)", 1,
+         1 << 20);
+  add_common(*e, eval_command.common);
+
+  ScoreCommand score_command;
+  CLI::App* c = app.add_subcommand("score", "log-probability of each line of standard input, as JSON lines");
+  c->add_option("RUN", score_command.run, "run folder or checkpoint")->required();
+  number(*c, "--temperature", score_command.temperature, "divides the logits; 0: all on the most probable (1)", 0.0,
+         1e6);
+  add_common(*c, score_command.common);
 
   ExactCommand exact_command;
   CLI::App* x = add_exact(app, exact_command);
@@ -250,7 +273,9 @@ int parse_and_run(int argc, char** argv) {
   }
   sample_command.prompt_given = prompt->count() > 0;
   if (*x) return run_exact(*x, exact_command);
-  return *s ? sample(sample_command) : inspect(inspect_command);
+  if (*s) return sample(sample_command);
+  if (*e) return eval(eval_command);
+  return *c ? score(score_command) : inspect(inspect_command);
 }
 
 int fail(const char* message, ExitCode code) {

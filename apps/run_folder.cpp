@@ -5,13 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
-#include "apps/commands.h"
 #include "engine/error.h"
 
 namespace gradus {
+
+Json number(double x) {
+  if (std::isfinite(x)) return x;
+  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
+}
 
 bool RunFolder::has_checkpoint(const std::string& path) {
   std::error_code error;
@@ -34,19 +39,22 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   }
 }
 
-void RunFolder::truncate_log(int64_t step) {
+bool RunFolder::truncate_log(int64_t step) {
   std::string all;
   char buffer[65536];
   for (ssize_t n; (n = pread(log_.get(), buffer, sizeof buffer, off_t(all.size()))) > 0;) all.append(buffer, size_t(n));
   size_t keep = 0;
+  bool evaluated = false;
   while (step > 0 && keep < all.size()) {
     const size_t end = all.find('\n', keep);
     if (end == std::string::npos) break;
     const Json record = Json::parse(all.substr(keep, end - keep), nullptr, false);
     if (!record.is_object() || (record.contains("step") && record["step"] > step)) break;
+    evaluated = record.value("type", "") == "eval" && record.value("step", int64_t(-1)) == step;
     keep = end + 1;
   }
   if (ftruncate(log_.get(), off_t(keep)) != 0) throw WriteError(text(path_, "/log.jsonl: ", std::strerror(errno)));
+  return evaluated;
 }
 
 void RunFolder::log(const Json& record) {

@@ -5,11 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "apps/commands.h"
 #include "engine/atomic_file.h"
 
 namespace gradus {
 
 using Json = nlohmann::ordered_json;
+
+// A number, or "inf", "-inf", "nan", which JSON has no numbers for.
+Json number(double x);
 
 class RunFolder {
  public:
@@ -21,8 +25,8 @@ class RunFolder {
   static bool has_checkpoint(const std::string& path);
 
   // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
-  // the log becomes empty.
-  void truncate_log(int64_t step);
+  // the log becomes empty. Returns whether what is left ends with the evaluation of `step`.
+  bool truncate_log(int64_t step);
   // Appends one object as one line. If that fails, says so once and goes on: a full disk must not end a run.
   void log(const Json& record);
   const std::string& log_error() const { return log_error_; }

@@ -32,4 +32,32 @@ inline void require_count(const char* op, const char* name, int64_t count, int64
   require(count == wanted, op, where, name, " has ", count, " numbers, it must have ", wanted);
 }
 
+// Both rungs of a heavy op refuse the same shapes.
+inline void require_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, const Loc& where) {
+  require_rank("causal_attention", "qkv", qkv, 2, where);
+  require(B > 0 && T > 0 && heads > 0 && qkv.dim(0) == B * T && qkv.dim(1) % (3 * heads) == 0, "causal_attention",
+          where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T,
+          " and heads = ", heads);
+}
+
+inline void require_lstm_sequence(const Tensor& xw, const Tensor& h, const Tensor& c, const Tensor& w_hh,
+                                  const Loc& where) {
+  require_rank("lstm_sequence", "h", h, 2, where);
+  require_rank("lstm_sequence", "xw", xw, 2, where);
+  const int64_t B = h.dim(0), H = h.dim(1), T = B > 0 ? xw.dim(0) / B : 0;
+  require_shape("lstm_sequence", "c", c, {B, H}, where);
+  require(T > 0 && xw.shape() == Shape{B * T, 4 * H}, "lstm_sequence", where, "xw is ", xw.shape(),
+          ", it must be [B*T, 4H] with B = ", B, " and H = ", H);
+  require_shape("lstm_sequence", "w_hh", w_hh, {4 * H, H}, where);
+}
+
+inline void require_rnn_sequence(const Tensor& xw, const Tensor& h, const Tensor& w_hh, const Loc& where) {
+  require_rank("rnn_sequence", "h", h, 2, where);
+  require_rank("rnn_sequence", "xw", xw, 2, where);
+  const int64_t B = h.dim(0), H = h.dim(1), T = B > 0 ? xw.dim(0) / B : 0;
+  require(T > 0 && xw.shape() == Shape{B * T, H}, "rnn_sequence", where, "xw is ", xw.shape(),
+          ", it must be [B*T, H] with B = ", B, " and H = ", H);
+  require_shape("rnn_sequence", "w_hh", w_hh, {H, H}, where);
+}
+
 }  // namespace gradus

@@ -39,7 +39,8 @@ LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh
 }
 
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
-  const int64_t B = start.h.dim(0, where), H = start.h.dim(1, where), T = xw.dim(0, where) / B;
+  require_lstm_sequence(xw, start.h, start.c, w_hh, where);
+  const int64_t B = start.h.dim(0), H = start.h.dim(1), T = xw.dim(0) / B;
   const Tensor by_sequence = xw.reshape({B, T * 4 * H}, where);
   std::vector<Tensor> h;
   LstmState state = start;
@@ -50,8 +51,21 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
   return {concat(h, where).reshape({B * T, H}), state.c};
 }
 
+Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where) {
+  require_rnn_sequence(xw, start, w_hh, where);
+  const int64_t B = start.dim(0), H = start.dim(1), T = xw.dim(0) / B;
+  const Tensor by_sequence = xw.reshape({B, T * H}, where);
+  std::vector<Tensor> h;
+  for (int64_t t = 0; t < T; ++t) {
+    const Tensor back = matmul_nt(t == 0 ? start : h.back(), w_hh, where);
+    h.push_back(tanh(add(columns(by_sequence, t * H, H, where), back, where), where));
+  }
+  return concat(h, where).reshape({B * T, H});
+}
+
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
-  const int64_t C = qkv.dim(1, where) / 3, D = C / heads;
+  require_attention(qkv, B, T, heads, where);
+  const int64_t C = qkv.dim(1) / 3, D = C / heads;
   std::vector<Tensor> sequences;
   for (int64_t b = 0; b < B; ++b) {
     const Tensor x = qkv.rows(b * T, T, where);
@@ -82,8 +96,8 @@ Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> targ
 }  // namespace composed
 
 const Rung& fused_rung() {
-  static constexpr Rung rung{"fused",       linear_gelu,      layer_norm,           lstm_cell,
-                             lstm_sequence, causal_attention, softmax_cross_entropy};
+  static constexpr Rung rung{"fused",       linear_gelu,  layer_norm,       lstm_cell,
+                             lstm_sequence, rnn_sequence, causal_attention, softmax_cross_entropy};
   return rung;
 }
 const Rung& composed_rung() {
@@ -92,6 +106,7 @@ const Rung& composed_rung() {
                              composed::layer_norm,
                              composed::lstm_cell,
                              composed::lstm_sequence,
+                             composed::rnn_sequence,
                              composed::causal_attention,
                              composed::softmax_cross_entropy};
   return rung;

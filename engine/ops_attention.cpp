@@ -61,10 +61,7 @@ void causal_attention_backward(Op& op) {
 
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
   static constexpr OpKind kind{"causal_attention", causal_attention_forward, causal_attention_backward};
-  require_rank("causal_attention", "qkv", qkv, 2, where);
-  require(B > 0 && T > 0 && heads > 0 && qkv.dim(0) == B * T && qkv.dim(1) % (3 * heads) == 0, "causal_attention",
-          where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T,
-          " and heads = ", heads);
+  require_attention(qkv, B, T, heads, where);
   Arena& arena = Tape::current(where).arena();
   auto* saved = arena.make<AttentionSaved>(arena.reals(B * heads * T * T), B, T, heads);
   return record(kind, {qkv}, {B * T, qkv.dim(1) / 3}, saved, where);

@@ -138,13 +138,8 @@ void lstm_sequence_backward(Op& op) {
 }
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
   static constexpr OpKind kind{"lstm_sequence", lstm_sequence_forward, lstm_sequence_backward};
-  require_rank("lstm_sequence", "h", start.h, 2, where);
-  require_rank("lstm_sequence", "xw", xw, 2, where);
-  const int64_t B = start.h.dim(0), H = start.h.dim(1), T = B > 0 ? xw.dim(0) / B : 0;
-  require_shape("lstm_sequence", "c", start.c, {B, H}, where);
-  require(T > 0 && xw.shape() == Shape{B * T, 4 * H}, "lstm_sequence", where, "xw is ", xw.shape(),
-          ", it must be [B*T, 4H] with B = ", B, " and H = ", H);
-  require_shape("lstm_sequence", "w_hh", w_hh, {4 * H, H}, where);
+  require_lstm_sequence(xw, start.h, start.c, w_hh, where);
+  const int64_t B = start.h.dim(0), H = start.h.dim(1), T = xw.dim(0) / B;
   Tape& tape = Tape::current(where);
   Arena& arena = tape.arena();
   auto* saved = arena.make<LstmSequenceSaved>(arena.reals(T * B * 4 * H), arena.reals(T * B * H),

@@ -220,8 +220,14 @@ real* Tape::grad_of(Value* v) {
   return v->grad;
 }
 
+void Tape::require_not_done(const char* op, const Loc& where) const {
+  require(!done_, op, where,
+          "backward has already run on this step, a second pass would double the gradients; begin a new step with "
+          "new_step()");
+}
+
 void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
-  require(!done_, "seed", where, "backward has already run on this step; begin a new one with new_step()");
+  require_not_done("seed", where);
   Value* v = input(y, where);
   require(int64_t(dy.size()) == v->shape.numel(), "seed", where, dy.size(), " numbers for a tensor ", v->shape);
   require(v->needs_grad, "backward", where, v->name, " ", v->shape,
@@ -230,6 +236,7 @@ void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
 }
 
 void Tape::backward(const Tensor& loss, Loc where) {
+  require_not_done("backward", where);
   require(loss.numel(where) == 1, "backward", where, "the loss must be one number, it is ", loss.shape(where));
   const real one = 1;
   seed(loss, {&one, 1}, where);
@@ -237,9 +244,7 @@ void Tape::backward(const Tensor& loss, Loc where) {
 }
 
 void Tape::backward(Loc where) {
-  require(!done_, "backward", where,
-          "already ran on this step, a second pass would double the gradients; begin a new "
-          "step with new_step()");
+  require_not_done("backward", where);
   require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
   done_ = true;
   const Use use(*this);

@@ -163,6 +163,7 @@ class Tape {
     Value* value;
     const real* dy;
   };
+  void require_not_done(const char* op, const Loc& where) const;
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
   Value* input(const Tensor& t, const Loc& where);
   Value* local(const Value& parameter);

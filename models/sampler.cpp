@@ -35,6 +35,29 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
   return top + std::log(total);
 }
 
+// log p of one token, from its row of logits and what sampling_distribution made of it.
+static double log_probability(std::span<const real> row, int32_t token, double temperature, double log_sum,
+                              std::span<const double> p) {
+  return temperature == 0 ? std::log(p[size_t(token)]) : double(row[size_t(token)]) / temperature - log_sum;
+}
+
+std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,
+                                   const SampleOptions& options) {
+  Tape tape;
+  const Tape::Use use(tape);
+  State state = model.start(1);
+  std::vector<double> p(size_t(model.vocabulary())), log_probs;
+  std::vector<int32_t> order(p.size());
+  const SampleOptions whole{.temperature = options.temperature};
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const Tape::Mark mark(tape);
+    const Tensor logits = model.next(state, {t == 0 ? &start : &tokens[t - 1], 1});
+    const double log_sum = sampling_distribution(logits.span(), whole, p, order);
+    log_probs.push_back(log_probability(logits.span(), tokens[t], options.temperature, log_sum, p));
+  }
+  return log_probs;
+}
+
 Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
                  const SampleOptions& options, const Rng& rng, int64_t first_sequence)
     : model_(model),
@@ -69,7 +92,7 @@ void Sampler::next() {
     const double log_sum = sampling_distribution(row, options_, p_, order_);
     const double u = rng_.at(first_sequence_ + int64_t(b)).uniform(drawn_);
     token_[b] = int32_t(categorical(p_, u));
-    log_prob_[b] = options_.temperature == 0 ? 0 : double(row[size_t(token_[b])]) / options_.temperature - log_sum;
+    log_prob_[b] = log_probability(row, token_[b], options_.temperature, log_sum, p_);
   }
   ++drawn_;
 }

@@ -19,6 +19,12 @@ struct SampleOptions {
 double sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> p,
                              std::span<int32_t> order);
 
+// The natural log-probability of each token of a sequence that begins after `start`, under softmax(logits /
+// temperature) (at temperature 0: 0 for the most probable token, else -inf): what a Sampler with the prompt {start}
+// would say of it.
+std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,
+                                   const SampleOptions& options);
+
 class Sampler {
  public:
   // One sequence for each prompt; none may be empty, and all must have the same length. Sequence i of this sampler is

@@ -9,5 +9,7 @@ doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
+checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
+checks exact 'small worlds: every answer against its worked number' sh tests/test_exact.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 summary 'All tests passed.'

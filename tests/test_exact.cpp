@@ -168,8 +168,9 @@ std::vector<real> as_reals(std::span<const double> x) { return {x.begin(), x.end
 
 TEST_CASE("the exact gradient is what backpropagation through J itself gives") {
   for (const std::string& family : kFamilies) {
-    const KnownWorld w(family, 40, ended_world(4));
+    const KnownWorld w(family, 40, ended_world(6));
     const double beta = 0.4;
+    CHECK(w.all.sequences.size() * 7 > kChunkSlots);  // more than one chunk
     Shards shards(3, 2);
     const std::vector<double> g = w.gradient(beta, shards);
     Tape tape;

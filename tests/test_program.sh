@@ -57,6 +57,13 @@ resume() {
   must "resume: $1, with --steps raised" 0 "$p" train --out raised --resume --steps 20 --quiet
   check "resume: $1, raised = at once, weights" "" same_weights long raised
   check "resume: $1, raised = at once, steps in the log" "" same_steps long raised
+  run "$p" train ../text.txt --out done $o --steps 5 --json
+  mv out first.json
+  cp -r done before
+  must "resume: $1, a finished run" 0 "$p" train --out done --resume --json --quiet
+  check "resume: $1, a finished run, its files stay" "" diff -r before done
+  check "resume: $1, a finished run, the best loss" "$(cat out) $(cat first.json)" \
+    [ "$(field out best_val_loss)" = "$(field first.json best_val_loss)" ]
 }
 test_resume() { each_program resume; }
 
@@ -383,6 +390,7 @@ test_checkpoints() {
     header=$(($(od -An -tu2 -N 2 good/checkpoint.safetensors)))
     for length in 0 7 8 100 $((header + 8)) $((size / 2)) $((size - 1)); do
       mkdir cut
+      cp good/log.jsonl cut
       head -c $length good/checkpoint.safetensors >cut/checkpoint.safetensors
       cp -r cut before
       refuses "checkpoints: $model, cut to $length of $size bytes, sample" 4 cut/checkpoint "$f32" sample cut
