@@ -74,6 +74,7 @@ struct ConfigOptions {
   void operator()(const char* name, std::string& value, const char* help, std::initializer_list<const char*> list) {
     words(app, option(name), value, help, list);
   }
+  void operator()(const char*, std::vector<std::string>&, const char*) {}  // a list has its own line in main.cpp
   void operator()(const char* name, bool& value, const char* help) {
     app.add_flag_callback(
         value ? "--no-" + std::string(name) : option(name), [&value, set = !value] { value = set; }, help);
@@ -136,6 +137,54 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   if (!after(": 1 required").empty()) return name + " wants a value behind it";
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
   return message;
+}
+
+// What may stand beside --resume; everything else is stored in the run.
+void refuse_beside_resume(const CLI::App& app, const std::vector<std::string>& kept) {
+  for (const CLI::Option* o : app.get_options())
+    if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
+      throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+}
+
+CLI::App* add_tune(CLI::App& app, TuneCommand& command) {
+  CLI::App* t =
+      app.add_subcommand("tune", "fine-tune a trained model on a reward, with a KL penalty to where it began");
+  t->add_option("RUN", command.run, "run folder or checkpoint: the prior, and where the policy begins");
+  t->add_option("--out", command.out, "folder of the new run")->required();
+  t->add_flag("--resume", command.resume, "continue the run in --out with the options stored there");
+  t->add_option("--reward", command.config.reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+      ->allow_extra_args(false);
+  t->add_option("--prompt", command.prompt, "text before the first draw (what the run starts from)");
+  t->add_option("--prompts", command.prompts, "file of prompts, one a line");
+  for_each_option(command.config, ConfigOptions{*t});
+  number(*t, "--stop-after", command.stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1,
+         INT64_MAX);
+  add_common(*t, command.common);
+  return t;
+}
+
+int run_tune(const CLI::App& app, TuneCommand& command) {
+  if (command.out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+  command.config.seed = command.common.seed;
+  command.steps_given = app.count("--steps") > 0;
+  if (command.resume) {
+    refuse_beside_resume(app,
+                         {"RUN", "--out", "--resume", "--steps", "--stop-after", "--threads", "--json", "--quiet"});
+    return tune(command);
+  }
+  if (command.run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + command.out);
+  if (command.config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
+  if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
+    throw UsageError("--prompt and --prompts are both given; one of them says what is continued");
+  if (app.count("--kl-target") > 0 && command.config.kl_target <= 0)
+    throw UsageError("--kl-target must be above 0: it is the KL that the coefficient is steered to");
+  std::string names;
+  for (const auto& [name, means] : {std::pair{"--kl-horizon", command.config.kl_target > 0},
+                                    std::pair{"--value-lr", command.config.baseline == "value"}})
+    if (app.count(name) > 0 && !means) names += (names.empty() ? "" : ", ") + std::string(name);
+  if (!names.empty() && !command.common.quiet)
+    std::fprintf(stderr, "note: %s has no meaning with the other options\n", names.c_str());
+  return tune(command);
 }
 
 // gradus exact and its four questions.
@@ -209,6 +258,9 @@ int parse_and_run(int argc, char** argv) {
          INT64_MAX);
   add_common(*t, train_command.common);
 
+  TuneCommand tune_command;
+  CLI::App* u = add_tune(app, tune_command);
+
   SampleCommand sample_command;
   CLI::App* s = app.add_subcommand("sample", "write text with a trained model");
   s->add_option("RUN", sample_command.run, "run folder or checkpoint")->required();
@@ -260,11 +312,8 @@ int parse_and_run(int argc, char** argv) {
     train_command.config.seed = train_command.common.seed;
     train_command.steps_given = t->count("--steps") > 0;
     if (train_command.resume) {
-      const std::vector<std::string> kept{"CORPUS",       "--out",     "--resume", "--steps",
-                                          "--stop-after", "--threads", "--json",   "--quiet"};
-      for (const CLI::Option* o : t->get_options())
-        if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
-          throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+      refuse_beside_resume(
+          *t, {"CORPUS", "--out", "--resume", "--steps", "--stop-after", "--threads", "--json", "--quiet"});
     } else if (train_command.corpus.empty()) {
       throw UsageError("train needs a text: gradus train FILE.txt --out " + train_command.out);
     }
@@ -272,6 +321,7 @@ int parse_and_run(int argc, char** argv) {
     return train(train_command);
   }
   sample_command.prompt_given = prompt->count() > 0;
+  if (*u) return run_tune(*u, tune_command);
   if (*x) return run_exact(*x, exact_command);
   if (*s) return sample(sample_command);
   if (*e) return eval(eval_command);

@@ -11,5 +11,6 @@ one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
 checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
 checks exact 'small worlds: every answer against its worked number' sh tests/test_exact.sh
+checks tune 'fine-tuning: truth, resume, prompts, bad input' sh tests/test_tune.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 summary 'All tests passed.'
