@@ -56,7 +56,7 @@ void check_mean(const RunningMoments& m, std::span<const double> wanted) {
   double worst = 0;
   for (size_t i = 0; i < wanted.size(); ++i) {
     const double off = std::fabs(-m.mean()[i] - wanted[i]);
-    if (off > 1e-10) worst = std::max(worst, off / std::sqrt(variance[i] / double(m.count())));
+    if (off > (kDouble ? 1e-10 : 1e-5)) worst = std::max(worst, off / std::sqrt(variance[i] / double(m.count())));
   }
   CHECK(worst <= bonferroni(wanted.size(), 1e-4));
 }
