@@ -14,8 +14,8 @@ JOBS := $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # OpenBLAS in its pthread build by name, wherever the machine's alternatives point; else what pkg-config finds.
 BLAS_PC := $(firstword $(wildcard /usr/lib/*/openblas-pthread/pkgconfig))
-BLAS_CFLAGS := $(shell PKG_CONFIG_PATH=$(BLAS_PC) pkg-config --cflags openblas 2>/dev/null)
-BLAS_LIBS := $(shell PKG_CONFIG_PATH=$(BLAS_PC) pkg-config --libs openblas 2>/dev/null)
+BLAS_CFLAGS := $(shell PKG_CONFIG_PATH=$(BLAS_PC):$$PKG_CONFIG_PATH pkg-config --cflags openblas 2>/dev/null)
+BLAS_LIBS := $(shell PKG_CONFIG_PATH=$(BLAS_PC):$$PKG_CONFIG_PATH pkg-config --libs openblas 2>/dev/null)
 BLAS_RPATH := $(if $(BLAS_PC),-Wl$(comma)-rpath$(comma)$(patsubst %/pkgconfig,%,$(BLAS_PC)))
 
 # -ffp-contract=off: debug and release, g++ and clang give the same bits; fused multiply-adds are written std::fma.
@@ -32,8 +32,10 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
 APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
+# Parts of the program that have tests of their own.
+TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp
 
-.PHONY: all demo test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests
+.PHONY: all demo corpora test test-slow debug asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -43,6 +45,9 @@ all: packages  ## build/gradus and build/gradus-f64 (what is missing is installe
 demo: packages  ## train on data/fables.txt for less than a minute and show text before and after
 	@$(MAKE) $(JOBS) --no-print-directory build/gradus
 	@sh apps/demo.sh
+
+corpora:  ## larger public texts from Debian packages, in build/corpora
+	@sh data/corpora.sh
 
 test: packages  ## everything a change must pass, both precisions
 	@$(MAKE) $(JOBS) --no-print-directory run-tests
@@ -57,6 +62,18 @@ asan: packages  ## tests of both precisions under the address and undefined-beha
 	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
 	build/asan-f64/tests/all && build/asan-f32/tests/all
 
+# VERSION, that of engine/version.h, is what pkg-config reports.
+VERSION := $(shell sed -n 's|.*kGradusVersion = "\(.*\)".*|\1|p' engine/version.h)
+PREFIX ?= /usr/local
+install: packages  ## programs, static libraries, headers, gradus.pc (PREFIX=/usr/local DESTDIR=)
+	@$(MAKE) $(JOBS) --no-print-directory MODE=release install-files
+
+uninstall:  ## remove exactly what make install put there (the same PREFIX and DESTDIR)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh apps/install.sh uninstall
+
+readme-check: packages  ## run what README shows and compare what it prints
+	@$(MAKE) $(JOBS) --no-print-directory MODE=release run-readme-check
+
 fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
 	@mkdir -p build/fuzz/corpus
 	clang++ -std=c++20 -O1 -g -I. -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.cpp \
@@ -67,7 +84,8 @@ lint: packages  ## clang-tidy over the library and the program, and the floors o
 	@sh tests/check_floors.sh
 	@command -v clang-tidy >/dev/null || { echo "lint wants clang-tidy: apt-get install clang-tidy"; exit 1; }
 	@$(MAKE) --no-print-directory compile_commands.json
-	@printf '%s\n' $(LIB) $(APP) | xargs -P 2 -n 1 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null && echo "lint: clean"
+	@printf '%s\n' $(LIB) $(APP) | xargs -P 2 -n 1 \
+	  sh -c 'out=$$(clang-tidy --quiet -p . --warnings-as-errors="*" $$1 2>&1); code=$$?; printf "%s\n" "$$out" | sed "/^$$/d; / warnings generated/d"; exit $$code' lint && echo "lint: clean"
 
 format: ; clang-format -i $(shell git ls-files '*.h' '*.cpp')
 format-check:  ## does clang-format agree?
@@ -78,7 +96,7 @@ lines:  ## lines of code by folder, and the longest files
 	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
 	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
 
-compile_commands.json: Makefile  ## for clangd and clang-tidy
+compile_commands.json: Makefile $(LIB) $(APP) $(TEST)  ## for clangd and clang-tidy
 	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
 	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
@@ -104,24 +122,38 @@ $(B64)/%.o: %.cpp Makefile
 $(B32)/apps/%.o $(B64)/apps/%.o: FLAGS_release := -O1
 $(B32)/tests/%.o $(B64)/tests/%.o: FLAGS_release := -O1 -g1
 
+ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 $(B32)/gradus: $(APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
 	$(LINK)
 $(B64)/gradus: $(APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
-$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(TESTED_APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
 	$(LINK)
-$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(TESTED_APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
-build/gradus: $(B32)/gradus
-	@cp -f $< $@
-build/gradus-f64: $(B64)/gradus
-	@cp -f $< $@
+$(B32)/libgradus-f32.a: $(LIB:%.cpp=$(B32)/%.o)
+	$(ARCHIVE)
+$(B64)/libgradus-f64.a: $(LIB:%.cpp=$(B64)/%.o)
+	$(ARCHIVE)
+# Of the last MODE and CXX that were asked for.
+build/gradus: $(B32)/gradus FORCE
+	@cmp -s $< $@ || cp -f $< $@
+build/gradus-f64: $(B64)/gradus FORCE
+	@cmp -s $< $@ || cp -f $< $@
+FORCE:
 build/tests/fault_io.so: tests/fault_io.c
 	@mkdir -p $(@D); echo "  CC   $<"
 	$(Q)$(CC) -O1 -shared -fPIC $< -ldl -o $@
 
-run-tests: build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
+LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a
+install-files: binaries $(LIBRARIES)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' OBJECTS='$(B32:-f32=)' VERSION='$(VERSION)' CFLAGS='$(ARITHMETIC)' \
+	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) -pthread' sh apps/install.sh install
+
+run-readme-check: binaries $(LIBRARIES)
+	@sh tests/test_readme.sh
+run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
 	@sh tests/run.sh
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
 	@sh tests/run_slow.sh
@@ -130,25 +162,8 @@ run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
 
 # ---------------------------------------------------------------------------------------------------- packages
 
-# Each header that the build wants, and the Debian package that brings it.
 packages: build/packages
 build/packages:
 	@mkdir -p build
-	@missing=; command -v pkg-config >/dev/null || missing=pkg-config; \
-	for need in openblas_config.h:libopenblas-pthread-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
-	            utf8.h:libutfcpp-dev doctest/doctest.h:doctest-dev; do \
-	  printf '#include <%s>\n' $${need%%:*} | $(CXX) -std=c++20 -isystem $$(ls -d /usr/include/*/openblas-pthread 2>/dev/null || echo .) \
-	    $(BLAS_CFLAGS) -E -x c++ - >/dev/null 2>&1 || missing="$$missing $${need#*:}"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  line="apt-get install -y --no-install-recommends $$missing"; \
-	  if [ -n "$(NO_INSTALL)" ] || ! command -v apt-get >/dev/null; then \
-	    echo "Missing packages. On Debian: $$line"; exit 1; \
-	  elif [ "$$(id -u)" = 0 ]; then sudo=; \
-	  elif [ -t 0 ]; then \
-	    printf 'Missing packages:%s\nRun "sudo %s"? [y/N] ' " $$missing" "$$line"; read answer; \
-	    [ "$$answer" = y ] || [ "$$answer" = Y ] || exit 1; sudo=sudo; \
-	  else echo "Missing packages. As root: $$line"; exit 1; fi; \
-	  echo "Installing $$missing"; \
-	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive $$line >/dev/null || exit 1; \
-	fi; touch $@
+	@CXX='$(CXX)' BLAS_CFLAGS='$(BLAS_CFLAGS)' BLAS_LIBS='$(BLAS_LIBS)' NO_INSTALL='$(NO_INSTALL)' sh apps/packages.sh
+	@touch $@

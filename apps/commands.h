@@ -3,6 +3,8 @@
 // engine/error.h, which main.cpp turns into one sentence and an exit code.
 #pragma once
 
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -37,7 +39,8 @@ struct TrainCommand {
   std::string out;
   bool resume = false;
   bool steps_given = false;
-  int64_t stop_after = 0;  // 0: never
+  int64_t stop_after = 0;              // 0: never
+  std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(TrainCommand command);
 
@@ -99,5 +102,26 @@ struct InspectCommand {
   std::string file;
 };
 int inspect(const InspectCommand& command);
+
+struct CorpusCommand {
+  Common common;
+  std::string grammar;
+  int64_t bytes = 0;  // 0: not given
+};
+int corpus(const CorpusCommand& command);
+struct ReportCommand {
+  Common common;
+  std::string run;
+};
+int report(const ReportCommand& command);
+// Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is none of a
+// run's, WriteError where the page cannot be written.
+std::string write_report(const std::string& folder);
+struct KlCommand {
+  Common common;
+  std::string file;  // empty: the worked numbers, or the lesson
+  bool lesson = false;
+};
+int kl(const KlCommand& command);
 
 }  // namespace gradus

@@ -54,13 +54,26 @@ std::string duration(double seconds) {
   return std::to_string(s / 3600) + " h " + two(s / 60 % 60) + " min";
 }
 
+// Columns that a terminal gives a character: two for Chinese, Japanese, Korean and for pictures (Unicode's East Asian
+// wide and full-width ranges, without the rare ones), one for the rest.
+static size_t columns_of(uint32_t c) {
+  constexpr uint32_t wide[][2] = {{0x1100, 0x115F},   {0x2E80, 0xA4CF},  {0xAC00, 0xD7A3}, {0xF900, 0xFAFF},
+                                  {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},  {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F},
+                                  {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
+  for (const auto& range : wide)
+    if (c >= range[0] && c <= range[1]) return 2;
+  return 1;
+}
+
 std::string one_line(const std::string& text, size_t columns) {
+  const std::string valid = utf8::replace_invalid(text);
   std::string out;
-  auto i = text.begin();
-  for (size_t n = 0; i != text.end() && n < columns; ++n) {
+  size_t used = 0;
+  for (auto i = valid.begin(); i != valid.end();) {
     const auto begin = i;
-    utf8::unchecked::next(i);
-    if (static_cast<unsigned char>(*begin) < 0x20)
+    const uint32_t c = utf8::unchecked::next(i);
+    if ((used += columns_of(c)) > columns) break;
+    if (c < 0x20 || (c >= 0x7F && c < 0xA0))
       out += ' ';
     else
       out.append(begin, i);

@@ -1,6 +1,5 @@
 // What a person sees: notes, and one live line while something runs. With --json everything goes to stderr, since
-// stdout carries nothing but JSON; with --quiet nothing is shown. Not a terminal: plain lines, no colours, no
-// rewriting.
+// stdout carries nothing but JSON; with --quiet nothing is shown. On a pipe: plain lines, no rewriting.
 #pragma once
 
 #include <cstdio>
@@ -29,7 +28,8 @@ class Console {
 std::string fixed(double value, int digits);
 std::string grouped(int64_t n);        // 1234567 → 1,234,567
 std::string duration(double seconds);  // 7 s, 2 min 05 s, 1 h 12 min
-// At most `columns` characters of one line: control characters shown as spaces, cut at a character border.
+// At most `columns` columns of a terminal: control characters as spaces, bytes that are not UTF-8 as U+FFFD, cut at a
+// character border.
 std::string one_line(const std::string& text, size_t columns);
 
 // SIGINT and SIGTERM: the first asks the loop to stop after its step, the second ends the process at once.

@@ -42,7 +42,7 @@ int inspect(const InspectCommand& command) {
   }
   std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
   for (const auto& [key, value] : file.metadata())
-    std::printf("%s: %s\n", key.c_str(), one_line(value, 100 - key.size()).c_str());
+    std::printf("%s: %s\n", one_line(key, 40).c_str(), one_line(value, 80).c_str());
   return kDone;
 }
 

@@ -58,7 +58,8 @@ bool RunFolder::truncate_log(int64_t step) {
 }
 
 void RunFolder::log(const Json& record) {
-  const std::string line = record.dump() + "\n";
+  // A sample may be cut within a character.
+  const std::string line = record.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");

@@ -18,7 +18,7 @@ Json number(double x);
 class RunFolder {
  public:
   // Makes the folder if need be and locks its log. WriteError if it cannot be written; UsageError if another process
-  // trains there.
+  // is training there.
   explicit RunFolder(std::string path);
   const std::string& path() const { return path_; }
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }

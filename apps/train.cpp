@@ -13,6 +13,7 @@
 #include "engine/blas.h"
 #include "engine/inspect.h"
 #include "engine/kernels.h"
+#include "engine/version.h"
 #include "models/checkpoint.h"
 #include "models/count_trie.h"
 #include "models/sampler.h"
@@ -25,10 +26,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+double numbers_in_memory() {
+  return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
+}
+
 // Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
-int64_t parameter_limit(const Config& config) {
-  const double memory = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
-  return int64_t(memory / double(sizeof(real)) / double(4 + config.shards));
+int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
+
+// Better a sentence now than a machine that swaps: a step keeps at least 10 numbers a token for each channel of each
+// layer (an LSTM's gates and state twice over, a block's projections), the logits, and the gradients of both.
+void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
+  const double width = double(c.model == "transformer" ? c.embd : c.hidden);
+  const double needed = double(c.batch) * double(c.context) * (10 * width * double(c.layers) + 2 * double(vocabulary));
+  if (needed > numbers_in_memory())
+    throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
+                          fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
+                          fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
+                          "; take a smaller --batch or --context"));
 }
 
 // A new model; the families that count are fitted here, by counting.
@@ -48,6 +62,7 @@ Checkpoint begin_run(Config config, const Text& corpus) {
                                      : Tokenizer::from_text(kind, corpus.content);
   config.end_id = tokenizer.end_id();
   std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
+  if (!config.counts()) refuse_batch_beyond_memory(config, tokenizer.size());
   const bool newline = corpus.content.find('\n') != std::string::npos;
   const int32_t start = config.lines ? tokenizer.end_id() : tokenizer.encode(newline ? "\n" : corpus.content)[0];
   std::optional<AdamW> optimizer;
@@ -66,6 +81,9 @@ int64_t first_not_finite(const Params& params) {
 // The checkpoint of a run that goes on, checked against the corpus.
 Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   Checkpoint run = load_checkpoint(command.out);
+  if (!run.tuning.empty())
+    throw UsageError(
+        text(command.out, ": is a fine-tuned run; continue it with gradus tune --out ", command.out, " --resume"));
   if (run.config.counts())
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
@@ -74,10 +92,14 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   if (corpus.hash != run.corpus_hash)
     throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
                          " was trained on; name that text, or start a new run with another --out"));
+  if (command.stop_after > 0 && command.stop_after <= run.step)
+    throw UsageError(
+        text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ", run.step));
   if (command.steps_given) {
     if (command.config.steps < run.step)
       throw UsageError(
           text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
+    if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
   if (run.blas_core != blas_core())
@@ -110,7 +132,8 @@ std::string family(const Config& c) {
   return c.model == "transformer" ? "a Transformer" : c.model == "lstm" ? "an LSTM" : "an RNN";
 }
 
-void introduce(Console& console, const Checkpoint& run, const Text& corpus, const Corpus& tokens, int threads) {
+void introduce(Console& console, const Checkpoint& run, const Text& corpus, const Corpus& tokens, const Yardsticks& y,
+               int threads) {
   const Config& c = run.config;
   std::string files = std::filesystem::path(corpus.files[0]).filename().string();
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
@@ -121,7 +144,6 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
                     grouped(int64_t(tokens.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
                     run.tokenizer.size() - c.lines, " distinct, ", grouped(run.model->params().size()), " parameters, ",
                     threads, threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
-  const Yardsticks y = tokens.yardsticks(run.tokenizer.size());
   console.note(text("Yardsticks, nats per ", unit, ": uniform ", fixed(y.uniform, 2), ", ", of, " frequencies ",
                     fixed(y.unigram, 2), ", ", of, " pairs ", fixed(y.bigram, 2), c.lines ? " (marks counted)." : "."));
   if (!tokens.note().empty()) console.note("note: " + tokens.note());
@@ -132,7 +154,7 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
 class Progress {
  public:
   Progress(Console& console, const Checkpoint& run) : console_(console), run_(run), first_(run.step) {
-    sample_ = one_line(draw_sample(run, 48), 48);
+    renew_sample();
     if (run.step == 0 && !run.config.counts()) console_.note(text("step 0  ", sample_));
   }
   void begin_step() { step_begin_ = Clock::now(); }
@@ -149,25 +171,33 @@ class Progress {
     return seconds;
   }
   void report(double train, const std::optional<double>& validation) {
-    sample_ = one_line(draw_sample(run_, 48), 48);
+    renew_sample();
     const std::string when = run_.config.counts() ? "counted" : text("step ", run_.step, "/", run_.config.steps);
     console_.note(text(when, "  train ", fixed(train, 3), validation ? "  val " + fixed(*validation, 3) : "", "  ",
                        duration(seconds()), "  ", sample_));
   }
+  // What the model wrote last.
+  Json sample_record() const { return {{"type", "sample"}, {"step", sampled_}, {"text", text_}}; }
   double seconds() const { return seconds_since(begin_); }
   double tokens_per_second() const {  // evaluation and saving left out
     return training_ > 0 ? double(tokens_) / training_ : 0;
   }
 
  private:
+  void renew_sample() {
+    text_ = draw_sample(run_, 240);
+    sample_ = one_line(text_, 48);
+    sampled_ = run_.step;
+  }
+
   Console& console_;
   const Checkpoint& run_;
   const int64_t first_;
   const Clock::time_point begin_ = Clock::now();
   Clock::time_point step_begin_, shown_;
   double training_ = 0;
-  int64_t tokens_ = 0;
-  std::string sample_;
+  std::string text_, sample_;  // and its first line
+  int64_t sampled_ = 0, tokens_ = 0;
 };
 
 // The first op of the step that made a number that is not finite, in a sentence.
@@ -250,16 +280,24 @@ int train(TrainCommand command) {
   RunFolder& folder = *locked;
   const bool evaluated = folder.truncate_log(run.step) && run.step == config.steps;  // a finished run, resumed
   const int threads = threads_for(command.common, config.shards);
-  introduce(console, run, content, corpus, threads);
+  const Yardsticks y = corpus.yardsticks(run.tokenizer.size());
+  introduce(console, run, content, corpus, y, threads);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (run.step == 0)
-    folder.log({{"type", "run"},
-                {"config", Json::parse(to_json(config))},
-                {"vocabulary", run.tokenizer.size()},
-                {"parameters", run.model->params().size()},
-                {"real", kRealName},
-                {"blas_core", blas_core()},
-                {"corpus", content.files}});
+    folder.log(
+        {{"type", "run"},
+         {"config", Json::parse(to_json(config))},
+         {"vocabulary", run.tokenizer.size()},
+         {"parameters", run.model->params().size()},
+         {"real", kRealName},
+         {"blas_core", blas_core()},
+         {"corpus", content.files},
+         {"corpus_hash", content.hash},
+         {"tokens",
+          {{"train", corpus.tokens(Split::kTrain).size()}, {"validation", corpus.tokens(Split::kValidation).size()}}},
+         {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
+         {"entropy_rate", or_null(command.entropy_rate)},
+         {"version", kGradusVersion}});
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
@@ -268,8 +306,15 @@ int train(TrainCommand command) {
   std::vector<double> loss_of_shard(size_t(config.shards));
   Batch batch;
   Progress progress(console, run);
-  const auto log_losses = [&](const Losses& l) {
+  if (run.step == 0) folder.log(progress.sample_record());
+  const auto note_losses = [&](const Losses& l, bool log) {
+    const bool finite = std::isfinite(l.train) && std::isfinite(l.validation.value_or(0));
+    if (!finite && !config.counts())  // what was counted may hold a text for impossible
+      stop_diverged(run.step, "the loss of an evaluation is not finite", folder);
     if (l.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *l.validation);
+    progress.report(l.train, l.validation);
+    if (!log) return;
+    folder.log(progress.sample_record());
     folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
   };
   catch_interrupts();
@@ -299,20 +344,15 @@ int train(TrainCommand command) {
 
     const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
     stop = interrupted() || step == command.stop_after;
-    if (due(config.eval_every)) {
-      const Losses losses = evaluate(run, corpus, shards, false);
-      log_losses(losses);
-      progress.report(losses.train, losses.validation);
-    }
-    if (due(config.save_every) || stop) save(run, folder);
+    if (due(config.eval_every)) note_losses(evaluate(run, corpus, shards, false), true);
+    if (due(config.save_every) && !stop) save(run, folder);
   }
   save(run, folder);
 
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
     const Losses losses = evaluate(run, corpus, shards, true);
-    if (!evaluated) log_losses(losses);
-    progress.report(losses.train, losses.validation);
+    note_losses(losses, !evaluated);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);
   }
@@ -321,6 +361,11 @@ int train(TrainCommand command) {
   result["tokens_per_second"] = progress.tokens_per_second();
   result["seconds"] = progress.seconds();
   if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
+  try {
+    write_report(command.out);
+  } catch (const std::exception& error) {  // the run itself is safe
+    console.note(text("warning: no report: ", error.what()));
+  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   if (stop)
     console.note(

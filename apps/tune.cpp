@@ -81,14 +81,22 @@ std::vector<std::string> draw_samples(const TunedRun& run) {
   return texts;
 }
 
+std::string continued(const TunedRun& run, size_t sample, const std::string& words) {
+  const std::string& prompt = run.prompts[sample % run.prompts.size()];
+  return prompt.empty() ? words : prompt + run.prior.tokenizer.separator() + words;
+}
+
+// "text" is all of them with their prompts, one a line, as a person reads them.
 void log_samples(RunFolder& folder, const TunedRun& run) {
   const std::vector<std::string> texts = draw_samples(run);
-  for (size_t k = 0; k < texts.size(); ++k)
-    folder.log({{"type", "sample"},
-                {"step", run.policy.step},
-                {"sample", k},
-                {"prompt", run.prompts[k % run.prompts.size()]},
-                {"text", texts[k]}});
+  std::string lines;
+  Json list = Json::array();
+  for (size_t k = 0; k < texts.size(); ++k) {
+    const std::string& prompt = run.prompts[k % run.prompts.size()];
+    list.push_back({{"prompt", prompt}, {"text", texts[k]}});
+    lines += (k ? "\n" : "") + one_line(continued(run, k, texts[k]), 400);
+  }
+  folder.log({{"type", "sample"}, {"step", run.policy.step}, {"text", lines}, {"samples", list}});
 }
 
 // Policy, prior and posterior of the most probable sequences of the first prompt.
@@ -244,11 +252,14 @@ int tune(TuneCommand command) {
     }
     console.end_live();
     const std::vector<std::string> after = draw_samples(run);
-    for (size_t k = 0; k < after.size(); ++k)
-      console.note(
-          text("  ", one_line(run.prompts[k % run.prompts.size()] + run.prior.tokenizer.separator() + after[k], 76)));
+    for (size_t k = 0; k < after.size(); ++k) console.note("  " + one_line(continued(run, k, after[k]), 76));
   }
   if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
+  try {
+    write_report(command.out);
+  } catch (const std::exception& error) {  // the run itself is safe
+    console.note(text("warning: no report: ", error.what()));
+  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   if (stop)
     console.note(text("Stopped after step ", run.policy.step, " and saved; go on with: gradus tune --out ", command.out,

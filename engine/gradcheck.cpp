@@ -267,6 +267,8 @@ OpCheck check_op(Tape& tape, size_t index, const GradCheckOptions& o, Loc where)
   const Tape::Use use(tape);
   Isolated it(tape.ops()[index], o.seed);
   OpCheck result{.worst = {.op = it.op.kind->name, .leaf = {}, .shape = {}}, .where = it.op.where};
+  const auto wants = [](const Isolated::Entry& e) { return e.value->needs_grad; };
+  if (std::none_of(it.inputs.begin(), it.inputs.end(), wants)) return result;
   it.run_backward();
   Combination unchanged(it.w);
   it.run(1, unchanged);

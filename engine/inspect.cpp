@@ -222,6 +222,7 @@ std::vector<std::vector<real>> contributions(const Op& op) {
     values.back().base = nullptr;
     values.back().grad = grad[size_t(i)].data();
   }
+  pointers.reserve(values.size());
   for (Value& v : values) pointers.push_back(&v);
   Op copy = op;
   copy.in = pointers.data();

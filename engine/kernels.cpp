@@ -93,12 +93,12 @@ void add_column_sums(int64_t N, int64_t M, const real* x, real* y) {
   for (int64_t i = 0; i < N; ++i) add_to(M, x + i * M, y);
 }
 
-real softmax_row(int64_t n, const real* z, real* p) {
+LogSum softmax_row(int64_t n, const real* z, real* p) {
   const real m = max(n, z);
   for (int64_t i = 0; i < n; ++i) p[i] = vmath::exp(z[i] - m);
   const real s = sum(n, p), inverse = 1 / s;
   for (int64_t i = 0; i < n; ++i) p[i] *= inverse;
-  return m + std::log(s);
+  return {m, std::log(s)};
 }
 
 void softmax_row_backward(int64_t n, const real* p, const real* dp, real* dz) {

@@ -19,8 +19,13 @@ real max(int64_t n, const real* x);               // REQUIRES: n >= 1
 // y[j] += Σ_i x[i,j].   x [N,M], y [M]
 void add_column_sums(int64_t N, int64_t M, const real* x, real* y);
 
-// p = softmax(z); returns log Σ exp(z). z and p may be the same array. REQUIRES: n >= 1
-real softmax_row(int64_t n, const real* z, real* p);
+// p = softmax(z). z and p may be the same array. Returns log Σ exp(z) in two parts, whose sum would round at the size
+// of the maximum: log p[i] = (z[i] - max) - log_sum. REQUIRES: n >= 1
+struct LogSum {
+  real max;
+  real log_sum;  // log Σ exp(z - max), between 0 and log n
+};
+LogSum softmax_row(int64_t n, const real* z, real* p);
 // dz += p ∘ (dp − p·dp)
 void softmax_row_backward(int64_t n, const real* p, const real* dp, real* dz);
 

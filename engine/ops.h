@@ -1,7 +1,6 @@
 // Every op of the engine. An op checks its shapes, makes its outputs on the current tape and computes them; beside it
 // in its file stand foo_forward(Op&) and foo_backward(Op&), which a debugger can break on or run again. Gradients add
-// up: the line "da += ..." says what backward adds. There is no broadcasting: what add does to a row is called
-// add_rows.
+// up: the line "da += ..." says what backward adds. There is no broadcasting: to add to every row is add_rows.
 //
 // Letters: B batch, T time, C channels (width), H hidden, V vocabulary, N rows, M columns, K inner size.
 // To add an op: declare it here, write it in its file, give it a row in tests/test_gradients.cpp.
@@ -58,8 +57,8 @@ Tensor pick(const Tensor& x, std::span<const int32_t> column, Loc where = Loc::h
 Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where = Loc::here());  // [N,M] → [N,count]
 Tensor concat(std::span<const Tensor> parts, Loc where = Loc::here());  // [N,M_i] side by side → [N,ΣM_i]
 // While training, zeroes each element with probability p and divides the rest by 1−p; otherwise returns x. The mask is
-// a function of (seed, step, which dropout of the step, row of the whole batch, column). x [N,M]: N/sequences rows
-// each.
+// a function of (seed, step, which dropout of the step, row of the whole batch, column). x [N,M], the same number of
+// rows for each sequence of the shard.
 Tensor dropout(const Tensor& x, double p, Loc where = Loc::here());
 
 // --- normalisation (ops_norm.cpp) -----------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ Tensor gelu(const Tensor& x, Loc where) {
 }
 
 static constexpr real kInvSqrt2Pi = real(0.3989422804014327);
-static real normal_cdf(real x) { return (1 + std::erf(x * real(0.7071067811865476))) / 2; }
+static real normal_cdf(real x) { return std::erfc(x * real(-0.7071067811865476)) / 2; }  // erf would cancel below -5
 
 /// y = x Φ(x) = ½ x (1 + erf(x/√2)).                 dx += dy (Φ(x) + x φ(x))
 void gelu_erf_forward(Op& op) {

@@ -16,7 +16,10 @@ void softmax_cross_entropy_forward(Op& op) {
   const int64_t N = op.shape(0)[0], V = op.shape(0)[1];
   for (int64_t n = 0; n < N; ++n) {
     const real* z = op.x(0) + n * V;
-    op.y()[n] = s.target[n] == kNoTarget ? 0 : kernel::softmax_row(V, z, s.p + n * V) - z[s.target[n]];
+    op.y()[n] = 0;
+    if (s.target[n] == kNoTarget) continue;
+    const kernel::LogSum sum = kernel::softmax_row(V, z, s.p + n * V);
+    op.y()[n] = sum.log_sum - (z[s.target[n]] - sum.max);
   }
 }
 void softmax_cross_entropy_backward(Op& op) {

@@ -80,8 +80,9 @@ void log_softmax_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   real* p = op.get<LogSoftmaxSaved>().p;
   for (int64_t n = 0; n < N; ++n) {
-    const real *x = op.x(0) + n * M, log_sum = kernel::softmax_row(M, x, p + n * M);
-    for (int64_t j = 0; j < M; ++j) op.y()[n * M + j] = x[j] - log_sum;
+    const real* x = op.x(0) + n * M;
+    const kernel::LogSum s = kernel::softmax_row(M, x, p + n * M);
+    for (int64_t j = 0; j < M; ++j) op.y()[n * M + j] = (x[j] - s.max) - s.log_sum;
   }
 }
 void log_softmax_backward(Op& op) {

@@ -1,11 +1,16 @@
 #include "engine/parallel.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace gradus {
 
 Pool::Pool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  workers_.reserve(size_t(std::max(threads, 1)));
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {  // the system gives no more: fewer threads do the same work
+  }
 }
 
 Pool::~Pool() {

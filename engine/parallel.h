@@ -4,8 +4,9 @@
 //
 //   Shards shards(2, threads);
 //   shards.begin({.seed = 1, .step = step, .training = true}, batch);
-//   shards.each([&](int s) { loss[s] = forward of sequences shards.first(s) .. + shards.count(s); });   // tape s is
-//   current
+//   shards.each([&](int s) {                                             // tape s is current
+//     loss[s] = ... forward of sequences shards.first(s) .. + shards.count(s) ...;
+//   });
 //   ... the host looks at all losses and decides the weights ...
 //   shards.each([&](int s) { shards.tape(s).seed(loss[s], weight[s]); shards.tape(s).backward(); });
 //   optimizer.step(params, shards.gradient(params), lr);
@@ -23,7 +24,8 @@
 
 namespace gradus {
 
-// Runs job(context, i) for i = 0..n-1 on the caller and threads-1 more. With one thread there is no pool at all.
+// Runs job(context, i) for i = 0..n-1 on the caller and threads-1 more, or as many as the system gives. With one thread
+// there is no pool at all.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -54,6 +56,7 @@ class Shards {
   Shards(int shards, int threads);
 
   int size() const { return int(tapes_.size()); }
+  int threads() const { return pool_.threads(); }  // that really run
   Tape& tape(int s) { return *tapes_[size_t(s)]; }
   // Begins a step over a batch of `sequences`: shard s holds sequences first(s) .. first(s)+count(s)-1, which differ in
   // number by at most one. A shard may be empty; each() leaves it out.

@@ -1,6 +1,6 @@
 // The safetensors format: named arrays in one file, from anybody. Nothing in a file can make this code crash, read
-// beyond its end or allocate more than it holds; the rules are listed
-// in safetensors_header.cpp.
+// beyond its end or allocate more than it holds; the rules are listed in
+// safetensors_header.cpp.
 //
 //   8 bytes         N, little-endian
 //   N bytes         JSON: {"name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, ...}, spaces at the end

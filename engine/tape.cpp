@@ -167,12 +167,17 @@ Tensor Tape::window(const Tensor& of, int64_t offset, const Shape& shape, bool n
   return Tensor(v, epochs_.back());
 }
 
-// The Value that an op on this tape refers to for t: its own, also of a parameter, since the gradient is the tape's.
+// The Value that an op on this tape refers to for t: its own, also of a parameter, since the gradient is the tape's,
+// and of a Kept, which may be assigned anew before backward runs.
 Value* Tape::input(const Tensor& t, const Loc& where) {
   Value* v = t.value(where);
   require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
           " was made on another tape");
-  return v->owner && recording_ ? local(*v) : v;
+  if (!recording_ || t.epoch_ != 0) return v;
+  if (v->owner) return local(*v);
+  Value* copy = new_value(v->shape, v->name, false);
+  copy->data = arena_.copy(std::span<const real>(v->data, size_t(v->shape.numel()))).data();
+  return copy;
 }
 
 Value* Tape::local(const Value& parameter) {
@@ -220,14 +225,16 @@ real* Tape::grad_of(Value* v) {
   return v->grad;
 }
 
-void Tape::require_not_done(const char* op, const Loc& where) const {
+void Tape::require_ready(const char* op, const Loc& where) const {
+  require(epochs_.size() == 1, op, where,
+          "a Tape::Mark is open; the memory of its scope, gradients too, would be given back when it ends");
   require(!done_, op, where,
           "backward has already run on this step, a second pass would double the gradients; begin a new step with "
           "new_step()");
 }
 
 void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
-  require_not_done("seed", where);
+  require_ready("seed", where);
   Value* v = input(y, where);
   require(int64_t(dy.size()) == v->shape.numel(), "seed", where, dy.size(), " numbers for a tensor ", v->shape);
   require(v->needs_grad, "backward", where, v->name, " ", v->shape,
@@ -236,7 +243,7 @@ void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
 }
 
 void Tape::backward(const Tensor& loss, Loc where) {
-  require_not_done("backward", where);
+  require_ready("backward", where);
   require(loss.numel(where) == 1, "backward", where, "the loss must be one number, it is ", loss.shape(where));
   const real one = 1;
   seed(loss, {&one, 1}, where);
@@ -244,7 +251,7 @@ void Tape::backward(const Tensor& loss, Loc where) {
 }
 
 void Tape::backward(Loc where) {
-  require_not_done("backward", where);
+  require_ready("backward", where);
   require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
   done_ = true;
   const Use use(*this);

@@ -7,7 +7,7 @@
 //     tape.new_step({.seed = 1, .step = step, .training = true});
 //     Tensor loss = ...;                      // ops of engine/ops.h
 //     tape.backward(loss);
-//     optimizer.step(params, tape.gradient(params), lr);
+//     optimizer.step(params, tape.gradient(params.array()), lr);
 //   }
 //
 // A tape is used by one thread at a time. Different tapes may run at once on shared parameters, which are read-only
@@ -23,12 +23,12 @@ namespace gradus {
 class Tape;
 }
 
-// Stable breakpoints around each op of a backward pass, and the live tapes, for engine/gdb/.
+// Stable breakpoints around each op of a backward pass, and the live tapes, for debuggers.
 extern "C" {
 void gradus_backward_begin(gradus::Tape* tape);
 void gradus_backward_end(gradus::Tape* tape);
 int64_t gradus_rewind(gradus::Tape* tape, int64_t k);
-extern gradus::Tape* gradus_live_tapes[256];
+extern gradus::Tape* gradus_live_tapes[1024];
 }
 
 namespace gradus {
@@ -97,8 +97,8 @@ class Tape {
   void backward(const Tensor& loss, Loc where = Loc::here());
   void backward(Loc where = Loc::here());
 
-  // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until
-  // new_step.
+  // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the
+  // next step.
   std::span<const real> gradient(const ParamArray& array);
 
   std::span<const Op> ops() const { return ops_; }
@@ -148,8 +148,8 @@ class Tape {
     bool recording_;
   };
 
-  static Tape& current(const Loc& where);    // throws if this thread has none
-  static constexpr uint64_t kMaxLive = 256;  // tapes alive at once in one process
+  static Tape& current(const Loc& where);     // throws if this thread has none
+  static constexpr uint64_t kMaxLive = 1024;  // tapes alive at once in one process
 
  private:
   friend class NoGrad;
@@ -163,7 +163,7 @@ class Tape {
     Value* value;
     const real* dy;
   };
-  void require_not_done(const char* op, const Loc& where) const;
+  void require_ready(const char* op, const Loc& where) const;  // for a backward pass
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
   Value* input(const Tensor& t, const Loc& where);
   Value* local(const Value& parameter);

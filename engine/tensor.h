@@ -44,7 +44,7 @@ class Tensor {
   real* data(Loc where = Loc::here()) const { return value(where)->data; }
   std::span<real> span(Loc where = Loc::here()) const { return {data(where), size_t(numel(where))}; }
   double item(Loc where = Loc::here()) const;                 // the one number. REQUIRES: numel() == 1
-  std::span<const real> grad(Loc where = Loc::here()) const;  // throws if no gradient has arrived
+  std::span<const real> grad(Loc where = Loc::here()) const;  // throws if none has arrived; of a parameter: zeros
 
   // Windows: no copy, no entry on the tape; a gradient that reaches the window reaches what it looks into.
   Tensor reshape(Shape shape, Loc where = Loc::here()) const;                // REQUIRES: same numel

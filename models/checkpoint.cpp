@@ -1,6 +1,7 @@
 #include "models/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -25,8 +26,8 @@ std::string checkpoint_path(const std::string& run_or_file) {
 }
 
 static std::vector<int64_t> sizes(const Shape& shape) {
-  std::vector<int64_t> list;
-  for (int i = 0; i < shape.rank(); ++i) list.push_back(shape[i]);
+  std::vector<int64_t> list(size_t(shape.rank()));
+  for (int i = 0; i < shape.rank(); ++i) list[size_t(i)] = shape[i];
   return list;
 }
 
@@ -58,7 +59,7 @@ void Checkpoint::save(const std::string& to) const {
                                               {"corpus", Json(corpus).dump()},
                                               {"corpus_hash", corpus_hash},
                                               {"blas_core", gradus::blas_core()}};
-  if (best_val_loss) metadata["best_val_loss"] = Json(*best_val_loss).dump();
+  if (best_val_loss && std::isfinite(*best_val_loss)) metadata["best_val_loss"] = Json(*best_val_loss).dump();
   if (!tuning.empty()) metadata["tuning"] = tuning;
   write_safetensors(to, std::move(tensors), std::move(metadata));
 }
@@ -127,6 +128,11 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   if (version != kVersion)
     throw DataError(text(path, ": written by version ", version, " of the format, this program reads ", kVersion));
   const Config config = config_from_json(metadata(file, "config"), path);
+  try {
+    config.check();
+  } catch (const DataError& error) {
+    throw DataError(text(path, ": its configuration cannot be: ", error.what()));
+  }
   Checkpoint c{.config = config,
                .tokenizer = Tokenizer::from_vocab(Tokenizer::parse_kind(config.tokenizer),
                                                   parsed<std::vector<std::string>>(file, "vocab")),

@@ -1,6 +1,5 @@
 // Checkpoint: everything a run needs to go on, in one safetensors file: weights, optimiser, step, configuration and
-// vocabulary. Random numbers and the place in the data are functions of (seed, step), so they need no room of their
-// own.
+// vocabulary. Random numbers and the place in the data are functions of (seed, step) and need no room.
 #pragma once
 
 #include <optional>

@@ -15,6 +15,12 @@ void Config::resolve(int cores) {
   if (decay_steps == 0) decay_steps = steps;
   if (shards == 0) shards = std::min<int64_t>(cores, batch);
   shards = std::min(shards, batch);
+  check();
+}
+
+void Config::check() const {
+  if (layers < 1) throw DataError(text("--layers ", layers, ": a model has at least one layer"));
+  if (shards < 1 || shards > batch) throw DataError(text("--shards ", shards, ": must be from 1 to --batch ", batch));
   if (model == "transformer" && embd % heads != 0)
     throw DataError(
         text("--embd ", embd, " is not a multiple of --heads ", heads, ": every head needs the same width"));

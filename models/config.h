@@ -41,8 +41,10 @@ struct Config {
   int64_t end_id = -1;  // with lines the id of the end mark, the last of the vocabulary; not an option
 
   bool counts() const { return model == "ngram" || model == "tabular"; }  // fitted by counting, not by steps
-  // Replaces the zeros above by what they stand for. Throws DataError where two options do not fit together.
+  // Replaces the zeros above by what they stand for, then checks.
   void resolve(int cores);
+  // Throws DataError where two options do not fit together. REQUIRES: resolved, or read from a file.
+  void check() const;
 };
 
 // Calls visit(name, member, help, least, greatest) for numbers, visit(name, member, help, words) for words and

@@ -15,9 +15,8 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
     p[size_t(best - logits.data())] = 1;
     return 0;
   }
-  const double top = double(*best) / options.temperature;
-  double total = 0;
-  for (size_t v = 0; v < V; ++v) total += p[v] = std::exp(double(logits[v]) / options.temperature - top);
+  double total = 0;  // logits - best before the division: a small temperature must not make infinities
+  for (size_t v = 0; v < V; ++v) total += p[v] = std::exp((double(logits[v]) - double(*best)) / options.temperature);
   for (double& x : p) x /= total;
 
   const bool cut_k = options.top_k > 0 && size_t(options.top_k) < V, cut_p = options.top_p < 1;
@@ -32,13 +31,14 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
     while (n < most && (n == 0 || kept < options.top_p * among_k)) kept += p[size_t(order[n++])];
     for (size_t i = 0; i < V; ++i) p[size_t(order[i])] = i < n ? p[size_t(order[i])] / kept : 0;
   }
-  return top + std::log(total);
+  return std::log(total);
 }
 
 // log p of one token, from its row of logits and what sampling_distribution made of it.
 static double log_probability(std::span<const real> row, int32_t token, double temperature, double log_sum,
                               std::span<const double> p) {
-  return temperature == 0 ? std::log(p[size_t(token)]) : double(row[size_t(token)]) / temperature - log_sum;
+  if (temperature == 0) return std::log(p[size_t(token)]);
+  return (double(row[size_t(token)]) - double(*std::max_element(row.begin(), row.end()))) / temperature - log_sum;
 }
 
 std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,

@@ -14,8 +14,9 @@ struct SampleOptions {
 };
 
 // p = the distribution that a token is drawn from: softmax(logits / temperature), then top-k, then top-p, scaled to sum
-// to 1. Equal probabilities at the edge of top-k or top-p: the lower id stays. Returns the log-sum-exp of
-// logits / temperature (0 at temperature 0), in double. `order` is scratch of the same size.
+// to 1. Equal probabilities at the edge of top-k or top-p: the lower id stays. Returns
+// log Σ exp((logits - greatest logit) / temperature) (0 at temperature 0), in double. `order` is scratch of the same
+// size.
 double sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> p,
                              std::span<int32_t> order);
 

@@ -132,7 +132,7 @@ void check_utf8(std::string_view s, const std::string* file) {
 // 'x' (U+0078); control characters by their escape or number alone, marks that combine on a dotted circle.
 std::string readable(std::string_view character) {
   const uint32_t c = utf8::peek_next(character.begin(), character.end());
-  const std::string number = hex("U+%04X", c);
+  std::string number = hex("U+%04X", c);
   const auto in = [c](uint32_t low, uint32_t high) { return low <= c && c <= high; };
   if (c == '\n') return text("'\\n' (", number, ")");
   if (c == '\r') return text("'\\r' (", number, ")");

@@ -13,9 +13,8 @@ class TransformerLm : public LanguageModel {
   Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;  // REQUIRES: T ≤ context
   Tensor head(const Tensor& features) const override;
   State start(int64_t B) const override;
-  // When a row holds `context` tokens, the older half of them is dropped and the rest is encoded again at positions 0,
-  // 1,
-  // ...: on average a token then costs two.
+  // When a row holds `context` tokens, the older half of them is dropped and the rest is encoded again from position 0
+  // on: on average a token then costs two.
   Tensor next(State& state, std::span<const int32_t> tokens) const override;
 
  private:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "rl/reward_command.h"
 #include "rl/words.h"
 
 namespace gradus {
@@ -16,11 +17,13 @@ struct Name {
   Scorer (*make)(const std::string& argument, const Tokenizer& tokenizer);
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains},      {"count", "S", reward::count},
-    {"length", "N", reward::length},          {"end", nullptr, reward::end},
-    {"blocklist", "FILE", reward::blocklist}, {"lexicon", "FILE", reward::lexicon},
-    {"similarity", "S", reward::similarity},  {"relevance", nullptr, reward::relevance},
-    {"distinct", "N", reward::distinct},      {"table", "FILE.json", reward::table},
+    {"contains", "S", reward::contains},       {"count", "S", reward::count},
+    {"length", "N", reward::length},           {"end", nullptr, reward::end},
+    {"grammar", "FILE", reward::grammar},      {"blocklist", "FILE", reward::blocklist},
+    {"lexicon", "FILE", reward::lexicon},      {"similarity", "S", reward::similarity},
+    {"relevance", nullptr, reward::relevance}, {"distinct", "N", reward::distinct},
+    {"fluency", "RUN", reward::fluency},       {"table", "FILE.json", reward::table},
+    {"command", "PROGRAM", reward::command},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
@@ -64,7 +67,7 @@ std::vector<double> Reward::score(std::span<const Generated> sequences) const {
     term.score(sequences, one);
     for (size_t i = 0; i < sum.size(); ++i) {
       sum[i] += term.weight * one[i];
-      if (!std::isfinite(one[i]) || !std::isfinite(sum[i]))
+      if (!std::isfinite(sum[i]))  // so is 0 times a term that is not
         throw DataError(text("reward '", term.spec, "' is ", one[i],
                              std::isfinite(one[i]) ? ", which makes the sum infinite," : "", " for the text ",
                              shown(sequences[i].text), "; it must be a finite number"));

@@ -1,4 +1,4 @@
-// The rewards that read a file: blocklist, lexicon, table. The file is read once, when the reward is made.
+// The rewards that read a file: grammar, blocklist, lexicon, table. The file is read once, when the reward is made.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "models/corpus.h"
+#include "models/grammar.h"
 #include "rl/reward_terms.h"
 #include "rl/words.h"
 
@@ -32,6 +33,12 @@ std::vector<Line> lines(std::string_view content) {
 }
 
 }  // namespace
+
+Scorer grammar(const std::string& file, const Tokenizer&) {
+  return [rules = Grammar::read(file)](std::span<const Generated> sequences, std::span<double> scores) {
+    for (size_t i = 0; i < sequences.size(); ++i) scores[i] = rules.generates(sequences[i].text) ? 1 : 0;
+  };
+}
 
 Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
   using Phrase = std::vector<std::string_view>;

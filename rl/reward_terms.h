@@ -8,7 +8,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "models/language_model.h"
 #include "models/tokenizer.h"
 
 namespace gradus {
@@ -27,8 +29,9 @@ using Scorer = std::function<void(std::span<const Generated> sequences, std::spa
 namespace reward {
 
 // Of the text. An occurrence is one of bytes, which in UTF-8 is one of characters.
-Scorer contains(const std::string& s, const Tokenizer&);  // 1 if s occurs, else 0
-Scorer count(const std::string& s, const Tokenizer&);     // occurrences, from the left, that do not overlap
+Scorer contains(const std::string& s, const Tokenizer&);    // 1 if s occurs, else 0
+Scorer count(const std::string& s, const Tokenizer&);       // occurrences, from the left, that do not overlap
+Scorer grammar(const std::string& file, const Tokenizer&);  // 1 if the grammar generates it whole, else 0
 // Of the tokens.
 Scorer length(const std::string& n, const Tokenizer&);    // −|T − n|
 Scorer end(const std::string&, const Tokenizer&);         // 1 if ended, else 0
@@ -45,8 +48,18 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer);
 // {"rewards":{TEXT: number, ...}, "default": number}: the number of the text, else the default (0 where it is left
 // out).
 Scorer table(const std::string& file, const Tokenizer&);
+// ln p(text) of the model of a run, summed over its tokens, in nats. The text is cut into the tokens of that run and
+// read from its own beginning (the end mark with --lines, else the token that its samples start from); the end mark is
+// scored where the sequence ended and the run has one. A text with a character that the run does not know is a
+// DataError, and so is, as every reward that is not finite, one that the run holds impossible.
+Scorer fluency(const std::string& run, const Tokenizer&);
 
 }  // namespace reward
+
+// sums[i] = Σ_t ln p(sequences[i][t] | start, sequences[i][<t]): natural log, in double, over the model's incremental
+// path, so that sequences longer than the context are scored by the rule of sampling. 0 for an empty sequence.
+void log_probabilities(const LanguageModel& model, int32_t start, std::span<const std::vector<int32_t>> sequences,
+                       std::span<double> sums);
 
 // Share of the positions of `target` where `tokens` agrees: (1/m) Σ_{t<m} 1[t < T and tokens_t = target_t].
 // ShapeError for an empty target, which has no positions to share.

@@ -25,7 +25,7 @@ Drawn draw(const LanguageModel& policy, const World& world, std::span<const std:
   std::iota(row.begin(), row.end(), 0);
   std::vector<int32_t> token, order(V);
   for (const int32_t p : of) token.push_back(prompts[size_t(p)].at(0));
-  std::vector<double> p(V);
+  std::vector<double> p(V), log_p(V);
   for (size_t t = 1; !row.empty(); ++t) {
     const Tape::Mark mark(tape);
     const Tensor logits = policy.next(state, token);
@@ -37,11 +37,10 @@ Drawn draw(const LanguageModel& policy, const World& world, std::span<const std:
       if (t < prompt.size()) {
         token[r] = prompt[t];
       } else if (int64_t(draws.size()) < world.max_tokens && (draws.empty() || draws.back() != world.end_id)) {
-        const std::span<const real> of_row = logits.span().subspan(r * V, V);
-        const double log_sum = sampling_distribution(of_row, {world.temperature, 0, 1}, p, order);
+        sampling_distribution(logits.span().subspan(r * V, V), {world.temperature, 0, 1}, log_p, p, order);
         token[r] = int32_t(categorical(p, rng.at(first + int64_t(b)).uniform(int64_t(draws.size()))));
         draws.push_back(token[r]);
-        out.log_prob[b] += double(of_row[size_t(token[r])]) / world.temperature - log_sum;
+        out.log_prob[b] += log_p[size_t(token[r])];
       }
       if (int64_t(draws.size()) < world.max_tokens && (draws.empty() || draws.back() != world.end_id))
         open.push_back(int64_t(r));

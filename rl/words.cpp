@@ -76,6 +76,12 @@ constexpr struct {
     {0x1E8C7, 0x1E8CF}, {0x1E950, 0x1ED3D}, {0x1EEF0, 0x1FBF9}, {0xE0001, 0xE007F},
 };
 
+// Unicode's White_Space.
+bool is_white(char32_t c) {
+  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
 }  // namespace
 
 bool is_letter(char32_t c) {
@@ -90,7 +96,6 @@ WordRule word_rule(const Tokenizer& tokenizer) {
 }
 
 std::vector<std::string_view> words(std::string_view text, WordRule rule) {
-  constexpr std::string_view kWhite = " \t\n\v\f\r";
   const char* const end = text.data() + text.size();
   const char* invalid = utf8::find_invalid(text.data(), end);
   std::vector<std::string_view> found;
@@ -98,13 +103,12 @@ std::vector<std::string_view> words(std::string_view text, WordRule rule) {
   for (const char* c = text.data(); c != end;) {
     const char* const here = c;
     bool inside;
-    if (rule == WordRule::kBetweenSpaces) {
-      inside = kWhite.find(*c++) == std::string_view::npos;
-    } else if (c == invalid) {
-      inside = false;
+    if (c == invalid) {
+      inside = rule == WordRule::kBetweenSpaces;
       invalid = utf8::find_invalid(++c, end);
     } else {
-      inside = is_letter(utf8::unchecked::next(c));
+      const char32_t character = utf8::unchecked::next(c);
+      inside = rule == WordRule::kBetweenSpaces ? !is_white(character) : is_letter(character);
     }
     if (inside && !word) word = here;
     if (!inside && word) {

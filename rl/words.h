@@ -1,5 +1,5 @@
-// Words of a text, as rewards count them: runs between white space for the word tokenizer, maximal runs of letters for
-// the others.
+// Words of a text, as rewards count them: runs between white space (Unicode's) for the word tokenizer, maximal runs of
+// letters for the others.
 #pragma once
 
 #include <string>
@@ -13,8 +13,9 @@ namespace gradus {
 enum class WordRule { kBetweenSpaces, kLetters };
 WordRule word_rule(const Tokenizer& tokenizer);
 
-// The words of `text` in order, as windows into it. Nothing is folded: "The" and "the" are two words. Bytes that are
-// not UTF-8 part words. Under kLetters "don't" is two words, and so is a line of Chinese up to its punctuation one.
+// The words of `text` in order, as windows into it. Nothing is folded: "The" and "the" are two words. A byte that
+// is not UTF-8 is neither a letter nor white space. Under kLetters "don't" is two words, and so is a line of Chinese up
+// to its punctuation one.
 std::vector<std::string_view> words(std::string_view text, WordRule rule);
 
 // Letters, and the marks that stand on them.

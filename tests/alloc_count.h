@@ -8,8 +8,8 @@ namespace gradus::testing {
 
 struct Allocations {
   int64_t news = 0;  // operator new, new[], aligned and nothrow
-  int64_t mallocs =
-      0;  // malloc, calloc, realloc, aligned_alloc, posix_memalign, memalign; 0 where they are not counted
+  // malloc, calloc, realloc, aligned_alloc, posix_memalign, memalign; 0 where they are not counted
+  int64_t mallocs = 0;
 };
 Allocations allocations();  // since the process began
 bool mallocs_counted();     // false under sanitizers, which have a malloc of their own

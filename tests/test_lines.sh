@@ -20,9 +20,9 @@ test_counting() {
     check "counting: $model, no steps, no validation" "$(cat out)" grep -q '^{"steps":0,.*"val_loss":null,' out
     check "counting: $model, its log" "$(cat $model/log.jsonl)" [ "$(sed -E 's/^\{"type":"([a-z]*)".*/\1/' $model/log.jsonl | tr '\n' ' ')" = 'run eval ' ]
     must "counting: $model, score" 0 "$f64" score $model <two_words.txt
-    sort -u out >lines
+    sort -u out >sentences
     for p in 'the cat:.4' 'the dog:.3' 'a cat:.2' 'a dog:.1'; do
-      grep "\"text\":\"${p%:*}\"" lines >line
+      grep "\"text\":\"${p%:*}\"" sentences >line
       is "counting: $model, ${p%:*}" "exp($(field line log_prob))" "${p#*:}"
     done
     printf 'the the\n' >odd
@@ -112,14 +112,14 @@ test_eval() {
   # Chinese, three bytes a character: bits are counted by code points whatever the tokens are.
   printf 天地天人天地天人天 >zh.txt
   for t in char byte; do
-    "$f64" train zh.txt --out zh --model ngram --order 4 --tokenizer $t --context 100 --quiet
+    "$f64" train zh.txt --out zh --model ngram --order 4 --tokenizer $t --context 8 --quiet
     "$f64" eval zh zh.txt --json >out
     is "eval: Chinese, $t, nats times tokens = bits times characters" \
       "$(field out nats_per_token) * $(field out tokens) / log(2)" "$(field out bits_per_character) * 8"
     is "eval: Chinese, $t, tokens" "$(field out tokens)" $([ $t = char ] && echo 8 || echo 26)
     rm -rf zh
   done
-  "$f64" train zh.txt --out zh --model ngram --order 2 --context 100 --quiet
+  "$f64" train zh.txt --out zh --model ngram --order 2 --context 8 --quiet
   "$f64" eval zh zh.txt --json >out
   is "eval: Chinese, bits per code point" "$(field out bits_per_character)" 0.5
   # Lines: 2 words, a space and a line end are 8 characters (the) or 6 (a).
@@ -186,7 +186,8 @@ test_score() {
 }
 
 test_bytes() {
-  must "bytes: any file" 0 "$f32" train "$f32" --out binary --model ngram --tokenizer byte --order 2 --json --quiet
+  head -c 100000 "$f32" >program
+  must "bytes: any file" 0 "$f32" train program --out binary --model ngram --tokenizer byte --order 2 --json --quiet
   must "bytes: a sample of it is text" 0 "$f32" sample binary --tokens 200 --json
   check "bytes: one object in UTF-8" "" sh -c "iconv -f UTF-8 -t UTF-8 out >/dev/null"
   must "bytes: for a person too" 0 "$f32" sample binary --tokens 200
@@ -195,8 +196,9 @@ test_bytes() {
   while [ $i -lt 30 ]; do echo 床前明月光; i=$((i + 1)); done >poem.txt
   for model in transformer rnn; do
     "$f32" train poem.txt --out poem $(small $model) --tokenizer byte --steps 150 --lr 1e-2 --warmup 10 --quiet
-    run "$f32" sample poem --prompt 床前 --tokens 10 --temperature 0
-    check "bytes: $model, characters come out whole, the last cut one as U+FFFD" "$(cat out)" grep -qx '床前明月光�\{0,1\}' out
+    run "$f32" sample poem --prompt 床前 --tokens 12 --temperature 0
+    check "bytes: $model, characters come out whole, the last cut one as U+FFFD" "$(cat out)" [ "$(cat out)" = "床前明月光
+�" ]
     "$f32" inspect poem --json >out
     check "bytes: $model, the vocabulary shows them by number" "" grep -qF '\"<0xE5>\"' out
     refuses "bytes: $model, a byte that it never saw" 4 'the byte 0x7A at position 4' "$f32" sample poem --prompt 床z

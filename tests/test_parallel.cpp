@@ -1,8 +1,12 @@
 // engine/parallel.h: every job runs once, exceptions come out in order, and the number of threads changes no bit.
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -178,6 +182,28 @@ TEST_SUITE("parallel") {
       message = e.what();
     }
     CHECK(message == "job 0");
+  }
+
+  TEST_CASE("pool: goes on with the threads that the system gives") {
+    // A child process whose address space has room for a few stacks only. (Sanitizers take too much of it to try.)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    const pid_t child = fork();
+    if (child == 0) {
+      std::ifstream sizes("/proc/self/statm");
+      rlim_t pages = 0;
+      sizes >> pages;
+      const rlim_t room = pages * rlim_t(sysconf(_SC_PAGESIZE)) + (rlim_t(100) << 20);
+      const rlimit limit{room, room};
+      setrlimit(RLIMIT_AS, &limit);
+      Pool pool(1000);
+      Counts counts(100);
+      pool.run(100, Counts::job, &counts);
+      _exit(pool.threads() < 1000 && counts.all(1) ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+#endif
   }
 
   TEST_CASE("pool: a hundred thousand quick runs") {

@@ -29,14 +29,16 @@ determinism() {
   "$p" train ../text.txt --out a $o --seed 7 --threads 1
   "$p" train ../text.txt --out b $o --seed 7 --threads 2
   "$p" train ../text.txt --out c $o --seed 8
-  "$p" train ../text.txt --out d $o --seed 7 --dropout 0.2 2>/dev/null
   "$p" train ../text.txt --out e $3 --steps 12 --eval-every 5 --quiet --seed 7
   check "determinism: $1, one thread = two threads, weights" "" same_weights a b
   check "determinism: $1, one thread = two threads, log" "" same_logs a b
   check "determinism: $1, another seed is another run" "seeds 7 and 8 gave the same log" not same_steps a c
   check "determinism: $1, --dropout changes the losses" "with and without gave the same log" not same_steps a e
 }
-test_determinism() { each_program determinism; }
+test_determinism() {
+  each_program determinism
+  must "determinism: as many shards as there may be" 0 "$f32" train text.txt --out many --model transformer --embd 16 --heads 2 --layers 1 --context 16 --batch 256 --shards 256 --steps 1 --quiet
+}
 
 resume() {
   p=$2 o="$3 --dropout 0.2 --warmup 4 --eval-every 4 --eval-batches 2 --save-every 6"
@@ -57,6 +59,10 @@ resume() {
   must "resume: $1, with --steps raised" 0 "$p" train --out raised --resume --steps 20 --quiet
   check "resume: $1, raised = at once, weights" "" same_weights long raised
   check "resume: $1, raised = at once, steps in the log" "" same_steps long raised
+  must "resume: $1, nothing but the beginning" 0 "$p" train ../text.txt --out zero $3 --warmup 4 --eval-every 4 --eval-batches 2 --quiet --steps 0
+  must "resume: $1, from the beginning" 0 "$p" train --out zero --resume --steps 20 --quiet
+  check "resume: $1, from the beginning = at once" "" same_steps long zero
+  refuses "resume: $1, --stop-after a step that is done" 2 'has already done 20' "$p" train --out zero --resume --stop-after 20
   run "$p" train ../text.txt --out done $o --steps 5 --json
   mv out first.json
   cp -r done before
@@ -159,8 +165,10 @@ json() {
   check "json: $1, the run's parameters" "" [ "$(field first parameters)" = "$(field out parameters)" ]
   check "json: $1, steps 1 to 6 once each" "" steps_once r 6
   sed 1d r/log.jsonl | grep -vE "^\{\"type\":\"step\",\"step\":[1-6],\"loss\":$n,\"lr\":$n,\"grad_norm\":$n,\"tokens_per_second\":$n\}\$" |
-    grep -vE "^\{\"type\":\"eval\",\"step\":[246],\"train_loss\":$n,\"val_loss\":$n\}\$" >strange
-  check "json: $1, fields of steps and evaluations" "$(head -n 1 strange)" not test -s strange
+    grep -vE "^\{\"type\":\"eval\",\"step\":[246],\"train_loss\":$n,\"val_loss\":$n\}\$" |
+    grep -vE '^\{"type":"sample","step":[0246],"text":"([^"\\]|\\.)*"\}$' >strange
+  check "json: $1, samples at 0 and at every evaluation" "" [ "$(grep -c '"type":"sample"' r/log.jsonl)" = 4 ]
+  check "json: $1, fields of steps, evaluations and samples" "$(head -n 1 strange)" not test -s strange
   check "json: $1, evaluations after 2, 4 and at the end" "" [ "$(grep -c '"type":"eval"' r/log.jsonl)" = 3 ]
 
   must "json: $1, sample" 0 "$p" sample r --json --tokens 7 --count 3
@@ -241,6 +249,10 @@ test_sample() {
   refuses "sample: empty prompt" 2 --prompt "$f32" sample poem --prompt ''
   refuses "sample: no run" 4 nothing-here "$f32" sample nothing-here
   refuses "sample: --temperature -1" 2 'from 0' "$f32" sample poem --temperature -1
+  must "sample: a tiny temperature is that of the most probable" 0 "$f32" sample poem --temperature 1e-310 --tokens 20
+  mv out cold
+  must "sample: the most probable" 0 "$f32" sample poem --temperature 0 --tokens 20
+  check "sample: both are the same" "" cmp cold out
   refuses "sample: --temperature nan" 2 'from 0' "$f32" sample poem --temperature nan
   refuses "sample: --top-p 0" 2 'from 1e-09 to 1' "$f32" sample poem --top-p 0
   refuses "sample: --count 0" 2 'from 1' "$f32" sample poem --count 0
@@ -277,6 +289,10 @@ test_input() {
   refuses "input: continuation missing" 4 'byte 0xC3' "$f32" train broken $o
   refuses "input: surrogate" 4 surrogate "$f32" train surrogate $o
   refuses "input: overlong form" 4 'byte 0xC0' "$f32" train overlong $o
+  name=$(printf 'b\351.txt')
+  cp text.txt "$name"
+  refuses "input: a name that is not UTF-8" 4 'must be UTF-8 itself' "$f32" train "$name" $o
+  rm "$name"
   refuses "input: the second of two files" 4 latin "$f32" train text.txt latin $o
   for model in transformer lstm; do
     for f in exact ones newlines crlf; do
@@ -317,6 +333,7 @@ test_options() {
 --embd 1000000 --layers 1000|parameters
 --hidden 1000000 --model lstm|parameters
 --context 2147483647|must be a whole number from 1 to 1048576
+--batch 1048576 --context 1024|GB, this machine has
 --batch 0|must be a whole number from 1
 --threads -1|must be a whole number from 0 to 1024
 --threads 100000|must be a whole number from 0 to 1024
@@ -453,6 +470,9 @@ diverge() {
   must "diverge: $1, the run goes on from it, into the same wall" 5 "$p" train --out hot --resume --quiet
   run "$p" train ../text.txt --out hot2 $3 --steps 5000 --lr 1000 --min-lr 1000 --warmup 0 --weight-decay 1000 --save-every 0 --eval-every 0 --quiet
   check "diverge: $1, before the first save it says that nothing was written" "$(cat err)" grep -q 'hot2/checkpoint.safetensors was not written' err
+  refuses "diverge: $1, an evaluation on the way" 5 'evaluation is not finite' "$p" train ../text.txt --out hot3 $3 --steps 5000 \
+    --lr 1000 --min-lr 1000 --warmup 0 --weight-decay 1000 --save-every 1 --eval-every 1 --quiet
+  must "diverge: $1, what it keeps can be read" 0 "$p" sample hot3 --tokens 1
 }
 test_diverge() { each_program diverge; }
 

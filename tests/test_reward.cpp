@@ -2,46 +2,17 @@
 #include "rl/reward.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 
 #include "engine/rng.h"
 #include "rl/words.h"
+#include "tests/scratch.h"
 
 namespace {
 
 using namespace gradus;
 using Strings = std::vector<std::string>;
-
-bool has(const std::string& sentence, std::string_view part) { return sentence.find(part) != std::string::npos; }
-
-// What is said when f throws an E; empty if it does not.
-template <class E, class F>
-std::string complaint(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "";
-}
-
-struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "gradus_reward_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-    return path / name;
-  }
-};
 
 const Tokenizer& tokenizer() {
   static const Tokenizer t =
@@ -84,6 +55,9 @@ TEST_CASE("words: runs of letters, or what stands between white space") {
   CHECK(words("ab\xFF\xE7\x8C"
               "cd",
               WordRule::kLetters) == std::vector<std::string_view>{"ab", "cd"});
+  CHECK(words("ab\xFF cd", WordRule::kBetweenSpaces) == std::vector<std::string_view>{"ab\xFF", "cd"});
+  CHECK(words("\xE7\x8C\xAB\xE3\x80\x80x\xC2\xA0y", WordRule::kBetweenSpaces) ==
+        std::vector<std::string_view>{"\xE7\x8C\xAB", "x", "y"});
   CHECK(word_rule(tokenizer()) == WordRule::kLetters);
 }
 
@@ -173,6 +147,16 @@ TEST_CASE("distinct is the share of different n-grams of tokens") {
   CHECK(score({"distinct:1"}, "") == 0);
 }
 
+TEST_CASE("grammar: 1 if the whole text is one of the grammar's") {
+  const std::string g = "grammar:data/two_words.grammar";
+  for (const char* sentence : {"the cat", "the dog", "a cat", "a dog"}) CHECK(score({g}, sentence) == 1);
+  for (const char* other : {"", "the", "the cat ", "the cat the dog", "cat the", "the cow", "\xE7\x8C\xAB"})
+    CHECK_MESSAGE(score({g}, other) == 0, other);
+  const Folder folder;
+  CHECK(has(data("grammar:" + folder.file("bad.grammar", "the cat\n")), "bad.grammar"));
+  CHECK(has(data("grammar:/nowhere/g"), "/nowhere/g"));
+}
+
 TEST_CASE("blocklist: -1 if a word or a phrase of the file occurs") {
   const Folder folder;
   const std::string list = "blocklist:" + folder.file("list.txt", "cat\r\n\n  \nbad dog\ndon't\n\xE7\x8C\xAB\n");
@@ -182,6 +166,7 @@ TEST_CASE("blocklist: -1 if a word or a phrase of the file occurs") {
   CHECK(score({list}, "a bad, dog") == -1);  // words, whatever stands between them
   CHECK(score({list}, "a dog bad") == 0);
   CHECK(score({list}, "a bad") == 0);
+  CHECK(score({list}, "a bad hen") == 0);
   CHECK(score({list}, "i don't") == -1);
   CHECK(score({list}, "") == 0);
   CHECK(score({list}, "\xE7\x8C\xAB\xE3\x80\x82") == -1);
@@ -276,8 +261,9 @@ TEST_CASE("a batch is scored as its sequences one by one, whatever their order")
 
 TEST_CASE("what means nothing is refused with what would be right") {
   CHECK(has(usage("containz:cat"), "reward 'containz:cat': there is no 'containz'"));
-  for (const char* name : {"contains:S", "count:S", "length:N", "end", "blocklist:FILE", "lexicon:FILE", "similarity:S",
-                           "relevance", "distinct:N", "table:FILE.json"}) {
+  for (const char* name :
+       {"contains:S", "count:S", "length:N", "end", "grammar:FILE", "blocklist:FILE", "lexicon:FILE", "similarity:S",
+        "relevance", "distinct:N", "fluency:RUN", "table:FILE.json", "command:PROGRAM"}) {
     CAPTURE(name);
     CHECK(has(usage("containz:cat"), name));
     CHECK(has(Reward::names(), name));

@@ -34,7 +34,8 @@ test_truth() {
   first() { sed -n '/"type":"step"/{p;q}' t/log.jsonl; }
   check "truth: at step 1 KL is 0, sampled and exact" "$(first)" eval 'first | grep -q "\"kl\":0.0,\"kl_stderr\":0.0," && first | grep -q "\"kl_exact\":0.0,"'
   check "truth: a record for each step" "" [ "$(grep -c '"type":"step"' t/log.jsonl)" = 120 ]
-  check "truth: samples before and after" "$(grep -c sample t/log.jsonl)" [ "$(grep -c '"type":"sample"' t/log.jsonl)" = 8 ]
+  check "truth: samples before and after" "$(grep -c sample t/log.jsonl)" [ "$(grep -c '"type":"sample"' t/log.jsonl)" = 2 ]
+  check "truth: a report" "" grep -q 'KL(policy, posterior)' t/report.html
   check "truth: bars of policy, prior and posterior" "" grep -q '"type":"posterior".*"bars":\[{"text":"the cat","policy":0.[56][0-9]*,"prior":0.[34][0-9]*,"posterior":0.61' t/log.jsonl
   must "truth: it can be compared" 0 "$f64" exact compare t table --max-tokens 3 --json
   between "truth: exact compare agrees on the KL" "$(value_of kl_ab)" 0.24 0.28
@@ -63,6 +64,7 @@ test_resume() {
   refuses "resume: fewer steps than done" 2 'already done 12' "$f64" tune --out part --resume --steps 3
   refuses "resume: nothing there" 4 'no checkpoint' "$f64" tune --out new --resume
   refuses "resume: no tuned run" 4 'no fine-tuned run' "$f64" tune --out lstm --resume
+  refuses "resume: by train" 2 'gradus tune' "$f64" train --out part --resume
   refuses "resume: another prior" 4 'is not the prior' "$f64" tune tf --out part --resume
   refuses "resume: a run is there" 2 'already holds a run' "$f64" tune lstm --out part --reward end
 }

@@ -1,0 +1,66 @@
+// gradus corpus: text with known truth. Draws whole lines from a grammar; with --json says what entropy they have,
+// which is the least loss that any model can reach on such text.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "models/grammar.h"
+
+namespace gradus {
+namespace {
+
+enum { kText = 0, kEstimate = 1 };  // what the random numbers are for: steps of the stream
+
+// nats of a line, as the loss of a token of three kinds of run (data/README.md defines each).
+nlohmann::ordered_json rates(const Grammar& grammar, const LineEntropy& entropy) {
+  const double tokens = grammar.mean_characters() + 1;  // the end of the line counts
+  nlohmann::ordered_json out{{"entropy_rate", entropy.nats / tokens},
+                             {"exact", entropy.exact},
+                             {"unit", "nats per character"},
+                             {"stderr", entropy.standard_error / tokens},
+                             {"upper_bound", entropy.upper_bound / tokens},
+                             {"how", entropy.how},
+                             {"line_entropy", entropy.nats},
+                             {"characters_per_line", grammar.mean_characters()},
+                             {"words_per_line", nullptr},
+                             {"word_entropy_rate", nullptr}};
+  if (const auto words = grammar.mean_words()) {
+    out["words_per_line"] = *words;
+    out["word_entropy_rate"] = entropy.nats / (*words + 1);
+  }
+  return out;
+}
+
+}  // namespace
+
+int corpus(const CorpusCommand& command) {
+  const Grammar grammar = Grammar::read(command.grammar);
+  const uint64_t seed = uint64_t(command.common.seed);
+  nlohmann::ordered_json result;
+  if (command.common.json) result = rates(grammar, grammar.entropy(Rng(seed, Stream::kSample, kEstimate)));
+
+  const Rng rng(seed, Stream::kSample, kText);
+  int64_t bytes = 0, lines = 0;
+  double nats = 0;
+  int64_t characters = 0;
+  for (; bytes < command.bytes; ++lines) {
+    const std::string line = grammar.derive(rng.at(lines)) + "\n";
+    bytes += int64_t(line.size());
+    if (!command.common.json) {
+      std::fwrite(line.data(), 1, line.size(), stdout);
+      if (std::ferror(stdout)) break;  // main says so
+      continue;
+    }
+    nats -= grammar.log_probability(std::string_view(line).substr(0, line.size() - 1));
+    for (const char c : line) characters += (c & 0xC0) != 0x80;
+  }
+  if (!command.common.json) return kDone;
+  // The text that the same command writes without --json, under the true distribution.
+  if (lines > 0)
+    result["text"] = {
+        {"bytes", bytes}, {"lines", lines}, {"characters", characters}, {"entropy_rate", nats / double(characters)}};
+  std::printf("%s\n", result.dump().c_str());
+  return kDone;
+}
+
+}  // namespace gradus

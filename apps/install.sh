@@ -1,0 +1,95 @@
+#!/bin/sh
+# make install and make uninstall: sh apps/install.sh install|uninstall, with PREFIX and DESTDIR in the environment; install
+# also takes OBJECTS (build/MODE, without -f32 and -f64), VERSION, and CFLAGS and LIBS, what a user of the library needs.
+#
+# PREFIX/share/gradus/installed lists every file, and every folder that had to be made. It is written first, so that
+# uninstall removes exactly these, after half an install too and whatever the sources have become. A second install
+# removes the first.
+set -eu
+export LC_ALL=C
+DESTDIR=${DESTDIR:-} new=
+stop() { echo "$1" >&2; exit 1; }
+case $PREFIX in
+*[[:space:]]* | [!/]* | '') stop "PREFIX has to be an absolute path without spaces, not '$PREFIX'." ;;
+esac
+PREFIX=${PREFIX%/}
+list=$DESTDIR$PREFIX/share/gradus/installed
+
+# What is installed, as FROM TO lines, TO below PREFIX. FROM is - for what this script writes.
+contents() {
+  echo "build/gradus bin/gradus
+build/gradus-f64 bin/gradus-f64
+$OBJECTS-f32/libgradus-f32.a lib/libgradus-f32.a
+$OBJECTS-f64/libgradus-f64.a lib/libgradus-f64.a
+- lib/pkgconfig/gradus.pc
+- lib/pkgconfig/gradus-f64.pc
+LICENSE share/gradus/LICENSE"
+  for header in engine/*.h models/*.h rl/*.h; do
+    [ ! -f "$header" ] || echo "$header include/gradus/$header"
+  done
+}
+
+# folder PATH: makes DESTDIR/PATH and adds to $new each folder on the way that was not there.
+folder() {
+  [ -d "$DESTDIR$1" ] && return
+  folder "$(dirname "$1")"
+  mkdir -m 755 -- "$DESTDIR$1" 2>/dev/null || stop "$DESTDIR$1 cannot be made here: sudo make install, or make install PREFIX=\$HOME/.local."
+  new="$new$1/
+"
+}
+
+# pkg_config FLAVOUR REAL WORDS: a .pc file on stdout. The library is static, so all that it needs stands in Libs; the
+# arithmetic flags stand in Cflags, because inline functions of the headers have to be compiled as those of the library.
+pkg_config() {
+  cat <<TEXT
+prefix=$PREFIX
+includedir=\${prefix}/include/gradus
+libdir=\${prefix}/lib
+
+Name: gradus
+Description: a small deep-learning engine with its own reverse-mode autodiff, in $3 precision
+Version: $VERSION
+Cflags: -std=c++20 -I\${includedir} -DGRADUS_REAL=$2 $CFLAGS
+Libs: -L\${libdir} -lgradus-$1 $LIBS
+TEXT
+}
+
+uninstall() {
+  paths=$(sort -r "$list")  # what lies in a folder comes before the folder
+  echo "$paths" | while read -r path; do
+    case $path in */) ;; *) rm -f -- "$DESTDIR$path" || stop "$DESTDIR$path cannot be removed." ;; esac
+  done
+  echo "$paths" | while read -r path; do
+    case $path in */) rmdir -- "$DESTDIR$path" 2>/dev/null || : ;; esac  # somebody else's files stay, and so their folder
+  done
+}
+
+install_all() {
+  mkdir -p -- "$DESTDIR/" 2>/dev/null || stop "$DESTDIR cannot be made."
+  [ ! -f "$list" ] || uninstall
+  for to in $(contents | cut -d' ' -f2); do folder "$(dirname "$PREFIX/$to")"; done
+  { printf %s "$new"; contents | sed "s|^[^ ]* |$PREFIX/|"; echo "$PREFIX/share/gradus/installed"; } >"$list" 2>/dev/null ||
+    stop "$list cannot be written here: sudo make install, or make install PREFIX=\$HOME/.local."
+  chmod 644 "$list"
+  contents | while read -r from to; do
+    target=$DESTDIR$PREFIX/$to mode=644
+    case $to in
+    bin/*) mode=755 ;;
+    *-f64.pc) pkg_config f64 double double >"$target" ;;
+    *.pc) pkg_config f32 float single >"$target" ;;
+    esac
+    if [ "$from" = - ]; then chmod $mode "$target"; else install -m $mode -- "$from" "$target"; fi
+  done
+}
+
+case $1 in
+install)
+  install_all
+  echo "Installed gradus and gradus-f64, the library and its headers below $DESTDIR$PREFIX."
+  ;;
+uninstall)
+  [ -f "$list" ] || stop "Nothing to remove: there is no $list."
+  uninstall
+  echo "Removed what make install had put below $DESTDIR$PREFIX."
+  ;;
+esac

@@ -1,0 +1,107 @@
+// A checkpoint: what is saved comes back, and a file whose configuration cannot be is refused by a sentence.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "models/checkpoint.h"
+#include "models/corpus.h"
+
+namespace {
+
+using namespace gradus;
+
+struct Folder {
+  std::string path = "/tmp/gradus.XXXXXX";
+  Folder() { REQUIRE(mkdtemp(path.data()) != nullptr); }
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+Checkpoint small(const std::string& family) {
+  Config config;
+  config.model = family;
+  config.embd = 8;
+  config.heads = 2;
+  config.hidden = 6;
+  config.context = 5;
+  config.layers = 2;
+  config.resolve(2);
+  Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, "abc\n");
+  auto model = make_model(config, tokenizer.size());
+  AdamW optimizer(model->params(), adamw_options(config));
+  for (size_t i = 0; i < optimizer.m.size(); ++i) optimizer.m[i] = real(i), optimizer.v[i] = real(2 * i);
+  optimizer.steps = 7;
+  return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 7, 1.25, 0, {"a.txt"}, "12", "core",
+          ""};
+}
+
+// What load_checkpoint says of the file of `run` with `from` replaced by `to`, of the same length, and without a hash.
+std::string complaint(const Checkpoint& run, const std::string& from, const std::string& to) {
+  const Folder folder;
+  const std::string path = folder.path + "/x.safetensors";
+  run.save(path);
+  std::string bytes = read_bytes(path);
+  for (const auto& [old, now] : {std::pair{from, to}, std::pair<std::string, std::string>{"\"hash\"", "\"hasn\""}}) {
+    const size_t at = bytes.find(old);
+    REQUIRE(at != std::string::npos);
+    REQUIRE(old.size() == now.size());
+    bytes.replace(at, old.size(), now);
+  }
+  std::ofstream(path, std::ios::binary) << bytes;
+  try {
+    load_checkpoint(path);
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("checkpoint");
+
+TEST_CASE("checkpoint: everything comes back") {
+  for (const std::string family : {"transformer", "lstm"}) {
+    const Folder folder;
+    const Checkpoint run = small(family);
+    run.save(folder.path + "/checkpoint.safetensors");
+    const Checkpoint back = load_checkpoint(folder.path);
+    CHECK(to_json(back.config) == to_json(run.config));
+    CHECK(back.tokenizer.vocab() == run.tokenizer.vocab());
+    CHECK(std::equal(back.model->params().data().begin(), back.model->params().data().end(),
+                     run.model->params().data().begin(), run.model->params().data().end()));
+    CHECK(back.optimizer->m == run.optimizer->m);
+    CHECK(back.optimizer->v == run.optimizer->v);
+    CHECK(back.optimizer->steps == 7);
+    CHECK(back.step == 7);
+    CHECK(back.best_val_loss == 1.25);
+    CHECK(back.corpus == run.corpus);
+    CHECK(back.corpus_hash == "12");
+  }
+}
+
+TEST_CASE("checkpoint: a best loss that is not finite is left out") {
+  const Folder folder;
+  Checkpoint run = small("lstm");
+  run.best_val_loss = std::numeric_limits<double>::infinity();
+  run.save(folder.path + "/checkpoint.safetensors");
+  CHECK_FALSE(load_checkpoint(folder.path).best_val_loss.has_value());
+}
+
+TEST_CASE("checkpoint: a configuration that cannot be is refused") {
+  const Checkpoint run = small("transformer");
+  CHECK(complaint(run, "\\\"step", "\\\"step") == "");  // the control: nothing changed but the hash
+  CHECK(complaint(run, "shards\\\":2", "shards\\\":0").find("--shards 0") != std::string::npos);
+  CHECK(complaint(run, "heads\\\":2", "heads\\\":3").find("not a multiple of --heads 3") != std::string::npos);
+  CHECK(complaint(run, "layers\\\":2", "layers\\\":0").find("at least one layer") != std::string::npos);
+  CHECK(complaint(run, "layers\\\":2", "layers\\\":9") != "");
+  CHECK(complaint(run, "context\\\":5", "context\\\":6") != "");
+  CHECK(complaint(run, "min_lr\\\":0.0001", "min_lr\\\":9.0001").find("--min-lr") != std::string::npos);
+}
+
+TEST_SUITE_END();
