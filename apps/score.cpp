@@ -13,7 +13,6 @@ namespace gradus {
 int score(const ScoreCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
-  const SampleOptions options{.temperature = command.temperature};
   std::string line;
   for (int64_t number_of_line = 1; std::getline(std::cin, line); ++number_of_line) {
     if (line.ends_with('\r')) line.pop_back();
@@ -24,7 +23,7 @@ int score(const ScoreCommand& command) {
       throw DataError(text("line ", number_of_line, " of standard input: ", error.what()));
     }
     if (end_id >= 0) tokens.push_back(end_id);
-    const std::vector<double> log_probs = score_sequence(*run.model, run.start_id, tokens, options);
+    const std::vector<double> log_probs = score_sequence(*run.model, run.start_id, tokens, command.temperature);
     Json values = Json::array();
     for (const double x : log_probs) values.push_back(number(x));
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);

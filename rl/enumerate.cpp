@@ -57,8 +57,8 @@ class Walk {
   int64_t chunk_;
   Tape tape_;
   std::vector<Level> levels_;  // [max_tokens], by the length of their prefixes
-  std::vector<double> p_, log_next_;
-  std::vector<int32_t> order_, last_, draws_;
+  std::vector<double> log_p_, log_next_;
+  std::vector<int32_t> last_, draws_;
   std::vector<int64_t> which_;
   Enumeration found_;
 };
@@ -68,8 +68,7 @@ Walk::Walk(std::span<const LanguageModel* const> models, const World& world, int
       world_(world),
       most_(most),
       vocabulary_(models[0]->vocabulary()),
-      p_(size_t(vocabulary_)),
-      order_(size_t(vocabulary_)),
+      log_p_(size_t(vocabulary_)),
       found_{Sequences(world.end_id), std::vector<std::vector<double>>(models.size())} {
   int64_t bytes = vocabulary_ * int64_t(sizeof(Child) + 2 * models.size() * sizeof(double));  // of a row
   for (const LanguageModel* model : models) {
@@ -111,10 +110,9 @@ void Walk::expand(int64_t depth) {
       const double before = at.log_prob[size_t(r * M + m)];
       if (before == kImpossible) continue;
       const std::span<const real> row = logits.span().subspan(size_t(r * V), size_t(V));
-      const double log_sum = sampling_distribution(row, {world_.temperature, 0, 1}, p_, order_);
-      if (!std::isfinite(log_sum)) throw DivergedError("a logit of the model is not a number: its training diverged");
-      for (int64_t v = 0; v < V; ++v)
-        log_next_[size_t((r * V + v) * M + m)] = before + double(row[size_t(v)]) / world_.temperature - log_sum;
+      log_distribution(row, world_.temperature, log_p_);
+      if (std::isnan(log_p_[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
+      for (int64_t v = 0; v < V; ++v) log_next_[size_t((r * V + v) * M + m)] = before + log_p_[size_t(v)];
     }
   }
   at.children.clear();

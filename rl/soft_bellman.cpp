@@ -13,17 +13,17 @@ std::vector<double> bigram_table(const LanguageModel& model, double temperature)
   const size_t V = size_t(model.vocabulary());
   Tape tape;
   const Tape::Use use(tape);
-  std::vector<int32_t> tokens(V), order(V);
+  std::vector<int32_t> tokens(V);
   for (size_t a = 0; a < V; ++a) tokens[a] = int32_t(a);
-  std::vector<double> log_q(V * V), p(V);
+  std::vector<double> log_q(V * V), log_p(V);
   // The rows after one more token for each of the V prefixes in `state`.
   const auto visit = [&](State& state, auto&& row_of) {
     const Tape::Mark mark(tape);
     const Tensor logits = model.next(state, tokens);
     for (size_t a = 0; a < V; ++a) {
       const std::span<const real> z = logits.span().subspan(a * V, V);
-      const double log_sum = sampling_distribution(z, {temperature, 0, 1}, p, order);
-      for (size_t b = 0; b < V; ++b) row_of(a, b, double(z[b]) / temperature - log_sum);
+      log_distribution(z, temperature, log_p);
+      for (size_t b = 0; b < V; ++b) row_of(a, b, log_p[b]);
     }
   };
   State state = model.start(int64_t(V));

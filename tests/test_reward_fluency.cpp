@@ -32,6 +32,8 @@ struct Run {
     config.context = context;
     config.resolve(1);
     Tokenizer tokenizer = Tokenizer::from_vocab(Tokenizer::Kind::kChar, std::move(vocab));
+    config.lines = tokenizer.end_id() >= 0;
+    config.end_id = tokenizer.end_id();
     auto model = make_model(config, tokenizer.size());
     for (real& x : model->params().data()) x *= family == "transformer" ? 20 : 3;
     const int32_t start = tokenizer.end_id() >= 0 ? tokenizer.end_id() : 1;
