@@ -91,7 +91,7 @@ std::vector<std::pair<std::string, std::string>> given_options(const Config& con
   const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(Config{}));
   std::vector<std::pair<std::string, std::string>> given;
   for (const auto& [key, value] : all.items()) {
-    if (value == defaults[key] || (key == "decay_steps" && value == all["steps"])) continue;
+    if (key == "end_id" || value == defaults[key] || (key == "decay_steps" && value == all["steps"])) continue;
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', '-');
     if (value.is_boolean())

@@ -12,7 +12,6 @@
 #include "apps/text.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
-#include "engine/kernels.h"
 #include "engine/version.h"
 #include "models/checkpoint.h"
 #include "models/count_trie.h"
@@ -69,13 +68,6 @@ Checkpoint begin_run(Config config, const Text& corpus) {
   if (!config.counts()) optimizer.emplace(model->params(), adamw_options(config));
   return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 0, {},
           start,  corpus.files,         corpus.hash,      blas_core(),          ""};
-}
-
-// The first tensor that holds a number that is not finite, or -1.
-int64_t first_not_finite(const Params& params) {
-  for (int64_t i = 0; i < params.count(); ++i)
-    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
-  return -1;
 }
 
 // The checkpoint of a run that goes on, checked against the corpus.
@@ -206,12 +198,6 @@ std::string bad_op(Shards& shards) {
     if (shards.count(s) > 0)
       if (const auto bad = why_nan(shards.tape(s))) return bad->sentence;
   return "the loss or the gradient is not finite";
-}
-
-[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
-  throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
-                           RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
-                           "; try a smaller --lr"));
 }
 
 // A finite loss says nothing of the weights after its update: they must not replace a good checkpoint unseen.

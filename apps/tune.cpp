@@ -6,8 +6,6 @@
 #include "apps/run_folder.h"
 #include "apps/tuned_run.h"
 #include "engine/blas.h"
-#include "engine/inspect.h"
-#include "engine/kernels.h"
 #include "rl/known_worlds.h"
 
 namespace gradus {
@@ -121,18 +119,6 @@ void log_bars(RunFolder& folder, const TunedRun& run, const KnownWorlds& known) 
     list.push_back(std::move(bar));
   }
   folder.log({{"type", "posterior"}, {"step", run.policy.step}, {"sequences", w.sequences.size()}, {"bars", list}});
-}
-
-int64_t first_not_finite(const Params& params) {
-  for (int64_t i = 0; i < params.count(); ++i)
-    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
-  return -1;
-}
-
-[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
-  throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
-                           RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
-                           "; try a smaller --lr"));
 }
 
 // A finite gradient says nothing of the weights after their update: they must not replace a good checkpoint unseen.
