@@ -75,6 +75,7 @@ struct ConfigOptions {
   void operator()(const char* name, std::string& value, const char* help, std::initializer_list<const char*> list) {
     words(app, option(name), value, help, list);
   }
+  void operator()(const char*, std::vector<std::string>&, const char*) {}  // a list is declared by its command
   void operator()(const char* name, bool& value, const char* help) {
     app.add_flag_callback(
         value ? "--no-" + std::string(name) : option(name), [&value, set = !value] { value = set; }, help);
@@ -139,6 +140,15 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   return message;
 }
 
+// Little may stand beside --resume; everything else is stored in the run.
+void refuse_beside_resume(const CLI::App& app, const std::string& source) {
+  const std::vector<std::string> kept{source,         "--out",     "--resume", "--steps", "--trace",
+                                      "--stop-after", "--threads", "--json",   "--quiet"};
+  for (const CLI::Option* o : app.get_options())
+    if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
+      throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+}
+
 using Run = std::function<int()>;  // what the parsed command line asks for
 
 void add_train(CLI::App& program, Run& run) {
@@ -168,13 +178,44 @@ void add_train(CLI::App& program, Run& run) {
       if (c->trace_file.empty()) throw UsageError("--trace wants a step and the name of a file");
     }
     if (!c->resume && c->corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c->out);
-    const std::vector<std::string> kept{"CORPUS",  "--out",     "--resume", "--steps", "--stop-after",
-                                        "--trace", "--threads", "--json",   "--quiet"};
-    for (const CLI::Option* o : app->get_options())
-      if (c->resume && o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
-        throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+    if (c->resume) refuse_beside_resume(*app, "CORPUS");
     note_foreign_options(*app, c->config, c->common);
     run = [=] { return train(*c); };
+  });
+}
+
+void add_tune(CLI::App& program, Run& run) {
+  CLI::App* app =
+      program.add_subcommand("tune", "fine-tune a trained model on a reward, with a KL penalty to where it began");
+  const auto c = std::make_shared<TuneCommand>();
+  app->add_option("RUN", c->run, "run folder or checkpoint: the prior, and where the policy begins");
+  app->add_option("--out", c->out, "folder of the new run")->required();
+  app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
+  app->add_option("--reward", c->config.reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+      ->allow_extra_args(false);
+  app->add_option("--prompt", c->prompt, "text before the first draw (what the run starts from)");
+  app->add_option("--prompts", c->prompts, "file of prompts, one a line");
+  for_each_option(c->config, ConfigOptions{*app});
+  number(*app, "--stop-after", c->stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1, INT64_MAX);
+  add_common(*app, c->common);
+  app->callback([=, &run] {
+    run = [=] { return tune(*c); };
+    if (c->out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+    c->config.seed = c->common.seed;
+    c->steps_given = app->count("--steps") > 0;
+    if (c->resume) return refuse_beside_resume(*app, "RUN");
+    if (c->run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + c->out);
+    if (c->config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
+    if (app->count("--prompt") > 0 && app->count("--prompts") > 0)
+      throw UsageError("--prompt and --prompts are both given; one of them says what is continued");
+    if (app->count("--kl-target") > 0 && c->config.kl_target <= 0)
+      throw UsageError("--kl-target must be above 0: it is the KL that the coefficient is steered to");
+    std::string names;
+    for (const auto& [name, means] :
+         {std::pair{"--kl-horizon", c->config.kl_target > 0}, std::pair{"--value-lr", c->config.baseline == "value"}})
+      if (app->count(name) > 0 && !means) names += (names.empty() ? "" : ", ") + std::string(name);
+    if (!names.empty() && !c->common.quiet)
+      std::fprintf(stderr, "note: %s has no meaning with the other options\n", names.c_str());
   });
 }
 
@@ -332,8 +373,8 @@ int run_command_line(int argc, char** argv) {
   app.get_formatter()->column_width(30);
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
-  for (const auto add :
-       {add_train, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus, add_kl, add_exact, add_step})
+  for (const auto add : {add_train, add_tune, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus,
+                         add_kl, add_exact, add_step})
     add(app, run);
   try {
     app.parse(argc, argv);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/config.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
 
@@ -44,6 +45,19 @@ struct TrainCommand {
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(TrainCommand command);
+
+struct TuneCommand {
+  Common common;
+  TuneConfig config;
+  std::string run;      // the prior
+  std::string prompt;   // empty: what the run starts from
+  std::string prompts;  // file, one a line; empty: none
+  std::string out;
+  bool resume = false;
+  bool steps_given = false;
+  int64_t stop_after = 0;  // 0: never
+};
+int tune(TuneCommand command);
 
 struct SampleCommand {
   Common common;

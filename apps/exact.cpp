@@ -14,7 +14,7 @@
 #include "rl/exact.h"
 #include "rl/gradient_estimate.h"
 #include "rl/posterior.h"
-#include "rl/reward.h"
+#include "rl/text_reward.h"
 
 namespace gradus {
 namespace {
@@ -22,7 +22,6 @@ namespace {
 constexpr int64_t kShownRows = 40;  // of a table for people
 constexpr int kShards = 4;          // of an exact gradient, whatever the threads
 constexpr int kMostThreads = 64;
-constexpr size_t kTextsAtOnce = 4096;  // that a reward sees
 
 World world_of(const ExactCommand& command, const Checkpoint& run) {
   World world{{run.start_id}, run.tokenizer.end_id(), command.max_tokens, command.temperature};
@@ -51,23 +50,6 @@ Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World
 
 std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
   return run.tokenizer.decode(sequences.text(i));  // of bytes it need not be UTF-8
-}
-
-std::vector<double> score(const Reward& reward, const Checkpoint& run, const std::string& prompt,
-                          const Sequences& sequences) {
-  std::vector<double> r;
-  for (int64_t first = 0; first < sequences.size(); first += int64_t(kTextsAtOnce)) {
-    const int64_t n = std::min(int64_t(kTextsAtOnce), sequences.size() - first);
-    std::vector<std::string> texts(static_cast<size_t>(n));
-    std::vector<Generated> generated;
-    for (int64_t i = 0; i < n; ++i) {
-      texts[size_t(i)] = text_of(run, sequences, first + i);
-      generated.push_back({texts[size_t(i)], sequences.text(first + i), sequences.ended(first + i), prompt});
-    }
-    const std::vector<double> part = reward.score(generated);
-    r.insert(r.end(), part.begin(), part.end());
-  }
-  return r;
 }
 
 // From the most to the least probable, equal ones in the order of their tokens.
@@ -163,7 +145,9 @@ int posterior_of(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.reward, run.tokenizer);
   const Enumeration all = enumerate(*run.model, world_of(command, run));
-  const std::vector<double> r = score(reward, run, command.prompt, all.sequences), &log_q = all.log_prob[0];
+  const std::vector<double> r = text_reward(reward, run.tokenizer, {command.prompt})(
+                                all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0)),
+                            &log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.kl_coef);
   const std::vector<double>& log_best = best.table.log_p;
   const Objective at_best = exact_objective(log_best, log_q, r, command.kl_coef);
@@ -226,7 +210,9 @@ int gradient(const ExactCommand& command) {
   require_differentiable(run, world);
   if (prior.config.model == "transformer") require_differentiable(prior, world);
   const int threads = threads_for(command.common, kMostThreads);
-  const auto rewards = [&](const Sequences& s) { return score(reward, run, command.prompt, s); };
+  const auto rewards = [&](const Sequences& s) {
+    return text_reward(reward, run.tokenizer, {command.prompt})(s, std::vector<int32_t>(size_t(s.size()), 0));
+  };
   EstimatedGradient g;
   int64_t enumerated = 0;
   if (command.estimator == "exact") {

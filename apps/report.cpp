@@ -8,6 +8,7 @@
 #include "apps/console.h"
 #include "apps/page.h"
 #include "apps/plot.h"
+#include "apps/report_tuned.h"
 #include "apps/run_folder.h"
 #include "apps/run_log.h"
 #include "engine/error.h"
@@ -36,6 +37,7 @@ RunFacts read_run(const std::string& folder) {
   if (!std::filesystem::is_directory(folder))
     throw DataError(text(folder, ": is not the folder of a run; gradus train FILE.txt --out RUN makes one"));
   RunFacts facts{std::filesystem::canonical(folder).filename().string(), read_run_log(folder + "/log.jsonl"), {}};
+  if (is_tuned(facts.log)) return facts;
   facts.config = config_from_json(facts.logged("config").dump(), folder + "/log.jsonl");
   if (!RunFolder::has_checkpoint(folder)) return facts;
   const SafetensorsFile file = SafetensorsFile::open(folder + "/checkpoint.safetensors");
@@ -312,7 +314,8 @@ std::string page_of(const RunFacts& facts) {
 
 std::string write_report(const std::string& folder) {
   std::string path = folder + "/report.html";
-  write_file_atomically(path, page_of(read_run(folder)));
+  const RunFacts facts = read_run(folder);
+  write_file_atomically(path, is_tuned(facts.log) ? page_of_tuned(facts.name, facts.log) : page_of(facts));
   return path;
 }
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "engine/kernels.h"
 
 namespace gradus {
 
@@ -63,6 +64,18 @@ void RunFolder::log(const Json& record) {
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");
+}
+
+int64_t first_not_finite(const Params& params) {
+  for (int64_t i = 0; i < params.count(); ++i)
+    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
+  return -1;
+}
+
+void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
+  throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
+                           RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
+                           "; try a smaller --lr"));
 }
 
 }  // namespace gradus

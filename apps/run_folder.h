@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "engine/atomic_file.h"
+#include "engine/params.h"
 
 namespace gradus {
 
@@ -36,5 +37,10 @@ class RunFolder {
   Descriptor log_;
   std::string log_error_;
 };
+
+// The first parameter that holds a number that is not finite, or -1.
+int64_t first_not_finite(const Params& params);
+// DivergedError: the step, what became infinite in it, and what the folder still holds.
+[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder);
 
 }  // namespace gradus

@@ -42,6 +42,7 @@ std::string add(RunLog& log, const Json& record) {
                      : *type == "eval"   ? &log.evals
                      : *type == "sample" ? &log.samples
                                          : nullptr;
+  if (*type == "posterior") log.posterior = record;
   if (!records) return "";
   if (step == record.end() || !step->is_number_integer() || *step < 0) return "has no \"step\"";
   if (words != record.end() && !words->is_string()) return "has a \"text\" that is none";

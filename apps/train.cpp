@@ -13,7 +13,6 @@
 #include "apps/train_trace.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
-#include "engine/kernels.h"
 #include "engine/version.h"
 #include "models/checkpoint.h"
 #include "models/count_trie.h"
@@ -72,16 +71,12 @@ Checkpoint begin_run(Config config, const Text& corpus) {
           start,  corpus.files,         corpus.hash,      blas_core(),          ""};
 }
 
-// The first tensor that holds a number that is not finite, or -1.
-int64_t first_not_finite(const Params& params) {
-  for (int64_t i = 0; i < params.count(); ++i)
-    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
-  return -1;
-}
-
 // The checkpoint of a run that goes on, checked against the corpus.
 Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   Checkpoint run = load_checkpoint(command.out);
+  if (!run.tuning.empty())
+    throw UsageError(
+        text(command.out, ": is a fine-tuned run; continue it with gradus tune --out ", command.out, " --resume"));
   if (run.config.counts())
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
@@ -204,12 +199,6 @@ std::string bad_op(Shards& shards) {
     if (shards.count(s) > 0)
       if (const auto bad = why_nan(shards.tape(s))) return bad->sentence;
   return "the loss or the gradient is not finite";
-}
-
-[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
-  throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
-                           RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
-                           "; try a smaller --lr"));
 }
 
 // A finite loss says nothing of the weights after its update: they must not replace a good checkpoint unseen.

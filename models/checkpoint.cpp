@@ -1,8 +1,11 @@
 #include "models/checkpoint.h"
 
+#include <algorithm>
 #include <cmath>
+#include <deque>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "engine/blas.h"
 #include "engine/safetensors.h"
@@ -40,6 +43,14 @@ void Checkpoint::save(const std::string& to) const {
   }
   if (const std::span<const double> counts = model->counts(); !counts.empty())
     tensors.emplace_back(kCounts, std::vector<int64_t>{int64_t(counts.size()) / 3, 3}, counts);
+  std::deque<std::vector<real>> narrow;  // keeps still while it grows
+  for (const Array& array : beside) {
+    if (array.wide)
+      tensors.emplace_back(array.name, array.shape, std::span(array.values));
+    else
+      tensors.emplace_back(array.name, array.shape,
+                           std::span(std::as_const(narrow.emplace_back(array.values.begin(), array.values.end()))));
+  }
   std::map<std::string, std::string> metadata{{"version", std::to_string(kVersion)},
                                               {"config", to_json(config)},
                                               {"vocab", Json(tokenizer.vocab()).dump()},
@@ -49,6 +60,7 @@ void Checkpoint::save(const std::string& to) const {
                                               {"corpus_hash", corpus_hash},
                                               {"blas_core", gradus::blas_core()}};
   if (best_val_loss && std::isfinite(*best_val_loss)) metadata["best_val_loss"] = Json(*best_val_loss).dump();
+  if (!tuning.empty()) metadata["tuning"] = tuning;
   write_safetensors(to, std::move(tensors), std::move(metadata));
 }
 
@@ -92,6 +104,19 @@ std::vector<double> read_counts(const SafetensorsFile& file, const Config& confi
   std::vector<double> counts(size_t(info->numel()));
   file.read(*info, std::span<double>(counts));
   return counts;
+}
+
+// The arrays that are not the model's.
+std::vector<Checkpoint::Array> read_beside(const SafetensorsFile& file) {
+  std::vector<Checkpoint::Array> arrays;
+  for (const TensorInfo& info : file.tensors()) {
+    std::string_view name = info.name;
+    if (name.starts_with(kMean) || name.starts_with(kSquare)) name.remove_prefix(std::string_view(kMean).size());
+    if (std::ranges::none_of(Checkpoint::kBeside, [&](const char* begin) { return name.starts_with(begin); })) continue;
+    arrays.push_back({info.name, info.shape, std::vector<double>(size_t(info.numel())), info.dtype == "F64"});
+    file.read(info, std::span(arrays.back().values));
+  }
+  return arrays;
 }
 
 }  // namespace
@@ -142,6 +167,10 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
     }
     expected += 2 * size_t(params.count());
   }
+  if (const auto tuning = file.metadata().find("tuning"); tuning != file.metadata().end()) c.tuning = tuning->second;
+  if (const auto hash = file.metadata().find("hash"); hash != file.metadata().end()) c.hash = hash->second;
+  c.beside = read_beside(file);
+  expected += c.beside.size();
   if (file.tensors().size() != expected)
     throw DataError(text(path, ": holds ", file.tensors().size(), " tensors, this model has ", expected));
   return c;

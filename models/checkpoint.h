@@ -22,7 +22,20 @@ struct Checkpoint {
   std::vector<std::string> corpus;  // files that the run was trained on
   std::string corpus_hash;          // of their text
   std::string blas_core;            // kernels that OpenBLAS used
-  std::string path;                 // where it was read from
+  std::string path = {};            // where it was read from
+  std::string hash = {};            // of that file, as its metadata give it
+
+  // Of a fine-tuned run: what rl/ and apps/tuned_run.h keep in it, JSON, empty for others; and arrays beside the
+  // model's own, whose names begin with one of kBeside, or with adam.m. or adam.v. and one of them.
+  struct Array {
+    std::string name;
+    std::vector<int64_t> shape;
+    std::vector<double> values;
+    bool wide = false;  // kept as F64 in any build
+  };
+  static constexpr const char* kBeside[] = {"value.", "replay."};
+  std::string tuning = {};
+  std::vector<Array> beside = {};
 
   // Replaces the file atomically; the old one stays if anything fails (WriteError).
   void save(const std::string& path) const;

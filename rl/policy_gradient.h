@@ -10,6 +10,7 @@
 #include "engine/parallel.h"
 #include "models/language_model.h"
 #include "rl/sequences.h"
+#include "rl/value.h"
 
 namespace gradus {
 
@@ -24,25 +25,32 @@ std::vector<double> sum_over_draws(const PaddedBatch& batch, std::span<const dou
 
 class PolicyGradient {
  public:
-  PolicyGradient(const LanguageModel& policy, Shards& shards)
-      : policy_(policy), shards_(shards), rows_(size_t(shards.size())) {}
+  // With a value network, forward() also asks it about the prefix before every draw, and backward() can train it.
+  PolicyGradient(const LanguageModel& policy, Shards& shards, const ValueNetwork* value = nullptr)
+      : policy_(policy), shards_(shards), network_(value), rows_(size_t(shards.size())), values_(rows_) {}
 
   // Scores the batch, which has to stay as it is until backward(). Returns log π of every draw, [B,T], 0 in padding.
   std::span<const double> forward(const PaddedBatch& batch, double temperature, const StepInfo& info = {});
+  // What the value network says, [B,T], 0 in padding; empty without one.
+  std::span<const double> values() const { return value_; }
   // Σ_b Σ_t advantage[b,t] ∇ log π(draw b,t), flat, in the order of the parameters: the direction that raises Σ A log
-  // π. What stands in the padding of `advantage` is not read. Valid until the next step of the shards.
-  std::span<const real> backward(std::span<const double> advantage);
-  // The same for each shard alone: with as many shards as sequences, one sequence's contribution.
-  void backward_each(std::span<const double> advantage);
+  // π. What stands in the padding of `advantage` is not read. Valid until the next step of the shards or gradient.
+  std::span<const real> backward(std::span<const double> advantage, std::span<const double> value_slope = {});
+  // Of the same pass: Σ value_slope[b,t] ∇ value(b,t), by the parameters of the value network. Valid as long.
+  std::span<const real> value_gradient() { return shards_.gradient(network_->params()); }
+  // backward() for each shard alone: with as many shards as sequences, one sequence's contribution.
+  void backward_each(std::span<const double> advantage, std::span<const double> value_slope = {});
   std::span<const real> gradient_of_shard(int s) { return shards_.tape(s).gradient(policy_.params().array()); }
 
  private:
   const LanguageModel& policy_;
   Shards& shards_;
+  const ValueNetwork* network_;
   const PaddedBatch* batch_ = nullptr;
-  std::vector<Tensor> rows_;  // −log π of each slot, of each shard
-  std::vector<double> log_prob_;
-  std::vector<real> weight_;
+  std::vector<Tensor> rows_;    // −log π of each slot, of each shard
+  std::vector<Tensor> values_;  // of each slot, of each shard
+  std::vector<double> log_prob_, value_;
+  std::vector<real> weight_, slope_;
 };
 
 }  // namespace gradus

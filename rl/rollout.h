@@ -1,6 +1,7 @@
-// Rollouts: sequences of a world drawn from a policy.
+// Rollouts: sequences drawn from a policy.
 #pragma once
 
+#include "engine/parallel.h"
 #include "engine/rng.h"
 #include "models/language_model.h"
 #include "rl/sequences.h"
@@ -17,5 +18,10 @@ struct Rollouts {
 // `count` sequences of the world, independent draws. Draw t of sequence i is a function of (rng, first + i, t) and the
 // model alone: how a batch is cut into calls changes nothing.
 Rollouts roll_out(const LanguageModel& policy, const World& world, const Rng& rng, int64_t first, int64_t count);
+
+// The same where sequence b continues prompts[of[b]], prompts of any length, and the shards work side by side. Of
+// `world` counts all but its prompt. REQUIRES: shards.begin(·, of.size()) has run.
+Rollouts roll_out(const LanguageModel& policy, const World& world, std::span<const std::vector<int32_t>> prompts,
+                  std::span<const int32_t> of, const Rng& rng, Shards& shards);
 
 }  // namespace gradus

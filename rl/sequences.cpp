@@ -1,7 +1,6 @@
 #include "rl/sequences.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "engine/ops.h"
 
@@ -12,33 +11,50 @@ void Sequences::add(std::span<const int32_t> draws) {
   first_.push_back(int64_t(tokens_.size()));
 }
 
-void PaddedBatch::fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences,
-                       std::span<const int64_t> which) {
-  require(!tokens_of_prompt.empty(), "PaddedBatch", Loc::here(), "the prompt is empty: at least one token is wanted");
-  B = int64_t(which.size());
-  prompt.assign(which.size(), int64_t(tokens_of_prompt.size()));
-  length.resize(which.size());
+template <class PromptOf, class DrawsOf>
+void PaddedBatch::lay_out(int64_t sequences, PromptOf prompt_of, DrawsOf draws_of) {
+  B = sequences;
   T = 1;
+  prompt.resize(size_t(B));
+  length.resize(size_t(B));
   for (int64_t b = 0; b < B; ++b) {
-    length[size_t(b)] = int64_t(sequences.draws(which[size_t(b)]).size());
+    const std::span<const int32_t> before = prompt_of(b);
+    require(!before.empty(), "PaddedBatch", Loc::here(), "the prompt is empty: at least one token is wanted");
+    prompt[size_t(b)] = int64_t(before.size());
+    length[size_t(b)] = int64_t(draws_of(b).size());
     T = std::max(T, end_slot(b));
   }
-  inputs.assign(size_t(B * T), tokens_of_prompt[0]);  // any legal token will do as padding
+  inputs.assign(size_t(B * T), B > 0 ? prompt_of(0)[0] : 0);  // any legal token will do as padding
   targets.assign(size_t(B * T), kNoTarget);
   for (int64_t b = 0; b < B; ++b) {
-    const std::span<const int32_t> draws = sequences.draws(which[size_t(b)]);
+    const std::span<const int32_t> before = prompt_of(b), draws = draws_of(b);
     const auto row = inputs.begin() + b * T;
-    std::copy(tokens_of_prompt.begin(), tokens_of_prompt.end(), row);
+    std::copy(before.begin(), before.end(), row);
     if (draws.empty()) continue;
-    std::copy(draws.begin(), draws.end() - 1, row + int64_t(tokens_of_prompt.size()));
+    std::copy(draws.begin(), draws.end() - 1, row + prompt[size_t(b)]);
     std::copy(draws.begin(), draws.end(), targets.begin() + b * T + first_slot(b));
   }
 }
 
+void PaddedBatch::fill(std::span<const std::vector<int32_t>> prompts, std::span<const int32_t> of,
+                       const Sequences& sequences) {
+  require(int64_t(of.size()) == sequences.size(), "PaddedBatch", Loc::here(), of.size(), " prompts for ",
+          sequences.size(), " sequences");
+  lay_out(
+      sequences.size(), [&](int64_t b) { return std::span(prompts[size_t(of[size_t(b)])]); },
+      [&](int64_t b) { return sequences.draws(b); });
+}
+
+void PaddedBatch::fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences,
+                       std::span<const int64_t> which) {
+  lay_out(
+      int64_t(which.size()), [&](int64_t) { return tokens_of_prompt; },
+      [&](int64_t b) { return sequences.draws(which[size_t(b)]); });
+}
+
 void PaddedBatch::fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences) {
-  std::vector<int64_t> all(size_t(sequences.size()));
-  std::iota(all.begin(), all.end(), 0);
-  fill(tokens_of_prompt, sequences, all);
+  lay_out(
+      sequences.size(), [&](int64_t) { return tokens_of_prompt; }, [&](int64_t b) { return sequences.draws(b); });
 }
 
 }  // namespace gradus

@@ -30,6 +30,7 @@ class Sequences {
   std::span<const int32_t> draws(int64_t i) const {
     return std::span(tokens_).subspan(size_t(first_[size_t(i)]), size_t(first_[size_t(i) + 1] - first_[size_t(i)]));
   }
+  bool operator==(const Sequences&) const = default;
   bool ended(int64_t i) const { return !draws(i).empty() && draws(i).back() == end_id_; }
   // The draws without the end mark: what a reward and a reader see.
   std::span<const int32_t> text(int64_t i) const { return draws(i).first(draws(i).size() - size_t(ended(i))); }
@@ -52,9 +53,15 @@ struct PaddedBatch {
   int64_t first_slot(int64_t b) const { return prompt[size_t(b)] - 1; }
   int64_t end_slot(int64_t b) const { return first_slot(b) + length[size_t(b)]; }
 
-  // The sequences which[0], which[1], ... behind one prompt. Every token must be in the vocabulary of who scores them.
+  // All sequences, sequence b behind prompts[of[b]]. Every token must be in the vocabulary of who scores them.
+  void fill(std::span<const std::vector<int32_t>> prompts, std::span<const int32_t> of, const Sequences& sequences);
+  // The sequences which[0], which[1], ... behind one prompt.
   void fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences, std::span<const int64_t> which);
   void fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences);  // all of them
+
+ private:
+  template <class PromptOf, class DrawsOf>
+  void lay_out(int64_t sequences, PromptOf prompt_of, DrawsOf draws_of);
 };
 
 }  // namespace gradus

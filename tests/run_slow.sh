@@ -31,6 +31,8 @@ else
 fi
 
 if [ -z "${CI:-}" ]; then
+  one tuning 'build' build build/release-f64/tests/all
+  one tuning 'ten worlds, ten seeds' env GRADUS_SLOW=1 build/release-f64/tests/all --test-suite=tuning
   checks files 'every failing call, kill -9 a hundred times' sh tests/test_faults.sh long
   flags=$(make -n -B V=1 build/release-f32/apps/main.o | sed -nE 's/.*( -I\. .*) -c .*/\1/p' | sed -E 's/-O3|-MMD|-MP//g')
   libs=$(make -n -B V=1 build/release-f32/gradus | sed -nE 's/.*\.o ([^.]*-lopenblas.*) -o .*/\1/p')

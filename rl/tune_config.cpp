@@ -1,0 +1,43 @@
+#include "rl/tune_config.h"
+
+#include "models/options_json.h"
+
+namespace gradus {
+
+void TuneConfig::resolve(int cores) {
+  if (decay_steps == 0) decay_steps = steps;
+  if (shards == 0) shards = cores;
+  shards = std::min(shards, batch);
+  if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
+  if (baseline == "leave-one-out" && batch < 2)
+    throw DataError("--baseline leave-one-out compares the sequences of a batch: --batch must be at least 2");
+}
+
+TuneOptions TuneConfig::options() const {
+  const Baseline b = baseline == "none"     ? Baseline::kNone
+                     : baseline == "moving" ? Baseline::kMoving
+                     : baseline == "value"  ? Baseline::kValue
+                                            : Baseline::kLeaveOneOut;
+  return {.advantage = {.kl_coef = kl_coef, .baseline = b, .reward_to_go = reward_to_go, .entropy_coef = entropy_coef},
+          .batch = batch,
+          .replay = replay,
+          .kl_target = kl_target,
+          .kl_horizon = kl_horizon,
+          .value_lr = value_lr,
+          .seed = uint64_t(seed)};
+}
+
+std::string to_json(const TuneConfig& config) { return options_to_json(config); }
+
+TuneConfig tune_config_from_json(const std::string& json_text, const std::string& source) {
+  const auto json = nlohmann::ordered_json::parse(json_text, nullptr, false);
+  if (!json.is_object()) throw DataError(text(source, ": the options of the fine-tuning are not a JSON object"));
+  TuneConfig config;
+  ReadOptions read{json, source};
+  for_each_option(config, read);
+  if (read.used != json.size())
+    throw DataError(text(source, ": the fine-tuning has options this version does not know"));
+  return config;
+}
+
+}  // namespace gradus

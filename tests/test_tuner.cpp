@@ -1,0 +1,422 @@
+// rl/tuner, value, known_worlds: what one step of fine-tuning does, exactly; tests/test_tuning.cpp trains with it.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "rl/gradient_estimate.h"
+#include "rl/posterior.h"
+#include "tests/near.h"
+#include "tests/tuned_worlds.h"
+
+namespace {
+
+using namespace gradus;
+using namespace gradus::testing;
+
+constexpr double kClose = kDouble ? 1e-12 : 1e-5, kBeta = 0.3;
+const std::vector<std::string> kFamilies{"lstm", "transformer"};
+
+// A KnownWorld's policy and prior, two different models, under a Tuner.
+struct Known : KnownWorld {
+  PromptedReward by_table;
+  Shards shards;
+  Known(const std::string& family, uint64_t seed, World w, int count = 2, int threads = 1)
+      : KnownWorld(family, seed, std::move(w)), by_table(table_reward(all.sequences, reward)), shards(count, threads) {}
+  Tuner tuner(TuneOptions options) { return Tuner(*policy, *prior, {world.prompt}, world, by_table, options, shards); }
+  std::vector<double> exact(double beta) { return gradient(beta, shards); }
+};
+
+TuneOptions options(Baseline baseline, bool to_go = false, double beta = kBeta, int64_t batch = 16) {
+  return {.advantage = {.kl_coef = beta, .baseline = baseline, .reward_to_go = to_go}, .batch = batch};
+}
+
+// The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).
+double bonferroni(size_t n, double alpha) {
+  double low = 0, high = 20;
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (low + high) / 2;
+    (std::erfc(middle / std::sqrt(2.0)) > alpha / double(n) ? low : high) = middle;
+  }
+  return low;
+}
+
+// Mean and variance of gradient(step) over many steps at one place; everything else learns on.
+RunningMoments moments(Tuner& tuner, const LanguageModel& policy, int64_t steps, int64_t first = 0) {
+  RunningMoments m(size_t(policy.params().size()));
+  for (int64_t step = first + 1; step <= first + steps; ++step) {
+    m.add(tuner.gradient(step));
+    tuner.learn();
+  }
+  return m;
+}
+// −mean is `wanted`, in every coordinate. False-alarm rate 1e-4 over all of them.
+void check_mean(const RunningMoments& m, std::span<const double> wanted) {
+  const std::vector<double> variance = m.variance();
+  double worst = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const double off = std::fabs(-m.mean()[i] - wanted[i]);
+    if (off > (kDouble ? 1e-10 : 1e-5)) worst = std::max(worst, off / std::sqrt(variance[i] / double(m.count())));
+  }
+  CHECK(worst <= bonferroni(wanted.size(), 1e-4));
+}
+double total(const std::vector<double>& x) {
+  double sum = 0;
+  for (double v : x) sum += v;
+  return sum;
+}
+
+TEST_SUITE_BEGIN("tuner");
+
+TEST_CASE("at the prior every ratio is 1 and KL is 0, to the last bit, on any threads, with dropout configured") {
+  for (const std::string& family : kFamilies)
+    for (const Baseline baseline : {Baseline::kLeaveOneOut, Baseline::kValue}) {
+      std::vector<std::vector<real>> results;
+      for (const int threads : {1, 2}) {
+        Config config = small_config(family);
+        config.dropout = 0.5;
+        config.layers = 2;
+        TuneOptions o = options(baseline);
+        o.replay = 1;
+        const auto reward = [](const Sequences& s, std::span<const int32_t>) { return random_rewards(s.size(), 3); };
+        TunedWorld w(random_model(config, kEnd + 1, 1), ended_world(4), reward, o, threads);
+        const std::vector<real> before(w.prior->params().data().begin(), w.prior->params().data().end());
+        w.tuner.gradient(1);
+        const Experience& e = w.tuner.fresh();
+        CHECK(w.tuner.metrics().kl == 0);
+        CHECK(w.tuner.metrics().kl_stderr == 0);
+        CHECK(*w.tuner.metrics().ess == double(o.batch));
+        CHECK(first_difference(sum_over_draws(e.batch, e.log_q), e.log_mu) == -1);
+        w.train(5, 0.05, 1);
+        CHECK(w.tuner.metrics().kl > 1e-3);
+        CHECK(first_difference(before, w.prior->params().data()) == -1);
+        results.emplace_back(w.policy->params().data().begin(), w.policy->params().data().end());
+      }
+      CHECK(first_difference(results[0], results[1]) == -1);
+    }
+}
+
+TEST_CASE("every baseline, return and entropy bonus has the exact gradient of J as its mean") {
+  for (const std::string& family : kFamilies)
+    for (const double temperature : {1.0, 0.6}) {
+      Known w(family, 2, ended_world(3, temperature));
+      const std::vector<double> g = w.exact(kBeta);
+      CHECK(norm(g) > 0.1);
+      for (const Baseline b : {Baseline::kNone, Baseline::kLeaveOneOut, Baseline::kMoving, Baseline::kValue})
+        for (const bool to_go : {false, true}) {
+          Tuner tuner = w.tuner(options(b, to_go));
+          check_mean(moments(tuner, *w.policy, 600), g);
+        }
+    }
+}
+
+TEST_CASE("the entropy bonus raises J + alpha H; backpropagating -log pi of samples would do nothing") {
+  Known w("lstm", 3, ended_world(3));
+  const double alpha = 0.4;
+  // ∇(E[r] − β KL + α H) = that of the reward r − α log q under the coefficient β + α.
+  std::vector<double> r = w.reward;
+  for (size_t i = 0; i < r.size(); ++i) r[i] -= alpha * w.log_q()[i];
+  const std::vector<double> g =
+      exact_gradient(*w.policy, w.world, w.all.sequences, w.log_pi(), w.log_q(), r, kBeta + alpha, w.shards);
+  for (const bool to_go : {false, true}) {
+    TuneOptions o = options(Baseline::kLeaveOneOut, to_go);
+    o.advantage.entropy_coef = alpha;
+    Tuner tuner = w.tuner(o);
+    check_mean(moments(tuner, *w.policy, 600), g);
+    CHECK(tuner.metrics().objective ==
+          doctest::Approx(tuner.metrics().reward - kBeta * tuner.metrics().kl + alpha * tuner.metrics().entropy));
+  }
+  // And ∇H alone is not 0, which is what E[∇(−log π)] is.
+  const std::vector<double> without = w.exact(kBeta);
+  CHECK(near(g, without, 1) > 0.05);
+}
+
+TEST_CASE("the value network: least squares on the returns, no gradient into the policy, less variance than none") {
+  for (const std::string& family : kFamilies) {
+    Known w(family, 4, ended_world(3));
+    // The same draws with and without it: an untrained network says 0, so the gradients are the same bits.
+    Tuner with = w.tuner(options(Baseline::kValue)), without = w.tuner(options(Baseline::kNone));
+    const auto a = with.gradient(1), b = without.gradient(1);
+    CHECK(first_difference(a, b) == -1);
+    // Its slope by finite differences of the mean squared error that the metrics report.
+    const auto loss = [&] {
+      with.gradient(1);
+      return *with.metrics().value_loss;
+    };
+    Params& v = with.value()->params();
+    std::vector<double> slope;
+    const double h = kDouble ? 1e-5 : 1e-2;
+    for (int64_t i = 0; i < v.size(); ++i) {
+      const real at = v.data()[size_t(i)];
+      v.data()[size_t(i)] = at + real(h);
+      const double up = loss();
+      v.data()[size_t(i)] = at - real(h);
+      slope.push_back((up - loss()) / (2 * h) / 2);
+      v.data()[size_t(i)] = at;
+    }
+    with.gradient(1);
+    CHECK(near(with.value_gradient(), slope, 0.1) <= (kDouble ? 1e-7 : 1e-3));
+  }
+}
+
+TEST_CASE("a value network lowers the variance of the gradient and leaves its mean") {
+  Known w("lstm", 5, ended_world(3));
+  for (double& r : w.reward) r += 3;  // far from 0: without a baseline most of the variance is this
+  w.by_table = table_reward(w.all.sequences, w.reward);
+  Tuner none = w.tuner(options(Baseline::kNone)), value = w.tuner(options(Baseline::kValue));
+  moments(value, *w.policy, 1500);  // learns; the policy stays
+  const RunningMoments a = moments(none, *w.policy, 500, 1500), b = moments(value, *w.policy, 500, 1500);
+  CHECK(total(b.variance()) < 0.2 * total(a.variance()));
+  check_mean(b, w.exact(kBeta));
+}
+
+TEST_CASE("the value network learns E[R|X]: four prompts, rmse below 0.02") {
+  const std::vector<std::vector<int32_t>> prompts{{0}, {1, 2}, {2}, {0, 1, 1}};
+  const auto reward = [](const Sequences& s, std::span<const int32_t> of) {  // a different mean after each prompt
+    std::vector<double> r;
+    for (int64_t i = 0; i < s.size(); ++i)
+      r.push_back(double(of[size_t(i)]) + (s.draws(i)[0] == 1) - 0.3 * double(s.draws(i).size()));
+    return r;
+  };
+  TuneOptions o = options(Baseline::kValue, false, 0, 64);
+  o.value_lr = 0.03;
+  Config config = small_config("lstm");
+  config.hidden = 32;  // more features than prefixes: the network can be right about all of them
+  TunedWorld w(random_model(config, kEnd + 1, 6, 1.0), ended_world(2), reward, o, 1, prompts);
+  RunningMoments error;
+  std::vector<double> seen(prompts.size(), 0.0), times(prompts.size(), 0.0);
+  for (int64_t step = 1; step <= 1500; ++step) {
+    w.tuner.gradient(step);
+    w.tuner.learn();
+    if (step <= 1200) continue;
+    for (int64_t b = 0; b < o.batch; ++b) {
+      const Experience& e = w.tuner.fresh();
+      seen[size_t(e.prompt[size_t(b)])] += w.tuner.values()[size_t(b * e.batch.T + e.batch.first_slot(b))];
+      ++times[size_t(e.prompt[size_t(b)])];
+    }
+  }
+  const KnownWorlds known = w.known();
+  KnownWorlds truth = known;
+  truth.of(*w.policy, 0);
+  double squares = 0;
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    const KnownWorlds::Known& k = truth.worlds()[p];
+    double mean = 0;
+    for (size_t i = 0; i < k.reward.size(); ++i) mean += std::exp(k.log_pi[i]) * k.reward[i];
+    squares += std::pow(seen[p] / times[p] - mean, 2);
+  }
+  CHECK(std::sqrt(squares / double(prompts.size())) < 0.02);
+}
+
+TEST_CASE("a buffer of old sequences, weighted by pi/mu, has the fresh gradient as its mean; unweighted it has not") {
+  Known w("lstm", 7, ended_world(2));
+  // Enumerated: μ the prior, E_μ[(π/μ) A s] with A of the policy.
+  PaddedBatch batch;
+  batch.fill(w.world.prompt, w.all.sequences);
+  PolicyGradient step(*w.policy, w.shards);
+  const auto log_pi = step.forward(batch, 1);
+  const std::vector<double> log_q = token_log_probs(*w.prior, w.shards, batch, 1);
+  const std::vector<double> pi = sum_over_draws(batch, log_pi), mu = sum_over_draws(batch, log_q);
+  std::vector<double> ratio, ones(pi.size(), 1.0);
+  for (size_t x = 0; x < pi.size(); ++x) ratio.push_back(std::exp(pi[x] - mu[x]));
+  const auto mean = [&](const std::vector<double>& weight) {
+    std::vector<double> a = advantages(batch, w.reward, log_pi, log_q, {kBeta}, {.weight = weight});
+    for (int64_t b = 0; b < batch.B; ++b)
+      for (int64_t t = 0; t < batch.T; ++t) a[size_t(b * batch.T + t)] *= std::exp(mu[size_t(b)]);
+    step.forward(batch, 1);
+    const auto g = step.backward(a);
+    return std::vector<double>(g.begin(), g.end());
+  };
+  const std::vector<double> g = w.exact(kBeta);
+  CHECK(near(mean(ratio), g, 1) <= kClose);
+  CHECK(near(mean(ones), g, 1) > 0.05);
+
+  // Sampled, by the Tuner: the second step uses the first one's sequences again, which another policy drew.
+  TuneOptions o = options(Baseline::kLeaveOneOut);
+  o.replay = 1;
+  const std::vector<real> here(w.policy->params().data().begin(), w.policy->params().data().end());
+  RunningMoments m(here.size());
+  double ess = 0;
+  for (int64_t n = 0; n < 1500; ++n) {
+    Tuner tuner = w.tuner(o);
+    for (size_t i = 0; i < here.size(); ++i)
+      w.policy->params().data()[i] = real(0.8 * double(here[i]) + 0.2 * double(w.prior->params().data()[i]));
+    tuner.gradient(2 * n + 1);
+    std::ranges::copy(here, w.policy->params().data().begin());
+    m.add(tuner.gradient(2 * n + 2));
+    ess += *tuner.metrics().ess / 1500;
+  }
+  check_mean(m, g);
+  CHECK(ess < 2 * 16 - 0.5);
+  CHECK(ess > 16);
+}
+
+TEST_CASE("the moving baseline is read before it is updated, and forgets") {
+  Known w("lstm", 8, ended_world(2));
+  Tuner tuner = w.tuner(options(Baseline::kMoving));
+  tuner.gradient(1);
+  CHECK(tuner.metrics().baseline == doctest::Approx(0));
+  const double first = tuner.metrics().objective;
+  tuner.learn();
+  tuner.gradient(2);
+  CHECK(tuner.metrics().baseline == doctest::Approx(first));
+  const double second = tuner.metrics().objective;
+  tuner.learn();
+  tuner.gradient(3);
+  CHECK(tuner.metrics().baseline == doctest::Approx((0.9 * 0.1 * first + 0.1 * second) / (0.9 * 0.1 + 0.1)));
+}
+
+TEST_CASE("the controller moves the coefficient by Ziegler's rule, after the step") {
+  Known w("lstm", 9, ended_world(3));
+  TuneOptions o = options(Baseline::kLeaveOneOut);
+  o.kl_target = 0.05;
+  o.kl_horizon = 100;
+  Tuner tuner = w.tuner(o);
+  tuner.gradient(1);
+  CHECK(tuner.metrics().kl_coef == kBeta);
+  tuner.learn();
+  CHECK(tuner.kl_coef() == next_kl_coef(kBeta, tuner.metrics().kl, 0.05, 16, 100));
+  CHECK(tuner.kl_coef() != kBeta);
+  tuner.gradient(2);
+  CHECK(tuner.metrics().kl_coef == tuner.kl_coef());
+}
+
+TEST_CASE("metrics are those of the batch, and of the world within their spread") {
+  Known w("transformer", 10, ended_world(4));
+  Tuner tuner = w.tuner(options(Baseline::kNone, false, kBeta, 4000));
+  tuner.gradient(1);
+  const TuneMetrics& m = tuner.metrics();
+  const Objective j = w.objective(kBeta);
+  CHECK(std::fabs(m.kl - j.kl) <= 4.5 * m.kl_stderr);
+  CHECK(m.kl_stderr < 0.2);
+  CHECK(std::fabs(m.reward - j.reward) <= 4.5 / std::sqrt(4000.0));  // |r| <= 1
+  CHECK(std::fabs(m.entropy - j.entropy) <= 0.1);
+  CHECK(m.objective == doctest::Approx(m.reward - kBeta * m.kl));
+  CHECK(m.baseline == 0);
+  CHECK(!m.ess);
+  CHECK(!m.value_loss);
+  double cut = 0, length = 0;  // of the world
+  for (int64_t i = 0; i < w.all.sequences.size(); ++i) {
+    cut += std::exp(w.log_pi()[size_t(i)]) * !w.all.sequences.ended(i);
+    length += std::exp(w.log_pi()[size_t(i)]) * double(w.all.sequences.draws(i).size());
+  }
+  CHECK(std::fabs(m.cut - cut) <= 4.5 * 0.5 / std::sqrt(4000.0));
+  CHECK(std::fabs(m.length - length) <= 4.5 * 2 / std::sqrt(4000.0));
+}
+
+TEST_CASE("distinct n-grams over the whole batch, end mark not counted") {
+  Sequences s(9);
+  CHECK(distinct_share(s, 1) == 0);
+  for (const std::vector<int32_t>& draws : {std::vector<int32_t>{1, 2, 1, 2, 9}, {1, 2, 9}, {9}, {3}}) s.add(draws);
+  CHECK(distinct_share(s, 1) == doctest::Approx(3.0 / 7));
+  CHECK(distinct_share(s, 2) == doctest::Approx(2.0 / 4));  // 12 21 12, 12
+  CHECK(distinct_share(s, 5) == 0);
+}
+
+TEST_CASE("rollouts of prompts of mixed lengths are those of each prompt alone; prompts are never scored") {
+  for (const std::string& family : kFamilies) {
+    const auto model = random_model(family, 11);
+    const World world = ended_world(4);
+    const std::vector<std::vector<int32_t>> prompts{{0}, {1, 2, 0}, {2, 2}};
+    std::vector<int32_t> of;
+    for (int32_t i = 0; i < 60; ++i) of.push_back(i % 3);
+    Shards shards(3, 1);
+    shards.begin({}, 60);
+    const Rng rng(3, Stream::kSample, 1);
+    const Rollouts mixed = roll_out(*model, world, prompts, of, rng, shards);
+    PaddedBatch batch;
+    batch.fill(prompts, of, mixed.sequences);
+    const std::vector<double> scored = sum_over_draws(batch, token_log_probs(*model, shards, batch, 1));
+    int64_t draws = 0;
+    for (int64_t i = 0; i < 60; ++i) {
+      World alone = world;
+      alone.prompt = prompts[size_t(of[size_t(i)])];
+      const Rollouts one = roll_out(*model, alone, rng, i, 1);
+      CHECK(std::ranges::equal(one.sequences.draws(0), mixed.sequences.draws(i)));
+      CHECK(std::fabs(one.log_prob[0] - mixed.log_prob[size_t(i)]) <= 10 * kClose);
+      CHECK(std::fabs(scored[size_t(i)] - mixed.log_prob[size_t(i)]) <= 10 * kClose);
+      draws += int64_t(one.sequences.draws(0).size());
+      const auto last = mixed.sequences.draws(i).back();
+      CHECK((last == kEnd || mixed.sequences.draws(i).size() == 4));
+    }
+    CHECK(std::ranges::count_if(batch.targets, [](int32_t t) { return t != kNoTarget; }) == draws);
+  }
+}
+
+TEST_CASE("the truth about several prompts: J* - J = (beta + alpha) KL to the posterior, at any policy") {
+  const std::vector<std::vector<int32_t>> prompts{{0}, {1, 2}};
+  const auto reward = [](const Sequences& s, std::span<const int32_t> of) {
+    return random_rewards(s.size(), uint64_t(of[0]) + 50);
+  };
+  for (const double alpha : {0.0, 0.25}) {
+    const auto prior = random_model("lstm", 12), policy = random_model("lstm", 13);
+    KnownWorlds known(*prior, prompts, ended_world(3), reward, 1000);
+    const Truth at_prior = known.of(*prior, kBeta, alpha), t = known.of(*policy, kBeta, alpha);
+    CHECK(at_prior.at.kl == 0);
+    CHECK(t.at.kl > 0.1);
+    CHECK(t.j_star == at_prior.j_star);
+    CHECK(t.j_star - t.at.objective == doctest::Approx((kBeta + alpha) * *t.kl_to_posterior).epsilon(1e-9));
+    CHECK(t.at.objective == doctest::Approx(t.at.reward - kBeta * t.at.kl + alpha * t.at.entropy).epsilon(1e-12));
+    const Truth greedy = known.of(*policy, 0);
+    CHECK(!greedy.kl_to_posterior);
+    CHECK(greedy.j_star >= greedy.at.reward);
+    CHECK_THROWS_AS(KnownWorlds(*prior, prompts, ended_world(3), reward, known.sequences() - 1), DataError);
+  }
+}
+
+TEST_CASE("a step that fails changes nothing; options that mean nothing are refused") {
+  Known w("lstm", 14, ended_world(2));
+  TuneOptions o = options(Baseline::kLeaveOneOut);
+  o.replay = 2;
+  bool dead = false;
+  const PromptedReward sometimes = [&](const Sequences& s, std::span<const int32_t> of) {
+    if (dead) throw DataError("the reward program died");
+    return w.by_table(s, of);
+  };
+  const auto third = [&](bool fails) {
+    Tuner tuner(*w.policy, *w.prior, {w.world.prompt}, w.world, sometimes, o, w.shards);
+    for (int64_t step = 1; step <= 2; ++step) tuner.gradient(step), tuner.learn();
+    dead = fails;
+    if (fails) CHECK_THROWS_AS(tuner.gradient(3), DataError);
+    dead = false;
+    const auto g = tuner.gradient(3);
+    return std::vector<real>(g.begin(), g.end());
+  };
+  CHECK(first_difference(third(false), third(true)) == -1);
+
+  CHECK_THROWS_AS(w.tuner(options(Baseline::kLeaveOneOut, false, kBeta, 1)), ShapeError);
+  CHECK_THROWS_AS(w.tuner(options(Baseline::kNone, false, -1)), ShapeError);
+  o.kl_target = -1;
+  CHECK_THROWS_AS(w.tuner(o), ShapeError);
+  o.kl_target = 1;
+  o.kl_horizon = 0;
+  CHECK_THROWS_AS(w.tuner(o), ShapeError);
+  CHECK_THROWS_AS(Tuner(*w.policy, *w.policy, {w.world.prompt}, w.world, sometimes, {}, w.shards), ShapeError);
+}
+
+TEST_CASE("what a Tuner remembers can be taken out and put back") {
+  for (const Baseline baseline : {Baseline::kMoving, Baseline::kValue}) {
+    Known w("lstm", 15, ended_world(3));
+    TuneOptions o = options(baseline);
+    o.replay = 2;
+    o.kl_target = 0.1;
+    Tuner whole = w.tuner(o);
+    for (int64_t step = 1; step <= 4; ++step) whole.gradient(step), whole.learn();
+    Tuner again = w.tuner(o);
+    again.restore(whole.state());
+    CHECK(whole.state().memory.size() == 2);
+    if (whole.value()) again.value()->params().copy_from(whole.value()->params());
+    for (int64_t step = 5; step <= 6; ++step) {
+      const auto a = whole.gradient(step), b = again.gradient(step);
+      CHECK(first_difference(a, b) == -1);
+      CHECK(whole.kl_coef() == again.kl_coef());
+      whole.learn();
+      again.learn();
+      if (whole.value()) break;  // the network's optimiser is not part of the state
+    }
+  }
+}
+
+TEST_SUITE_END();
+
+}  // namespace
