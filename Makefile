@@ -34,9 +34,9 @@ APP := $(wildcard apps/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Parts of the program that have tests of their own.
-TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp
+TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp apps/step_examples.cpp apps/step_math.cpp apps/step_text.cpp apps/trace.cpp
 
-.PHONY: all demo corpora test test-slow debug exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all demo corpora test test-slow debug gdb exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -58,6 +58,11 @@ test-slow: packages  ## exercises, sanitizers, debug = release, g++ = clang, kil
 
 debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, build/debug-f64/gradus
 	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f32/gradus build/debug-f64/gradus
+
+gdb: packages  ## step through gradients in a debugger: make gdb ARGS="step lstm"
+	@command -v gdb >/dev/null || { echo "make gdb wants gdb: apt-get install gdb"; exit 1; }
+	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f64/gradus
+	@gdb -q -iex 'set debuginfod enabled off' -x engine/gdb/gradus.py --args build/debug-f64/gradus $(or $(ARGS),step lstm)
 
 asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
 	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all

@@ -22,10 +22,6 @@ enum ExitCode {
   kInterrupted = 130
 };
 
-struct UsageError : std::invalid_argument {
-  using std::invalid_argument::invalid_argument;
-};
-
 // What every command takes.
 struct Common {
   int64_t seed = 1;
@@ -33,6 +29,7 @@ struct Common {
   bool json = false, quiet = false;
 };
 int cores();
+int threads_for(const Common& common, int64_t shards);  // those asked for, at most one for each shard
 
 struct TrainCommand {
   Common common;
@@ -41,7 +38,9 @@ struct TrainCommand {
   std::string out;
   bool resume = false;
   bool steps_given = false;
-  int64_t stop_after = 0;              // 0: never
+  int64_t stop_after = 0;  // 0: never
+  int64_t trace_step = 0;  // 0: none; else the step whose gradients become the page trace_file
+  std::string trace_file;
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(TrainCommand command);
@@ -56,6 +55,35 @@ struct SampleCommand {
   int64_t top_k = 0;
 };
 int sample(const SampleCommand& command);
+
+struct EvalCommand {
+  Common common;
+  std::string run, corpus;
+  std::string split = "all";
+  int64_t stride = 0;  // 0: the context
+};
+int eval(const EvalCommand& command);
+
+struct ScoreCommand {
+  Common common;
+  std::string run;
+  double temperature = 1;
+};
+int score(const ScoreCommand& command);
+
+struct ExactCommand {
+  Common common;
+  std::string what;        // sequences, compare, posterior, gradient
+  std::string run, other;  // other: RUN_B, or the prior
+  std::string prompt;      // empty: what the run starts from
+  int64_t max_tokens = 0;
+  double temperature = 1;
+  std::vector<std::string> reward;
+  double kl_coef = 0.1;
+  std::string estimator = "exact", baseline = "none", out;
+  int64_t batch = 64, samples = 10'000;
+};
+int exact(const ExactCommand& command);
 
 struct InspectCommand {
   Common common;
@@ -83,5 +111,12 @@ struct KlCommand {
   bool lesson = false;
 };
 int kl(const KlCommand& command);
+struct StepCommand {
+  Common common;
+  std::string example = "scalar";
+  std::string html;  // file to write, empty for none
+  bool all = false;
+};
+int step(const StepCommand& command);
 
 }  // namespace gradus

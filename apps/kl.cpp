@@ -90,6 +90,7 @@ Pair read_pair(const std::string& path) {
     }
     if (!(std::fabs(sum - 1) <= 1e-6))
       throw DataError(text(path, ": \"", key, "\" sums to ", digits(sum, 9), ", must sum to 1 within 1e-6"));
+    for (double& x : probabilities[side]) x /= sum;  // or a rounded table would have a KL below 0
   }
   pair.p = Table::of(std::move(probabilities[0]));
   pair.q = Table::of(std::move(probabilities[1]));
@@ -129,8 +130,8 @@ void print_pair(const Pair& pair, const Comparison& c) {
     std::printf("%s  %20s  %20s\n", left(formulas.at(name), 36).c_str(), digits(value, 15).c_str(),
                 information ? digits(value / kLog2, 15).c_str() : "no unit");
   });
-  for (const auto& [a, b, sign] : {std::tuple{"p", "q", 1}, {"q", "p", -1}}) {
-    const auto only = std::find_if(u.begin(), u.end(), [&](double x) { return std::isinf(x) && x * sign > 0; });
+  for (const auto& [a, b, ratio] : {std::tuple{"p", "q", INFINITY}, {"q", "p", -INFINITY}}) {
+    const auto only = std::find(u.begin(), u.end(), ratio);
     if (only != u.end())
       std::printf("\nKL(%s‖%s) is infinite: %s gives \"%s\" a probability, %s gives it none.\n", a, b, a,
                   one_line(pair.names[size_t(only - u.begin())], 60).c_str(), b);

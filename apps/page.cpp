@@ -139,6 +139,10 @@ void Page::code(std::string_view text) {
 
 void Page::html(std::string_view html) { body_.append("<div class=\"card\">\n").append(html).append("</div>\n"); }
 
+void Page::bare(std::string_view html) { body_ += html; }
+
+void Page::style(std::string_view css) { style_ += css; }
+
 void Page::side_by_side(const std::vector<std::string>& html_parts) {
   body_ += "<div class=\"side\">\n";
   for (const std::string& part : html_parts) html(part);
@@ -172,7 +176,7 @@ void Page::passages(const std::vector<Passage>& passages) {
 std::string Page::str(std::string_view foot) const {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         title_ + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<main>\n" + body_ +
+         title_ + "</title>\n<style>" + kStyle + style_ + "</style>\n</head>\n<body>\n<main>\n" + body_ +
          (open_ ? "</section>\n" : "") + "<footer>" + escape_html(foot) + "</footer>\n</main>\n</body>\n</html>\n";
 }
 

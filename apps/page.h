@@ -26,7 +26,9 @@ class Page {
   void section(std::string_view heading);
   void paragraph(std::string_view text);
   void code(std::string_view text);                         // on its own, as it would be typed
-  void html(std::string_view html);                         // as it is
+  void html(std::string_view html);                         // as it is, on a card
+  void bare(std::string_view html);                         // as it is, on nothing
+  void style(std::string_view css);                         // added to that of every page
   void side_by_side(const std::vector<std::string>& html);  // below each other where the page is narrow
 
   // A number in large print, what it is, and a remark.
@@ -52,7 +54,7 @@ class Page {
   std::string str(std::string_view foot) const;
 
  private:
-  std::string title_, body_;
+  std::string title_, style_, body_;
   bool open_ = false;  // a section is
 };
 

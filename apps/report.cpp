@@ -24,7 +24,6 @@ struct RunFacts {
   RunLog log;
   Config config;            // the checkpoint's, since a resume may raise the steps; else the log's
   int64_t saved_step = -1;  // -1: there is no checkpoint
-  const Json& run() const { return log.run; }
   // A member of the first record, or of an object in it; null where an older log lacks it.
   Json logged(const char* key) const { return log.run.value(key, Json()); }
   Json logged(const char* object, const char* key) const {
@@ -54,7 +53,11 @@ std::string per_token(const Config& c) {
   return c.tokenizer == "char" ? "character" : c.tokenizer == "bpe" ? "token" : c.tokenizer;
 }
 std::string family(const Config& c) {
-  return c.model == "transformer" ? "Transformer" : c.model == "lstm" ? "LSTM" : c.model == "rnn" ? "RNN" : c.model;
+  return c.model == "transformer" ? "Transformer"
+         : c.model == "lstm"      ? "LSTM"
+         : c.model == "rnn"       ? "RNN"
+         : c.model == "ngram"     ? "n-gram model"
+                                  : "table";
 }
 std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 std::string count(const Json& n) { return n.is_number_integer() ? grouped(n.get<int64_t>()) : "unknown"; }
@@ -87,10 +90,16 @@ std::string quoted(const std::string& word) {
 // The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
 // are always there.
 std::vector<std::pair<std::string, std::string>> given_options(const Config& config) {
-  const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(Config{}));
+  Config usual;
+  usual.model = config.model;
+  usual.lines = config.lines;
+  usual.resolve(1);
+  usual.shards = 0;
+  const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(usual));
   std::vector<std::pair<std::string, std::string>> given;
   for (const auto& [key, value] : all.items()) {
-    if (value == defaults[key] || (key == "decay_steps" && value == all["steps"])) continue;
+    if (key == "end_id" || (key != "lines" && value == defaults[key])) continue;
+    if ((key == "lines" && !config.lines) || (key == "decay_steps" && value == all["steps"])) continue;
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', '-');
     if (value.is_boolean())
@@ -114,7 +123,7 @@ std::string command_line(const RunFacts& facts) {
 std::string subtitle(const RunFacts& facts) {
   const Config& c = facts.config;
   const std::vector<std::string> files = corpus_files(facts);
-  std::string line = text(c.model == "lstm" || c.model == "rnn" ? "An " : "A ", family(c), " of ",
+  std::string line = text(c.model == "lstm" || c.model == "rnn" || c.model == "ngram" ? "An " : "A ", family(c), " of ",
                           count(facts.logged("parameters")), " parameters");
   if (!files.empty()) line += " on " + std::filesystem::path(files[0]).filename().string();
   if (files.size() > 1) line += text(" and ", files.size() - 1, " more");

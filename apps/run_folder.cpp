@@ -5,13 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
-#include "apps/commands.h"
 #include "engine/error.h"
 
 namespace gradus {
+
+Json number(double x) {
+  if (std::isfinite(x)) return x;
+  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
+}
 
 bool RunFolder::has_checkpoint(const std::string& path) {
   std::error_code error;

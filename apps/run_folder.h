@@ -5,11 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "apps/commands.h"
 #include "engine/atomic_file.h"
 
 namespace gradus {
 
 using Json = nlohmann::ordered_json;
+
+// A number, or "inf", "-inf", "nan", which JSON has no numbers for.
+Json number(double x);
 
 class RunFolder {
  public:

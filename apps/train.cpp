@@ -1,7 +1,6 @@
 // gradus train: maximum likelihood on a text. The loop is at the end of the file; what stands before it opens a run,
 // new or resumed, and tells a person what to expect.
 #include <unistd.h>
-#include <utf8.h>
 
 #include <chrono>
 #include <cmath>
@@ -10,12 +9,14 @@
 
 #include "apps/console.h"
 #include "apps/run_folder.h"
+#include "apps/text.h"
+#include "apps/train_trace.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
 #include "engine/kernels.h"
-#include "engine/safetensors.h"
 #include "engine/version.h"
 #include "models/checkpoint.h"
+#include "models/count_trie.h"
 #include "models/sampler.h"
 #include "models/training.h"
 
@@ -25,25 +26,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-struct Text {
-  std::vector<std::string> files;  // absolute
-  std::string content, hash;
-};
-
-// The files one after the other.
-Text read_texts(const std::vector<std::string>& files) {
-  Text t;
-  Hash64 hash;
-  for (const std::string& file : files) {
-    if (!utf8::is_valid(file)) throw DataError(text(one_line(file, 200), ": the name of a text must be UTF-8 itself"));
-    t.files.push_back(std::filesystem::absolute(file).lexically_normal().string());
-    t.content += read_text(file);
-  }
-  hash.add(t.content);
-  t.hash = hash.hex();
-  return t;
-}
 
 double numbers_in_memory() {
   return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
@@ -64,19 +46,28 @@ void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
                           "; take a smaller --batch or --context"));
 }
 
-Checkpoint begin_run(const Config& config, const Text& corpus) {
-  const Tokenizer::Kind kind = Tokenizer::parse_kind(config.tokenizer);
-  Tokenizer tokenizer = Tokenizer::from_text(kind, corpus.content);
-  std::unique_ptr<LanguageModel> model;
+// A new model; the families that count are fitted here, by counting.
+std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Text& corpus) {
+  std::vector<double> counts;
+  if (config.counts()) counts = count_tokens(config, Corpus(config, tokenizer, corpus.content, corpus.name()));
   try {
-    model = make_model(config, tokenizer.size(), parameter_limit(config));
+    return make_model(config, tokenizer.size(), parameter_limit(config), std::move(counts));
   } catch (const DataError& error) {
     throw UsageError(error.what());  // options, not a file, ask for too much
   }
-  refuse_batch_beyond_memory(config, tokenizer.size());
+}
+
+Checkpoint begin_run(Config config, const Text& corpus) {
+  const Tokenizer::Kind kind = Tokenizer::parse_kind(config.tokenizer);
+  Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(kind, split_lines(corpus.content))
+                                     : Tokenizer::from_text(kind, corpus.content);
+  config.end_id = tokenizer.end_id();
+  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
+  if (!config.counts()) refuse_batch_beyond_memory(config, tokenizer.size());
   const bool newline = corpus.content.find('\n') != std::string::npos;
-  const int32_t start = tokenizer.encode(newline ? "\n" : corpus.content)[0];
-  AdamW optimizer(model->params(), adamw_options(config));
+  const int32_t start = config.lines ? tokenizer.end_id() : tokenizer.encode(newline ? "\n" : corpus.content)[0];
+  std::optional<AdamW> optimizer;
+  if (!config.counts()) optimizer.emplace(model->params(), adamw_options(config));
   return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 0, {},
           start,  corpus.files,         corpus.hash,      blas_core(),          ""};
 }
@@ -91,8 +82,11 @@ int64_t first_not_finite(const Params& params) {
 // The checkpoint of a run that goes on, checked against the corpus.
 Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   Checkpoint run = load_checkpoint(command.out);
+  if (run.config.counts())
+    throw UsageError(text(command.out, ": a model of the family ", run.config.model,
+                          " is counted at once; there is nothing to resume"));
   if (!run.optimizer) throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it"));
-  corpus = read_texts(command.corpus.empty() ? run.corpus : command.corpus);
+  corpus = read_texts(command.corpus.empty() ? run.corpus : command.corpus, run.config);
   if (corpus.hash != run.corpus_hash)
     throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
                          " was trained on; name that text, or start a new run with another --out"));
@@ -121,27 +115,36 @@ std::string draw_sample(const Checkpoint& run, int64_t tokens) {
   Sampler sampler(*run.model, prompt, {.temperature = 0.8}, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
   try {
-    for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t t = 0; t < tokens && (ids.empty() || ids.back() != run.tokenizer.end_id()); ++t) {
       sampler.next();
       ids.push_back(sampler.tokens()[0]);
     }
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
-  return run.tokenizer.decode(ids);
+  return valid_utf8(run.tokenizer.decode(ids));
 }
 
-void introduce(Console& console, const Checkpoint& run, const Text& corpus, const StreamCorpus& stream,
-               const Yardsticks& y, int threads) {
+std::string family(const Config& c) {
+  if (c.model == "ngram") return text("an n-gram model of order ", c.order);
+  if (c.model == "tabular") return "a table";
+  return c.model == "transformer" ? "a Transformer" : c.model == "lstm" ? "an LSTM" : "an RNN";
+}
+
+void introduce(Console& console, const Checkpoint& run, const Text& corpus, const Corpus& tokens, const Yardsticks& y,
+               int threads) {
   const Config& c = run.config;
   std::string files = std::filesystem::path(corpus.files[0]).filename().string();
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
-  console.note(text("Training ", c.model == "lstm" ? "an LSTM" : "a Transformer", " on ", files, ": ",
-                    grouped(stream.size(Split::kAll)), " characters, ", run.tokenizer.size(), " distinct, ",
-                    grouped(run.model->params().size()), " parameters, ", threads,
-                    threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
-  console.note(text("Yardsticks, nats per character: uniform ", fixed(y.uniform, 2), ", letter frequencies ",
-                    fixed(y.unigram, 2), ", letter pairs ", fixed(y.bigram, 2), "."));
-  if (!stream.note().empty()) console.note("note: " + stream.note());
+  const std::string unit = run.tokenizer.unit(), of = unit == "character" ? "letter" : unit;
+  const int64_t lines = tokens.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
+  console.note(text(c.counts() ? "Counting " : "Training ", family(c), " on ", files, ": ",
+                    c.lines ? grouped(lines) + " lines, " : "",
+                    grouped(int64_t(tokens.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
+                    run.tokenizer.size() - c.lines, " distinct, ", grouped(run.model->params().size()), " parameters, ",
+                    threads, threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
+  console.note(text("Yardsticks, nats per ", unit, ": uniform ", fixed(y.uniform, 2), ", ", of, " frequencies ",
+                    fixed(y.unigram, 2), ", ", of, " pairs ", fixed(y.bigram, 2), c.lines ? " (marks counted)." : "."));
+  if (!tokens.note().empty()) console.note("note: " + tokens.note());
 }
 
 // What a person sees while the loop runs: on a terminal one live line with the time left and a sample that changes as
@@ -150,11 +153,12 @@ class Progress {
  public:
   Progress(Console& console, const Checkpoint& run) : console_(console), run_(run), first_(run.step) {
     renew_sample();
-    if (run.step == 0) console_.note(text("step 0  ", sample_));
+    if (run.step == 0 && !run.config.counts()) console_.note(text("step 0  ", sample_));
   }
   void begin_step() { step_begin_ = Clock::now(); }
-  double end_step(double loss) {  // seconds of the step
+  double end_step(double loss, int64_t tokens) {  // seconds of the step
     const double seconds = seconds_since(step_begin_);
+    tokens_ += tokens;
     training_ += seconds;
     const double per_step = seconds_since(begin_) / double(run_.step - first_);
     if (console_.is_live() && seconds_since(shown_) > 0.1) {
@@ -166,15 +170,15 @@ class Progress {
   }
   void report(double train, const std::optional<double>& validation) {
     renew_sample();
-    console_.note(text("step ", run_.step, "/", run_.config.steps, "  train ", fixed(train, 3),
-                       validation ? "  val " + fixed(*validation, 3) : "", "  ", duration(seconds()), "  ", sample_));
+    const std::string when = run_.config.counts() ? "counted" : text("step ", run_.step, "/", run_.config.steps);
+    console_.note(text(when, "  train ", fixed(train, 3), validation ? "  val " + fixed(*validation, 3) : "", "  ",
+                       duration(seconds()), "  ", sample_));
   }
   // What the model wrote last.
   Json sample_record() const { return {{"type", "sample"}, {"step", sampled_}, {"text", text_}}; }
   double seconds() const { return seconds_since(begin_); }
   double tokens_per_second() const {  // evaluation and saving left out
-    const double tokens = double((run_.step - first_) * run_.config.batch * run_.config.context);
-    return training_ > 0 ? tokens / training_ : 0;
+    return training_ > 0 ? double(tokens_) / training_ : 0;
   }
 
  private:
@@ -191,7 +195,7 @@ class Progress {
   Clock::time_point step_begin_, shown_;
   double training_ = 0;
   std::string text_, sample_;  // and its first line
-  int64_t sampled_ = 0;
+  int64_t sampled_ = 0, tokens_ = 0;
 };
 
 // The first op of the step that made a number that is not finite, in a sentence.
@@ -230,78 +234,81 @@ Checkpoint open_run(TrainCommand& command, Text& corpus, std::optional<RunFolder
     return resume_run(command, corpus, console);
   }
   refuse_existing(command.out);
-  corpus = read_texts(command.corpus);
   try {
     command.config.resolve(cores());
   } catch (const DataError& error) {
     throw UsageError(error.what());  // two options that do not fit together
   }
+  corpus = read_texts(command.corpus, command.config);
   return begin_run(command.config, corpus);
 }
 
-// The losses of a moment: over a few random batches on the way, over the whole validation split at the end.
+// The losses of a moment: over a few random batches on the way, over the whole validation split at the end. What is
+// counted has no way, and the loss that was minimised is that of the whole training split.
 struct Losses {
   double train;
   std::optional<double> validation;
 };
-Losses evaluate(const Checkpoint& run, const StreamCorpus& stream, Shards& shards, bool whole_split) {
-  const LanguageModel& model = *run.model;
-  const int64_t batches = run.config.eval_batches;
-  Losses losses{mean_loss_of_batches(model, stream, Split::kTrain, shards, run.step, batches), {}};
-  if (stream.has_validation())
-    losses.validation = whole_split
-                            ? mean_loss_of_split(model, stream, Split::kValidation, shards)
-                            : mean_loss_of_batches(model, stream, Split::kValidation, shards, run.step, batches);
+Losses evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
+  const auto loss = [&](Split split, bool whole) {
+    return (whole ? loss_of_split(*run.model, corpus, split, shards)
+                  : loss_of_batches(*run.model, corpus, split, shards, run.step, run.config.eval_batches))
+        .mean();
+  };
+  Losses losses{loss(Split::kTrain, run.config.counts()), {}};
+  if (corpus.has_validation()) losses.validation = loss(Split::kValidation, at_end);
   return losses;
 }
 
-Json or_null(const std::optional<double>& x) { return x ? Json(*x) : Json(nullptr); }
+Json or_null(const std::optional<double>& x) { return x ? number(*x) : Json(nullptr); }
 
 }  // namespace
 
 int train(TrainCommand command) {
   Console console(command.common);
-  Text corpus;
+  Text content;
   std::optional<RunFolder> locked;
-  Checkpoint run = open_run(command, corpus, locked, console);
+  Checkpoint run = open_run(command, content, locked, console);
   const Config& config = run.config;
-  const StreamCorpus stream(run.tokenizer.encode(corpus.content), config.val_fraction, config.context, corpus.files[0]);
+  const Corpus corpus(config, run.tokenizer, content.content, content.name());
+  if (command.trace_step > 0) refuse_long_trace(command, run, corpus);
   if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
     locked.emplace(command.out);
     refuse_existing(command.out);  // another process may have trained here meanwhile
   }
   RunFolder& folder = *locked;
   const bool evaluated = folder.truncate_log(run.step) && run.step == config.steps;  // a finished run, resumed
-  const int threads = int(std::min<int64_t>(command.common.threads ? command.common.threads : cores(), config.shards));
-  const Yardsticks y = yardsticks(stream.tokens(Split::kTrain), run.tokenizer.size());
-  introduce(console, run, corpus, stream, y, threads);
+  const int threads = threads_for(command.common, config.shards);
+  const Yardsticks y = corpus.yardsticks(run.tokenizer.size());
+  introduce(console, run, content, corpus, y, threads);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (run.step == 0)
-    folder.log({{"type", "run"},
-                {"config", Json::parse(to_json(config))},
-                {"vocabulary", run.tokenizer.size()},
-                {"parameters", run.model->params().size()},
-                {"real", kRealName},
-                {"blas_core", blas_core()},
-                {"corpus", corpus.files},
-                {"corpus_hash", corpus.hash},
-                {"tokens", {{"train", stream.size(Split::kTrain)}, {"validation", stream.size(Split::kValidation)}}},
-                {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
-                {"entropy_rate", or_null(command.entropy_rate)},
-                {"version", kGradusVersion}});
+    folder.log(
+        {{"type", "run"},
+         {"config", Json::parse(to_json(config))},
+         {"vocabulary", run.tokenizer.size()},
+         {"parameters", run.model->params().size()},
+         {"real", kRealName},
+         {"blas_core", blas_core()},
+         {"corpus", content.files},
+         {"corpus_hash", content.hash},
+         {"tokens",
+          {{"train", corpus.tokens(Split::kTrain).size()}, {"validation", corpus.tokens(Split::kValidation).size()}}},
+         {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
+         {"entropy_rate", or_null(command.entropy_rate)},
+         {"version", kGradusVersion}});
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
-  const double weight = 1 / double(config.batch * config.context);  // the loss is the mean over the tokens of the batch
   Params& params = run.model->params();
   Shards shards(int(config.shards), threads);
   std::vector<double> loss_of_shard(size_t(config.shards));
   Batch batch;
-  batch.resize(config.batch, config.context);
   Progress progress(console, run);
-  if (run.step == 0) folder.log(progress.sample_record());
+  if (run.step == 0 && config.steps > 0) folder.log(progress.sample_record());
   const auto note_losses = [&](const Losses& l, bool log) {
-    if (!std::isfinite(l.train) || !std::isfinite(l.validation.value_or(0)))
+    const bool finite = std::isfinite(l.train) && std::isfinite(l.validation.value_or(0));
+    if (!finite && !config.counts())  // what was counted may hold a text for impossible
       stop_diverged(run.step, "the loss of an evaluation is not finite", folder);
     if (l.validation) run.best_val_loss = std::min(run.best_val_loss.value_or(INFINITY), *l.validation);
     progress.report(l.train, l.validation);
@@ -314,20 +321,20 @@ int train(TrainCommand command) {
   while (run.step < config.steps && !stop) {
     const int64_t step = run.step + 1;
     progress.begin_step();
+    batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
+    const double weight = 1 / double(batch.scored);  // the loss is the mean over the tokens of the batch
     shards.begin({.seed = seed, .step = step, .training = true}, config.batch);
     shards.each([&](int s) {
-      const int64_t first = shards.first(s), count = shards.count(s);
-      stream.batch(Split::kTrain, Rng(seed, Stream::kBatch, step), first, batch.inputs_of(first, count),
-                   batch.targets_of(first, count), config.context);
-      loss_of_shard[size_t(s)] = batch_loss(*run.model, batch, first, count, weight);
+      loss_of_shard[size_t(s)] = batch_loss(*run.model, batch, shards.first(s), shards.count(s), weight);
     });
     const double loss = std::accumulate(loss_of_shard.begin(), loss_of_shard.end(), 0.0) * weight;
     const std::span<const real> gradient = shards.gradient(params);
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
+    if (step == command.trace_step) write_trace(shards, step, run, command.trace_file, console);
     run.optimizer->step(params, gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
-    const double rate = double(batch.inputs.size()) / progress.end_step(loss);
+    const double rate = double(batch.scored) / progress.end_step(loss, batch.scored);
     folder.log({{"type", "step"},
                 {"step", step},
                 {"loss", loss},
@@ -337,14 +344,14 @@ int train(TrainCommand command) {
 
     const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
     stop = interrupted() || step == command.stop_after;
-    if (due(config.eval_every)) note_losses(evaluate(run, stream, shards, false), true);
+    if (due(config.eval_every)) note_losses(evaluate(run, corpus, shards, false), true);
     if (due(config.save_every) && !stop) save(run, folder);
   }
   save(run, folder);
 
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
-    const Losses losses = evaluate(run, stream, shards, true);
+    const Losses losses = evaluate(run, corpus, shards, true);
     note_losses(losses, !evaluated);
     result["train_loss"] = losses.train;
     result["val_loss"] = or_null(losses.validation);

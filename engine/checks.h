@@ -51,4 +51,13 @@ inline void require_lstm_sequence(const Tensor& xw, const Tensor& h, const Tenso
   require_shape("lstm_sequence", "w_hh", w_hh, {4 * H, H}, where);
 }
 
+inline void require_rnn_sequence(const Tensor& xw, const Tensor& h, const Tensor& w_hh, const Loc& where) {
+  require_rank("rnn_sequence", "h", h, 2, where);
+  require_rank("rnn_sequence", "xw", xw, 2, where);
+  const int64_t B = h.dim(0), H = h.dim(1), T = B > 0 ? xw.dim(0) / B : 0;
+  require(T > 0 && xw.shape() == Shape{B * T, H}, "rnn_sequence", where, "xw is ", xw.shape(),
+          ", it must be [B*T, H] with B = ", B, " and H = ", H);
+  require_shape("rnn_sequence", "w_hh", w_hh, {H, H}, where);
+}
+
 }  // namespace gradus

@@ -51,6 +51,18 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
   return {concat(h, where).reshape({B * T, H}), state.c};
 }
 
+Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where) {
+  require_rnn_sequence(xw, start, w_hh, where);
+  const int64_t B = start.dim(0), H = start.dim(1), T = xw.dim(0) / B;
+  const Tensor by_sequence = xw.reshape({B, T * H}, where);
+  std::vector<Tensor> h;
+  for (int64_t t = 0; t < T; ++t) {
+    const Tensor back = matmul_nt(t == 0 ? start : h.back(), w_hh, where);
+    h.push_back(tanh(add(columns(by_sequence, t * H, H, where), back, where), where));
+  }
+  return concat(h, where).reshape({B * T, H});
+}
+
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
   require_attention(qkv, B, T, heads, where);
   const int64_t C = qkv.dim(1) / 3, D = C / heads;
@@ -84,8 +96,8 @@ Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> targ
 }  // namespace composed
 
 const Rung& fused_rung() {
-  static constexpr Rung rung{"fused",       linear_gelu,      layer_norm,           lstm_cell,
-                             lstm_sequence, causal_attention, softmax_cross_entropy};
+  static constexpr Rung rung{"fused",       linear_gelu,  layer_norm,       lstm_cell,
+                             lstm_sequence, rnn_sequence, causal_attention, softmax_cross_entropy};
   return rung;
 }
 const Rung& composed_rung() {
@@ -94,6 +106,7 @@ const Rung& composed_rung() {
                              composed::layer_norm,
                              composed::lstm_cell,
                              composed::lstm_sequence,
+                             composed::rnn_sequence,
                              composed::causal_attention,
                              composed::softmax_cross_entropy};
   return rung;

@@ -13,6 +13,7 @@ struct Rung {
   Tensor (*layer_norm)(const Tensor& x, const Tensor& g, const Tensor& b, Loc where);
   LstmState (*lstm_cell)(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where);
   LstmOutput (*lstm_sequence)(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where);
+  Tensor (*rnn_sequence)(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where);
   Tensor (*causal_attention)(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where);
   Tensor (*softmax_cross_entropy)(const Tensor& logits, std::span<const int32_t> target, Loc where);
 };
@@ -24,6 +25,7 @@ Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where 
 Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where = Loc::here());
 LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where = Loc::here());
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where = Loc::here());
+Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where = Loc::here());
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where = Loc::here());
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where = Loc::here());
 }  // namespace composed

@@ -26,6 +26,10 @@ struct Loc {
 struct ShapeError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
+// An option or argument that means nothing, or not what was meant (exit code 2).
+struct UsageError : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
 // A file, text or name given by the user that cannot be used (exit code 4).
 struct DataError : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -103,4 +103,19 @@ std::ostream& operator<<(std::ostream& out, const OpCheck& c);
 // parameters are only read. Where no input needs a gradient there is nothing to check, and passes() is false.
 OpCheck check_op(Tape& tape, size_t index, const GradCheckOptions& options = {.retries = 3}, Loc where = Loc::here());
 
+// One of the values that a backward pass begins from, and its weight: the gradient seeded there.
+struct Weighted {
+  const Value* y;
+  std::vector<real> w;  // as many as y has numbers
+};
+// The gradient of Σ w y with respect to every element of x by finite differences, where `analytic` is what backward
+// gave: x is changed, and every op after the one that made it runs its forward again. Afterwards all is what it was,
+// bit for bit. Unlike backward it sees through detach(). REQUIRES: x is no window; a parameter's x is the tape's own.
+std::vector<double> numeric_gradient(Tape& tape, Value& x, std::span<const Weighted> of,
+                                     std::span<const double> analytic);
+
+// For a debugger: writes the check of op `index` on stderr, or only if it fails, and returns whether it passes or has
+// nothing to check.
+[[gnu::used]] bool show_check(Tape& tape, size_t index, bool only_failures = false);
+
 }  // namespace gradus

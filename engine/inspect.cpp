@@ -12,6 +12,29 @@
 
 namespace gradus {
 
+Names::Names(const Tape& tape) {
+  for (size_t i = 0; i < tape.ops().size(); ++i)
+    for (int32_t k = 0; k < tape.ops()[i].n_out; ++k)
+      made_[tape.ops()[i].out[k]] = {int64_t(i), k, tape.ops()[i].n_out};
+}
+
+int64_t Names::maker(const Value* v) const {
+  const auto i = made_.find(v->base ? v->base : v);
+  return i == made_.end() ? -1 : i->second.op;
+}
+
+std::string Names::of(const Value* v) const {
+  const Value* root = v->base ? v->base : v;
+  std::string s = root->name;
+  if (const auto i = made_.find(root); i != made_.end()) {
+    s = text('%', i->second.op);
+    if (i->second.outputs > 1) s += text('.', i->second.output);
+  }
+  if (v->shape.numel() != root->shape.numel())
+    s += text('[', v->data - root->data, ':', v->data - root->data + v->shape.numel(), ']');
+  return root->needs_grad && !v->needs_grad ? "detach(" + s + ")" : s;
+}
+
 namespace {
 
 using Numbers = std::span<const real>;
@@ -91,45 +114,11 @@ std::string gradient_text(const Value& v, const Tape* tape) {
   return tape && backward_has_begun(*tape) ? "no gradient has reached it" : "backward has not run";
 }
 
-// Which op made each Value of a tape.
-class Makers {
- public:
-  Makers() = default;  // knows none
-  explicit Makers(const Tape& tape) {
-    for (size_t i = 0; i < tape.ops().size(); ++i)
-      for (int32_t k = 0; k < tape.ops()[i].n_out; ++k)
-        made_[tape.ops()[i].out[k]] = {int64_t(i), k, tape.ops()[i].n_out};
-  }
-  // The op behind v or the Value it looks into; -1 for leaves and parameters.
-  int64_t maker(const Value* v) const {
-    const auto i = made_.find(root(v));
-    return i == made_.end() ? -1 : i->second.op;
-  }
-  std::string name(const Value* v) const {
-    const Value* r = root(v);
-    std::string s = r->name;
-    if (const auto i = made_.find(r); i != made_.end()) {
-      s = text('%', i->second.op);
-      if (i->second.outputs > 1) s += text('.', i->second.output);
-    }
-    if (v->shape.numel() != r->shape.numel())
-      s += text('[', v->data - r->data, ':', v->data - r->data + v->shape.numel(), ']');
-    return r->needs_grad && !v->needs_grad ? "detach(" + s + ")" : s;
-  }
-
- private:
-  struct Place {
-    int64_t op;
-    int32_t output, outputs;
-  };
-  std::unordered_map<const Value*, Place> made_;
-};
-
 std::string source(const Loc& where) { return text(where.file, ':', where.line); }
 
-std::string inputs_of(const Op& op, const Makers& makers) {
+std::string inputs_of(const Op& op, const Names& names) {
   std::string s;
-  for (int32_t i = 0; i < op.n_in; ++i) s += (i ? ", " : "") + makers.name(op.in[i]);
+  for (int32_t i = 0; i < op.n_in; ++i) s += (i ? ", " : "") + names.of(op.in[i]);
   return "(" + s + ")";
 }
 
@@ -152,13 +141,13 @@ int64_t element_of(const Op& op, const Shape& v, const Shape& to, int64_t elemen
 }
 
 // "input %1 (sub, file:12) is -1, input w ...": what stood at that element.
-std::string inputs_at(BadNumber& bad, const Tape& tape, const Op& op, const Shape& shape, const Makers& makers) {
+std::string inputs_at(BadNumber& bad, const Tape& tape, const Op& op, const Shape& shape, const Names& names) {
   std::string s;
   for (int32_t i = 0; i < op.n_in; ++i) {
     const Value* v = op.in[i];
-    const int64_t maker = makers.maker(v), e = element_of(op, v->shape, shape, bad.element);
+    const int64_t maker = names.maker(v), e = element_of(op, v->shape, shape, bad.element);
     bad.inputs.push_back(e < 0 ? std::numeric_limits<double>::quiet_NaN() : double(v->data[e]));
-    s += text(i ? ", " : "", "input ", makers.name(v));
+    s += text(i ? ", " : "", "input ", names.of(v));
     if (maker >= 0)
       s += text(" (", tape.ops()[size_t(maker)].kind->name, ", ", source(tape.ops()[size_t(maker)].where), ")");
     s += e >= 0 ? text(" is ", number(bad.inputs.back())) : text(' ', v->shape, " holds ", summary(numbers(*v)));
@@ -167,12 +156,12 @@ std::string inputs_at(BadNumber& bad, const Tape& tape, const Op& op, const Shap
 }
 
 // ", output %2 is 3, the gradient that arrived at it 1", for each output.
-std::string outputs_at(const Op& op, const Shape& shape, int64_t element, const Makers& makers) {
+std::string outputs_at(const Op& op, const Shape& shape, int64_t element, const Names& names) {
   std::string s;
   for (int32_t i = 0; i < op.n_out; ++i) {
     const Value& v = *op.out[i];
     const int64_t e = element_of(op, v.shape, shape, element);
-    if (e >= 0) s += text(", output ", makers.name(&v), " is ", number(double(v.data[e])));
+    if (e >= 0) s += text(", output ", names.of(&v), " is ", number(double(v.data[e])));
     if (e >= 0 && v.grad) s += text(", the gradient that arrived at it ", number(double(v.grad[e])));
   }
   return s;
@@ -184,15 +173,15 @@ BadNumber blame(const Tape& tape, int64_t i, Numbers x, bool in_gradient) {
   return {in_gradient, i, op.kind->name, op.where, element, double(x[size_t(element)]), {}, ""};
 }
 
-std::optional<BadNumber> bad_value(const Tape& tape, const Makers& makers) {
+std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
   for (size_t i = 0; i < tape.ops().size(); ++i) {
     const Op& op = tape.ops()[i];
     const std::string here = text(op.kind->name, ", op %", i, " (", source(op.where), ")");
     for (int32_t k = 0; k < op.n_in; ++k) {
       const Value& v = *op.in[k];
-      if (makers.maker(&v) >= 0 || finite(numbers(v))) continue;
+      if (names.maker(&v) >= 0 || finite(numbers(v))) continue;
       BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
-      bad.sentence = text("element ", index_text(v.shape, bad.element), " of ", makers.name(&v), ' ', v.shape, " is ",
+      bad.sentence = text("element ", index_text(v.shape, bad.element), " of ", names.of(&v), ' ', v.shape, " is ",
                           number(bad.value), " before any op of this step; the first to use it is ", here);
       return bad;
     }
@@ -201,15 +190,16 @@ std::optional<BadNumber> bad_value(const Tape& tape, const Makers& makers) {
       if (finite(numbers(v))) continue;
       BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
       bad.sentence = text(here, " makes the first number that is not finite: element ",
-                          index_text(v.shape, bad.element), " of its output ", makers.name(&v), ' ', v.shape, " is ",
-                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, makers));
+                          index_text(v.shape, bad.element), " of its output ", names.of(&v), ' ', v.shape, " is ",
+                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, names));
       return bad;
     }
   }
   return {};
 }
 
-// What one op's backward adds to each of its inputs, computed anew from what arrived at its outputs, on copies.
+}  // namespace
+
 std::vector<std::vector<real>> contributions(const Op& op) {
   std::vector<Value> values;
   std::vector<Value*> pointers;
@@ -232,7 +222,9 @@ std::vector<std::vector<real>> contributions(const Op& op) {
   return grad;
 }
 
-std::optional<BadNumber> bad_gradient(Tape& tape, const Makers& makers) {
+namespace {
+
+std::optional<BadNumber> bad_gradient(Tape& tape, const Names& names) {
   const Tape::Use use(tape);  // some backward functions ask it for scratch memory or the step
   const auto bad_arrived = [](const Value* v) {
     const auto g = gradient(*v);
@@ -259,16 +251,16 @@ std::optional<BadNumber> bad_gradient(Tape& tape, const Makers& makers) {
       if (!v.needs_grad || finite(added[size_t(k)])) continue;
       BadNumber bad = blame(tape, i, added[size_t(k)], true);
       bad.sentence = text("the backward pass of ", here, " makes the first gradient that is not finite: element ",
-                          index_text(v.shape, bad.element), " of that of ", makers.name(&v), ' ', v.shape, " is ",
-                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, makers));
-      bad.sentence += outputs_at(op, v.shape, bad.element, makers);
+                          index_text(v.shape, bad.element), " of that of ", names.of(&v), ' ', v.shape, " is ",
+                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, names));
+      bad.sentence += outputs_at(op, v.shape, bad.element, names);
       return bad;
     }
     if (sum) continue;
     const Value& v = **std::find_if(op.in, op.in + op.n_in, bad_arrived);
     sum = blame(tape, i, *gradient(v), true);
     sum->sentence =
-        text("the gradient of ", makers.name(&v), ' ', v.shape, " is not finite, the sum of finite ones: element ",
+        text("the gradient of ", names.of(&v), ' ', v.shape, " is not finite, the sum of finite ones: element ",
              index_text(v.shape, sum->element), " is ", number(sum->value), "; the last op that added to it is ", here);
   }
   return sum;
@@ -301,19 +293,19 @@ std::string describe(const Tensor& t) {
 
 std::string describe(const Op& op) {
   const Tape* tape = current_tape();
-  const Makers makers = tape ? Makers(*tape) : Makers();
-  std::string s = text(makers.name(op.out[0]), " = ", op.kind->name, inputs_of(op, makers), "  ", source(op.where),
-                       " in ", op.where.function, '\n');
+  const Names names = tape ? Names(*tape) : Names();
+  std::string s = text(names.of(op.out[0]), " = ", op.kind->name, inputs_of(op, names), "  ", source(op.where), " in ",
+                       op.where.function, '\n');
   for (int32_t i = 0; i < op.n_in + op.n_out; ++i) {
     const Value& v = *op.in[i];
-    s += text(i < op.n_in ? "  in  " : "  out ", makers.name(&v), ' ', v.shape, ": ", summary(numbers(v)), "; ",
+    s += text(i < op.n_in ? "  in  " : "  out ", names.of(&v), ' ', v.shape, ": ", summary(numbers(v)), "; ",
               gradient_text(v, tape), '\n');
   }
   return s;
 }
 
 std::string describe(const Tape& tape) {
-  const Makers makers(tape);
+  const Names names(tape);
   std::string s = text("   op = kind(inputs) shape  source  |value| |gradient|   (", tape.ops().size(), " ops, ",
                        tape.bytes(), " bytes)\n");
   for (size_t i = 0; i < tape.ops().size(); ++i) {
@@ -321,8 +313,8 @@ std::string describe(const Tape& tape) {
     for (int32_t k = 0; k < op.n_out; ++k) {
       const Value& v = *op.out[k];
       const auto g = gradient(v);
-      s += text(int64_t(i) == tape.next && k == 0 ? "=> " : "   ", makers.name(&v), " = ", op.kind->name,
-                inputs_of(op, makers), ' ', v.shape, "  ", source(op.where), "  ", number(norm(numbers(v))), ' ',
+      s += text(int64_t(i) == tape.next && k == 0 ? "=> " : "   ", names.of(&v), " = ", op.kind->name,
+                inputs_of(op, names), ' ', v.shape, "  ", source(op.where), "  ", number(norm(numbers(v))), ' ',
                 g ? number(norm(*g)) : "-", '\n');
     }
   }
@@ -342,13 +334,13 @@ void show_tape() {
 }
 
 std::optional<BadNumber> why_nan(Tape& tape) {
-  const Makers makers(tape);
-  if (auto bad = bad_value(tape, makers)) return bad;
-  return bad_gradient(tape, makers);
+  const Names names(tape);
+  if (auto bad = bad_value(tape, names)) return bad;
+  return bad_gradient(tape, names);
 }
 
 std::string to_dot(const Tape& tape) {
-  const Makers makers(tape);
+  const Names names(tape);
   std::string s = "digraph tape {\n  node [shape=box, fontname=monospace];\n";
   std::unordered_set<const Value*> leaves;
   for (size_t i = 0; i < tape.ops().size(); ++i) {
@@ -357,12 +349,12 @@ std::string to_dot(const Tape& tape) {
               escaped(source(op.where)), "\"];\n");
     for (int32_t k = 0; k < op.n_in; ++k) {
       const Value *v = op.in[k], *leaf = root(v);
-      const int64_t maker = makers.maker(v);
+      const int64_t maker = names.maker(v);
       const std::string from = maker >= 0 ? text("op", maker) : text("leaf", static_cast<const void*>(leaf));
       if (maker < 0 && leaves.insert(leaf).second)
         s += text("  ", from, " [shape=", leaf->index >= 0 ? "ellipse" : "plaintext", ", label=\"", escaped(leaf->name),
                   ' ', leaf->shape, "\"];\n");
-      s += text("  ", from, " -> op", i, " [label=\"", escaped(makers.name(v)), ' ', v->shape, '"',
+      s += text("  ", from, " -> op", i, " [label=\"", escaped(names.of(v)), ' ', v->shape, '"',
                 v->needs_grad ? "" : ", style=dashed", "];\n");
     }
   }

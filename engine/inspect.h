@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/tape.h"
@@ -50,6 +51,27 @@ struct BadNumber {
 // backward met it (PyTorch's anomaly mode does that, its issue 160016). A leaf or parameter that was bad before any op
 // is named as such. Nothing, if all is finite. Costs up to one more backward pass; the step must still be alive.
 [[gnu::used]] std::optional<BadNumber> why_nan(Tape& tape);
+
+// What the backward of one op adds to each of its inputs (zeros where one needs no gradient), computed anew on copies
+// from what has arrived at its outputs. An input that stands twice has two contributions. REQUIRES: the op's tape is
+// current.
+std::vector<std::vector<real>> contributions(const Op& op);
+
+// How inputs and outputs are called here: %3, %3.1, w, %3[4:6].
+class Names {
+ public:
+  Names() = default;  // knows no op
+  explicit Names(const Tape& tape);
+  std::string of(const Value* v) const;
+  int64_t maker(const Value* v) const;  // the op behind v or the Value it looks into; -1 for leaves and parameters
+
+ private:
+  struct Place {
+    int64_t op;
+    int32_t output, outputs;
+  };
+  std::unordered_map<const Value*, Place> made_;
+};
 
 // The tape as a graph for Graphviz: `dot -Tsvg`.
 [[gnu::used]] std::string to_dot(const Tape& tape);

@@ -88,6 +88,10 @@ struct LstmOutput {
 // All T steps.   xw [B·T,4H]
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where = Loc::here());
 
+// --- simple recurrent layer (ops_rnn.cpp) ---------------------------------------------------------------------------
+// h_t = tanh(xw_t + h_{t-1} w_hhᵀ) for all T steps.   xw [B·T,H] = x W_ihᵀ + b, start [B,H], w_hh [H,H] → [B·T,H]
+Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where = Loc::here());
+
 // --- attention (ops_attention.cpp) ----------------------------------------------------------------------------------
 // qkv [B·T,3C] → [B·T,C]; the heads stand side by side in each third, D = C/heads channels each. Row t sees rows 0..t
 // of its sequence, bit for bit, as long as all are finite: the products run over the whole square, and 0 times a NaN of

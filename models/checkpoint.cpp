@@ -12,7 +12,7 @@ namespace gradus {
 using Json = nlohmann::json;
 
 static constexpr int kVersion = 1;
-static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.";
+static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.", *kCounts = "counts";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
@@ -38,6 +38,8 @@ void Checkpoint::save(const std::string& to) const {
     tensors.emplace_back(kMean + params.name(i), sizes(params.shape(i)), std::span(optimizer->m).subspan(first, n));
     tensors.emplace_back(kSquare + params.name(i), sizes(params.shape(i)), std::span(optimizer->v).subspan(first, n));
   }
+  if (const std::span<const double> counts = model->counts(); !counts.empty())
+    tensors.emplace_back(kCounts, std::vector<int64_t>{int64_t(counts.size()) / 3, 3}, counts);
   std::map<std::string, std::string> metadata{{"version", std::to_string(kVersion)},
                                               {"config", to_json(config)},
                                               {"vocab", Json(tokenizer.vocab()).dump()},
@@ -82,6 +84,16 @@ T parsed(const SafetensorsFile& file, const std::string& key) {
   }
 }
 
+std::vector<double> read_counts(const SafetensorsFile& file, const Config& config) {
+  if (!config.counts()) return {};
+  const TensorInfo* info = file.find(kCounts);
+  if (!info || info->shape.size() != 2 || info->shape[1] != 3)
+    throw DataError(text(file.path(), ": the tensor ", kCounts, " [nodes,3] of this model is missing"));
+  std::vector<double> counts(size_t(info->numel()));
+  file.read(*info, std::span<double>(counts));
+  return counts;
+}
+
 }  // namespace
 
 Checkpoint load_checkpoint(const std::string& run_or_file) {
@@ -111,13 +123,16 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   if (file.metadata().contains("best_val_loss")) c.best_val_loss = parsed<double>(file, "best_val_loss");
   if (c.step < 0 || c.start_id < 0 || c.start_id >= c.tokenizer.size())
     throw DataError(text(path, ": the metadata's step or start_id is out of range"));
+  if ((config.lines ? config.end_id : -1) != c.tokenizer.end_id())
+    throw DataError(text(path, ": the end mark of the configuration, ", config.end_id, ", and of the vocabulary, ",
+                         c.tokenizer.end_id(), ", differ"));
   int64_t numbers = 0;  // a model larger than its own file is a lie of the configuration
   for (const TensorInfo& info : file.tensors()) numbers += info.numel();
-  c.model = make_model(config, c.tokenizer.size(), numbers);
+  c.model = make_model(config, c.tokenizer.size(), numbers, read_counts(file, config));
   Params& params = c.model->params();
-  size_t expected = size_t(params.count());
+  size_t expected = size_t(params.count()) + !c.model->counts().empty();
   for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.values(i));
-  if (file.find(kMean + params.name(0))) {
+  if (params.count() > 0 && file.find(kMean + params.name(0))) {
     c.optimizer.emplace(params, adamw_options(config));
     c.optimizer->steps = c.step;
     for (int64_t i = 0; i < params.count(); ++i) {
@@ -125,7 +140,7 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
       read_into(file, kMean + params.name(i), params.shape(i), std::span(c.optimizer->m).subspan(first, n));
       read_into(file, kSquare + params.name(i), params.shape(i), std::span(c.optimizer->v).subspan(first, n));
     }
-    expected *= 3;
+    expected += 2 * size_t(params.count());
   }
   if (file.tensors().size() != expected)
     throw DataError(text(path, ": holds ", file.tensors().size(), " tensors, this model has ", expected));

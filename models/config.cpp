@@ -10,7 +10,9 @@ namespace gradus {
 using Json = nlohmann::ordered_json;
 
 void Config::resolve(int cores) {
-  if (layers == 0) layers = model == "lstm" ? 1 : 4;
+  if (layers == 0) layers = model == "lstm" || model == "rnn" ? 1 : 4;
+  if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
+  if (counts()) steps = 0;  // one look at the text is all
   if (decay_steps == 0) decay_steps = steps;
   if (shards == 0) shards = std::min<int64_t>(cores, batch);
   shards = std::min(shards, batch);
@@ -23,6 +25,9 @@ void Config::check() const {
   if (model == "transformer" && embd % heads != 0)
     throw DataError(
         text("--embd ", embd, " is not a multiple of --heads ", heads, ": every head needs the same width"));
+  if (tokenizer == "word" && !lines)
+    throw DataError("--tokenizer word needs --lines: words do not say where a line ends");
+  if (model == "tabular" && !lines) throw DataError("--model tabular needs --lines: its rows are beginnings of lines");
   if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
 }
 
@@ -86,6 +91,7 @@ struct Read {
 std::string to_json(const Config& config) {
   Json json;
   for_each_option(config, Write{json});
+  if (config.lines) json["end_id"] = config.end_id;
   return json.dump();
 }
 
@@ -95,6 +101,7 @@ Config config_from_json(const std::string& text_, const std::string& source) {
   Config config;
   Read read{json, source};
   for_each_option(config, read);
+  if (config.lines) read("end_id", config.end_id, "", 0, INT32_MAX);
   if (read.used != json.size())
     throw DataError(text(source, ": the configuration has options this version does not know"));
   return config;

@@ -97,39 +97,35 @@ std::span<const int32_t> StreamCorpus::tokens(Split split) const {
 
 int64_t StreamCorpus::length(Split split) const { return std::clamp<int64_t>(size(split) - 1, 0, context_); }
 
-void StreamCorpus::batch(Split split, const Rng& rng, int64_t first_sequence, std::span<int32_t> inputs,
-                         std::span<int32_t> targets, int64_t T, Loc where) const {
+Window StreamCorpus::draw(Split split, const Rng& rng, int64_t sequence, int64_t T, Loc where) const {
   const std::span<const int32_t> from = tokens(split);
   const int64_t starts = int64_t(from.size()) - T;  // a window needs T + 1 tokens
-  require(T >= 1 && starts >= 1, "batch", where, "windows of ", T, " do not fit into a split of ",
+  require(T >= 1 && starts >= 1, "draw", where, "windows of ", T, " do not fit into a split of ",
           tokens_of(int64_t(from.size())));
-  require(inputs.size() == targets.size() && int64_t(inputs.size()) % T == 0, "batch", where, "inputs has ",
-          inputs.size(), " places and targets ", targets.size(), "; both want the same multiple of T = ", T);
-  const int64_t B = int64_t(inputs.size()) / T;
-  for (int64_t b = 0; b < B; ++b) {
-    const int32_t* window = from.data() + rng.at(first_sequence + b).below(0, starts);
-    std::copy_n(window, T, inputs.data() + b * T);
-    std::copy_n(window + 1, T, targets.data() + b * T);
-  }
+  const size_t start = size_t(rng.at(sequence, 0, where).below(0, starts)), n = size_t(T);
+  return {from.subspan(start, n), from.subspan(start + 1, n)};
 }
 
-int64_t StreamCorpus::windows(Split split, int64_t T, Loc where) const {
-  require(T >= 1, "windows", where, "T is ", T, ", at least 1 is wanted");
+int64_t StreamCorpus::windows(Split split, int64_t T, int64_t stride, Loc where) const {
+  const int64_t apart = stride == 0 ? T : stride;
+  require(T >= 1 && apart >= 1 && apart <= T, "windows", where, "T is ", T, " and the stride ", apart,
+          "; both must be at least 1, and the stride at most T");
   const int64_t targets = std::max<int64_t>(size(split) - 1, 0);
-  return targets / T + (targets % T != 0);
+  if (targets <= T) return targets > 0;
+  return 1 + (targets - T + apart - 1) / apart;
 }
 
-StreamCorpus::Window StreamCorpus::window(Split split, int64_t T, int64_t i, Loc where) const {
-  const int64_t count = windows(split, T, where);
+Window StreamCorpus::window(Split split, int64_t T, int64_t i, int64_t stride, Loc where) const {
+  const int64_t count = windows(split, T, stride, where), apart = stride == 0 ? T : stride;
   require(i >= 0 && i < count, "window", where, "window ", i, " of ", count);
-  const std::span<const int32_t> from = tokens(split).subspan(size_t(i * T));
+  const std::span<const int32_t> from = tokens(split).subspan(size_t(i * apart));
   const size_t n = size_t(std::min(T, int64_t(from.size()) - 1));
-  return {from.first(n), from.subspan(1, n)};
+  return {from.first(n), from.subspan(1, n), i == 0 ? 0 : T - apart};
 }
 
-Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, Loc where) {
+Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first, Loc where) {
   const int64_t N = int64_t(train.size());
-  require(N >= 1, "yardsticks", where, "the training split is empty");
+  require(N > first, "yardsticks", where, "the training split is empty");
   std::vector<int64_t> count(size_t(V), 0);
   for (int32_t a : train) {
     require(a >= 0 && a < V, "yardsticks", where, "id ", a, " is outside the vocabulary of ", V, " tokens");
@@ -140,8 +136,10 @@ Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, Loc where) {
     return double(n) / double(total) * std::log(double(among) / double(n));
   };
   Yardsticks y{std::log(double(V)), 0, 0};
+  for (int64_t i = 0; i < first; ++i) --count[size_t(train[size_t(i)])];
   for (int64_t n : count)
-    if (n > 0) y.unigram += term(n, N, N);
+    if (n > 0) y.unigram += term(n, N - first, N - first);
+  for (int64_t i = 0; i < first; ++i) ++count[size_t(train[size_t(i)])];
 
   // Successors grouped by the token before them (a counting sort), then counted group by group: O(N + V) for any V.
   --count[size_t(train.back())];  // the last token begins no pair

@@ -1,9 +1,10 @@
-// Where training text comes from: reading a file, and StreamCorpus, one long text in two splits and many windows.
+// Where training text comes from: reading a file, and StreamCorpus, one long text in two splits and many windows. Its
+// sibling is LineCorpus (models/line_corpus.h); models/batch.h makes batches of either.
 //
 //   std::string words = read_text("data/fables.txt");
 //   Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, words);
 //   StreamCorpus corpus(tokenizer.encode(words), 0.1, T, "data/fables.txt");
-//   corpus.batch(Split::kTrain, Rng(seed, Stream::kBatch, step), first_sequence, inputs, targets, T);
+//   Window w = corpus.draw(Split::kTrain, Rng(seed, Stream::kBatch, step), sequence, T);
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,13 @@ std::string read_bytes(const std::string& path);
 std::string read_text(const std::string& path);
 
 enum class Split { kTrain, kValidation, kAll };
+
+// Tokens of a corpus to learn from: targets[t] follows inputs[t]. Only those from first_scored on count; the others are
+// there to be seen.
+struct Window {
+  std::span<const int32_t> inputs, targets;  // of equal length
+  int64_t first_scored = 0;
+};
 
 // The tokens of one text. The first of them train, the last val_fraction validate; no token belongs to both.
 //
@@ -47,20 +55,15 @@ class StreamCorpus {
   // A sentence for the user where the splits are not the fraction asked for; else empty.
   const std::string& note() const { return note_; }
 
-  // Random windows: for every sequence b, inputs[b,:] are T tokens in a row and targets[b,:] the T tokens that follow
-  // each. The window of sequence b depends on (rng, first_sequence + b) alone, so that shards draw the windows of the
-  // whole batch whatever their number; each of its size(split) - T starts is equally likely. Allocates nothing.
-  // inputs, targets: [B,T], of any B. REQUIRES: 1 <= T < size(split), else ShapeError.
-  void batch(Split split, const Rng& rng, int64_t first_sequence, std::span<int32_t> inputs, std::span<int32_t> targets,
-             int64_t T, Loc where = Loc::here()) const;
+  // A random window of T tokens: that of a sequence depends on (rng, sequence) alone, and each of its size(split) - T
+  // starts is equally likely. REQUIRES: 1 <= T < size(split), else ShapeError.
+  Window draw(Split split, const Rng& rng, int64_t sequence, int64_t T, Loc where = Loc::here()) const;
 
-  struct Window {
-    std::span<const int32_t> inputs, targets;  // of equal length; targets[t] follows inputs[t]
-  };
-  // The split cut into windows of T, the last one shorter where it does not come out even. Every token of the split is
-  // a target exactly once, except its first, which nothing precedes. REQUIRES: T >= 1, 0 <= i < windows(split, T).
-  int64_t windows(Split split, int64_t T, Loc where = Loc::here()) const;
-  Window window(Split split, int64_t T, int64_t i, Loc where = Loc::here()) const;
+  // The split cut into windows of T (the last may be shorter) that begin `stride` tokens apart, by default T. Every
+  // token of the split is scored exactly once, by the window that shows most before it, except the first, which nothing
+  // precedes. REQUIRES: 1 <= stride <= T, 0 <= i < windows(split, T, stride).
+  int64_t windows(Split split, int64_t T, int64_t stride = 0, Loc where = Loc::here()) const;
+  Window window(Split split, int64_t T, int64_t i, int64_t stride = 0, Loc where = Loc::here()) const;
 
  private:
   std::vector<int32_t> tokens_;
@@ -80,7 +83,9 @@ struct Yardsticks {
 // H' = -sum n_ab/(N-1) ln(n_ab/n_a) over its N - 1 pairs, n_a counting a as the first of a pair. Both are what a model
 // fitted to this text would score on this text itself, so they are optimistic: the unigram little, the bigram much
 // where the text is short beside V^2 pairs. On a text in which no pair begins twice alike it is 0.
-// REQUIRES: train is not empty and its ids are in [0, V), else ShapeError.
-Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, Loc where = Loc::here());
+// In lines mode the mark that begins the first line is no prediction: first = 1 leaves it out of the frequencies, and a
+// mark between two lines ends one pair and begins the next, as in training.
+// REQUIRES: train has more than `first` tokens and its ids are in [0, V), else ShapeError.
+Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first = 0, Loc where = Loc::here());
 
 }  // namespace gradus

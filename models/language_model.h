@@ -42,12 +42,18 @@ class LanguageModel {
   // Teacher-forced, on the current tape. tokens [B,T] → what the head sees, [B·T,C], row b·T+t after token t.
   virtual Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const = 0;
   virtual Tensor head(const Tensor& features) const = 0;  // [N,C] → [N,V]
-  Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const { return head(features(tokens, B, T)); }
+  // Both. A logit may be -inf, a token that cannot follow; never all of a row.
+  virtual Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
+    return head(features(tokens, B, T));
+  }
 
   // Incremental, without gradients. next() takes one token for each row and returns the logits after it, [B,V], on the
   // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().
   virtual State start(int64_t B) const = 0;
   virtual Tensor next(State& state, std::span<const int32_t> tokens) const = 0;
+
+  // What a family that is fitted by counting was fitted from (models/count_trie.h): saved beside the parameters.
+  virtual std::span<const double> counts() const { return {}; }
 
   Params& params() { return params_; }
   const Params& params() const { return params_; }
@@ -59,7 +65,7 @@ class LanguageModel {
   LanguageModel(const Config& config, int64_t vocabulary);
   // A constructor only declares the parameters; this draws their values.
   virtual void initialise() { params_.init(uint64_t(config_.seed)); }
-  friend std::unique_ptr<LanguageModel> make_model(const Config&, int64_t, int64_t);
+  friend std::unique_ptr<LanguageModel> make_model(const Config&, int64_t, int64_t, std::vector<double>);
   Params params_;
 
  private:
@@ -68,8 +74,10 @@ class LanguageModel {
   const Rung& rung_;
 };
 
-// Builds the family that config.model names, with values drawn from config.seed. REQUIRES: a resolved config.
+// Builds the family that config.model names, with values drawn from config.seed; ngram and tabular from `counts`, which
+// count_tokens (models/count_trie.h) or a checkpoint gives. REQUIRES: a resolved config.
 // Throws DataError, before it allocates them, if that takes more than max_parameters numbers.
-std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary, int64_t max_parameters = INT64_MAX);
+std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary, int64_t max_parameters = INT64_MAX,
+                                          std::vector<double> counts = {});
 
 }  // namespace gradus

@@ -2,22 +2,29 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace gradus {
 
-double sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> p,
-                             std::span<int32_t> order) {
+void log_distribution(std::span<const real> logits, double temperature, std::span<double> log_p) {
   const size_t V = logits.size();
-  const real* best = std::max_element(logits.data(), logits.data() + V);
-  if (options.temperature == 0) {
-    std::fill(p.begin(), p.end(), 0.0);
-    p[size_t(best - logits.data())] = 1;
-    return 0;
-  }
+  const size_t best = size_t(std::max_element(logits.begin(), logits.end()) - logits.begin());
   double total = 0;  // logits - best before the division: a small temperature must not make infinities
-  for (size_t v = 0; v < V; ++v) total += p[v] = std::exp((double(logits[v]) - double(*best)) / options.temperature);
-  for (double& x : p) x /= total;
+  for (size_t v = 0; v < V; ++v) {
+    const double below = double(logits[v]) - double(logits[best]);
+    log_p[v] = temperature > 0 ? below / temperature : v == best ? 0 : -std::numeric_limits<double>::infinity();
+    total += std::exp(log_p[v]);
+  }
+  const double log_sum = std::log(total);
+  for (double& x : log_p) x -= log_sum;
+}
+
+void sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> log_p,
+                           std::span<double> p, std::span<int32_t> order) {
+  const size_t V = logits.size();
+  log_distribution(logits, options.temperature, log_p);
+  for (size_t v = 0; v < V; ++v) p[v] = std::exp(log_p[v]);
 
   const bool cut_k = options.top_k > 0 && size_t(options.top_k) < V, cut_p = options.top_p < 1;
   if (cut_k || cut_p) {
@@ -31,7 +38,21 @@ double sampling_distribution(std::span<const real> logits, const SampleOptions& 
     while (n < most && (n == 0 || kept < options.top_p * among_k)) kept += p[size_t(order[n++])];
     for (size_t i = 0; i < V; ++i) p[size_t(order[i])] = i < n ? p[size_t(order[i])] / kept : 0;
   }
-  return std::log(total);
+}
+
+std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,
+                                   double temperature) {
+  Tape tape;
+  const Tape::Use use(tape);
+  State state = model.start(1);
+  std::vector<double> log_p(size_t(model.vocabulary())), log_probs;
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const Tape::Mark mark(tape);
+    const Tensor logits = model.next(state, {t == 0 ? &start : &tokens[t - 1], 1});
+    log_distribution(logits.span(), temperature, log_p);
+    log_probs.push_back(log_p[size_t(tokens[t])]);
+  }
+  return log_probs;
 }
 
 Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
@@ -44,7 +65,8 @@ Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t
       token_(prompts.size()),
       order_(size_t(model.vocabulary())),
       log_prob_(prompts.size()),
-      p_(size_t(model.vocabulary())) {
+      log_p_(size_t(model.vocabulary())),
+      p_(log_p_.size()) {
   const Tape::Use use(tape_);
   for (const auto& prompt : prompts)
     require(!prompt.empty() && prompt.size() == prompts[0].size(), "Sampler", Loc::here(),
@@ -65,11 +87,10 @@ void Sampler::next() {
   const size_t V = size_t(model_.vocabulary());
   for (size_t b = 0; b < token_.size(); ++b) {
     const std::span<const real> row = logits.span().subspan(b * V, V);
-    const double log_sum = sampling_distribution(row, options_, p_, order_);
+    sampling_distribution(row, options_, log_p_, p_, order_);
     const double u = rng_.at(first_sequence_ + int64_t(b)).uniform(drawn_);
     token_[b] = int32_t(categorical(p_, u));
-    const double below = double(row[size_t(token_[b])]) - double(*std::max_element(row.begin(), row.end()));
-    log_prob_[b] = options_.temperature == 0 ? 0 : below / options_.temperature - log_sum;
+    log_prob_[b] = log_p_[size_t(token_[b])];
   }
   ++drawn_;
 }

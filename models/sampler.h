@@ -13,12 +13,20 @@ struct SampleOptions {
   double top_p = 1;        // only the most probable tokens that together reach this probability
 };
 
-// p = the distribution that a token is drawn from: softmax(logits / temperature), then top-k, then top-p, scaled to sum
-// to 1. Equal probabilities at the edge of top-k or top-p: the lower id stays. Returns
-// log Σ exp((logits - greatest logit) / temperature) (0 at temperature 0), in double. `order` is scratch of the same
-// size.
-double sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> p,
-                             std::span<int32_t> order);
+// log_p = log softmax(logits / temperature), in double; at temperature 0, 0 for the most probable token (the lowest id
+// of equal ones) and -inf for the others. NaN where a logit is NaN.
+void log_distribution(std::span<const real> logits, double temperature, std::span<double> log_p);
+
+// The same, and p = what a token is drawn from: exp(log_p) cut by top-k, then by top-p, and scaled to sum to 1. Equal
+// probabilities at the edge of a cut: the lower id stays. `order` is scratch of the same size.
+void sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> log_p,
+                           std::span<double> p, std::span<int32_t> order);
+
+// The natural log-probability of each token of a sequence that begins after `start`, under softmax(logits /
+// temperature) (at temperature 0: 0 for the most probable token, else -inf): what a Sampler with the prompt {start}
+// would say of it.
+std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,
+                                   double temperature = 1);
 
 class Sampler {
  public:
@@ -41,7 +49,7 @@ class Sampler {
   Tape tape_;
   State state_;
   std::vector<int32_t> token_, order_;
-  std::vector<double> log_prob_, p_;
+  std::vector<double> log_prob_, log_p_, p_;
 };
 
 }  // namespace gradus

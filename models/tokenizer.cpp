@@ -146,52 +146,140 @@ std::string readable(std::string_view character) {
   return text("'", combines ? "\u25CC" : "", character, "' (", number, ")");
 }
 
-// Bytes of the first token of `rest`. REQUIRES: rest is UTF-8 and not empty.
-size_t token_length(Tokenizer::Kind kind, std::string_view rest) {
-  switch (kind) {
-    case Tokenizer::Kind::kChar: {
-      const char* next = rest.data();
-      utf8::unchecked::next(next);
-      return size_t(next - rest.data());
-    }
+// Bytes of the run at the start of `s` whose characters are all white space, or all are not.
+size_t run_length(std::string_view s, bool white) {
+  const char *p = s.data(), *const end = p + s.size();
+  while (p < end) {
+    const char* next = p;
+    if (is_white(utf8::unchecked::next(next)) != white) break;
+    p = next;
   }
-  throw DataError("unknown kind of tokenizer");
+  return size_t(p - s.data());
+}
+
+// Takes the first token off `rest`; empty if there is none. REQUIRES: rest is UTF-8, unless kind is kByte.
+std::string_view take_token(Tokenizer::Kind kind, std::string_view& rest) {
+  size_t length = std::min<size_t>(rest.size(), 1);  // of a byte
+  if (kind == Tokenizer::Kind::kWord) {
+    rest.remove_prefix(run_length(rest, true));
+    length = run_length(rest, false);
+  } else if (kind == Tokenizer::Kind::kChar && length > 0) {
+    const char* next = rest.data();
+    utf8::unchecked::next(next);
+    length = size_t(next - rest.data());
+  }
+  const std::string_view token = rest.substr(0, length);
+  rest.remove_prefix(length);
+  return token;
+}
+
+// How the vocabulary shows a token, and back; the second is empty for what shows no token of that kind.
+std::string shown(Tokenizer::Kind kind, std::string_view token) {
+  const bool bare = kind != Tokenizer::Kind::kByte || byte_at(token, 0) < 0x80;
+  return bare ? std::string(token) : hex("<0x%02X>", byte_at(token, 0));
+}
+std::string meant(Tokenizer::Kind kind, const std::string& name) {
+  if (kind == Tokenizer::Kind::kByte && name.size() == 6)
+    for (uint32_t b = 0x80; b < 0x100; ++b)
+      if (hex("<0x%02X>", b) == name) return std::string(1, char(b));
+  std::string_view rest = name;
+  const std::string_view token = take_token(kind, rest);
+  return token.size() == name.size() ? name : std::string();
+}
+
+// A token in a message, with nothing that a terminal would obey.
+std::string named(Tokenizer::Kind kind, std::string_view token) {
+  if (kind == Tokenizer::Kind::kChar) return readable(token);
+  if (kind == Tokenizer::Kind::kByte) return hex("0x%02X", byte_at(token, 0));
+  std::string word;
+  for (auto i = token.begin(); i != token.end() && word.size() < 60;) {
+    const auto begin = i;
+    const bool control = utf8::unchecked::next(i) < 0x20 || *begin == 0x7F;
+    word += control ? "\uFFFD" : std::string(begin, i);
+  }
+  return "'" + word + "'";
+}
+
+struct KindNames {
+  const char *kind, *unit;
+};
+const KindNames& names_of(Tokenizer::Kind kind) {
+  static constexpr KindNames names[] = {{"char", "character"}, {"byte", "byte"}, {"word", "word"}};
+  return names[size_t(kind)];
 }
 
 }  // namespace
 
+bool is_white(uint32_t c) {
+  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
 void require_utf8(std::string_view text, const std::string& file) { check_utf8(text, &file); }
 
-Tokenizer::Kind Tokenizer::parse_kind(std::string_view name) {
-  if (name == "char") return Kind::kChar;
-  throw DataError(text("unknown tokenizer '", name, "'; there is: char"));
+std::string valid_utf8(std::string_view bytes) {
+  std::string out;
+  utf8::replace_invalid(bytes.begin(), bytes.end(), std::back_inserter(out));
+  return out;
 }
 
-const char* Tokenizer::kind_name() const {
-  switch (kind_) {
-    case Kind::kChar:
-      return "char";
-  }
-  throw DataError("unknown kind of tokenizer");
+int64_t count_characters(std::string_view bytes) {
+  int64_t n = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) n += !continues(bytes, i);
+  return n;
 }
+
+size_t complete_length(std::string_view bytes) {
+  for (size_t back = 1; back <= std::min<size_t>(bytes.size(), 3); ++back) {
+    const unsigned b = byte_at(bytes, bytes.size() - back);
+    if ((b & 0xC0) == 0x80) continue;
+    const size_t length = b < 0xC0 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : b < 0xF8 ? 4 : 1;
+    return length > back ? bytes.size() - back : bytes.size();
+  }
+  return bytes.size();
+}
+
+Tokenizer::Kind Tokenizer::parse_kind(std::string_view name) {
+  for (Kind kind : {Kind::kChar, Kind::kByte, Kind::kWord})
+    if (name == names_of(kind).kind) return kind;
+  throw DataError(text("unknown tokenizer '", name, "'; there are: char, byte, word"));
+}
+
+const char* Tokenizer::kind_name() const { return names_of(kind_).kind; }
+const char* Tokenizer::unit() const { return names_of(kind_).unit; }
 
 Tokenizer::Tokenizer(Kind kind, std::vector<std::string> vocab) : kind_(kind), vocab_(std::move(vocab)) {
   if (vocab_.back() == kEndMark) end_id_ = size() - 1;
-  for (int32_t id = 0; id < size(); ++id)
-    if (id != end_id_) ids_.emplace(vocab_[size_t(id)], id);
+  for (int32_t id = 0; id < size(); ++id) {
+    pieces_.push_back(id == end_id_ ? std::string() : meant(kind, vocab_[size_t(id)]));
+    if (id != end_id_) ids_.emplace(pieces_.back(), id);
+  }
+}
+
+// What the vocabulary shows of the tokens that occur, each once and sorted.
+std::vector<std::string> Tokenizer::tokens_of(Kind kind, std::span<const std::string_view> texts) {
+  std::unordered_set<std::string_view> tokens;
+  for (std::string_view rest : texts) {
+    if (kind != Kind::kByte) check_utf8(rest, nullptr);
+    for (std::string_view token; !(token = take_token(kind, rest)).empty();) tokens.insert(token);
+  }
+  if (tokens.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary of");
+  std::vector<std::string_view> sorted(tokens.begin(), tokens.end());
+  std::sort(sorted.begin(), sorted.end());  // by bytes, which for UTF-8 is the order of code points
+  std::vector<std::string> vocab;
+  for (std::string_view token : sorted) vocab.push_back(shown(kind, token));
+  return vocab;
 }
 
 Tokenizer Tokenizer::from_text(Kind kind, std::string_view text) {
-  if (text.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary of");
-  check_utf8(text, nullptr);
-  std::unordered_set<std::string_view> tokens;
-  while (!text.empty()) {
-    const size_t length = token_length(kind, text);
-    tokens.insert(text.substr(0, length));
-    text.remove_prefix(length);
-  }
-  std::vector<std::string> vocab(tokens.begin(), tokens.end());
-  std::sort(vocab.begin(), vocab.end());  // by bytes, which for UTF-8 is the order of code points
+  return Tokenizer(kind, tokens_of(kind, {&text, 1}));
+}
+
+Tokenizer Tokenizer::from_lines(Kind kind, std::span<const std::string_view> lines) {
+  std::vector<std::string> vocab = tokens_of(kind, lines);
+  if (std::find(vocab.begin(), vocab.end(), kEndMark) != vocab.end())
+    throw DataError(text("the text holds the word ", kEndMark, ", which ends a line in the vocabulary"));
+  vocab.push_back(kEndMark);
   return Tokenizer(kind, std::move(vocab));
 }
 
@@ -200,41 +288,44 @@ Tokenizer Tokenizer::from_vocab(Kind kind, std::vector<std::string> vocab) {
   std::unordered_map<std::string_view, size_t> seen;
   for (size_t id = 0; id < vocab.size(); ++id) {
     const std::string& token = vocab[id];
-    if (const size_t bad = find_bad_byte(token); bad < token.size())
+    if (const size_t bad = find_bad_byte(token);
+        bad < token.size() && (kind != Kind::kByte || token != std::string(1, '\0')))
       throw DataError(text("token ", id, " of the vocabulary is not text in UTF-8: its byte ", bad, " is ",
                            hex("0x%02X", byte_at(token, bad)), ", ", complaint(std::string_view(token).substr(bad))));
     const bool end = id + 1 == vocab.size() && token == kEndMark;
-    if (token.empty() || (!end && token_length(kind, token) != token.size()))
-      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a vocabulary of characters holds one ",
-                           "character in each, and at most ", kEndMark, " as the last"));
+    if (!end && (meant(kind, token).empty() || token == kEndMark))
+      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a vocabulary of ", names_of(kind).unit,
+                           "s holds one ", names_of(kind).unit, " in each, and at most ", kEndMark, " as the last"));
     if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
       throw DataError(text("tokens ", first->second, " and ", id,
-                           " of the vocabulary are the same: ", end ? kEndMark : readable(token)));
+                           " of the vocabulary are the same: ", end ? kEndMark : named(kind, meant(kind, token))));
   }
   return Tokenizer(kind, std::move(vocab));
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
-  check_utf8(text, nullptr);
+  if (kind_ != Kind::kByte) check_utf8(text, nullptr);
   std::vector<int32_t> ids;
-  ids.reserve(text.size());  // at least the number of tokens
-  while (!text.empty()) {
-    const std::string_view token = text.substr(0, token_length(kind_, text));
+  if (kind_ != Kind::kWord) ids.reserve(text.size());  // at least the number of tokens
+  for (std::string_view token; !(token = take_token(kind_, text)).empty();) {
     const auto found = ids_.find(token);
     if (found == ids_.end())
-      throw DataError(gradus::text("the character ", readable(token), " at position ", ids.size() + 1,
-                                   " is not in the vocabulary of ", ids_.size(),
-                                   ids_.size() == 1 ? " character" : " characters"));
+      throw DataError(gradus::text("the ", unit(), " ", named(kind_, token), " at position ", ids.size() + 1,
+                                   " is not in the vocabulary of ", ids_.size(), " ", unit(),
+                                   ids_.size() == 1 ? "" : "s"));
     ids.push_back(found->second);
-    text.remove_prefix(token.size());
   }
   return ids;
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, Loc where) const {
   std::string out;
-  for (int32_t id : ids)
-    if (const std::string& piece = token(id, where); id != end_id_) out += piece;
+  for (int32_t id : ids) {
+    token(id, where);  // or it throws
+    if (id == end_id_) continue;
+    if (!out.empty()) out += separator();
+    out += pieces_[size_t(id)];
+  }
   return out;
 }
 

@@ -1,29 +1,26 @@
-// The loss of a language model on windows of text, over shards: what training and evaluation share.
+// The loss of a language model on batches of text, over shards: what training and evaluation share.
 #pragma once
 
 #include "engine/parallel.h"
-#include "models/corpus.h"
+#include "models/batch.h"
 #include "models/language_model.h"
 
 namespace gradus {
 
-// Mean loss, nats a token, of `batches` random batches of a split: a function of (seed, step). No gradients.
-double mean_loss_of_batches(const LanguageModel& model, const StreamCorpus& corpus, Split split, Shards& shards,
-                            int64_t step, int64_t batches);
-// Mean loss, nats a token, over a whole split in non-overlapping windows of the context, every position counted.
-double mean_loss_of_split(const LanguageModel& model, const StreamCorpus& corpus, Split split, Shards& shards);
-
-// Room for the token ids of a batch, [B,T] each.
-struct Batch {
-  std::vector<int32_t> inputs, targets;
-  int64_t T = 0;
-  void resize(int64_t B, int64_t length);
-  std::span<int32_t> inputs_of(int64_t first, int64_t count);
-  std::span<int32_t> targets_of(int64_t first, int64_t count);
-};
-
 // The sum of the losses of rows [first, first+count) of the batch, on the current tape; with weight > 0 also runs
-// backward with that weight on every token.
+// backward with that weight on every token that counts.
 double batch_loss(const LanguageModel& model, Batch& batch, int64_t first, int64_t count, double weight = 0);
+
+struct SplitLoss {
+  double nats = 0;  // sum of the losses
+  int64_t tokens = 0;
+  double mean() const { return nats / double(tokens); }
+};
+// Over `batches` random batches of a split: a function of (seed, step). No gradients.
+SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t step,
+                          int64_t batches);
+// Over a whole split, every token of it once: in windows of the context, `stride` apart (0: the context), or lines.
+SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards,
+                        int64_t stride = 0);
 
 }  // namespace gradus

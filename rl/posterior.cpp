@@ -9,11 +9,15 @@ namespace gradus {
 Posterior posterior(const Table& q, std::span<const double> r, double beta) {
   require(beta > 0, "posterior", Loc::here(), "beta is ", beta, ", must be above 0");
   require(r.size() == q.size(), "posterior", Loc::here(), r.size(), " rewards for ", q.size(), " outcomes");
+  double top = -std::numeric_limits<double>::infinity();  // the best reward that q allows
+  for (size_t i = 0; i < r.size(); ++i)
+    if (q.p[i] > 0) top = std::max(top, r[i]);
   std::vector<double> logs = q.log_p;
-  for (size_t i = 0; i < logs.size(); ++i) logs[i] += r[i] / beta;
-  const double log_z = log_sum_exp(logs);
-  for (double& l : logs) l -= log_z;
-  return {Table::of_logs(std::move(logs)), log_z, beta * log_z};
+  for (size_t i = 0; i < logs.size(); ++i)
+    if (q.p[i] > 0) logs[i] += (r[i] - top) / beta;
+  const double below = log_sum_exp(logs);  // log Σ q e^{(r − top)/β}
+  for (double& l : logs) l -= below;
+  return {Table::of_logs(std::move(logs)), below + top / beta, top + beta * below};
 }
 
 double objective(const Table& pi, const Table& q, std::span<const double> r, double beta) {
@@ -53,10 +57,10 @@ double kl_coef_for(const Table& q, std::span<const double> r, double target) {
     }
   for (size_t i = 0; i < r.size(); ++i)
     if (q.p[i] > 0) scale = std::max(scale, best - r[i]);
-  if (!(target > 0 && target < -std::log(most)))
-    throw DataError(text("no beta gives a KL of ", target, ": it must be above 0 and below ", -std::log(most)));
+  if (!(target >= 1e-12 && target < -std::log(most)))
+    throw DataError(text("no beta gives a KL of ", target, ": it must be from 1e-12 to below ", -std::log(most)));
   double low = scale * 1e-3, high = scale;  // KL falls as β grows
-  while (kl_at(low) < target) low /= 2;
+  while (kl_at(low) < target && low > scale * 1e-12) low /= 2;
   while (kl_at(high) > target) high *= 2;
   while (true) {
     const double middle = std::sqrt(low) * std::sqrt(high);
@@ -73,11 +77,11 @@ double next_kl_coef(double beta, double kl, double target, double n, double hori
 
 namespace {
 
-// x with A x = b for a symmetric positive definite A, by elimination; empty where A is singular.
-std::vector<double> solve(std::vector<std::vector<double>> a, std::vector<double> b) {
+// x with A x = b for a symmetric positive definite A, by elimination; empty where a pivot is not above `least`.
+std::vector<double> solve(std::vector<std::vector<double>> a, std::vector<double> b, double least) {
   const size_t n = b.size();
   for (size_t k = 0; k < n; ++k) {
-    if (!(a[k][k] > 1e-14)) return {};
+    if (!(a[k][k] > least)) return {};
     for (size_t i = k + 1; i < n; ++i) {
       const double factor = a[i][k] / a[k][k];
       for (size_t j = k; j < n; ++j) a[i][j] -= factor * a[k][j];
@@ -124,17 +128,17 @@ MomentFit fit_moments(const Table& q, const std::vector<std::vector<double>>& ph
         for (size_t i = 0; i < product.size(); ++i) product[i] *= centred[l][i] - error[l];
         covariance[k][l] = at.table.mean(product);
       }
-    const std::vector<double> step = solve(covariance, error);
-    if (step.empty()) break;
-    double longest = 0;  // towards a moment on the edge of what can be reached the steps never become short
-    for (double x : step) longest = std::max(longest, std::fabs(x) * scale);
-    if (worst <= 1e-14 * scale && longest <= 1e-6) return {lambda, at.table, at.log_z + shift};
+    const std::vector<double> step = solve(covariance, error, 1e-14 * scale * scale);
+    if (step.empty()) break;  // a moment on the edge of what can be reached also ends here, before its error does
+    if (worst <= 1e-14 * scale) return {lambda, at.table, at.log_z + shift};
+    double descent = 0;  // how fast log Z falls at the first of the step
+    for (size_t k = 0; k < n; ++k) descent += error[k] * step[k];
     std::vector<double> next(n);
     double length = 2;
     do {  // half the step while it overshoots; near the optimum the whole step is right and log Z is all rounding
       length /= 2;
       for (size_t k = 0; k < n; ++k) next[k] = lambda[k] - length * step[k];
-    } while (worst > 1e-6 * scale && length > 1e-9 && tilt(next).log_z > at.log_z);
+    } while (worst > 1e-6 * scale && length > 1e-9 && tilt(next).log_z > at.log_z - length * descent / 4);
     lambda = next;
   }
   throw DataError("no distribution near the prior has these moments: each must lie inside what the features can reach");

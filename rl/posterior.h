@@ -29,7 +29,7 @@ std::vector<double> objective_gradient(const Table& pi, const Table& q, std::spa
 std::vector<Table> ascend(const Table& q, std::span<const double> r, double beta, double rate,
                           std::span<const int> steps);
 
-// The β at which KL(π*‖q) is `target`. DataError unless 0 < target < −log q(best outcomes), which β → 0 approaches.
+// The β at which KL(π*‖q) is `target`. DataError unless 1e-12 ≤ target < −log q(best outcomes), which β → 0 approaches.
 double kl_coef_for(const Table& q, std::span<const double> r, double target);
 
 // The controller of Ziegler et al. 2019: β (1 + clip(kl/target − 1, ±0.2) n/horizon) after n sequences of measured KL.

@@ -12,8 +12,13 @@ checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_pro
 checks texts 'gradus corpus, the files in data/' sh tests/test_texts.sh
 checks report 'report.html: cut logs, resumed runs, no requests' sh tests/test_report.sh
 checks kl 'tables compared, the worked numbers, the lesson' sh tests/test_kl.sh
+checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
+checks exact 'small worlds: every answer against its worked number' sh tests/test_exact.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
+one formulas 'formulas shown are those of the ops' sh tests/check_formulas.sh
+checks step 'gradus step: text, keys, pages in a browser' sh tests/test_step.sh
+checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh
 summary 'All tests passed.'

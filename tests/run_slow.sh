@@ -20,6 +20,9 @@ done
 
 one bits 'debug build' build MODE=debug build/debug-f32/gradus
 checks bits 'debug = release' sh tests/test_bits.sh build/debug-f32/gradus
+one gdb 'debug build' build MODE=debug build/debug-f64/gradus build/debug-f64/tests/all
+checks gdb 'the gdb commands on a debug build' env GRADUS=build/debug-f32/gradus GRADUS_F64=build/debug-f64/gradus \
+  TESTS_F64=build/debug-f64/tests/all sh tests/test_gdb.sh
 if command -v clang++ >/dev/null; then
   one bits 'clang++ build' build CXX=clang++ build/clang-release-f32/gradus
   checks bits 'g++ = clang++' sh tests/test_bits.sh build/clang-release-f32/gradus

@@ -207,6 +207,16 @@ TEST_CASE("composed: lstm_cell and lstm_sequence") {
   }
 }
 
+TEST_CASE("composed: rnn_sequence") {
+  struct Sizes {
+    int64_t B, H;
+  };
+  for (const auto [B, H] : {Sizes{1, 1}, {2, 3}, {3, 7}, {7, 5}, {1, 19}})
+    for (const int64_t T : {1, 2, 7})
+      check_rungs("rnn_sequence", {{B * T, H}, {B, H}, {H, H}},
+                  [](const Rung& r, Inputs x) { return r.rnn_sequence(x[0], x[1], x[2], Loc::here()); });
+}
+
 TEST_CASE("composed: causal_attention") {
   struct Sizes {
     int64_t B, T, heads, D;
@@ -238,6 +248,7 @@ TEST_CASE("composed: the rungs say their names, and differ") {
   CHECK((fused_rung().layer_norm != composed_rung().layer_norm));
   CHECK((fused_rung().lstm_cell != composed_rung().lstm_cell));
   CHECK((fused_rung().lstm_sequence != composed_rung().lstm_sequence));
+  CHECK((fused_rung().rnn_sequence != composed_rung().rnn_sequence));
   CHECK((fused_rung().causal_attention != composed_rung().causal_attention));
   CHECK((fused_rung().softmax_cross_entropy != composed_rung().softmax_cross_entropy));
 }

@@ -59,6 +59,16 @@ StreamCorpus corpus_of(int64_t n, double val_fraction, int64_t context) {
 
 Ids copy(std::span<const int32_t> s) { return Ids(s.begin(), s.end()); }
 
+// Windows of sequences first, first + 1, ..., one below the other.
+void draw_into(const StreamCorpus& corpus, Split split, const Rng& rng, int64_t first, std::span<int32_t> inputs,
+               std::span<int32_t> targets, int64_t T) {
+  for (size_t b = 0; b * size_t(T) < inputs.size(); ++b) {
+    const Window w = corpus.draw(split, rng, first + int64_t(b), T);
+    std::copy(w.inputs.begin(), w.inputs.end(), inputs.begin() + long(b) * T);
+    std::copy(w.targets.begin(), w.targets.end(), targets.begin() + long(b) * T);
+  }
+}
+
 constexpr Split kSplits[] = {Split::kTrain, Split::kValidation, Split::kAll};
 
 }  // namespace
@@ -187,12 +197,12 @@ TEST_CASE("small texts train: validation gives way, and says so") {
       }
 }
 
-TEST_CASE("batch: rows of T tokens, and the tokens that follow them") {
+TEST_CASE("draw: rows of T tokens, and the tokens that follow them") {
   const StreamCorpus corpus = corpus_of(1000, 0.1, 64);
   for (Split split : kSplits) {
     const int64_t B = 6, T = 7, low = split == Split::kValidation ? 900 : 0, high = split == Split::kTrain ? 900 : 1000;
     Ids inputs(size_t(B * T)), targets(size_t(B * T));
-    corpus.batch(split, Rng(1, Stream::kBatch, 3), 0, inputs, targets, T);
+    draw_into(corpus, split, Rng(1, Stream::kBatch, 3), 0, inputs, targets, T);
     for (size_t i = 0; i < inputs.size(); ++i) {
       CHECK(targets[i] == inputs[i] + 1);
       if (i % size_t(T) != 0) CHECK(inputs[i] == inputs[i - 1] + 1);
@@ -202,17 +212,17 @@ TEST_CASE("batch: rows of T tokens, and the tokens that follow them") {
   }
 }
 
-TEST_CASE("batch: the windows do not depend on how the batch is cut into shards") {
+TEST_CASE("draw: the windows do not depend on how the batch is cut into shards") {
   const StreamCorpus corpus = corpus_of(5000, 0.1, 32);
   const int64_t B = 12, T = 32;
   const Rng rng(7, Stream::kBatch, 41);
   Ids inputs(size_t(B * T)), targets(size_t(B * T));
-  corpus.batch(Split::kTrain, rng, 0, inputs, targets, T);
+  draw_into(corpus, Split::kTrain, rng, 0, inputs, targets, T);
   for (int64_t shard : {1, 2, 3, 4, 5, 7, 12}) {
     Ids in(size_t(B * T), -1), out(size_t(B * T), -1);
     for (int64_t first = 0; first < B; first += shard) {
       const size_t n = size_t(std::min(shard, B - first) * T), at = size_t(first * T);
-      corpus.batch(Split::kTrain, rng, first, std::span(in).subspan(at, n), std::span(out).subspan(at, n), T);
+      draw_into(corpus, Split::kTrain, rng, first, std::span(in).subspan(at, n), std::span(out).subspan(at, n), T);
     }
     CHECK(in == inputs);
     CHECK(out == targets);
@@ -220,7 +230,7 @@ TEST_CASE("batch: the windows do not depend on how the batch is cut into shards"
   // The coordinates that give the generator are no part of the result; seed, step and purpose are.
   Ids in(inputs.size()), out(inputs.size());
   const auto draw = [&](const Rng& r, int64_t first) {
-    corpus.batch(Split::kTrain, r, first, in, out, T);
+    draw_into(corpus, Split::kTrain, r, first, in, out, T);
     return in;
   };
   CHECK(draw(rng.at(5, 9), 0) == inputs);
@@ -230,13 +240,13 @@ TEST_CASE("batch: the windows do not depend on how the batch is cut into shards"
   CHECK(draw(rng, 1) != inputs);
 }
 
-TEST_CASE("batch: every start is drawn, the last one too, and all equally often") {
+TEST_CASE("draw: every start is drawn, the last one too, and all equally often") {
   const int64_t T = 4, n = 25, starts = n - T, draws = 21000;
   const StreamCorpus corpus = corpus_of(n, 0, T);
   std::vector<int64_t> seen(size_t(starts), 0);
   Ids inputs(size_t(10 * T)), targets(size_t(10 * T));
   for (int64_t step = 0; step < draws / 10; ++step) {
-    corpus.batch(Split::kTrain, Rng(1, Stream::kBatch, step), 0, inputs, targets, T);
+    draw_into(corpus, Split::kTrain, Rng(1, Stream::kBatch, step), 0, inputs, targets, T);
     for (size_t b = 0; b < 10; ++b) {
       REQUIRE(inputs[b * size_t(T)] < starts);
       ++seen[size_t(inputs[b * size_t(T)])];
@@ -252,23 +262,21 @@ TEST_CASE("batch: every start is drawn, the last one too, and all equally often"
   CHECK(seen.back() > 0);
 
   const StreamCorpus single = corpus_of(T + 1, 0.1, T);  // one window: always that
-  single.batch(Split::kTrain, Rng(3, Stream::kBatch, 1), 0, inputs, targets, T);
+  draw_into(single, Split::kTrain, Rng(3, Stream::kBatch, 1), 0, inputs, targets, T);
   for (size_t b = 0; b < 10; ++b) CHECK(inputs[b * size_t(T)] == 0);
 }
 
-TEST_CASE("batch: sizes that do not fit throw") {
+TEST_CASE("draw: sizes that do not fit throw") {
   const StreamCorpus corpus = corpus_of(100, 0.1, 16);
-  Ids a(32), b(32), odd(31);
+  Ids a(32), b(32);
   const Rng rng(1, Stream::kBatch, 1);
-  CHECK_THROWS_AS(corpus.batch(Split::kValidation, rng, 0, a, b, 16), ShapeError);  // ten tokens
-  CHECK_NOTHROW(corpus.batch(Split::kValidation, rng, 0, std::span(a).first(9), std::span(b).first(9), 9));
-  CHECK_THROWS_AS(corpus.batch(Split::kValidation, rng, 0, std::span(a).first(10), std::span(b).first(10), 10),
+  CHECK_THROWS_AS(draw_into(corpus, Split::kValidation, rng, 0, a, b, 16), ShapeError);  // ten tokens
+  CHECK_NOTHROW(draw_into(corpus, Split::kValidation, rng, 0, std::span(a).first(9), std::span(b).first(9), 9));
+  CHECK_THROWS_AS(draw_into(corpus, Split::kValidation, rng, 0, std::span(a).first(10), std::span(b).first(10), 10),
                   ShapeError);
-  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, 0, odd, odd, 16), ShapeError);
-  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, 0, a, odd, 1), ShapeError);
-  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, 0, a, b, 0), ShapeError);
-  CHECK_THROWS_AS(corpus.batch(Split::kTrain, rng, -1, a, b, 16), ShapeError);
-  CHECK_THROWS_AS(corpus_of(100, 0, 16).batch(Split::kValidation, rng, 0, a, b, 16), ShapeError);
+  CHECK_THROWS_AS(corpus.draw(Split::kTrain, rng, 0, 0), ShapeError);
+  CHECK_THROWS_AS(draw_into(corpus, Split::kTrain, rng, -1, a, b, 16), ShapeError);
+  CHECK_THROWS_AS(draw_into(corpus_of(100, 0, 16), Split::kValidation, rng, 0, a, b, 16), ShapeError);
 }
 
 TEST_CASE("windows: each token is a target once, except the first of the split") {
@@ -279,7 +287,7 @@ TEST_CASE("windows: each token is a target once, except the first of the split")
       Ids targets;
       const int64_t count = corpus.windows(split, T);
       for (int64_t i = 0; i < count; ++i) {
-        const StreamCorpus::Window w = corpus.window(split, T, i);
+        const Window w = corpus.window(split, T, i);
         REQUIRE(w.inputs.size() == w.targets.size());
         REQUIRE(w.inputs.size() >= 1);
         REQUIRE(int64_t(w.inputs.size()) <= T);
@@ -297,6 +305,25 @@ TEST_CASE("windows: each token is a target once, except the first of the split")
   CHECK_THROWS_AS(corpus.window(Split::kAll, 50, 3), ShapeError);
   CHECK_THROWS_AS(corpus.window(Split::kAll, 50, -1), ShapeError);
   CHECK_THROWS_AS(corpus.windows(Split::kAll, 0), ShapeError);
+}
+
+TEST_CASE("windows: with a stride each token is scored once, by the window that shows most before it") {
+  const StreamCorpus corpus = corpus_of(103, 0.2, 8);
+  for (Split split : kSplits)
+    for (const auto& [T, stride] : std::vector<std::pair<int64_t, int64_t>>{{8, 1}, {8, 3}, {8, 7}, {8, 8}, {200, 5}}) {
+      const std::span<const int32_t> all = corpus.tokens(split);
+      Ids scored;
+      for (int64_t i = 0; i < corpus.windows(split, T, stride); ++i) {
+        const Window w = corpus.window(split, T, i, stride);
+        REQUIRE(w.inputs.front() == all[size_t(i * stride)]);
+        REQUIRE(w.first_scored < int64_t(w.targets.size()));
+        REQUIRE(w.first_scored == (i == 0 ? 0 : T - stride));
+        scored.insert(scored.end(), w.targets.begin() + w.first_scored, w.targets.end());
+      }
+      CHECK(scored == copy(all.subspan(1)));
+    }
+  CHECK_THROWS_AS(corpus.windows(Split::kAll, 8, 9), ShapeError);
+  CHECK_THROWS_AS(corpus.windows(Split::kAll, 8, -1), ShapeError);
 }
 
 TEST_CASE("yardsticks: worked out by hand") {
@@ -319,6 +346,11 @@ TEST_CASE("yardsticks: worked out by hand") {
   CHECK(same.bigram == 0);
   CHECK(yardsticks(Ids{2}, 5).bigram == 0);
   CHECK(yardsticks(Ids{2}, 5).unigram == 0);
+  // The mark (2) that begins the first line is no prediction, but begins a pair: 2 0 2 1 2.
+  const Yardsticks lines = yardsticks(Ids{2, 0, 2, 1, 2}, 3, 1);
+  CHECK(near(lines.unigram, 1.5 * ln2));
+  CHECK(near(lines.bigram, 0.5 * ln2));
+  CHECK_THROWS_AS(yardsticks(Ids{2}, 5, 1), ShapeError);
   CHECK_THROWS_AS(yardsticks({}, 5), ShapeError);
   CHECK_THROWS_AS(yardsticks(Ids{0, 5}, 5), ShapeError);
   CHECK_THROWS_AS(yardsticks(Ids{-1}, 5), ShapeError);

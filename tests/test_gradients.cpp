@@ -89,6 +89,7 @@ class Table {
     indices();
     norms_and_losses();
     lstm();
+    rnn();
     attention();
   }
   std::vector<Row> rows;
@@ -105,6 +106,7 @@ class Table {
   void indices();
   void norms_and_losses();
   void lstm();
+  void rnn();
   void attention();
 };
 
@@ -323,6 +325,21 @@ void Table::lstm() {
   const auto h = with_h(std::exp2(kDouble ? -10 : -6));
   row("lstm_cell", {{"xw", {2, 12}, kWide}, {"h", {2, 3}}, {"c", {2, 3}, kWide}, {"w_hh", {12, 3}}}, cell, h);
   row("lstm_sequence", {{"xw", {14, 12}, kWide}, {"h", {2, 3}}, {"c", {2, 3}, kWide}, {"w_hh", {12, 3}}}, sequence, h);
+}
+
+void Table::rnn() {
+  struct Sizes {
+    int64_t B, H;
+  };
+  const auto sequence = [](Inputs x) { return rnn_sequence(x[0], x[1], x[2]); };
+  const auto h = with_h(std::exp2(kDouble ? -13 : -6));  // a state that returns often bends sharply
+  for (const auto [B, H] : {Sizes{1, 1}, {2, 3}, {3, 5}, {5, 2}, {1, 7}})
+    for (int64_t T : {1, 2, 7, 20})
+      row("rnn_sequence", {{"xw", {B * T, H}}, {"h", {B, H}}, {"w_hh", {H, H}}}, sequence, h, T > 2 ? kF64 : kBoth);
+  row("rnn_sequence", {{"xw", {6, 3}}, {"w_hh", {3, 3}}}, [](Inputs x) {
+    return rnn_sequence(x[0], x[0], x[1]);  // one tensor twice
+  });
+  row("rnn_sequence", {{"xw", {14, 3}, kWide}, {"h", {2, 3}}, {"w_hh", {3, 3}}}, sequence, h);
 }
 
 void Table::attention() {

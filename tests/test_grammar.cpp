@@ -186,6 +186,44 @@ TEST_CASE("grammar: what is enumerated is what is derived, to the last digit") {
   }
 }
 
+TEST_CASE("grammar: verdict and probabilities of 2,000 random grammars, against all their derivations") {
+  const std::vector<std::string> name{"line", "p", "q", "r"}, symbol{"a", "b", "aa", "{p}", "{q}", "{r}"};
+  int ambiguous = 0, by_next_byte = 0;
+  for (int64_t trial = 0; trial < 2000; ++trial) {
+    const Rng r = rng().at(trial);
+    int64_t draws = 0;
+    std::string words;
+    for (size_t rule = 0; rule < name.size(); ++rule) {
+      std::set<std::string> alternatives;  // each once: equal ones would be one
+      for (int64_t i = r.below(draws++, 3); i >= 0; --i) {
+        std::string alternative;
+        for (int64_t n = r.below(draws++, 4); n > 0; --n) {
+          const size_t s = size_t(r.below(draws++, 6));
+          if (s < 3 || s - 3 >= rule) alternative += symbol[s];  // a rule uses later ones only
+        }
+        alternatives.insert(alternative.empty() ? "{}" : alternative);
+      }
+      std::string list;
+      for (const std::string& a : alternatives) list += (list.empty() ? "" : " | ") + a;
+      words += name[rule] + " = " + list + "\n";
+    }
+    CAPTURE(words);
+    const Grammar g = grammar(words);
+    const auto all = derivations(g, 60);
+    std::map<std::string, double> summed;
+    for (const auto& [line, p] : all) summed[line] += p;
+    const Grammar::Ambiguity found = g.ambiguity();
+    REQUIRE(found.verdict == (summed.size() < all.size() ? Verdict::kAmbiguous : Verdict::kUnambiguous));
+    REQUIRE(std::fabs(g.entropy(rng()).nats - entropy_of(summed)) <= 1e-12);
+    for (const auto& [line, p] : summed) REQUIRE(near(std::exp(g.log_probability(line)), p) <= 1e-12);
+    ambiguous += found.verdict == Verdict::kAmbiguous;
+    by_next_byte += found.why == "the next byte decides every choice";
+  }
+  CHECK(ambiguous > 100);
+  CHECK(by_next_byte > 100);
+  CHECK(2000 - ambiguous - by_next_byte > 100);
+}
+
 TEST_CASE("grammar: ambiguity is proven, or said to be unknown") {
   const auto ambiguity = [](const char* words) { return grammar(words).ambiguity(); };
   CHECK(ambiguity("line = ({line}) | x").why == "the next byte decides every choice");
@@ -203,6 +241,10 @@ TEST_CASE("grammar: ambiguity is proven, or said to be unknown") {
       {"line = the {a}{b}\na = x | xx\nb = x | xx", "\"the xxx\""},
       {"line = {a}{a}\na = {} | x", "\"x\""},
       {"line = {a} | {b}\na = {c}\nb = {c}\nc = 猫", "\"\""},
+      {"line = {q}{t}\nt = {} | x\nq = a{r}\nr = {} | x", "\"ax\""},
+      {"line = {a} | {b}\na = {e}x\nb = x\ne = {} | y", "\"x\""},
+      {"line = {e}x | x\ne = {} | y", "\"x\""},
+      {"line = {e} | {f}\ne = {} | y\nf = {} | z", "\"\""},
       {"line = [1] {a}{line} | [3] .\na = x | {b}\nb = x", "\"x\""},
   };
   for (const auto& [words, witness] : twice) {

@@ -190,6 +190,23 @@ TEST_SUITE("inspect") {
     }
   }
 
+  TEST_CASE("inspect: a NaN loss is laid to its op though every gradient is finite") {
+    // log(x - 2): its slope 1/(x - 2) is finite below 2 too, so an anomaly mode that looks at gradients says nothing.
+    OnTape t;
+    const Tensor x = variable("x", {2}, std::vector<real>{4, 1});
+    const int at = __LINE__ + 1;
+    const Tensor loss = sum(log(sub(x, constant({2}, 2))));
+    t.tape.backward(loss);
+    CHECK(std::isnan(loss.item()));
+    CHECK(x.grad()[1] == -1);
+    const auto bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK_FALSE(bad->in_gradient);
+    CHECK(bad->op == 1);
+    CHECK(says(bad->sentence, "log, op %1 (" + line(at) + ") makes the first number that is not finite"));
+    CHECK(says(bad->sentence, "input %0 (sub, " + line(at) + ") is -1"));
+  }
+
   TEST_CASE("inspect: log of 0, of less, and of a row of a matrix") {
     OnTape t;
     const Tensor x = variable("x", {2, 3}, std::vector<real>{1, 2, 3, 4, 0, 6});

@@ -48,7 +48,7 @@ std::unique_ptr<LanguageModel> lively(const Config& config, real factor) {
   return model;
 }
 std::unique_ptr<LanguageModel> lively(const std::string& family, int64_t layers, int64_t context = 9) {
-  return lively(config_of(family, layers, context), family == "lstm" ? 2 : 15);
+  return lively(config_of(family, layers, context), family == "transformer" ? 15 : 2);
 }
 
 // The logits after one more token for each row, [rows·V].
@@ -124,7 +124,8 @@ void check_entries(const LanguageModel& model, const std::vector<Entry>& wanted)
 TEST_SUITE("models") {
   TEST_CASE("models: token by token gives the logits of the whole sequence") {
     for (const auto& [family_name, n_layers] :
-         {std::pair{"lstm", 1}, std::pair{"lstm", 2}, std::pair{"transformer", 1}, std::pair{"transformer", 2}}) {
+         {std::pair{"lstm", 1}, std::pair{"lstm", 2}, std::pair{"rnn", 1}, std::pair{"rnn", 2},
+          std::pair{"transformer", 1}, std::pair{"transformer", 2}}) {
       const std::string family = family_name;
       const int64_t layers = n_layers;
       INFO(family, ", ", layers, " layers");
@@ -154,7 +155,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the composed rung gives the same logits") {
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       Config config = config_of(family, 2);
       const auto fused = lively(config, 3);
       config.ops = "composed";
@@ -169,7 +170,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: a later token changes nothing before it") {
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       const auto model = lively(family, 2);
       Batch batch = Batch::numbered(2, 6, kVocabulary);
       OnTape t;
@@ -184,7 +185,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: select picks, repeats and mixes rows, whose positions may differ") {
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       INFO(family);
       const auto model = lively(family, 2, 8);
       OnTape t;
@@ -273,7 +274,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: wrong tokens and sizes are refused") {
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       const auto model = make_model(config_of(family, 1), kVocabulary);
       OnTape t;
       const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6};
@@ -332,6 +333,15 @@ TEST_SUITE("models") {
                                                          {"lstm.bias_l1", {4 * H}},
                                                          {"head.weight", {V, H}},
                                                          {"head.bias", {V}}});
+    check_entries(*make_model(config_of("rnn", 2), V), {{"embedding.weight", {V, E}},
+                                                        {"rnn.weight_ih_l0", {H, E}},
+                                                        {"rnn.weight_hh_l0", {H, H}},
+                                                        {"rnn.bias_l0", {H}},
+                                                        {"rnn.weight_ih_l1", {H, H}},
+                                                        {"rnn.weight_hh_l1", {H, H}},
+                                                        {"rnn.bias_l1", {H}},
+                                                        {"head.weight", {V, H}},
+                                                        {"head.bias", {V}}});
   }
 
   TEST_CASE("models: first values of a transformer") {
@@ -390,7 +400,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the seed decides on the first values, and nothing else does") {
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       Config config = config_of(family, 2);
       const auto a = make_model(config, kVocabulary), b = make_model(config, kVocabulary);
       CHECK(first_difference(a->params().data(), b->params().data()) == -1);
@@ -399,7 +409,7 @@ TEST_SUITE("models") {
       CHECK(first_difference(make_model(config, kVocabulary)->params().data(), a->params().data()) == -1);
       config.seed = 2;
       const auto c = make_model(config, kVocabulary);
-      const int64_t i = c->params().find(family == "lstm" ? "lstm.weight_hh_l1" : "h.1.mlp.c_fc.weight");
+      const int64_t i = c->params().find(family == "transformer" ? "h.1.mlp.c_fc.weight" : family + ".weight_hh_l1");
       const auto x = a->params().values(i), y = c->params().values(i);
       int64_t equal = 0;
       for (size_t j = 0; j < x.size(); ++j) equal += x[j] == y[j];
@@ -412,7 +422,7 @@ TEST_SUITE("models") {
     std::string letters(text);
     std::ranges::sort(letters);
     letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       Config config = config_of(family, 1, 16);
       config.embd = 24;
       config.hidden = 32;
@@ -439,6 +449,7 @@ TEST_SUITE("models") {
       INFO(family, ": from ", first, " to ", last);
       CHECK(std::fabs(first - std::log(double(letters.size()))) < 0.25);  // nothing is known at the start
       CHECK(last < 0.35);
+      if (family == "rnn") continue;  // it does not remember in which of two "step" it is
       // And it writes the text on by itself.
       OnTape t;
       State state = model->start(1);

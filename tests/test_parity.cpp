@@ -134,8 +134,8 @@ void check_parity(const std::string& name, const std::string& ops, int n_shards,
 }  // namespace
 
 TEST_SUITE("parity") {
-  TEST_CASE("parity: transformer and LSTM reproduce PyTorch") {
-    for (const std::string name : {"transformer", "lstm_1", "lstm_2"}) {
+  TEST_CASE("parity: transformer, LSTM and RNN reproduce PyTorch") {
+    for (const std::string name : {"transformer", "lstm_1", "lstm_2", "rnn"}) {
       Worst worst;
       for (const std::string ops : {"fused", "composed"})
         for (const int shards : {1, 2}) check_parity(name, ops, shards, worst);

@@ -47,6 +47,9 @@ TEST_SUITE("posterior") {
     CHECK(near(posterior(q, r, 1e-6).table.p, std::vector{2.0 / 3, 0.0, 1.0 / 3, 0.0, 0.0}) <= 1e-9);
     CHECK(near(posterior(q, r, 1e-6).j_star, 1.0) <= 1e-6);
     CHECK(near(objective(q, q, r, 0), 0.6) <= 1e-15);
+    const Table beyond = Table::of({0, 0, 0, 0, 1});  // where q says nothing; β = 0 does not ask
+    CHECK(objective(beyond, q, r, 0) == 5);
+    CHECK(objective_gradient(Table::of({0.5, 0, 0, 0, 0.5}), q, r, 0) == std::vector<double>{-1, 0, 0, 0, 1});
     CHECK_THROWS_AS(posterior(q, r, 0), ShapeError);
     // Far from the posterior the gap is measured in logarithms, not lost as 0 or infinity.
     const Table pi = Table::of({0.1, 0.9, 0, 0, 0});
@@ -76,10 +79,15 @@ TEST_SUITE("posterior") {
       CHECK(near(kl(posterior(q, r, beta).table, q), 0.05) <= 1e-12);
     }
     const FourSentences w;
+    const Table missing = Table::of({0.4, 0.3, 0.2, 0.1, 0});  // what cannot happen is not the best
+    CHECK(near(kl_coef_for(missing, std::vector{1.0, 0.0, 1.0, 0.0, 9.0}, 0.1), kl_coef_for(w.q, w.r, 0.1)) <= 1e-13);
+    CHECK_THROWS_AS(kl_coef_for(missing, std::vector{1.0, 0.0, 1.0, 0.0, 9.0}, 0.52), DataError);
+    CHECK(kl_coef_for(w.q, w.r, std::nextafter(-std::log(0.4 + 0.2), 0)) < 0.04);  // the most there is: it ends
     double beta = 0.2;
     for (int n = 0; n < 20000; ++n) beta = next_kl_coef(beta, kl(posterior(w.q, w.r, beta).table, w.q), 0.1, 64, 10000);
     CHECK(near(beta, kl_coef_for(w.q, w.r, 0.1)) <= 1e-10);
-    for (double target : {0.0, -1.0, 0.52, std::nan("")}) CHECK_THROWS_AS(kl_coef_for(w.q, w.r, target), DataError);
+    for (double target : {0.0, 1e-13, -1.0, 0.52, std::nan("")})
+      CHECK_THROWS_AS(kl_coef_for(w.q, w.r, target), DataError);
     CHECK_THROWS_AS(kl_coef_for(w.q, std::vector{1.0, 1.0, 1.0, 1.0}, 0.1), DataError);  // nothing to gain
     CHECK_THROWS_AS(next_kl_coef(0.2, 1, 0, 64, 1000), ShapeError);
     CHECK_THROWS_AS(next_kl_coef(0.2, 1, 6, 64, 0), ShapeError);
@@ -96,6 +104,15 @@ TEST_SUITE("posterior") {
       CHECK(near(kl(other, q), kl(other, fit.table) + kl(fit.table, q)) <= 1e-11);
     }
     const FourSentences w;
+    // A rare feature asked to be common: whole Newton steps would leap to where nothing varies.
+    CHECK(near(fit_moments(Table::of({1e-4, 1 - 1e-4}), {{1, 0}}, std::vector{0.9}).table.p, std::vector{0.9, 0.1}) <=
+          1e-12);
+    for (double scale : {1e-6, 1e6}) {  // the unit of a feature does not matter
+      const std::vector<double> scaled{scale, 0, scale, 0};
+      CHECK(near(fit_moments(w.q, {scaled}, std::vector{0.5 * scale}).table.p,
+                 fit_moments(w.q, {w.r}, std::vector{0.5}).table.p) <= 1e-12);
+      CHECK_THROWS_AS(fit_moments(w.q, {scaled}, std::vector{scale}), DataError);
+    }
     for (double mu : {1.2, 1.0, 0.0, -0.1}) CHECK_THROWS_AS(fit_moments(w.q, {w.r}, std::vector{mu}), DataError);
     CHECK_THROWS_AS(fit_moments(w.q, {{0, 0, 0, 0}}, std::vector{0.5}), DataError);  // a feature never seen
     CHECK_THROWS_AS(fit_moments(w.q, {w.r, w.r}, std::vector{0.5, 0.6}), DataError);

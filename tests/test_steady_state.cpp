@@ -80,7 +80,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
-    for (const std::string family : {"lstm", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "transformer"}) {
       INFO(family);
       const auto model = make_model(config_of(family), kVocabulary);
       AdamW optimizer(model->params());
@@ -129,7 +129,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: next() requests no memory from its third call on, also when the window turns over") {
-    for (const std::string family : {"lstm", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "transformer"})
       for (const std::string ops : {"fused", "composed"}) {
         INFO(family, " ", ops);
         Config config = config_of(family);

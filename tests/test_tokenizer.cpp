@@ -45,7 +45,7 @@ TEST_CASE("char: the vocabulary is the sorted set of code points") {
   CHECK(t.end_id() == -1);
   CHECK(std::string(t.kind_name()) == "char");
   CHECK(Tokenizer::parse_kind("char") == kChar);
-  CHECK(complaint([] { Tokenizer::parse_kind("chars"); }) == "unknown tokenizer 'chars'; there is: char");
+  CHECK(complaint([] { Tokenizer::parse_kind("chars"); }) == "unknown tokenizer 'chars'; there are: char, byte, word");
   // One byte, two, three, four: bytes sort as code points do.
   CHECK(chars("\U0001F600\u4E2D\u00E9z\U00010000\uFFFD").vocab() ==
         std::vector<std::string>{"z", "\u00E9", "\u4E2D", "\uFFFD", "\U00010000", "\U0001F600"});
@@ -239,4 +239,72 @@ TEST_CASE("require_utf8 names the iconv line where the bytes look like a known e
   // A name that a shell would take apart.
   CHECK(has(utf8_complaint("caf\xE9 noir", "my book's.txt"), "UTF-8 'my book'\\''s.txt' > 'my book'\\''s.txt.utf8'"));
   CHECK(has(utf8_complaint("caf\xE9 noir", "-x"), "UTF-8 ./'-x' > "));
+}
+
+TEST_CASE("byte: any bytes come back, and the vocabulary shows those beyond ASCII by number") {
+  constexpr Tokenizer::Kind kByte = Tokenizer::Kind::kByte;
+  const Tokenizer t = Tokenizer::from_text(kByte, "b\u00E9a\n");
+  CHECK(t.vocab() == std::vector<std::string>{"\n", "a", "b", "<0xA9>", "<0xC3>"});
+  CHECK(t.encode("a\u00E9") == Ids{1, 4, 3});
+  CHECK(t.decode(Ids{1, 4, 3}) == "a\u00E9");
+  CHECK(t.decode(Ids{4}) == "\xC3");
+  std::string all;
+  for (int b = 0; b < 256; ++b) all += char(b);
+  const Tokenizer every = Tokenizer::from_text(kByte, all);
+  CHECK(every.size() == 256);
+  const Tokenizer again = Tokenizer::from_vocab(kByte, every.vocab());
+  CHECK(again.decode(again.encode(all)) == all);
+  CHECK(again.encode(all) == every.encode(all));
+  CHECK(complaint([&] { t.encode("ab\xFF"); }) == "the byte 0xFF at position 3 is not in the vocabulary of 5 bytes");
+  for (const std::string& bad : {"ab"s, "<0x41>"s, "<0xe9>"s, "<0xE9"s, "\u00E9"s, ""s})
+    CHECK(has(complaint([&] { Tokenizer::from_vocab(kByte, {bad}); }), "token 0 of the vocabulary"));
+  CHECK(Tokenizer::parse_kind("byte") == kByte);
+}
+
+TEST_CASE("word: runs between white space, of every kind, joined by one space") {
+  constexpr Tokenizer::Kind kWord = Tokenizer::Kind::kWord;
+  const std::string_view lines[] = {"  the cat,\t the\u3000dog ", "", "\u5E8A\u524D a\u00A0cat"};
+  const Tokenizer t = Tokenizer::from_lines(kWord, lines);
+  CHECK(t.vocab() == std::vector<std::string>{"a", "cat", "cat,", "dog", "the", "\u5E8A\u524D", "<|endoftext|>"});
+  CHECK(t.end_id() == 6);
+  CHECK(t.encode("the \t\n cat ") == Ids{4, 1});
+  CHECK(t.encode(" \u2003\u2028").empty());
+  CHECK(t.decode(Ids{4, 1, 6}) == "the cat");
+  CHECK(t.decode(Ids{6, 4}) == "the");
+  CHECK(std::string(t.separator()) == " ");
+  CHECK(Tokenizer::from_vocab(kWord, t.vocab()).encode("the dog") == Ids{4, 3});
+  CHECK(complaint([&] { t.encode("the zebra"); }) ==
+        "the word 'zebra' at position 2 is not in the vocabulary of 6 words");
+  CHECK_FALSE(has(complaint([&] { t.encode("\x1B[0m"); }), "\x1B"));  // nothing that a terminal would obey
+  const std::string_view marked[] = {"a <|endoftext|>"};
+  CHECK(has(complaint([&] { Tokenizer::from_lines(kWord, marked); }), "holds the word <|endoftext|>"));
+  CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"a", "b c"}); }), "token 1"));
+  CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"a", "b "}); }), "token 1"));
+  CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"<|endoftext|>", "b"}); }), "token 0"));
+  CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"b", "b"}); }), "are the same: 'b'"));
+  CHECK(has(complaint([] { Tokenizer::from_text(kWord, " \n "); }), "nothing to make a vocabulary of"));
+}
+
+TEST_CASE("from_lines: characters of lines that may spell the mark") {
+  const std::string_view lines[] = {"<|endoftext|>", ""};
+  const Tokenizer t = Tokenizer::from_lines(kChar, lines);
+  CHECK(t.size() == 10 + 1);
+  CHECK(t.decode(t.encode("<|endoftext|>")) == "<|endoftext|>");
+  CHECK(t.encode("<|endoftext|>").size() == 13);
+}
+
+TEST_CASE("bytes that are no text become U+FFFD, and a character waits for its end") {
+  CHECK(valid_utf8("a\u4E2D") == "a\u4E2D");
+  CHECK(valid_utf8("a\xE4\xB8") == "a\uFFFD");
+  CHECK(valid_utf8("\xFFz\x80") == "\uFFFDz\uFFFD");
+  CHECK(count_characters("a\u00E9\u4E2D\U0001F600\n") == 5);
+  CHECK(count_characters("") == 0);
+  CHECK(count_characters("\xE4\xB8") == 1);  // it began
+  CHECK(count_characters("\xAD") == 0);      // and ended here
+  const std::string whole = "a\u00E9\u4E2D\U0001F600";
+  const size_t complete[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
+  for (size_t n = 0; n <= whole.size(); ++n)
+    CHECK(complete_length(std::string_view(whole).substr(0, n)) == complete[n]);
+  CHECK(complete_length("a\xFF") == 2);  // will never be a character
+  CHECK(complete_length("\x80\x80\x80\x80") == 4);
 }

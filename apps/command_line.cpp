@@ -1,0 +1,347 @@
+// The command line: what each command takes. The only file that sees CLI11. A command is one function here, which
+// declares its options and says what is to be run, and one file of its name in apps/, which does the work.
+#include "apps/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "apps/commands.h"
+#include "engine/error.h"
+#include "engine/version.h"
+#include "rl/reward.h"
+
+namespace gradus {
+
+int cores() { return int(std::max(1u, std::thread::hardware_concurrency())); }
+int threads_for(const Common& common, int64_t shards) {
+  return int(std::min<int64_t>(common.threads ? common.threads : cores(), shards));
+}
+
+namespace {
+
+// A number in [least, greatest]; NaN, infinity and trailing letters are refused, and the message gives the range.
+template <class T>
+CLI::Validator range(const std::string& name, T least, T greatest) {
+  const std::string span = text("from ", least, " to ", greatest);
+  return CLI::Validator(
+      [=](std::string& input) -> std::string {
+        T value{};
+        const bool read = CLI::detail::lexical_cast(input, value);
+        bool good = read && value >= least && value <= greatest;
+        if constexpr (std::is_floating_point_v<T>) good = good && std::isfinite(value);
+        return good ? ""
+                    : text(name, " ", input, ": must be a", std::is_floating_point_v<T> ? "" : " whole", " number ",
+                           span);
+      },
+      "", "");
+}
+
+CLI::Option* number(CLI::App& app, const std::string& name, int64_t& value, const std::string& help, int64_t least,
+                    int64_t greatest) {
+  return app.add_option(name, value, help)->check(range<int64_t>(name, least, greatest));
+}
+CLI::Option* number(CLI::App& app, const std::string& name, double& value, const std::string& help, double least,
+                    double greatest) {
+  return app.add_option(name, value, help)->check(range<double>(name, least, greatest));
+}
+
+// One word of a list; the value it has is the default.
+void words(CLI::App& app, const std::string& name, std::string& value, const std::string& help,
+           std::initializer_list<const char*> list) {
+  std::string all;
+  for (const char* word : list) all += (all.empty() ? "" : " | ") + std::string(word);
+  const std::vector<std::string> known(list.begin(), list.end());
+  app.add_option(name, value, text(help, ": ", all, " (", value, ")"))->check([=](const std::string& input) {
+    return std::find(known.begin(), known.end(), input) != known.end()
+               ? std::string()
+               : text(name, " ", input, ": must be one of ", all);
+  });
+}
+
+// The options of Config, from its table.
+struct ConfigOptions {
+  CLI::App& app;
+  static std::string option(std::string name) {
+    std::replace(name.begin(), name.end(), '_', '-');
+    return "--" + name;
+  }
+  static std::string with_default(const char* help, const std::string& value) {
+    return std::string(help).find("(default") == std::string::npos ? text(help, " (", value, ")") : help;
+  }
+  void operator()(const char* name, std::string& value, const char* help, std::initializer_list<const char*> list) {
+    words(app, option(name), value, help, list);
+  }
+  void operator()(const char* name, bool& value, const char* help) {
+    app.add_flag_callback(
+        value ? "--no-" + std::string(name) : option(name), [&value, set = !value] { value = set; }, help);
+  }
+  void operator()(const char* name, int64_t& value, const char* help, int64_t least, int64_t greatest) {
+    if (std::string(name) != "seed")
+      number(app, option(name), value, with_default(help, std::to_string(value)), least, greatest);
+  }
+  void operator()(const char* name, double& value, const char* help, double least, double greatest) {
+    number(app, option(name), value, with_default(help, text(value)), least, greatest);
+  }
+};
+
+void add_common(CLI::App& app, Common& common) {
+  number(app, "--seed", common.seed, "everything random follows from it (1)", 0, INT64_MAX);
+  number(app, "--threads", common.threads, "threads (all cores); changes no result", 0, 1024);
+  app.add_flag("--json", common.json, "results as JSON on stdout, everything else on stderr");
+  app.add_flag("--quiet", common.quiet, "no progress and no notes");
+}
+
+// Options that are accepted but mean nothing to the chosen family.
+void note_foreign_options(const CLI::App& app, const Config& config, const Common& common) {
+  const std::string recurrent = "lstm rnn", stepped = "transformer lstm rnn", counted = "ngram";
+  std::vector<std::pair<std::string, std::string>> owners{{"--heads", "transformer"}, {"--no-bias", "transformer"},
+                                                          {"--hidden", recurrent},    {"--order", counted},
+                                                          {"--smoothing", counted},   {"--alpha", counted}};
+  for (const char* name : {"--layers", "--embd", "--dropout", "--steps", "--lr", "--min-lr", "--warmup",
+                           "--decay-steps", "--beta1", "--beta2", "--weight-decay", "--clip", "--eval-every",
+                           "--eval-batches", "--save-every", "--ops", "--stop-after"})
+    owners.emplace_back(name, stepped);
+  std::string names;
+  for (const auto& [name, owner] : owners)
+    if (owner.find(config.model) == std::string::npos && app.count(name)) names += (names.empty() ? "" : ", ") + name;
+  if (!names.empty() && !common.quiet)
+    std::fprintf(stderr, "note: %s has no meaning for --model %s\n", names.c_str(), config.model.c_str());
+}
+
+// What CLI11 objects to, in our words.
+std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
+  std::string message = error.what(), commands;
+  const std::vector<const CLI::App*> known = app.get_subcommands(nullptr);
+  for (const CLI::App* command : known) commands += (commands.empty() ? "" : " | ") + command->get_name();
+  if (app.get_subcommands().empty())
+    return (first.empty() ? "a command is wanted" : first + " is not a command") + ": must be one of " + commands;
+  const std::string command = app.get_subcommands().front()->get_name();
+  if (message == "A subcommand is required") {
+    std::string questions;
+    for (const CLI::App* q : app.get_subcommands().front()->get_subcommands(nullptr))
+      questions += (questions.empty() ? "" : " | ") + q->get_name();
+    return command + " wants to know what: " + questions;
+  }
+  const auto after = [&](const std::string& part) {  // what stands behind the part, empty if it is not there
+    const size_t at = message.find(part);
+    return at == std::string::npos ? std::string() : message.substr(at + part.size());
+  };
+  if (const std::string extra = after("not expected: "); !extra.empty())
+    return text(command, " does not take ", extra, "; gradus ", command, " --help lists what it takes");
+  const std::string name = message.substr(0, message.find(':'));
+  if (!after(": At Most 1 required").empty()) return name + " is given more than once";
+  if (!after(": 1 required").empty()) return name + " wants a value behind it";
+  if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
+  return message;
+}
+
+using Run = std::function<int()>;  // what the parsed command line asks for
+
+void add_train(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("train", "train a language model on a text");
+  const auto c = std::make_shared<TrainCommand>();
+  app->add_option("CORPUS", c->corpus,
+                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
+  app->add_option("--out", c->out, "folder of the run")->required();
+  app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
+  for_each_option(c->config, ConfigOptions{*app});
+  number(*app, "--stop-after", c->stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1, INT64_MAX);
+  const auto trace = std::make_shared<std::pair<int64_t, std::string>>();
+  app->add_option("--trace", *trace, "STEP FILE.html: write the gradients of this step of a tiny model as a page")
+      ->type_name("STEP FILE");
+  const auto rate = std::make_shared<double>(0);
+  number(*app, "--entropy-rate", *rate,
+         "entropy rate of the text where it is known, nats a token: a line in the report", 0.0, 1e3);
+  add_common(*app, c->common);
+  app->callback([=, &run] {
+    if (c->out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+    c->config.seed = c->common.seed;
+    c->steps_given = app->count("--steps") > 0;
+    if (app->count("--entropy-rate") > 0) c->entropy_rate = *rate;
+    if (app->count("--trace") > 0) {
+      std::tie(c->trace_step, c->trace_file) = *trace;
+      if (c->trace_step < 1) throw UsageError(text("--trace ", c->trace_step, ": the step must be 1 or later"));
+      if (c->trace_file.empty()) throw UsageError("--trace wants a step and the name of a file");
+    }
+    if (!c->resume && c->corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c->out);
+    const std::vector<std::string> kept{"CORPUS",  "--out",     "--resume", "--steps", "--stop-after",
+                                        "--trace", "--threads", "--json",   "--quiet"};
+    for (const CLI::Option* o : app->get_options())
+      if (c->resume && o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
+        throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+    note_foreign_options(*app, c->config, c->common);
+    run = [=] { return train(*c); };
+  });
+}
+
+void add_sample(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("sample", "write text with a trained model");
+  const auto c = std::make_shared<SampleCommand>();
+  app->add_option("RUN", c->run, "run folder or checkpoint")->required();
+  app->add_option("--prompt", c->prompt, "text to continue (a newline; with --lines the beginning of a line)");
+  number(*app, "--tokens", c->tokens, "tokens to draw (200)", 0, 1'000'000'000);
+  number(*app, "--count", c->count, "samples (1)", 1, 1'000'000);
+  number(*app, "--temperature", c->temperature, "divides the logits; 0: always the most probable (1)", 0.0, 1e6);
+  number(*app, "--top-k", c->top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
+  number(*app, "--top-p", c->top_p, "only the most probable tokens that reach this share (1)", 1e-9, 1.0);
+  add_common(*app, c->common);
+  app->callback([=, &run] {
+    c->prompt_given = app->count("--prompt") > 0;
+    run = [=] { return sample(*c); };
+  });
+}
+
+void add_eval(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("eval", "how well a trained model predicts a text");
+  const auto c = std::make_shared<EvalCommand>();
+  app->add_option("RUN", c->run, "run folder or checkpoint")->required();
+  app->add_option("CORPUS", c->corpus, "text file, read as the run reads its own")->required();
+  words(*app, "--split", c->split, "which part of the text, divided as the run divides its own",
+        {"all", "train", "val"});
+  number(*app, "--stride", c->stride,
+         "tokens between the beginnings of two windows: smaller shows more before each token (the context)", 1,
+         1 << 20);
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return eval(*c); }; });
+}
+
+void add_score(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("score", "log-probability of each line of standard input, as JSON lines");
+  const auto c = std::make_shared<ScoreCommand>();
+  app->add_option("RUN", c->run, "run folder or checkpoint")->required();
+  number(*app, "--temperature", c->temperature, "divides the logits; 0: all on the most probable (1)", 0.0, 1e6);
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return score(*c); }; });
+}
+
+void add_inspect(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("inspect", "list the tensors and metadata of a safetensors file");
+  const auto c = std::make_shared<InspectCommand>();
+  app->add_option("RUN", c->file, "run folder, or any FILE.safetensors")->required();
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return inspect(*c); }; });
+}
+
+void add_corpus(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("corpus", "write text drawn from a grammar; with --json its entropy");
+  const auto c = std::make_shared<CorpusCommand>();
+  app->add_option("GRAMMAR", c->grammar, "file in the format of data/README.md")->required();
+  number(*app, "--bytes", c->bytes, "end with the line that reaches this size", 1, 1'000'000'000'000);
+  add_common(*app, c->common);
+  app->callback([=, &run] {
+    if (c->bytes == 0 && !c->common.json)
+      throw UsageError("corpus needs a size, --bytes N, or --json for the entropy alone");
+    run = [=] { return corpus(*c); };
+  });
+}
+
+void add_report(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("report", "write RUN/report.html: curves, samples, configuration");
+  const auto c = std::make_shared<ReportCommand>();
+  app->add_option("RUN", c->run, "run folder")->required();
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return report(*c); }; });
+}
+
+void add_kl(CLI::App& program, Run& run) {
+  CLI::App* app =
+      program.add_subcommand("kl", "compare two tables; without a file, the worked numbers of the documents");
+  const auto c = std::make_shared<KlCommand>();
+  app->add_option("FILE.json", c->file, R"({"p":{name: probability, ...},"q":{...}})");
+  app->add_flag("--lesson", c->lesson, "from the example to what fine-tuning will do, a page to read");
+  add_common(*app, c->common);
+  app->callback([=, &run] {
+    if (app->count("FILE.json") > 0 && c->file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
+    run = [=] { return kl(*c); };
+  });
+}
+
+void add_step(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("step", "walk through the gradients of a small step, one op at a time");
+  const auto c = std::make_shared<StepCommand>();
+  app->add_option("EXAMPLE", c->example, "scalar | neuron | lstm | attention | kl (scalar)");
+  app->add_option("--html", c->html, "write the walk as a page for the browser");
+  app->add_flag("--all", c->all, "print every step and exit");
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return step(*c); }; });
+}
+
+// gradus exact and its four questions.
+void add_exact(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("exact", "worlds small enough to list every sequence: what is true there");
+  const auto c = std::make_shared<ExactCommand>();
+  app->require_subcommand(1);
+  const auto question = [&](const char* name, const char* help) {
+    CLI::App* q = app->add_subcommand(name, help);
+    q->callback([c, name] { c->what = name; });
+    q->add_option("RUN", c->run, "run folder or checkpoint")->required();
+    return q;
+  };
+  const auto world = [&](CLI::App* q) {
+    number(*q, "--max-tokens", c->max_tokens, "draws of a sequence at most, the end mark counted", 1, 1'000'000)
+        ->required();
+    q->add_option("--prompt", c->prompt, "text before the first draw (what the run starts from)");
+    number(*q, "--temperature", c->temperature, "divides the logits of every model (1)", 1e-3, 1e6);
+    add_common(*q, c->common);
+  };
+  const auto objective = [&](CLI::App* q, double least) {
+    q->add_option("--reward", c->reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+        ->allow_extra_args(false)
+        ->required();
+    number(*q, "--kl-coef", c->kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c->kl_coef, ")"), least,
+           1e9);
+  };
+  world(question("sequences", "every sequence with its probability"));
+  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
+  compare->add_option("RUN_B", c->other, "the other run")->required();
+  world(compare);
+  CLI::App* posterior = question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach");
+  objective(posterior, 1e-9);
+  world(posterior);
+  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
+  gradient->add_option("--prior", c->other, "run that the KL is measured from")->required();
+  objective(gradient, 0);
+  words(*gradient, "--estimator", c->estimator, "how", {"exact", "reinforce"});
+  words(*gradient, "--baseline", c->baseline, "what a return is compared with", {"none", "leave-one-out"});
+  number(*gradient, "--batch", c->batch, "sequences of a group (64)", 1, 1 << 20);
+  number(*gradient, "--samples", c->samples, "sequences in all, in whole groups with leave-one-out (10000)", 1,
+         1'000'000'000);
+  gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();
+  world(gradient);
+  app->callback([=, &run] {
+    std::string names;
+    for (const char* name : {"--baseline", "--batch", "--samples"})
+      if (c->what == "gradient" && c->estimator == "exact" && gradient->count(name))
+        names += (names.empty() ? "" : ", ") + std::string(name);
+    if (!names.empty() && !c->common.quiet)
+      std::fprintf(stderr, "note: %s has no meaning for --estimator exact\n", names.c_str());
+    run = [=] { return exact(*c); };
+  });
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app{"gradus: train language models, sample from them, measure them, look inside them.", "gradus"};
+  app.set_version_flag("--version", std::string("gradus ") + kGradusVersion);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(30);
+  app.footer("\ngradus COMMAND --help lists the options of a command.");
+  Run run;
+  for (const auto add :
+       {add_train, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus, add_kl, add_exact, add_step})
+    add(app, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    throw UsageError(sentence(app, error, argc > 1 ? argv[1] : ""));
+  }
+  return run();
+}
+
+}  // namespace gradus

@@ -1,0 +1,66 @@
+// gradus eval: how well a run predicts a text.
+#include <cmath>
+#include <cstdio>
+
+#include "apps/console.h"
+#include "apps/run_folder.h"
+#include "apps/text.h"
+#include "models/checkpoint.h"
+#include "models/training.h"
+
+namespace gradus {
+
+// Code points of the scored tokens of a split. The end mark of a line is one, as the line's end in the file.
+static int64_t characters(const Checkpoint& run, const Corpus& corpus, Split split, int64_t stride) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < corpus.windows(split, stride); ++i) {
+    const Window w = corpus.window(split, i, stride);
+    n += count_characters(run.tokenizer.decode(w.targets.subspan(size_t(w.first_scored))));
+    n += w.targets.back() == run.tokenizer.end_id();
+  }
+  return n;
+}
+
+int eval(const EvalCommand& command) {
+  Console console(command.common);
+  const Checkpoint run = load_checkpoint(command.run);
+  Config config = run.config;
+  if (command.stride > config.context)
+    throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
+                          config.context));
+  if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
+  const Text content = read_texts({command.corpus}, config);
+  const Split split = command.split == "train" ? Split::kTrain
+                      : command.split == "val" ? Split::kValidation
+                                               : Split::kAll;
+  int64_t stride = command.stride;
+  if (split == Split::kAll) {
+    config.val_fraction = 0;
+    if (!config.lines) {  // a text shorter than the context is one window
+      const int64_t tokens = int64_t(run.tokenizer.encode(content.content).size());
+      config.context = std::clamp<int64_t>(tokens - 1, 1, config.context);
+      stride = std::min(stride, config.context);
+    }
+  }
+  const Corpus corpus(config, run.tokenizer, content.content, content.name());
+  if (split == Split::kValidation && !corpus.has_validation())
+    throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
+                         config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(), " tokens"));
+  if (!corpus.note().empty()) console.note("note: " + corpus.note());
+
+  Shards shards(int(config.shards), threads_for(command.common, config.shards));
+  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, stride);
+  const double bits = loss.nats / std::log(2.0) / double(characters(run, corpus, split, stride));
+  const Json result{{"tokens", loss.tokens},
+                    {"nats_per_token", number(loss.mean())},
+                    {"bits_per_character", number(bits)},
+                    {"perplexity", number(std::exp(loss.mean()))}};
+  if (command.common.json)
+    std::printf("%s\n", result.dump().c_str());
+  else
+    std::printf("%s tokens, %s nats a token, %s bits a character, perplexity %s\n", grouped(loss.tokens).c_str(),
+                fixed(loss.mean(), 4).c_str(), fixed(bits, 4).c_str(), fixed(std::exp(loss.mean()), 3).c_str());
+  return kDone;
+}
+
+}  // namespace gradus

@@ -1,0 +1,282 @@
+// gradus exact: worlds small enough to list every sequence, where probability, posterior and gradient are known.
+//   exact sequences   every string with its probability          exact compare    two runs, divergence by divergence
+//   exact posterior   q e^(r/beta) / Z, the best that tuning can reach    exact gradient   of J, exact or sampled
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <stdexcept>
+
+#include "apps/console.h"
+#include "apps/run_folder.h"
+#include "engine/safetensors.h"
+#include "models/checkpoint.h"
+#include "rl/exact.h"
+#include "rl/gradient_estimate.h"
+#include "rl/posterior.h"
+#include "rl/reward.h"
+
+namespace gradus {
+namespace {
+
+constexpr int64_t kShownRows = 40;  // of a table for people
+constexpr int kShards = 4;          // of an exact gradient, whatever the threads
+constexpr int kMostThreads = 64;
+constexpr size_t kTextsAtOnce = 4096;  // that a reward sees
+
+World world_of(const ExactCommand& command, const Checkpoint& run) {
+  World world{{run.start_id}, run.tokenizer.end_id(), command.max_tokens, command.temperature};
+  if (command.prompt.empty()) return world;
+  const std::vector<int32_t> given = run.tokenizer.encode(command.prompt);
+  if (world.end_id < 0) world.prompt.clear();  // one long text begins with the prompt, a line with the mark before it
+  world.prompt.insert(world.prompt.end(), given.begin(), given.end());
+  return world;
+}
+
+Checkpoint load_beside(const std::string& other, const Checkpoint& run) {
+  Checkpoint loaded = load_checkpoint(other);
+  const auto &a = run.tokenizer.vocab(), &b = loaded.tokenizer.vocab();
+  if (a == b && run.tokenizer.kind() == loaded.tokenizer.kind()) return loaded;
+  const auto [i, j] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  const auto name = [](auto at, auto end) { return at == end ? "nothing" : Json(*at).dump(); };
+  throw DataError(text(run.path, " and ", loaded.path, " have different vocabularies (", a.size(), " and ", b.size(),
+                       " tokens; token ", i - a.begin(), " is ", name(i, a.end()), " and ", name(j, b.end()),
+                       "): train both on texts with the same tokens and one --tokenizer"));
+}
+
+Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World& world) {
+  const LanguageModel* const models[] = {a.model.get(), b.model.get()};
+  return enumerate(models, world);
+}
+
+std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
+  return run.tokenizer.decode(sequences.text(i));  // of bytes it need not be UTF-8
+}
+
+std::vector<double> score(const Reward& reward, const Checkpoint& run, const std::string& prompt,
+                          const Sequences& sequences) {
+  std::vector<double> r;
+  for (int64_t first = 0; first < sequences.size(); first += int64_t(kTextsAtOnce)) {
+    const int64_t n = std::min(int64_t(kTextsAtOnce), sequences.size() - first);
+    std::vector<std::string> texts(static_cast<size_t>(n));
+    std::vector<Generated> generated;
+    for (int64_t i = 0; i < n; ++i) {
+      texts[size_t(i)] = text_of(run, sequences, first + i);
+      generated.push_back({texts[size_t(i)], sequences.text(first + i), sequences.ended(first + i), prompt});
+    }
+    const std::vector<double> part = reward.score(generated);
+    r.insert(r.end(), part.begin(), part.end());
+  }
+  return r;
+}
+
+// From the most to the least probable, equal ones in the order of their tokens.
+std::vector<int64_t> by_probability(const Sequences& sequences, std::span<const double> log_prob) {
+  std::vector<int64_t> order(size_t(sequences.size()));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    if (log_prob[size_t(a)] != log_prob[size_t(b)]) return log_prob[size_t(a)] > log_prob[size_t(b)];
+    const auto x = sequences.draws(a), y = sequences.draws(b);
+    return std::lexicographical_compare(x.begin(), x.end(), y.begin(), y.end());
+  });
+  return order;
+}
+
+// One object with the fields of `head` and a list "sequences" of record(i), written piece by piece: a world of 10^6
+// sequences as one JSON value would take a gigabyte.
+template <class Record>
+void print_sequences(const Json& head, const std::vector<int64_t>& order, Record record) {
+  const std::string before = head.dump();
+  std::fputs((before.substr(0, before.size() - 1) + (head.empty() ? "" : ",") + "\"sequences\":[").c_str(), stdout);
+  const char* comma = "";
+  for (const int64_t i : order) {
+    std::fputs((comma + record(i).dump()).c_str(), stdout);
+    comma = ",";
+  }
+  std::fputs("]}\n", stdout);
+}
+
+// The text in quotes, and what tells a sequence that was cut from one that ended.
+std::string quoted(const Checkpoint& run, const Sequences& sequences, int64_t i) {
+  const bool cut = run.tokenizer.end_id() >= 0 && !sequences.ended(i);
+  return Json(one_line(valid_utf8(text_of(run, sequences, i)), 80)).dump() + (cut ? " (cut)" : "");
+}
+void print_rest(size_t n) {
+  if (int64_t(n) > kShownRows)
+    std::printf("%34s %s more; --json lists all\n", "", grouped(int64_t(n) - kShownRows).c_str());
+}
+
+// A list that claims to be all sequences must have probability 1 in all; else the fault is ours.
+Enumeration checked(Enumeration all) {
+  for (size_t m = 0; m < all.log_prob.size(); ++m)
+    if (const double total = all.total_probability(m); !(std::fabs(total - 1) <= (kDouble ? 1e-9 : 1e-3)))
+      throw std::logic_error(text("the enumerated sequences have probability ", total, " in all, not 1"));
+  return all;
+}
+
+int sequences(const ExactCommand& command) {
+  const Checkpoint run = load_checkpoint(command.run);
+  const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
+  const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
+  if (command.common.json) {
+    print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
+      const auto tokens = all.sequences.text(i);
+      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
+                  {"tokens", std::vector<int32_t>(tokens.begin(), tokens.end())},
+                  {"log_prob", all.log_prob[0][size_t(i)]},
+                  {"ended", all.sequences.ended(i)}};
+    });
+    return kDone;
+  }
+  std::printf("%16s %16s  %s\n", "probability", "log-probability", "text");
+  for (size_t k = 0; k < std::min(order.size(), size_t(kShownRows)); ++k) {
+    const double log_prob = all.log_prob[0][size_t(order[k])];
+    std::printf("%16.12f %16.10f  %s\n", std::exp(log_prob), log_prob, quoted(run, all.sequences, order[k]).c_str());
+  }
+  print_rest(order.size());
+  std::printf("%16.12f in all, %s sequences\n", all.total_probability(), grouped(all.sequences.size()).c_str());
+  return kDone;
+}
+
+int compare(const ExactCommand& command) {
+  const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
+  const Enumeration all = enumerate_both(a, b, world_of(command, a));
+  const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
+  if (command.common.json) {
+    Json json;
+    c.for_each([&](const char* name, double x, bool) { json[name] = number(x); });
+    json["sequences"] = all.sequences.size();
+    std::printf("%s\n", json.dump().c_str());
+    return kDone;
+  }
+  std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
+              grouped(all.sequences.size()).c_str());
+  c.for_each([](const char* name, double x, bool information) {
+    std::printf("%-18s %18.12f", name, x);
+    if (information) std::printf("   = %18.12f bits", x / kLog2);
+    std::printf("\n");
+  });
+  return kDone;
+}
+
+int posterior_of(const ExactCommand& command) {
+  const Checkpoint run = load_checkpoint(command.run);
+  const Reward reward(command.reward, run.tokenizer);
+  const Enumeration all = enumerate(*run.model, world_of(command, run));
+  const std::vector<double> r = score(reward, run, command.prompt, all.sequences), &log_q = all.log_prob[0];
+  const Posterior best = posterior(Table::of_logs(log_q), r, command.kl_coef);
+  const std::vector<double>& log_best = best.table.log_p;
+  const Objective at_best = exact_objective(log_best, log_q, r, command.kl_coef);
+  const Objective at_prior = exact_objective(log_q, log_q, r, command.kl_coef);
+  const std::vector<int64_t> order = by_probability(all.sequences, log_best);
+  if (command.common.json) {
+    const Json head{{"log_z", best.log_z}, {"j_star", best.j_star},      {"reward", at_best.reward},
+                    {"kl", at_best.kl},    {"entropy", at_best.entropy}, {"reward_prior", at_prior.reward}};
+    print_sequences(head, order, [&](int64_t i) {
+      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
+                  {"log_prior", log_q[size_t(i)]},
+                  {"reward", r[size_t(i)]},
+                  {"log_posterior", log_best[size_t(i)]}};
+    });
+    return kDone;
+  }
+  std::printf("%16s %16s %12s  %s\n", "posterior", "prior", "reward", "text");
+  for (size_t k = 0; k < std::min(order.size(), size_t(kShownRows)); ++k) {
+    const size_t i = size_t(order[k]);
+    std::printf("%16.12f %16.12f %12.6g  %s\n", best.table.p[i], std::exp(log_q[i]), r[i],
+                quoted(run, all.sequences, order[k]).c_str());
+  }
+  print_rest(order.size());
+  std::printf("\nposterior = prior exp(reward / %g) / Z over %s sequences\n", command.kl_coef,
+              grouped(all.sequences.size()).c_str());
+  std::printf("  log Z %.12g   J* = %g log Z = %.12g, the most that E[r] - %g KL(policy, prior) can be\n", best.log_z,
+              command.kl_coef, best.j_star, command.kl_coef);
+  std::printf("  E[r] %.12g (prior: %.12g)   KL(posterior, prior) %.12g nats   entropy %.12g\n", at_best.reward,
+              at_prior.reward, at_best.kl, at_best.entropy);
+  return kDone;
+}
+
+void save_gradient(const std::string& out, const Params& params, std::span<const double> mean,
+                   std::span<const double> variance) {
+  std::vector<TensorSource> tensors;
+  for (int64_t i = 0; i < params.count(); ++i) {
+    std::vector<int64_t> sizes;
+    for (int k = 0; k < params.shape(i).rank(); ++k) sizes.push_back(params.shape(i)[k]);
+    const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
+    tensors.emplace_back("mean/" + params.name(i), sizes, mean.subspan(first, n));
+    if (!variance.empty()) tensors.emplace_back("variance/" + params.name(i), sizes, variance.subspan(first, n));
+  }
+  write_safetensors(out, std::move(tensors), {});
+}
+
+// What a gradient needs beyond an enumeration: parameters, and a window that holds whole sequences.
+void require_differentiable(const Checkpoint& run, const World& world) {
+  if (run.model->params().size() == 0)
+    throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
+  const int64_t inputs = int64_t(world.prompt.size()) + world.max_tokens - 1;
+  if (run.config.model == "transformer" && inputs > run.config.context)
+    throw DataError(text(run.path, ": prompt and --max-tokens make ", inputs, " inputs, more than the context of ",
+                         run.config.context, "; the gradient wants them within one window"));
+}
+
+int gradient(const ExactCommand& command) {
+  const Checkpoint run = load_checkpoint(command.run), prior = load_beside(command.other, run);
+  const Reward reward(command.reward, run.tokenizer);
+  const World world = world_of(command, run);
+  require_differentiable(run, world);
+  if (prior.config.model == "transformer") require_differentiable(prior, world);
+  const int threads = threads_for(command.common, kMostThreads);
+  const auto rewards = [&](const Sequences& s) { return score(reward, run, command.prompt, s); };
+  EstimatedGradient g;
+  int64_t enumerated = 0;
+  if (command.estimator == "exact") {
+    const Enumeration all = enumerate_both(run, prior, world);
+    const std::vector<double> r = rewards(all.sequences);
+    Shards shards(kShards, threads);
+    g.mean =
+        exact_gradient(*run.model, world, all.sequences, all.log_prob[0], all.log_prob[1], r, command.kl_coef, shards);
+    g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);
+    enumerated = all.sequences.size();
+  } else {
+    const Baseline baseline = command.baseline == "none" ? Baseline::kNone : Baseline::kLeaveOneOut;
+    if (baseline == Baseline::kLeaveOneOut && command.batch < 2)
+      throw UsageError("--baseline leave-one-out wants a --batch of at least 2");
+    g = estimate_gradient(
+        *run.model, *prior.model, world, rewards,
+        {{command.kl_coef, baseline, false}, command.batch, command.samples, command.common.seed, threads});
+  }
+  save_gradient(command.out, run.model->params(), g.mean, g.variance);
+  const Objective& j = g.objective;
+  if (command.common.json) {
+    Json json{{"objective", number(j.objective)},
+              {"reward", j.reward},
+              {"kl", number(j.kl)},
+              {"entropy", j.entropy},
+              {"samples", g.samples}};
+    if (enumerated > 0)
+      json["sequences"] = enumerated;
+    else
+      json["kl_stderr"] = number(g.kl_stderr);
+    std::printf("%s\n", json.dump().c_str());
+    return kDone;
+  }
+  const std::string over =
+      enumerated > 0 ? "all " + grouped(enumerated) + " sequences" : grouped(g.samples) + " samples";
+  std::printf("over %s\n  J = E[r] - %g KL %18.12f\n  E[r] %29.12f\n  KL(policy, prior) %16.12f nats%s\n", over.c_str(),
+              command.kl_coef, j.objective, j.reward, j.kl,
+              enumerated > 0 ? "" : text(" (standard error ", fixed(g.kl_stderr, 6), ")").c_str());
+  std::printf("  entropy %26.12f nats\nthe gradient of J, mean/NAME%s, is in %s\n", j.entropy,
+              g.variance.empty() ? "" : " and variance/NAME", command.out.c_str());
+  return kDone;
+}
+
+}  // namespace
+
+int exact(const ExactCommand& command) {
+  if (command.what == "sequences") return sequences(command);
+  if (command.what == "compare") return compare(command);
+  if (command.what == "posterior") return posterior_of(command);
+  return gradient(command);
+}
+
+}  // namespace gradus

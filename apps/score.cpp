@@ -1,0 +1,41 @@
+// gradus score: the log-probability of each line of standard input, token by token, as sampling would draw it.
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <numeric>
+
+#include "apps/run_folder.h"
+#include "models/checkpoint.h"
+#include "models/sampler.h"
+
+namespace gradus {
+
+int score(const ScoreCommand& command) {
+  const Checkpoint run = load_checkpoint(command.run);
+  const int32_t end_id = run.tokenizer.end_id();
+  std::string line;
+  errno = 0;
+  for (int64_t number_of_line = 1; std::getline(std::cin, line); ++number_of_line) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (number_of_line == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
+    std::vector<int32_t> tokens;
+    try {
+      tokens = run.tokenizer.encode(line);
+    } catch (const DataError& error) {
+      throw DataError(text("line ", number_of_line, " of standard input: ", error.what()));
+    }
+    if (end_id >= 0) tokens.push_back(end_id);
+    const std::vector<double> log_probs = score_sequence(*run.model, run.start_id, tokens, command.temperature);
+    Json values = Json::array();
+    for (const double x : log_probs) values.push_back(number(x));
+    const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
+    const Json record{{"text", valid_utf8(line)}, {"tokens", tokens}, {"log_probs", values}, {"log_prob", number(sum)}};
+    std::printf("%s\n", record.dump().c_str());
+    std::fflush(stdout);  // whoever sends lines one by one gets an answer to each
+  }
+  if (std::cin.bad() || errno == EISDIR) throw DataError("standard input cannot be read: is it a folder?");
+  return kDone;
+}
+
+}  // namespace gradus

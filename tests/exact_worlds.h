@@ -1,0 +1,88 @@
+// Small worlds and the models that live in them, for the tests of rl/.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/rng.h"
+#include "models/language_model.h"
+#include "rl/exact.h"
+
+namespace gradus::testing {
+
+constexpr int32_t kEnd = 3;  // the last of four tokens
+
+// Sequences of tokens 0, 1, 2, ended by kEnd or cut after `max_tokens` draws.
+inline World ended_world(int64_t max_tokens, double temperature = 1) {
+  return {.prompt = {kEnd}, .end_id = kEnd, .max_tokens = max_tokens, .temperature = temperature};
+}
+
+inline Config small_config(const std::string& family) {
+  Config c;
+  c.model = family;
+  c.layers = 1;
+  c.heads = 2;
+  c.embd = 4;
+  c.hidden = 4;
+  c.context = 8;
+  c.resolve(1);
+  return c;
+}
+
+// A model with every number of its parameters drawn from N(0, deviation²): far from uniform, far from any other seed's.
+inline std::unique_ptr<LanguageModel> random_model(const Config& config, int64_t vocabulary, uint64_t seed,
+                                                   double deviation = 0.7) {
+  auto model = make_model(config, vocabulary);
+  const Rng rng(seed, Stream::kTest);
+  for (int64_t i = 0; i < model->params().size(); ++i)
+    model->params().data()[size_t(i)] += real(deviation * rng.normal(i));
+  return model;
+}
+inline std::unique_ptr<LanguageModel> random_model(const std::string& family, uint64_t seed) {
+  return random_model(small_config(family), kEnd + 1, seed);
+}
+
+// Rewards in [-1, 1) without meaning, always the same.
+inline std::vector<double> random_rewards(int64_t n, uint64_t seed) {
+  const Rng rng = Rng(seed, Stream::kTest).at(1);
+  std::vector<double> r;
+  for (int64_t i = 0; i < n; ++i) r.push_back(2 * rng.uniform(i) - 1);
+  return r;
+}
+
+// Policy, prior and reward of a world, with all that follows from enumerating it.
+struct KnownWorld {
+  World world;
+  std::unique_ptr<LanguageModel> policy, prior;
+  Enumeration all;
+  std::vector<double> reward;
+
+  KnownWorld(const std::string& family, uint64_t seed, World w)
+      : KnownWorld(random_model(family, seed), random_model(family, seed + 1000), std::move(w), seed) {}
+  KnownWorld(std::unique_ptr<LanguageModel> pi, std::unique_ptr<LanguageModel> q, World w, uint64_t seed)
+      : world(std::move(w)), policy(std::move(pi)), prior(std::move(q)), all{Sequences(-1), {}} {
+    refresh();
+    reward = random_rewards(all.sequences.size(), seed);
+  }
+  // After a change of the policy's parameters.
+  void refresh() {
+    const LanguageModel* const both[] = {policy.get(), prior.get()};
+    all = enumerate(both, world);
+  }
+  const std::vector<double>& log_pi() const { return all.log_prob[0]; }
+  const std::vector<double>& log_q() const { return all.log_prob[1]; }
+  Objective objective(double beta) const { return exact_objective(log_pi(), log_q(), reward, beta); }
+  std::vector<double> gradient(double beta, Shards& shards) const {
+    return exact_gradient(*policy, world, all.sequences, log_pi(), log_q(), reward, beta, shards);
+  }
+};
+
+inline double norm(std::span<const double> x) {
+  double sum = 0;
+  for (const double v : x) sum += v * v;
+  return std::sqrt(sum);
+}
+
+}  // namespace gradus::testing

@@ -1,0 +1,197 @@
+// rl/enumerate, rl/exact: every sequence is there once, with the log-probability that the model gives it; the posterior
+// is the best policy; the gradient is the derivative of the enumerated J.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "rl/posterior.h"
+#include "tests/exact_worlds.h"
+#include "tests/near.h"
+
+namespace {
+
+using namespace gradus;
+using namespace gradus::testing;
+
+constexpr double kClose = kDouble ? 1e-12 : 1e-5;
+const std::vector<std::string> kFamilies{"lstm", "transformer"};
+
+std::vector<std::vector<int32_t>> sorted(const Sequences& sequences) {
+  std::vector<std::vector<int32_t>> list;
+  for (int64_t i = 0; i < sequences.size(); ++i)
+    list.emplace_back(sequences.draws(i).begin(), sequences.draws(i).end());
+  std::sort(list.begin(), list.end());
+  return list;
+}
+
+TEST_SUITE_BEGIN("exact");
+
+TEST_CASE("enumeration meets every sequence once") {
+  for (const std::string& family : kFamilies) {
+    const auto model = random_model(family, 1);
+    const Enumeration ended = enumerate(*model, ended_world(3));
+    // 1 of no text, 3 of one token, 9 + 27 of two and three: the last are cut.
+    std::vector<std::vector<int32_t>> wanted{{kEnd}};
+    for (int32_t a = 0; a < 3; ++a) {
+      wanted.push_back({a, kEnd});
+      for (int32_t b = 0; b < 3; ++b) {
+        wanted.push_back({a, b, kEnd});
+        for (int32_t c = 0; c < 3; ++c) wanted.push_back({a, b, c});
+      }
+    }
+    std::sort(wanted.begin(), wanted.end());
+    CHECK(sorted(ended.sequences) == wanted);
+    CHECK(full_size(ended_world(3), 4) == int64_t(wanted.size()));
+    CHECK(near(ended.total_probability(), 1.0) <= kClose);
+    for (int64_t i = 0; i < ended.sequences.size(); ++i) {
+      const auto draws = ended.sequences.draws(i);
+      CHECK(ended.sequences.ended(i) == (draws.back() == kEnd));
+      CHECK(ended.sequences.text(i).size() == draws.size() - size_t(draws.back() == kEnd));
+    }
+    // No end mark, a prompt of two tokens: 4³ sequences of three draws.
+    const World stream{.prompt = {2, 0}, .end_id = -1, .max_tokens = 3};
+    const Enumeration all = enumerate(*model, stream);
+    CHECK(all.sequences.size() == 64);
+    CHECK(full_size(stream, 4) == 64);
+    const auto list = sorted(all.sequences);
+    CHECK(std::adjacent_find(list.begin(), list.end()) == list.end());
+    CHECK(near(all.total_probability(), 1.0) <= kClose);
+  }
+}
+
+TEST_CASE("enumerated log-probabilities are those of a teacher-forced pass, at any temperature and prompt") {
+  for (const std::string& family : kFamilies)
+    for (const double temperature : {1.0, 0.5}) {
+      const auto model = random_model(family, 2), other = random_model(family, 3);
+      World world = ended_world(4, temperature);
+      world.prompt = {kEnd, 1, 0};
+      const LanguageModel* const both[] = {model.get(), other.get()};
+      const Enumeration all = enumerate(both, world);
+      PaddedBatch batch;
+      batch.fill(world.prompt, all.sequences);
+      Shards shards(3, 1);
+      for (size_t m = 0; m < 2; ++m) {
+        shards.begin({}, batch.B);
+        const auto forced = sum_over_draws(batch, token_log_probs(*both[m], shards, batch, temperature));
+        CHECK(near(forced, all.log_prob[m]).absolute <= (kDouble ? 1e-12 : 2e-5));
+      }
+    }
+}
+
+TEST_CASE("a walk in many small chunks gives what a teacher-forced pass gives") {
+  // A wide state makes the chunks small: some 60 prefixes at a time among up to 3^7.
+  Config wide = small_config("transformer");
+  wide.context = 64;
+  wide.embd = 64;
+  const auto model = random_model(wide, kEnd + 1, 4, 0.1);
+  const World world = ended_world(8);
+  const Enumeration all = enumerate(*model, world);
+  CHECK(all.sequences.size() == full_size(world, 4));
+  CHECK(near(all.total_probability(), 1.0) <= kClose);
+  const auto list = sorted(all.sequences);
+  CHECK(std::adjacent_find(list.begin(), list.end()) == list.end());
+  std::vector<int64_t> some;  // from every part of the walk
+  for (int64_t i = 0; i < all.sequences.size(); i += 7) some.push_back(i);
+  PaddedBatch batch;
+  batch.fill(world.prompt, all.sequences, some);
+  Shards shards(8, 1);
+  shards.begin({}, batch.B);
+  const auto forced = sum_over_draws(batch, token_log_probs(*model, shards, batch, 1));
+  for (size_t k = 0; k < some.size(); ++k)
+    CHECK(std::fabs(forced[k] - all.log_prob[0][size_t(some[k])]) <= (kDouble ? 1e-12 : 1e-4));
+}
+
+TEST_CASE("a world too large is refused with what would be right") {
+  const auto model = random_model("lstm", 5);
+  CHECK_THROWS_WITH_AS(enumerate(*model, ended_world(9), 1000),
+                       "this world has more than 1000 sequences of at most 9 tokens, too many to enumerate: with a "
+                       "vocabulary of 4 --max-tokens 5 fits",
+                       DataError);
+  CHECK(enumerate(*model, ended_world(5), 1000).sequences.size() == 364);
+  CHECK(full_size(ended_world(60), 100) == kMaxSequences + 1);
+  CHECK_THROWS_AS(enumerate(*model, ended_world(0)), ShapeError);
+  CHECK_THROWS_AS(enumerate(*model, ended_world(2, 0)), ShapeError);
+}
+
+TEST_CASE("a policy that is not a number is a divergence") {
+  const auto model = random_model("lstm", 6);
+  model->params().data()[0] = real(NAN);
+  CHECK_THROWS_AS(enumerate(*model, ended_world(3)), DivergedError);
+}
+
+TEST_CASE("J* - J(pi) = beta KL(pi, posterior) for every policy, prior, reward and beta") {
+  for (const std::string& family : kFamilies)
+    for (uint64_t seed = 10; seed < 20; ++seed) {
+      const KnownWorld w(family, seed, ended_world(4, seed % 2 ? 1 : 0.7));
+      const double beta = 0.05 * double(seed - 9);
+      const Posterior best = posterior(Table::of_logs(w.log_q()), w.reward, beta);
+      double best_kl = 0, total = 0;
+      for (size_t i = 0; i < w.reward.size(); ++i) {
+        best_kl += std::exp(w.log_pi()[i]) * (w.log_pi()[i] - best.table.log_p[i]);
+        total += best.table.p[i];
+      }
+      CHECK(near(total, 1.0) <= kClose);
+      CHECK(near(best.j_star - w.objective(beta).objective, beta * best_kl) <= (kDouble ? 1e-9 : 1e-4));
+      CHECK(near(exact_objective(best.table.log_p, w.log_q(), w.reward, beta).objective, best.j_star) <= 1e-9);
+    }
+}
+
+// J by enumeration as a function of the policy's parameters: central differences in 4 points, at every parameter.
+TEST_CASE("the exact gradient is the derivative of the enumerated J") {
+  if (!kDouble) return;
+  for (const std::string& family : kFamilies)
+    for (const double temperature : {1.0, 0.7}) {
+      KnownWorld w(family, 30, ended_world(3, temperature));
+      const double beta = 0.3, h = 1e-3;
+      Shards shards(2, 1);
+      const std::vector<double> g = w.gradient(beta, shards);
+      const double scale = std::max(1.0, norm(g));
+      CHECK(norm(g) > 1e-2);
+      double worst = 0;
+      for (size_t k = 0; k < g.size(); ++k) {
+        real& x = w.policy->params().data()[k];
+        const real before = x;
+        const auto at = [&](double step) {
+          x = real(double(before) + step);
+          w.refresh();
+          return w.objective(beta).objective;
+        };
+        const double numeric = (-at(2 * h) + 8 * at(h) - 8 * at(-h) + at(-2 * h)) / (12 * h);
+        x = before;
+        worst = std::max(worst, std::fabs(numeric - g[k]) / scale);
+      }
+      CHECK(worst <= 1e-8);
+    }
+}
+
+// log π of every sequence, [N], on the current tape, to differentiate J as it is written.
+Tensor sequence_log_probs(const LanguageModel& policy, const KnownWorld& w, PaddedBatch& batch) {
+  batch.fill(w.world.prompt, w.all.sequences);
+  const Tensor losses =
+      softmax_cross_entropy(policy.logits(batch.inputs, batch.B, batch.T), batch.targets).reshape({batch.B, batch.T});
+  return scale(row_means(losses), -double(batch.T));
+}
+
+std::vector<real> as_reals(std::span<const double> x) { return {x.begin(), x.end()}; }
+
+TEST_CASE("the exact gradient is what backpropagation through J itself gives") {
+  for (const std::string& family : kFamilies) {
+    const KnownWorld w(family, 40, ended_world(6));
+    const double beta = 0.4;
+    CHECK(w.all.sequences.size() * 7 > kChunkSlots);  // more than one chunk
+    Shards shards(3, 2);
+    const std::vector<double> g = w.gradient(beta, shards);
+    Tape tape;
+    const Tape::Use use(tape);
+    PaddedBatch batch;
+    const Tensor log_pi = sequence_log_probs(*w.policy, w, batch);
+    const Tensor value = add(constant(log_pi.shape(), as_reals(w.reward)),
+                             scale(sub(log_pi, constant(log_pi.shape(), as_reals(w.log_q()))), -beta));
+    tape.backward(sum(mul(exp(log_pi), value)));
+    CHECK(near(g, tape.gradient(w.policy->params().array()), 1) <= kClose);
+  }
+}
+
+TEST_SUITE_END();
+
+}  // namespace

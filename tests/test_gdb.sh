@@ -1,0 +1,174 @@
+#!/bin/sh
+# The commands of engine/gdb/gradus.py in gdb's batch mode, on both precisions. See tests/shell.sh.
+# TESTS_F32 and TESTS_F64 name other test binaries than those of the release build. Where gdb is missing or may not trace
+# a process, everything is skipped by name.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+tests_f32=$(absolute "${TESTS_F32:-build/release-f32/tests/all}")
+tests_f64=$(absolute "${TESTS_F64:-build/release-f64/tests/all}")
+
+# gdb_run COMMANDS PROGRAM...: the session in `session`, what the program writes too.
+gdb_run() {
+  commands_=$1
+  shift
+  printf 'set debuginfod enabled off\nset confirm off\nsource %s/engine/gdb/gradus.py\n%s\n' "$root" "$commands_" >script.gdb
+  timeout 120 gdb -nx -q -batch -x script.gdb --args "$@" >session 2>&1
+}
+# A command that may fail: gdb leaves a script at the first error.
+tries() { printf 'python\ntry: gdb.execute("%s")\nexcept gdb.error as e: print(e)\nend\n' "$1"; }
+# says NAME TEXT...: the session has each text, in this order.
+says() {
+  name_=$1
+  shift
+  if awk 'BEGIN { n = ARGC - 1; for (i = 1; i <= n; ++i) { want[i] = ARGV[i]; ARGV[i] = "" } i = 1 }
+          { while (i <= n && (at = index($0, want[i]))) { $0 = substr($0, at + length(want[i])); ++i } }
+          END { if (i <= n) { print "lacks: " want[i]; exit 1 } }' "$@" <session >says.out; then ok "$name_"
+  else fail "$name_" "$(cat says.out) $(tail -n 5 session)"; fi
+}
+
+if ! command -v gdb >/dev/null; then skip gdb 'gdb is not installed'; finish; fi
+gdb_run 'python print("python " + "works")' "$f64"
+grep -q '^python works' session || { skip gdb 'this gdb has no Python'; finish; }
+gdb_run 'starti' "$f64"
+grep -q 'Program stopped' session || { skip gdb 'ptrace is not permitted'; finish; }
+
+# The session of README and the numbers of the documents: KL(π‖q) and its gradient.
+test_steps() {
+  for real in f64 f32; do
+    if [ $real = f64 ]; then program=$f64; else program=$f32; fi
+    gdb_run 'step-grad 0
+tape
+step-grad
+step-grad 4
+grad z
+grad π
+step-grad -2
+grad z
+step-grad
+check-grad
+check-grad all
+why-nan' "$program" step kl
+    says "steps: $real" 'A backward pass begins: 5 ops' '=> %4 (KL(π‖q)) = sum(%3)' \
+      '%1 (log π) = log_softmax(z)' '[1,4] = [-0.693147 -1.60944 -2.30259 -1.60944]' '=> %4 (KL(π‖q)) = sum(%3)' \
+      'backward of %4' 'arrived at %4 (KL(π‖q)) [1]' 'grad %3' '+= [1 1 1 1]' '=> %3' \
+      'backward of %1' 'grad z' 'backward of %0' 'grad z' '-0.101052 -0.0792941 0.118671]' 'pass is over, after 5 ops' \
+      'grad z [1,4] = [0.061675 -0.101052 -0.0792941 0.118671]' 'grad %0 (π) [1,4]' 'Back at step 3' '=> %1' 'z [1,4]: no gradient has reached it' \
+      'backward of %1' '=> %0' 'softmax: of 4 elements' 'agrees' '5 ops checked: all agree' 'every value and gradient is finite'
+  done
+}
+
+# A walk to and fro through two steps of training ends with the bytes of a run that nobody looked at.
+test_walk() {
+  head -c 400 "$root/data/fables.txt" >text.txt
+  for real in f64 f32; do
+    if [ $real = f64 ]; then program=$f64; else program=$f32; fi
+    for model in lstm transformer; do
+      o="--model $model --layers 1 --embd 4 --heads 2 --hidden 3 --context 4 --batch 2 --shards 1 --threads 1 --dropout 0.2 --ops composed --steps 2 --warmup 0 --eval-every 0 --quiet"
+      "$program" train text.txt --out plain $o 2>/dev/null
+      gdb_run 'python
+import random
+random.seed(3)
+step = StepGradCommand
+for training_step in range(2):
+    gdb.execute("step-grad pass")
+    for move in range(25):
+        gdb.execute("step-grad %d" % random.randint(-9, 11))
+    gdb.execute("step-grad into")
+    gdb.execute("step-grad -1")
+    gdb.execute("step-grad 1000")
+    gdb.execute("step-grad -3")
+end
+continue' "$program" train text.txt --out walked $o
+      check "walk: $real, $model, weights" "" same_weights plain walked
+      check "walk: $real, $model, losses" "" same_logs plain walked
+      check "walk: $real, $model, went to and fro" "$(tail -n 3 session)" test "$(grep -c '^Back at step' session)" -gt 15
+      rm -rf plain walked
+    done
+  done
+}
+
+# A copy of a process in the middle of its pass: looking works, running is refused.
+test_core() {
+  for real in f64 f32; do
+    if [ $real = f64 ]; then program=$f64; else program=$f32; fi
+    rm -f here.core
+    gdb_run 'step-grad 3
+generate-core-file here.core
+kill' "$program" step scalar
+    [ -s here.core ] || { skip "core: $real" 'gdb could not write a core file'; continue; }
+    gdb_run 'core-file here.core
+tape
+grad d
+print *gradus_live_tapes[0].ops_._M_impl._M_start[1].out[0]
+print gradus_live_tapes[0].ops_._M_impl._M_start[1]
+print gradus_live_tapes[0].ops_._M_impl._M_start[1].in[0]->shape
+why-nan
+'"$(tries step-grad; tries check-grad)" "$program"
+    says "core: $real" '=> %1 (d) = add(%0, c)' '[] = [4]  grad [0.8]' 'grad %1 (d) [] = [0.8]' '= %1 (d) [] = [4]  grad [0.8]' \
+      '= %1 (d) = add(%0 (ab), c)  apps/step_examples.cpp:' '= []' 'every value and gradient is finite'
+    check "core: $real, running is refused" "$(cat session)" test "$(grep -c 'this is a core file, which cannot run' session)" = 2
+  done
+}
+
+# The two examples of https://github.com/pytorch/pytorch/issues/160016, and a NaN that only the backward pass makes.
+test_nan() {
+  for real in f64 f32; do
+    if [ $real = f64 ]; then program=$tests_f64; else program=$tests_f32; fi
+    gdb_run 'step-grad 99
+why-nan' "$program" --test-case='inspect: a NaN made early*'
+    says "nan: $real, made early, seen late" 'first bad value: op %1 = rsqrt(%0) at tests/test_inspect.cpp' 'element [1] of %1 is nan' 'input %0 (sub, tests/test_inspect.cpp' '= [1 -1 4]'
+    gdb_run 'step-grad 99
+why-nan' "$program" --test-case='inspect: a NaN loss*'
+    says "nan: $real, finite gradients" 'first bad value: op %1 = log(%0) at' 'element [1] of %1 is nan' '= [2 -1]'
+    gdb_run 'step-grad 99
+why-nan
+step-grad -99
+why-nan' "$program" --test-case='inspect: a NaN that arises only*'
+    says "nan: $real, in the backward pass" 'values are finite; first bad gradient: backward of op %2 = rsqrt(%1)' 'element [1] is -inf' 'input %1 (add, ' 'every value and gradient is finite'
+  done
+}
+
+# A wrong backward: that of an addition becomes that of a subtraction.
+test_wrong() {
+  for real in f64 f32; do
+    if [ $real = f64 ]; then program=$f64; else program=$f32; fi
+    gdb_run 'step-grad 0
+set var gradus_live_tapes[0].ops_._M_impl._M_start[1].kind->backward = &gradus::sub_backward
+check-grad all
+check-grad 1
+check-grad 0' "$program" step scalar
+    says "wrong: $real" 'the worst is input 1 c' '5 ops checked: DO NOT AGREE: %1 add at apps/step_examples.cpp:' 'DOES NOT AGREE' '%0 (ab) = mul(a, b): agrees'
+  done
+}
+
+test_into() {
+  gdb_run 'break gradus::mul_backward
+step-grad 2
+info breakpoints
+step-grad into
+backtrace 2
+step-grad
+delete
+step-grad 9
+'"$(tries 'step-grad into')" "$f64" step scalar
+  says 'into: stops in the backward of the op, and goes on' '=> %2' 'gradus::mul_backward' 'gradus::mul_backward (op=' '#1' 'step_back' \
+    'backward of %2 (d²) = mul(%1, %1)' 'grad %1 (d)' '+= [0.8]' '=> %1' 'the backward pass is over; step-grad -1 goes back into it'
+  gdb_run 'break gradus::describe(gradus::Tensor const&)
+run
+print t
+print *t.value_
+print t.value_->shape' "$tests_f64" --test-case='inspect: a tensor is described*'
+  says 'into: a tensor prints' '= Tensor x [2,3] = [1 -2 3 0 0.5 2]  grad -' '= x [2,3]' '= [2,3]'
+}
+
+test_help() {
+  gdb_run "$(tries 'step-grad x'; tries tape; tries 'grad nobody')
+step-grad 0
+complete grad l
+$(tries 'grad nobody'; tries 'tape use 7'; tries 'check-grad 99'; tries 'tape x')" "$f64" step kl
+  says 'help: mistakes get a sentence' 'step-grad takes a number, -N, into or pass, not x' 'no tape is alive' 'no tape is alive' \
+    'grad log π' 'no tensor is named nobody; there are log q, z, and %0 to %4' 'tape 7 is not alive' 'no op is next; name one' 'tape takes numbers of ops'
+}
+
+groups steps walk core nan wrong into help -- "$@"
+finish

@@ -1,0 +1,389 @@
+// rl/policy_gradient, advantage, rollout, gradient_estimate: every advantage gives the gradient that it promises,
+// exactly where all sequences (or all groups) are enumerated and within its spread where they are sampled; the
+// well-known wrong ones give the wrong gradient that theory says. Long, because
+// every right and every wrong advantage has its own exact answer.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "rl/estimators.h"
+#include "rl/gradient_estimate.h"
+#include "rl/rollout.h"
+#include "tests/exact_worlds.h"
+#include "tests/near.h"
+
+namespace {
+
+using namespace gradus;
+using namespace gradus::testing;
+
+constexpr double kClose = kDouble ? 1e-12 : 1e-5, kBeta = 0.3;
+const std::vector<std::string> kFamilies{"lstm", "transformer"};
+
+// ∇ of Σ weight(x) log π(x), the weights constants.
+std::vector<double> score(const KnownWorld& w, const std::vector<double>& weight) {
+  Shards shards(2, 1);
+  return weighted_score(*w.policy, w.world, w.all.sequences, weight, shards);
+}
+std::vector<double> exact(const KnownWorld& w, double beta = kBeta) {
+  Shards shards(2, 1);
+  return w.gradient(beta, shards);
+}
+double pi(const KnownWorld& w, size_t x) { return std::exp(w.log_pi()[x]); }
+double return_of(const KnownWorld& w, size_t x, double beta = kBeta) {
+  return w.reward[x] - beta * (w.log_pi()[x] - w.log_q()[x]);
+}
+// f(x) for every sequence.
+template <class F>
+std::vector<double> for_all(const KnownWorld& w, F f) {
+  std::vector<double> y;
+  for (size_t x = 0; x < w.reward.size(); ++x) y.push_back(f(x));
+  return y;
+}
+
+TEST_SUITE_BEGIN("policy_gradient");
+
+// --- the losses that are used for KL ---------------------------------------------------------------------------------
+
+// E_π of the gradient of a loss k(log π(x) − log q(x)), the sequences drawn from a frozen π: what backpropagation
+// through the loss of a sample gives on average.
+template <class K>
+std::vector<real> mean_gradient_of_loss(const KnownWorld& w, K k) {
+  Tape tape;
+  const Tape::Use use(tape);
+  PaddedBatch batch;
+  batch.fill(w.world.prompt, w.all.sequences);
+  const Tensor losses = softmax_cross_entropy(w.policy->logits(batch.inputs, batch.B, batch.T), batch.targets)
+                            .reshape({batch.B, batch.T});
+  const Tensor log_pi = scale(row_means(losses), -double(batch.T));
+  const auto constant_of = [&](auto f) {
+    std::vector<real> y;
+    for (size_t x = 0; x < w.reward.size(); ++x) y.push_back(real(f(x)));
+    return constant(log_pi.shape(), y);
+  };
+  const Tensor log_q = constant_of([&](size_t x) { return w.log_q()[x]; });
+  const Tensor p = constant_of([&](size_t x) { return pi(w, x); });
+  tape.backward(sum(mul(p, k(sub(log_pi, log_q)))));
+  const auto g = tape.gradient(w.policy->params().array());
+  return {g.begin(), g.end()};
+}
+
+TEST_CASE("k1, k2 and k3 as losses: gradient 0, of KL(pi, q), and of KL(q, pi)") {
+  for (const std::string& family : kFamilies) {
+    const KnownWorld w(family, 1, ended_world(3));
+    std::vector<double> kl_of_pi = exact(w, 1), reward_part = exact(w, 0);  // ∇J = ∇E[r] − β ∇KL
+    for (size_t i = 0; i < kl_of_pi.size(); ++i) kl_of_pi[i] = reward_part[i] - kl_of_pi[i];
+    const auto kl_of_q = score(w, for_all(w, [&](size_t x) { return -std::exp(w.log_q()[x]); }));
+    CHECK(norm(kl_of_pi) > 0.1);
+    CHECK(norm(kl_of_q) > 0.1);
+    CHECK(near(kl_of_pi, kl_of_q) > 0.1);
+
+    const auto k1 = mean_gradient_of_loss(w, [](const Tensor& u) { return u; });
+    CHECK(near(k1, std::vector<double>(k1.size(), 0.0), 1) <= kClose);
+    const auto k2 = mean_gradient_of_loss(w, [](const Tensor& u) { return scale(mul(u, u), 0.5); });
+    CHECK(near(k2, kl_of_pi, 1) <= kClose);
+    const auto k3 = mean_gradient_of_loss(w, [](const Tensor& u) { return add(exp(scale(u, -1)), u); });
+    CHECK(near(k3, kl_of_q, 1) <= kClose);
+    // k3, constant, as a reward: ∇KL(π‖q) − ∇KL(q‖π). As a reward k1 is right: that is what exact() does.
+    const auto k3_reward = score(w, for_all(w, [&](size_t x) {
+                                   const double u = w.log_pi()[x] - w.log_q()[x];
+                                   return pi(w, x) * (std::exp(-u) - 1 + u);
+                                 }));
+    std::vector<double> wanted(kl_of_pi);
+    for (size_t i = 0; i < wanted.size(); ++i) wanted[i] -= kl_of_q[i];
+    CHECK(near(k3_reward, wanted, 1) <= kClose);
+  }
+}
+
+// --- advantages, over all sequences or all groups
+// ---------------------------------------------------------------------
+
+// Σ_x π(x) Σ_t A_t ∇ log π_t over all sequences, the advantages made by `make` from one batch that holds them all.
+template <class Make>
+std::vector<double> enumerated(const KnownWorld& w, Make make) {
+  Shards shards(2, 1);
+  PolicyGradient step(*w.policy, shards);
+  PaddedBatch batch;
+  batch.fill(w.world.prompt, w.all.sequences);
+  const auto log_pi = step.forward(batch, w.world.temperature);
+  const auto log_q = token_log_probs(*w.prior, shards, batch, w.world.temperature);
+  std::vector<double> a = make(batch, log_pi, std::span<const double>(log_q));
+  for (int64_t b = 0; b < batch.B; ++b)
+    for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t) a[size_t(b * batch.T + t)] *= pi(w, size_t(b));
+  const auto g = step.backward(a);
+  return {g.begin(), g.end()};
+}
+
+TEST_CASE(
+    "whole-sequence return and reward to go have the exact gradient as their mean; dropping the future KL does not") {
+  for (const std::string& family : kFamilies)
+    for (const double temperature : {1.0, 0.6}) {
+      const KnownWorld w(family, 2, ended_world(4, temperature));
+      const std::vector<double> g = exact(w);
+      for (const bool to_go : {false, true})
+        CHECK(near(enumerated(w,
+                              [&](const PaddedBatch& batch, auto log_pi, auto log_q) {
+                                return advantages(batch, w.reward, log_pi, log_q, {kBeta, Baseline::kNone, to_go});
+                              }),
+                   g, 1) <= kClose);
+      // r − β (log π_t − log q_t) of this draw alone: a KL of each token along sampled prefixes.
+      const auto myopic = enumerated(w, [&](const PaddedBatch& batch, auto log_pi, auto log_q) {
+        std::vector<double> a = on_every_draw(batch, w.reward);
+        for (size_t i = 0; i < a.size(); ++i) a[i] -= kBeta * (log_pi[i] - log_q[i]);
+        return a;
+      });
+      CHECK(near(myopic, g, 1) > 1e-3);
+    }
+}
+
+// What was paid before a draw has mean 0 there, whatever its factor: only numbers by hand can tell it.
+TEST_CASE("advantages by hand") {
+  Sequences sequences(kEnd);
+  sequences.add(std::vector<int32_t>{1, 2, kEnd});
+  sequences.add(std::vector<int32_t>{kEnd});
+  PaddedBatch batch;
+  batch.fill(std::vector<int32_t>{kEnd, 0}, sequences);  // the first of 4 slots is the prompt's
+  REQUIRE(batch.T == 4);
+  const std::vector<double> reward{1, 3}, log_pi{9, -1, -2, -3, 9, -0.5, 9, 9}, log_q{7, -1.5, -2, -4, 7, -1, 7, 7};
+  const auto a = [&](const AdvantageOptions& options) { return advantages(batch, reward, log_pi, log_q, options); };
+  // β = 2: the ratios .5, 0, 1 cost 3 in all and .5 costs 1.
+  CHECK(returns(batch, reward, log_pi, log_q, 2) == std::vector<double>{-2, 2});
+  CHECK(a({2, Baseline::kNone, false}) == std::vector<double>{0, -2, -2, -2, 0, 2, 0, 0});
+  CHECK(a({2, Baseline::kNone, true}) == std::vector<double>{0, -2, -1, -1, 0, 2, 0, 0});
+  CHECK(a({2, Baseline::kLeaveOneOut, false}) == std::vector<double>{0, -4, -4, -4, 0, 4, 0, 0});
+  CHECK(a({2, Baseline::kLeaveOneOut, true}) == std::vector<double>{0, -4, -3, -3, 0, 4, 0, 0});
+  CHECK(a({0, Baseline::kNone, true}) == std::vector<double>{0, 1, 1, 1, 0, 3, 0, 0});
+}
+
+// The mean over all ordered pairs of sequences, drawn independently, of ½ Σ A ∇ log π with A made from the pair.
+template <class Make>
+std::vector<double> over_pairs(const KnownWorld& w, Make make) {
+  std::vector<double> weight(w.reward.size(), 0.0);
+  for (size_t x = 0; x < weight.size(); ++x)
+    for (size_t y = 0; y < weight.size(); ++y) {
+      const double p = pi(w, x) * pi(w, y) / 2;
+      const std::vector<double> a = make(std::vector<double>{return_of(w, x), return_of(w, y)});
+      weight[x] += p * a[0];
+      weight[y] += p * a[1];
+    }
+  return score(w, weight);
+}
+
+TEST_CASE("leave-one-out is unbiased; a mean that contains the sample itself shrinks the gradient by (B-1)/B") {
+  for (const std::string& family : kFamilies) {
+    const KnownWorld w(family, 3, ended_world(3));
+    const std::vector<double> g = exact(w);
+    const auto leave_one_out = over_pairs(w, [](std::vector<double> r) { return leave_one_out_advantages(r); });
+    CHECK(near(leave_one_out, g, 1) <= kClose);
+    const auto with_itself = over_pairs(w, [](std::vector<double> r) {
+      const double mean = (r[0] + r[1]) / 2;
+      return std::vector<double>{r[0] - mean, r[1] - mean};
+    });
+    std::vector<double> half(g);
+    for (double& x : half) x /= 2;
+    CHECK(near(with_itself, half, 1) <= kClose);
+    CHECK(norm(g) > 0.1);
+  }
+}
+
+TEST_CASE("what stands in padding or behind the end mark changes nothing") {
+  for (const char* ops : {"fused", "composed"}) {
+    Config config = small_config("lstm");
+    config.ops = ops;
+    const KnownWorld w(random_model(config, kEnd + 1, 4), random_model(config, kEnd + 1, 5), ended_world(4), 4);
+    Shards shards(3, 1);
+    PolicyGradient step(*w.policy, shards);
+    PaddedBatch batch;
+    batch.fill(w.world.prompt, w.all.sequences);
+    const auto run = [&](double poison) {
+      const auto scored = step.forward(batch, 1);
+      std::vector<double> log_pi(scored.begin(), scored.end());
+      std::vector<double> log_q = token_log_probs(*w.prior, shards, batch, 1);
+      const auto spoil = [&](std::vector<double>& slots) {
+        int64_t spoilt = 0;
+        for (size_t i = 0; i < slots.size(); ++i)
+          if (batch.targets[i] == kNoTarget) slots[i] = poison, ++spoilt;
+        CHECK(spoilt > 0);
+      };
+      spoil(log_pi);
+      spoil(log_q);
+      std::vector<double> a = advantages(batch, w.reward, log_pi, log_q, {kBeta, Baseline::kLeaveOneOut, true});
+      spoil(a);
+      const auto g = step.backward(a);
+      return std::vector<real>(g.begin(), g.end());
+    };
+    const std::vector<real> clean = run(0);
+    CHECK(norm(std::vector<double>(clean.begin(), clean.end())) > 0.1);
+    for (int64_t b = 0; b < batch.B; ++b)  // other tokens behind the last input of each row
+      for (int64_t t = batch.end_slot(b); t < batch.T; ++t) batch.inputs[size_t(b * batch.T + t)] = int32_t(t % 3);
+    CHECK(near(run(std::nan("")), clean, 1) <= 1e-12);
+  }
+}
+
+// --- sampling
+// ---------------------------------------------------------------------------------------------------------
+
+TEST_CASE("rollouts: keyed, scored as drawn, distributed as enumerated") {
+  for (const std::string& family : kFamilies) {
+    const KnownWorld w(family, 5, ended_world(3, 0.8));
+    const Rng rng(7, Stream::kSample, 3);
+    const Rollouts all = roll_out(*w.policy, w.world, rng, 0, 20000), tail = roll_out(*w.policy, w.world, rng, 100, 50);
+    for (int64_t i = 0; i < 50; ++i) CHECK(std::ranges::equal(all.sequences.draws(100 + i), tail.sequences.draws(i)));
+
+    std::map<std::vector<int32_t>, size_t> index;
+    for (int64_t i = 0; i < w.all.sequences.size(); ++i) {
+      const auto draws = w.all.sequences.draws(i);
+      index[{draws.begin(), draws.end()}] = size_t(i);
+    }
+    std::vector<double> seen(w.reward.size(), 0.0);
+    double worst = 0;
+    for (int64_t i = 0; i < all.sequences.size(); ++i) {
+      const auto draws = all.sequences.draws(i);
+      const size_t x = index.at({draws.begin(), draws.end()});
+      ++seen[x];
+      worst = std::max(worst, std::fabs(all.log_prob[size_t(i)] - w.log_pi()[x]));
+    }
+    CHECK(worst <= (kDouble ? 1e-12 : 2e-5));
+    // χ² over the sequences expected at least 5 times; the rest is one class. Its mean is n − 1, its variance 2(n − 1):
+    // 6 deviations above is far beyond 1e-4 for n ≥ 10.
+    double chi2 = 0, rest_p = 0, rest_seen = 0;
+    int64_t n = 1;
+    for (size_t x = 0; x < seen.size(); ++x) {
+      const double expected = 20000 * pi(w, x);
+      if (expected < 5) {
+        rest_p += pi(w, x);
+        rest_seen += seen[x];
+        continue;
+      }
+      ++n;
+      chi2 += (seen[x] - expected) * (seen[x] - expected) / expected;
+    }
+    if (rest_p > 0) chi2 += (rest_seen - 20000 * rest_p) * (rest_seen - 20000 * rest_p) / (20000 * rest_p);
+    CHECK(n >= 10);
+    CHECK(chi2 <= double(n - 1) + 6 * std::sqrt(2 * double(n - 1)));
+  }
+}
+
+RewardFunction reward_of(const KnownWorld& w) {
+  auto table = std::make_shared<std::map<std::vector<int32_t>, double>>();
+  for (int64_t i = 0; i < w.all.sequences.size(); ++i) {
+    const auto draws = w.all.sequences.draws(i);
+    (*table)[{draws.begin(), draws.end()}] = w.reward[size_t(i)];
+  }
+  return [table](const Sequences& s) {
+    std::vector<double> r;
+    for (int64_t i = 0; i < s.size(); ++i) r.push_back(table->at({s.draws(i).begin(), s.draws(i).end()}));
+    return r;
+  };
+}
+
+// The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).
+double bonferroni(size_t n, double alpha) {
+  double low = 0, high = 20;
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (low + high) / 2;
+    (std::erfc(middle / std::sqrt(2.0)) > alpha / double(n) ? low : high) = middle;
+  }
+  return low;
+}
+
+// False-alarm rate 1e-4 over all coordinates of one call. Coordinates that are 0 but for rounding (the keys of an
+// attention have no bias that matters) have no spread to speak of.
+void check_mean(const EstimatedGradient& e, std::span<const double> g) {
+  double worst = 0;
+  for (size_t i = 0; i < g.size(); ++i) {
+    const double off = std::fabs(e.mean[i] - g[i]), deviation = std::sqrt(e.variance[i] / double(e.samples));
+    if (off > (kDouble ? 1e-12 : 1e-6)) worst = std::max(worst, off / deviation);
+  }
+  CHECK(worst <= bonferroni(g.size(), 1e-4));
+}
+
+TEST_CASE("sampled gradients have the exact gradient as their mean, away from the prior") {
+  for (const std::string& family : kFamilies) {
+    const KnownWorld w(family, 6, ended_world(3));
+    const std::vector<double> g = exact(w);
+    CHECK(norm(g) > 0.1);
+    const Objective j = w.objective(kBeta);
+    for (const Baseline baseline : {Baseline::kNone, Baseline::kLeaveOneOut})
+      for (const bool to_go : {false, true}) {
+        const EstimatedGradient e =
+            estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), {{kBeta, baseline, to_go}, 16, 20000, 5, 2});
+        CHECK(e.samples == 20000);
+        check_mean(e, g);
+        CHECK(std::fabs(e.objective.kl - j.kl) <= 4.5 * e.kl_stderr);
+        CHECK(std::fabs(e.objective.reward - j.reward) <= 4.5 / std::sqrt(20000.0));  // |r| ≤ 1
+        CHECK(near(e.objective.objective, e.objective.reward - kBeta * e.objective.kl) <= kClose);
+        CHECK(std::fabs(e.objective.entropy - j.entropy) <= 0.05);
+      }
+  }
+}
+
+// The variance of g = c(x) s(x), and of a leave-one-out group, in every coordinate. A leave-one-out group's mean is the
+// U-statistic of h(x,y) = ½ (R_x − R_y)(s_x − s_y), whose variance is Hoeffding's
+// (4 (B−2) ζ_1 + 2 ζ_2) / (B (B−1)), with ζ_1 = Var E[h | x] and ζ_2 = Var h.
+struct TrueVariance {
+  std::vector<double> none, leave_one_out;
+};
+TrueVariance true_variance(const KnownWorld& w, double B) {
+  const size_t N = w.reward.size(), P = size_t(w.policy->params().size());
+  std::vector<std::vector<double>> s;
+  for (size_t x = 0; x < N; ++x) s.push_back(score(w, for_all(w, [&](size_t y) { return x == y ? 1.0 : 0.0; })));
+  TrueVariance v{std::vector<double>(P), std::vector<double>(P)};
+  for (size_t k = 0; k < P; ++k) {
+    double m = 0, square = 0, zeta_1 = 0, zeta_2 = 0;
+    for (size_t x = 0; x < N; ++x) {
+      const double g = return_of(w, x) * s[x][k];
+      m += pi(w, x) * g;
+      square += pi(w, x) * g * g;
+    }
+    for (size_t x = 0; x < N; ++x) {
+      double mean_h = 0;
+      for (size_t y = 0; y < N; ++y) {
+        const double h = 0.5 * (return_of(w, x) - return_of(w, y)) * (s[x][k] - s[y][k]);
+        mean_h += pi(w, y) * h;
+        zeta_2 += pi(w, x) * pi(w, y) * h * h;
+      }
+      zeta_1 += pi(w, x) * mean_h * mean_h;
+    }
+    zeta_1 -= m * m;
+    zeta_2 -= m * m;
+    v.none[k] = square - m * m;
+    v.leave_one_out[k] = B * (4 * (B - 2) * zeta_1 + 2 * zeta_2) / (B * (B - 1));
+  }
+  return v;
+}
+
+TEST_CASE("sampled variances are the enumerated ones within 3 %") {
+  const KnownWorld w("lstm", 7, ended_world(2));
+  const TrueVariance v = true_variance(w, 4);
+  const auto check = [&](Baseline baseline, std::span<const double> wanted) {
+    const EstimatedGradient e =
+        estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), {{kBeta, baseline, false}, 4, 100000, 8, 2});
+    CHECK(near(e.variance, wanted) <= 0.03);  // of the largest
+    double sum = 0, wanted_sum = 0;
+    for (size_t k = 0; k < wanted.size(); ++k) sum += e.variance[k], wanted_sum += wanted[k];
+    CHECK(std::fabs(sum / wanted_sum - 1) <= 0.03);
+  };
+  check(Baseline::kNone, v.none);
+  check(Baseline::kLeaveOneOut, v.leave_one_out);
+}
+
+TEST_CASE("an estimate is the same on any number of threads, and of its seed alone") {
+  const KnownWorld w("lstm", 9, ended_world(3));
+  for (const Baseline baseline : {Baseline::kNone, Baseline::kLeaveOneOut}) {
+    const auto run = [&](int64_t seed, int threads) {
+      return estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w),
+                               {{kBeta, baseline, false}, 8, 100, seed, threads});
+    };
+    const EstimatedGradient one = run(1, 1), two = run(1, 2);
+    CHECK(first_difference(one.mean, two.mean) == -1);
+    CHECK(first_difference(one.variance, two.variance) == -1);
+    CHECK(first_difference(one.mean, run(2, 1).mean) != -1);
+    CHECK(one.samples == (baseline == Baseline::kNone ? 100 : 104));
+  }
+}
+
+TEST_SUITE_END();
+
+}  // namespace

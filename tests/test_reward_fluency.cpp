@@ -1,0 +1,157 @@
+// The reward `fluency:RUN`: the log-probability under another run, against the teacher-forced scores of its model.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "models/checkpoint.h"
+#include "rl/reward.h"
+#include "tests/scratch.h"
+
+namespace {
+
+using namespace gradus;
+using Ids = std::vector<int32_t>;
+
+const char* const kCat = "\xE7\x8C\xAB";
+
+// A run whose model has random weights, large enough to prefer something.
+struct Run {
+  Checkpoint checkpoint;
+  std::string path;
+  Run(const Folder& folder, const std::string& family, std::vector<std::string> vocab, int64_t context = 8)
+      : checkpoint(make(family, std::move(vocab), context)), path(folder.path / (family + ".safetensors")) {
+    checkpoint.save(path);
+  }
+  static Checkpoint make(const std::string& family, std::vector<std::string> vocab, int64_t context) {
+    Config config;
+    config.model = family;
+    config.layers = 1;
+    config.heads = 2;
+    config.embd = 8;
+    config.hidden = 8;
+    config.context = context;
+    config.resolve(1);
+    Tokenizer tokenizer = Tokenizer::from_vocab(Tokenizer::Kind::kChar, std::move(vocab));
+    config.lines = tokenizer.end_id() >= 0;
+    config.end_id = tokenizer.end_id();
+    auto model = make_model(config, tokenizer.size());
+    for (real& x : model->params().data()) x *= family == "transformer" ? 20 : 3;
+    const int32_t start = tokenizer.end_id() >= 0 ? tokenizer.end_id() : 1;
+    return {config, std::move(tokenizer), std::move(model), {}, 0, {}, start, {}, "", "", ""};
+  }
+};
+
+// Σ_t log softmax(logits)[token t] over one teacher-forced pass.
+double teacher_forced(const LanguageModel& model, int32_t start, const Ids& targets) {
+  if (targets.empty()) return 0;
+  Ids inputs{start};
+  inputs.insert(inputs.end(), targets.begin(), targets.end() - 1);
+  Tape tape;
+  const Tape::Use use(tape);
+  const Tensor logits = model.logits(inputs, 1, int64_t(inputs.size()));
+  const size_t V = size_t(model.vocabulary());
+  double sum = 0;
+  for (size_t t = 0; t < targets.size(); ++t) {
+    double total = 0;
+    for (size_t v = 0; v < V; ++v) total += std::exp(double(logits.span()[t * V + v]));
+    sum += double(logits.span()[t * V + size_t(targets[t])]) - std::log(total);
+  }
+  return sum;
+}
+
+constexpr double kNear = sizeof(real) == 8 ? 1e-12 : 1e-4;
+
+}  // namespace
+
+TEST_SUITE_BEGIN("reward_fluency");
+
+TEST_CASE("the summed log-probability with the end mark, of texts of mixed length") {
+  const Folder folder;
+  for (const char* family : {"lstm", "transformer"}) {
+    CAPTURE(family);
+    const Run run(folder, family, {"a", "b", kCat, Tokenizer::kEndMark});
+    const LanguageModel& model = *run.checkpoint.model;
+    const Tokenizer other = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {kCat, "x", "b", "a"});  // ids differ
+    const Reward reward({"fluency:" + run.path}, other);
+    const std::vector<std::string> texts{"ab", "", std::string("b") + kCat + "aab", "a", "", std::string(kCat)};
+    std::vector<Ids> tokens;
+    for (const std::string& text : texts) tokens.push_back(other.encode(text));
+    for (bool ended : {true, false}) {
+      std::vector<Generated> batch;
+      for (size_t i = 0; i < texts.size(); ++i) batch.push_back({texts[i], tokens[i], ended, "prompt"});
+      const std::vector<double> scores = reward.score(batch);
+      for (size_t i = 0; i < texts.size(); ++i) {
+        Ids targets = run.checkpoint.tokenizer.encode(texts[i]);
+        if (ended) targets.push_back(3);
+        const double wanted = teacher_forced(model, 3, targets);
+        CHECK(std::fabs(scores[i] - wanted) <= kNear * std::max(1.0, std::fabs(wanted)));
+        if (!targets.empty()) CHECK(std::fabs(wanted - double(targets.size()) * std::log(0.25)) > 0.01);  // not uniform
+      }
+    }
+  }
+}
+
+TEST_CASE("a run without an end mark starts from its own token and scores none at the end") {
+  const Folder folder;
+  const Run run(folder, "lstm", {"a", "b", "c"});
+  const Reward reward({"fluency:" + run.path}, run.checkpoint.tokenizer);
+  const Ids tokens{0, 2, 1};
+  const double wanted = teacher_forced(*run.checkpoint.model, 1, tokens);
+  CHECK(std::fabs(reward({"acb", tokens, true}) - wanted) <= kNear * std::fabs(wanted));
+  CHECK(reward({"acb", tokens, false}) == reward({"acb", tokens, true}));
+  CHECK(reward({"", {}, true}) == 0);
+}
+
+TEST_CASE("probabilities of a whole world sum to 1, and a batch larger than the rows of one pass changes nothing") {
+  const Folder folder;
+  const Run run(folder, "lstm", {"a", "b", "c", Tokenizer::kEndMark});
+  const Reward reward({"fluency:" + run.path}, run.checkpoint.tokenizer);
+  std::vector<std::string> texts{""};  // every text of at most 6 letters: those of 6 cut, the others ended
+  for (size_t i = 0; i < texts.size(); ++i)
+    if (texts[i].size() < 6)
+      for (char c : {'a', 'b', 'c'}) texts.push_back(texts[i] + c);
+  std::vector<Ids> tokens;
+  for (const std::string& text : texts) tokens.push_back(run.checkpoint.tokenizer.encode(text));
+  std::vector<Generated> batch;
+  for (size_t i = texts.size(); i-- > 0;) batch.push_back({texts[i], tokens[i], texts[i].size() < 6});
+  double total = 0;
+  const std::vector<double> scores = reward.score(batch);
+  for (double s : scores) total += std::exp(s);
+  CHECK(batch.size() == 1093);
+  CHECK(std::fabs(total - 1) <= (sizeof(real) == 8 ? 1e-12 : 1e-5));
+  for (size_t i = 0; i < batch.size(); i += 101) CHECK(std::fabs(scores[i] - reward(batch[i])) <= kNear * 20);
+}
+
+TEST_CASE("a text longer than the context is scored as sampling would go on") {
+  const Folder folder;
+  const Run run(folder, "transformer", {"a", "b", "c"}, 4);
+  const Reward reward({"fluency:" + run.path}, run.checkpoint.tokenizer);
+  const Ids tokens{0, 2, 1, 0, 0};
+  // Fed so far: start 0 2 1, a full window; before the last token the older half, start 0, is dropped.
+  const double wanted = teacher_forced(*run.checkpoint.model, 1, {0, 2, 1, 0}) +
+                        teacher_forced(*run.checkpoint.model, 2, {1, 0, 0}) -
+                        teacher_forced(*run.checkpoint.model, 2, {1, 0});
+  CHECK(std::fabs(reward({"acbaa", tokens, false}) - wanted) <= kNear * std::fabs(wanted));
+}
+
+TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run that is not there") {
+  const Folder folder;
+  Run run(folder, "lstm", {"a", "b"});
+  const Tokenizer other = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {"a", "x"});
+  const Reward reward({"2*fluency:" + run.path}, other);
+  const Ids tokens{0, 1};
+  const std::string said = complaint<DataError>([&] { reward({"ax", tokens, true}); });
+  CHECK(has(said, "\"ax\""));
+  CHECK(has(said, "'x'"));
+  CHECK(has(said, run.path));
+  CHECK(has(complaint<DataError>([&] { Reward({"fluency:/nowhere/run"}, other); }), "/nowhere/run"));
+  run.checkpoint.model->params().data()[0] = real(NAN);  // in the embedding of a
+  run.checkpoint.save(run.path);
+  const Reward broken({"fluency:" + run.path}, other);
+  const Ids aa{0, 0};
+  CHECK(has(complaint<DataError>([&] { broken({"aa", aa, true}); }), "is nan for the text \"aa\""));
+  const Reward nothing({"0*fluency:" + run.path}, other);
+  CHECK(has(complaint<DataError>([&] { nothing({"aa", aa, true}); }), "is nan for the text \"aa\""));
+}
+
+TEST_SUITE_END();

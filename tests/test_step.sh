@@ -1,0 +1,113 @@
+#!/bin/sh
+# gradus step: its text, its keys in a terminal, its page in a browser; gradus train --trace. See tests/shell.sh.
+# The terminal is made by `script`, the browser is driven by node (tests/step_page.js); the HTML check wants
+# html-validate (npm install -g html-validate, or its path in HTML_VALIDATE). What is missing is skipped by name.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+validator=${HTML_VALIDATE:-$(command -v html-validate)}
+chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
+examples='scalar neuron lstm attention kl'
+
+test_text() {
+  for program in "$f64" "$f32"; do
+    real=${program##*-}; [ "$program" = "$f64" ] || real=f32
+    for example in $examples; do
+      must "text: $example, $real" 0 "$program" step $example
+      cp out whole
+      check "text: $example, $real, every gradient agrees" "$(grep 'DOES NOT' whole)" not grep -q 'DOES NOT AGREE' whole
+      check "text: $example, $real, --all says the same" "" sh -c "'$program' step $example --all | cmp - whole"
+      must "text: $example, $real, --json" 0 "$program" step $example --json
+      check "text: $example, $real, --json is one object" "" json_lines out
+    done
+  done
+  "$f64" step kl >out
+  for part in 'forward 1/5  %0 (π) = softmax(z)' 'apps/step_examples.cpp:' 'Backward begins. The loss is 0.09979' \
+    'backward 5/5  %0 (π) = softmax(z)' 'dx += y ∘ (dy − y·dy)     (x = z, y = π)' 'd%0 (π)  element' '0.06168   -0.1011  -0.07929    0.1187'; do
+    check "text: kl has '$part'" "$(cat out)" grep -qF -e "$part" out
+  done
+  must "text: without a name, the scalar" 0 "$f64" step
+  check "text: the scalar's name" "" grep -q '^scalar: ' out
+  refuses "text: an unknown example" 2 'scalar | neuron | lstm | attention | kl' "$f64" step nobody
+  refuses "text: a page in a folder that is not there" 3 'nowhere' "$f64" step kl --html nowhere/step.html
+}
+
+# typed NAME KEYS COMMAND: `screen` is what a terminal showed.
+typed() {
+  printf "$2" | timeout 20 script -qec "$3" /dev/null >screen 2>&1
+}
+test_keys() {
+  if ! command -v script >/dev/null; then skip keys 'script (util-linux) is not installed'; return; fi
+  seen() { check "keys: $1" "$(tail -c 300 screen)" grep -qF -e "$2" screen; }
+  typed next 'nnq' "$f64 step scalar"
+  seen 'it begins with the pass' 'Backward begins. The loss is 3.6'
+  seen 'n runs one op' 'backward 1/5  %4 (loss) = add'
+  seen 'n again' 'backward 2/5'
+  check 'keys: q ends before the third' "" not grep -q 'backward 3/5' screen
+  typed back 'nnpq' "$f64 step scalar"
+  check 'keys: p shows the step before again' "" [ "$(grep -c 'backward 1/5' screen)" = 2 ]
+  typed arrows '\033[C\033[C\033[Dq' "$f64 step scalar"
+  check 'keys: arrows do the same' "" [ "$(grep -c 'backward 1/5' screen)" = 2 ]
+  typed forward 'fq' "$f64 step scalar"
+  seen 'f goes to the forward part' 'forward 1/5  %0 (ab) = mul(a, b)'
+  typed go 'g1\nq' "$f64 step scalar"
+  seen 'g goes to an op' 'backward 4/5  %1 (d) = add(%0 (ab), c)'
+  typed nowhere 'g77\nq' "$f64 step scalar"
+  seen 'g says which ops there are' 'There is no op 77; they are 0 to 4.'
+  typed jump 'jd\nq' "$f64 step scalar"
+  seen 'j jumps to a name' 'backward 3/5  %2 (d²) = mul(%1 (d), %1 (d))'
+  typed derivative 'jd\ndq' "$f64 step scalar"
+  seen 'd puts the numbers in' 'dy b = 0.1·4 = 0.4'
+  typed verify 'jd\nvq' "$f64 step scalar"
+  seen 'v verifies' 'd%1 (d) is complete; finite differences of the loss, which differ by'
+  typed end 'nnnnnnq' "$f64 step scalar"
+  seen 'the last step shows the gradients' 'That was the last step.'
+  for how in 'q' '\003' '\004'; do
+    typed restored "$how" "sh -c 'trap : INT; $f64 step scalar; stty -a'"
+    [ "$how" != '\004' ] || typed restored 'q' "sh -c '(sleep 0.3; kill -TERM \$\$) & exec $f64 step scalar'; stty -a"
+    check "keys: the terminal is as before, after $how" "$(tail -c 300 screen)" grep -q ' icanon.* echo ' screen
+  done
+}
+
+test_page() {
+  for example in $examples; do
+    must "page: $example" 0 "$f64" step $example --html $example.html --json
+    cp out $example.json
+    check "page: $example, under 400 kB" "$(wc -c <$example.html)" test "$(wc -c <$example.html)" -lt 400000
+    check "page: $example, no address in it" "" not sh -c \
+      "sed 's|http://www.w3.org/2000/svg||g' $example.html | grep -iE 'https?:|src=|href=|url\(|@import|fetch\(|XMLHttp|import\('"
+    if [ -z "$validator" ]; then skip "page: $example, valid HTML" 'html-validate is not installed'
+    else check "page: $example, valid HTML" "" "$validator" --preset standard $example.html; fi
+    if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "page: $example, in a browser" 'chromium or node is not installed'
+    else
+      timeout 90 node "$root/tests/step_page.js" "$chromium" $example.html $example.json >shown 2>&1 || failed=1
+      grep -E '^(ok|FAIL) ' shown || fail "page: $example, in a browser" "$(tail -n 3 shown)"
+    fi
+  done
+}
+
+test_trace() {
+  printf 'abab cabba bacab abba cab %.0s' 1 2 3 4 5 6 >few.txt
+  for model in transformer lstm; do
+    o="--model $model --layers 1 --embd 4 --heads 2 --hidden 3 --context 4 --batch 2 --shards 2 --dropout 0.1 --ops composed --steps 4 --eval-every 0 --quiet"
+    must "trace: $model" 0 "$f64" train few.txt --out traced $o --trace 3 step.html
+    must "trace: $model, without" 0 "$f64" train few.txt --out plain $o
+    check "trace: $model, training is not disturbed" "" same_weights traced plain
+    check "trace: $model, the page is of that step" "" grep -q "step 3 of 4 of training a $model, 1 of 2 sequences of 4" step.html
+    check "trace: $model, it has the parameters' names" "" grep -qE '"name":"(wte.weight|embedding.weight)"' step.html
+    sed -n 's|.*<script type="application/json" id="trace">\(.*\)</script>.*|\1|p' step.html | sed 's|<\\/|</|g' >step.json
+    if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "trace: $model, in a browser" 'chromium or node is not installed'
+    else
+      timeout 90 node "$root/tests/step_page.js" "$chromium" step.html step.json >shown 2>&1 || failed=1
+      sed "s/ page: / trace: $model, /" shown | grep -E '^(ok|FAIL) ' || fail "trace: $model, in a browser" "$(tail -n 3 shown)"
+    fi
+    rm -rf traced plain step.html
+  done
+  refuses "trace: too large a model" 2 'a page holds' "$f64" train few.txt --out new --steps 4 --quiet --trace 1 step.html
+  refuses "trace: a step that will not be" 2 'steps 1 to 4' "$f64" train few.txt --out new --steps 4 --quiet --trace 5 step.html
+  refuses "trace: step 0" 2 '1 or later' "$f64" train few.txt --out new --steps 4 --quiet --trace 0 step.html
+  must "trace: a page that cannot be written ends no run" 0 "$f64" train few.txt --out r $(echo "$o" | sed 's/--quiet//') --trace 1 nowhere/step.html
+  check "trace: but a warning says it" "$(cat out err)" grep -q '^warning: .*nowhere' out err
+}
+
+groups text keys page trace -- "$@"
+finish
