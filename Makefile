@@ -85,8 +85,8 @@ EXERCISE := $(patsubst %/,%,$(firstword $(wildcard tests/exercises/$(N)_*/ tests
 WHOSE := $(if $(SOLUTION),solved,yours)
 exercise: packages  ## a lesson: make exercise N=3 (SOLUTION=1: the solution; GDB=1: in gdb); list in tests/exercises
 	@[ -n '$(EXERCISE)' ] || { echo "make exercise N=1 ... N=$(words $(EXERCISES)); tests/exercises/README.md says what each is about"; exit 2; }
-	@$(MAKE) $(JOBS) --no-print-directory $(B64)/$(EXERCISE)/$(WHOSE)
-	@$(if $(GDB),gdb -q -iex 'set debuginfod enabled off' $(addprefix -x ,$(wildcard engine/gdb/gradus.py)) --args) \
+	@$(MAKE) $(JOBS) -s --no-print-directory $(B64)/$(EXERCISE)/$(WHOSE)
+	@$(if $(GDB),gdb -q -iex 'set debuginfod enabled off' $(addprefix -x ,$(wildcard engine/gdb/gradus.py)) --args,timeout 60) \
 	  $(B64)/$(EXERCISE)/$(WHOSE) --no-intro --no-version --abort-after=1 || \
 	  { echo "To write: $(EXERCISE)/exercise.cpp. A hint: $(EXERCISE)/hint.md"; exit 1; }
 

@@ -34,17 +34,18 @@ TEST_CASE("b = a + a; c = b + b") {
   const int a = g.number(1), b = g.add(a, a), c = g.add(b, b);
   run(g, c);
   expect("dc/db", grad(g, b), 2, "c = b + b = 2 b");
-  expect(
-      "dc/da", grad(g, a), 4,
-      "c = 4 a. First to last gives 0, depth first gives 6: b passed on its gradient before both shares of c had come");
+  expect("dc/da", grad(g, a), 4, "c = 4 a. First to last gives 0; depth first, b each time that c reaches it, gives 8");
 }
 
-TEST_CASE("a node that is used again much later: b = a a; c = b b; d = c + a; e = d b") {
-  Graph g;
-  const int a = g.number(2), b = g.multiply(a, a), c = g.multiply(b, b), d = g.add(c, a), e = g.multiply(d, b);
-  run(g, e);  // e = a⁶ + a³
-  expect("de/da of a⁶ + a³ at 2", grad(g, a), 6 * 32 + 3 * 4,
-         "b is used by c and by e: it must wait for both, however far apart they stand");
+TEST_CASE("a node that is used again much later: b = a a; c = b b; d = c + a; e = b d, and e = d b") {
+  for (const bool swapped : {false, true}) {
+    Graph g;
+    const int a = g.number(2), b = g.multiply(a, a), c = g.multiply(b, b), d = g.add(c, a);
+    const int e = swapped ? g.multiply(d, b) : g.multiply(b, d);
+    run(g, e);  // e = a⁶ + a³
+    expect("de/da of a⁶ + a³ at 2", grad(g, a), 6 * 32 + 3 * 4,
+           "b is used by c and by e: it must wait for both, however far apart they stand");
+  }
 }
 
 TEST_CASE("sixty doublings: each node once") {
@@ -61,8 +62,8 @@ TEST_CASE("nodes made after the loss get nothing") {
   Graph g;
   const int a = g.number(3), y = g.multiply(a, a), later = g.multiply(y, a);
   run(g, y);
-  expect("dy/d(a node made after y)", grad(g, later), 0, "begin at the loss, not at the end of the list");
-  expect("dy/da", grad(g, a), 6, "begin at the loss, not at the end of the list");
+  expect("dy/d(a node made after y)", grad(g, later), 0, "the loss is node `loss`, which need not be the last one");
+  expect("dy/da", grad(g, a), 6, "the loss is node `loss`, which need not be the last one");
 }
 
 TEST_CASE("a chain of a million nodes: recursion would run out of stack") {

@@ -51,6 +51,9 @@ TEST_CASE("against finite differences: 2 rows of 3 cells") {
                           return std::vector<Tensor>{next.h, next.c};
                         }),
          "the place: gates of cell k stand at b·4H + k, and H, 2H, 3H further; add with +=");
+}
+
+TEST_CASE("a constant wants no gradient") {
   expect(check_gradient("cell", {{"a", {1, 4}, some_numbers(4, 1), false}, {"c", {1, 1}, some_numbers(1, 2)}},
                         [](std::span<const Tensor> x) { return cell(x[0], x[1]).h; }),
          "op.dx(0) is null here: a is a constant");
