@@ -21,7 +21,7 @@ TEXT
 steps=60
 tune() { # NAME BETA
   "$gradus" tune "$run" --out "$run-$1" --reward 'count:"' --kl-coef "$2" --prompt "The miller" --max-tokens 48 \
-    --steps $steps --temperature 0.8 --exact never --quiet
+    --steps $steps --lr 3e-4 --temperature 0.8 --exact never --quiet
 }
 tune tuned 0.5
 tune collapsed 0
@@ -30,7 +30,7 @@ tune collapsed 0
 picture() {
   sed -nE '/"type":"step"/s/.*"step":([0-9]+),"reward":([-0-9.e]+),.*"entropy":([-0-9.e]+),.*"distinct_2":([-0-9.e]+),.*/\1 \2 \3 \4/p' "$1" |
     awk 'function bar(x, most,   s, i) { s = ""; for (i = 0; i < 16; ++i) s = s (x > (i + 0.5) / 16 * most ? "#" : "."); return s }
-         $1 == 1 || $1 % 15 == 0 { printf "%5d  %5.1f %s  %5.1f %s  %4.2f %s\n", $1, $2, bar($2, 16), $3, bar($3, 64), $4, bar($4, 0.16) }'
+         $1 == 1 || $1 % 12 == 0 { printf "%5d  %5.1f %s  %5.1f %s  %4.2f %s\n", $1, $2, bar($2, 12), $3, bar($3, 64), $4, bar($4, 0.14) }'
 }
 samples() { # NAME STEP
   sed -nE "/\"type\":\"sample\",\"step\":$2,/s/.*\"text\":\"(.*)\",\"samples\".*/\1/p" "$run-$1/log.jsonl" | sed 's/\\n/\n/g; s/\\"/"/g; s/^/  /; s/\n/\n  /g'

@@ -66,7 +66,9 @@ BarPlot bars(const RunLog& log) {
 
 std::string command_line(const std::string& name, const Json& run) {
   std::string line = "gradus tune " + plain(run.value("prior", Json())) + " --out " + name + "-again";
-  const Json config = run.value("config", Json::object());
+  const Json config = run.value("config", Json::object()), prompts = run.value("prompts", Json::array());
+  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt '" + plain(prompts[0]) + "'";
+  if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
   for (const auto& [key, value] : config.items()) {
     std::string option = key;
     std::replace(option.begin(), option.end(), '_', '-');

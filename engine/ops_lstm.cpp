@@ -9,23 +9,34 @@
 
 namespace gradus {
 
+// Loops of a few arrays each, their pointers parameters: g++ 12 leaves one loop over all seven, with __restrict on
+// locals, scalar, and then it is a quarter of a step (26 % of a step of fine-tuning, 17 ns a cell).
+static void sigmoid_all(int64_t n, real* x) {
+  for (int64_t k = 0; k < n; ++k) x[k] = vmath::sigmoid(x[k]);
+}
+static void tanh_all(int64_t n, real* x) {
+  for (int64_t k = 0; k < n; ++k) x[k] = vmath::tanh(x[k]);
+}
+static void next_c(int64_t H, const real* __restrict i, const real* __restrict f, const real* __restrict g,
+                   const real* __restrict c_prev, real* __restrict c) {
+  for (int64_t k = 0; k < H; ++k) c[k] = f[k] * c_prev[k] + i[k] * g[k];
+}
+static void next_h(int64_t H, const real* __restrict o, const real* __restrict tanh_c, real* __restrict h) {
+  for (int64_t k = 0; k < H; ++k) h[k] = o[k] * tanh_c[k];
+}
+
 // One step for B rows: from the pre-activations in gate [B,4H] (overwritten by the gates) and c_prev [B,H] to
-// c, tanh c and h, [B,H] each.
+// c, tanh c and h, [B,H] each. REQUIRES: none of them overlap.
 static void point_forward(int64_t B, int64_t H, real* gate, const real* c_prev, real* c, real* tanh_c, real* h) {
   for (int64_t b = 0; b < B; ++b) {
-    real* __restrict i = gate + b * 4 * H;
-    real* __restrict f = i + H, * __restrict g = f + H, * __restrict o = g + H;
-    const real* __restrict cp = c_prev + b * H;
-    real* __restrict cb = c + b * H, * __restrict tb = tanh_c + b * H, * __restrict hb = h + b * H;
-    for (int64_t k = 0; k < H; ++k) {
-      i[k] = vmath::sigmoid(i[k]);
-      f[k] = vmath::sigmoid(f[k]);
-      g[k] = vmath::tanh(g[k]);
-      o[k] = vmath::sigmoid(o[k]);
-      cb[k] = f[k] * cp[k] + i[k] * g[k];
-      tb[k] = vmath::tanh(cb[k]);
-      hb[k] = o[k] * tb[k];
-    }
+    real *i = gate + b * 4 * H, *f = i + H, *g = f + H, *o = g + H;
+    sigmoid_all(2 * H, i);
+    tanh_all(H, g);
+    sigmoid_all(H, o);
+    next_c(H, i, f, g, c_prev + b * H, c + b * H);
+    std::copy_n(c + b * H, H, tanh_c + b * H);
+    tanh_all(H, tanh_c + b * H);
+    next_h(H, o, tanh_c + b * H, h + b * H);
   }
 }
 

@@ -54,7 +54,7 @@ test_resume() {
     check "resume: it says how to go on" "$(tail -n 1 out)" grep -q 'gradus tune --out part --resume$' out
     must "resume: to the end" 0 "$f64" tune --out part --resume --threads 2 --quiet
     check "resume: the same bytes, on any threads: $o" "" same_weights whole part
-    check "resume: the same log" "$(diff log.a log.b | head -n 4)" same_log whole part
+    check "resume: the same log" "" same_log whole part
     must "resume: another seed" 0 "$f64" tune lstm --out other $o --seed 2 --quiet
     check "resume: is another run" "" not same_weights whole other
   done
