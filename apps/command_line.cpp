@@ -1,5 +1,6 @@
-// The command line: what each command takes. The only file that sees CLI11. A command is one function here, which
-// declares its options and says what is to be run, and one file of its name in apps/, which does the work.
+// The command line: what each command takes. The only file that sees CLI11, which makes it long. A command is one
+// function here, which declares its options and says what is to be run, and one file of its name in apps/, which does
+// the work.
 #include "apps/command_line.h"
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,5 @@
 // gradus train: maximum likelihood on a text. The loop is at the end of the file; what stands before it opens a run,
-// new or resumed, and tells a person what to expect.
+// new or resumed, and tells a person what to expect. That makes it long: a run is read here from beginning to end.
 #include <unistd.h>
 
 #include <chrono>

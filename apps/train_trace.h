@@ -4,8 +4,8 @@
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "engine/parallel.h"
-#include "models/checkpoint.h"
 #include "models/batch.h"
+#include "models/checkpoint.h"
 
 namespace gradus {
 

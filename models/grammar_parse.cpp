@@ -1,5 +1,5 @@
 // From the text of a grammar to its rules: data/README.md describes the format. Ranges are written out here, so that
-// nothing else knows of them.
+// nothing else knows of them. Half of it are the sentences for texts that are no grammar, which makes it long.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
