@@ -354,7 +354,7 @@ test_options() {
 --steps 3 --steps 4|--steps is given more than once
 --layers|--layers wants a value
 TABLE
-  refuses "options: no command" 2 'train | sample' "$f32"
+  refuses "options: no command" 2 'train | tune | sample' "$f32"
   refuses "options: unknown command" 2 'trian is not a command' "$f32" trian text.txt --out new
   refuses "options: train without --out" 2 --out "$f32" train text.txt
   refuses "options: train with an empty --out" 2 --out "$f32" train text.txt --out ''

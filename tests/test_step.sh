@@ -33,7 +33,7 @@ test_text() {
 
 # typed NAME KEYS COMMAND: `screen` is what a terminal showed.
 typed() {
-  printf "$2" | timeout 20 script -qec "$3" /dev/null >screen 2>&1
+  { sleep "${wait_:-0}" && printf "$2"; } | timeout 20 script -qec "$3" /dev/null >screen 2>&1
 }
 test_keys() {
   if ! command -v script >/dev/null; then skip keys 'script (util-linux) is not installed'; return; fi
@@ -61,11 +61,13 @@ test_keys() {
   seen 'v verifies' 'd%1 (d) is complete; finite differences of the loss, which differ by'
   typed end 'nnnnnnq' "$f64 step scalar"
   seen 'the last step shows the gradients' 'That was the last step.'
+  wait_=2  # Ctrl-C before the program has the terminal would end the shell around it
   for how in 'q' '\003' '\004'; do
     typed restored "$how" "sh -c 'trap : INT; $f64 step scalar; stty -a'"
-    [ "$how" != '\004' ] || typed restored 'q' "sh -c '(sleep 0.3; kill -TERM \$\$) & exec $f64 step scalar'; stty -a"
+    [ "$how" != '\004' ] || typed restored 'q' "sh -c '(sleep 1; kill -TERM \$\$) & exec $f64 step scalar'; stty -a"
     check "keys: the terminal is as before, after $how" "$(tail -c 300 screen)" grep -q ' icanon.* echo ' screen
   done
+  wait_=0
 }
 
 test_page() {
