@@ -218,7 +218,8 @@ TEST_CASE("as a reward by name, weighted; copies share the process") {
   const Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, "abc");
   const Reward reward({std::string("0.5*command:") + kLengths, "contains:b"}, tokenizer);
   const Reward copy = reward;
-  const std::vector<Generated> batch = batch_of({"abc", "c"});
+  const Strings texts{"abc", "c"};
+  const std::vector<Generated> batch = batch_of(texts);
   CHECK(reward.score(batch) == std::vector<double>{2.5, 0.5});
   CHECK(copy.score(batch) == std::vector<double>{2.5, 0.5});
   CHECK(has(complaint<UsageError>([&] { Reward({"command:"}, tokenizer); }), "wants an argument: command:PROGRAM"));
