@@ -1,5 +1,6 @@
 // models/grammar.h: entropies against formulas by hand and against enumeration, probabilities against every derivation,
-// frequencies of what is drawn, proofs of ambiguity, and a sentence for every kind of file that is no grammar.
+// frequencies of what is drawn, proofs of ambiguity, and a sentence for every kind of file that is no grammar. Long for
+// the table of such files.
 #include "models/grammar.h"
 
 #include <doctest/doctest.h>
