@@ -1,12 +1,14 @@
 # gradus: `make` builds both precisions, `make help` lists the rest.
 #
-# One source, two flavours: objects go to build/MODE-f32 and build/MODE-f64. MODE is release, debug or asan;
-# CXX=clang++ builds beside them in build/clang-MODE-*. V=1 shows the commands.
+# One source, two flavours: objects go to build/MODE-f32 and build/MODE-f64, and those of files that never see `real`
+# to build/MODE, for both. MODE is release, debug or asan; CXX=clang++ builds beside them in build/clang-MODE*.
+# V=1 shows the commands.
 
 comma := ,
 MODE ?= release
 ARCH ?= native
 CLANG := $(if $(findstring clang,$(CXX)),clang-)
+B := build/$(CLANG)$(MODE)
 B32 := build/$(CLANG)$(MODE)-f32
 B64 := build/$(CLANG)$(MODE)-f64
 Q := $(if $(V),,@)
@@ -35,6 +37,17 @@ TEST := $(wildcard tests/*.cpp)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Parts of the program that have tests of their own.
 TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp apps/step_examples.cpp apps/step_math.cpp apps/step_text.cpp apps/trace.cpp
+
+# Files that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
+ONCE := $(patsubst %,engine/%.cpp,atomic_file rng safetensors safetensors_header) \
+  $(patsubst %,models/%.cpp,config corpus count_trie grammar grammar_ambiguity grammar_network grammar_parse line_corpus tokenizer) \
+  $(patsubst %,rl/%.cpp,advantage child divergence estimators posterior reward_files tune_config words worked_example) \
+  $(patsubst %,apps/%.cpp,command_line corpus kl kl_numbers page plot report report_tuned run_log) \
+  $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
+    test_safetensors test_tokenizer test_vmath test_worked_numbers)
+# $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
+# function the linker takes the first, and the library's is the optimised one.
+objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
 .PHONY: all demo corpora test test-slow debug gdb exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
@@ -133,32 +146,34 @@ $(B32)/%.o: %.cpp Makefile
 $(B64)/%.o: %.cpp Makefile
 	@mkdir -p $(@D); echo "  CXX  f64 $<"
 	$(Q)$(CXX) -DGRADUS_REAL=double $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+$(B)/%.o: %.cpp Makefile
+	@mkdir -p $(@D); echo "  CXX      $<"
+	$(Q)$(CXX) -DGRADUS_NO_REAL $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
 # The program and the tests spend their time in the library, so they are compiled for the compiler's sake.
-$(B32)/apps/%.o $(B64)/apps/%.o: FLAGS_release := -O1
-$(B32)/tests/%.o $(B64)/tests/%.o: FLAGS_release := -O1 -g1
+$(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o $(b)/tests/%.o): FLAGS_release := -O0 -g1
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
-$(B32)/gradus: $(APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+$(B32)/gradus: $(call objects,$(B32),$(LIB) $(APP))
 	$(LINK)
-$(B64)/gradus: $(APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+$(B64)/gradus: $(call objects,$(B64),$(LIB) $(APP))
 	$(LINK)
-$(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(TESTED_APP:%.cpp=$(B32)/%.o) $(LIB:%.cpp=$(B32)/%.o)
+$(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST))
 	$(LINK)
-$(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(TESTED_APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
+$(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST))
 	$(LINK)
 # The suite of an exercise with the function in exercise.cpp, or with that in solution.cpp; of the library the engine only.
-EXERCISED := $(B64)/tests/main.o $(patsubst %.cpp,$(B64)/%.o,$(wildcard engine/*.cpp))
+EXERCISED := $(call objects,$(B64),$(wildcard engine/*.cpp) tests/main.cpp)
 $(B64)/tests/exercises/%.o: FLAGS_release := -O0
 $(B64)/tests/exercises/%.o: CXXFLAGS += -Wno-unused-parameter -Wno-unused-variable
 $(EXERCISES:%=$(B64)/%/yours): %/yours: %/test.o %/exercise.o $(EXERCISED)
 	$(LINK)
 $(EXERCISES:%=$(B64)/%/solved): %/solved: %/test.o %/solution.o $(EXERCISED)
 	$(LINK)
-$(B32)/libgradus-f32.a: $(LIB:%.cpp=$(B32)/%.o)
+$(B32)/libgradus-f32.a: $(call objects,$(B32),$(LIB))
 	$(ARCHIVE)
-$(B64)/libgradus-f64.a: $(LIB:%.cpp=$(B64)/%.o)
+$(B64)/libgradus-f64.a: $(call objects,$(B64),$(LIB))
 	$(ARCHIVE)
 # Of the last MODE and CXX that were asked for.
 build/gradus: $(B32)/gradus FORCE

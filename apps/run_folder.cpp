@@ -11,6 +11,7 @@
 
 #include "engine/error.h"
 #include "engine/kernels.h"
+#include "engine/params.h"
 
 namespace gradus {
 

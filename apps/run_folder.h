@@ -7,9 +7,10 @@
 
 #include "apps/commands.h"
 #include "engine/atomic_file.h"
-#include "engine/params.h"
 
 namespace gradus {
+
+class Params;
 
 using Json = nlohmann::ordered_json;
 

@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "engine/real.h"
 
 namespace gradus {
 

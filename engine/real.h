@@ -2,6 +2,9 @@
 // `double` (build/release-f64). Losses, rewards and other numbers of the host are always double.
 #pragma once
 
+#ifdef GRADUS_NO_REAL
+#error this file is compiled once for both flavours (ONCE in the Makefile) but sees `real`: take it out of that list
+#endif
 #ifndef GRADUS_REAL
 #define GRADUS_REAL float
 #endif

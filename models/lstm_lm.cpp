@@ -19,10 +19,22 @@ LstmLm::LstmLm(const Config& config, int64_t V) : LanguageModel(config, V) {
   head_b_ = params_.add("head.bias", {V}, uniform);
 }
 
-// A forget gate that begins open keeps the gradient alive (Jozefowicz, Zaremba, Sutskever 2015).
+// A forget gate that begins open keeps the gradient alive (Jozefowicz, Zaremba, Sutskever 2015): its bias is 1, a memory
+// of four tokens. --memory N spreads the cells over memories of 2 to N tokens instead, each letting in as much as it
+// forgets: b_f = log u, b_i = −log u, u from 1 to N − 1 (Tallec and Ollivier, "Can recurrent neural networks warp
+// time?", 2018; their u is drawn, ours evenly spaced). A cell then forgets 1/(u + 1) of itself a token.
 void LstmLm::initialise() {
   LanguageModel::initialise();
-  for (const Layer& layer : layers_) std::fill_n(layer.bias.data() + config().hidden, config().hidden, real(1));
+  const int64_t H = config().hidden, N = config().memory;
+  for (const Layer& layer : layers_) {
+    real *b_i = layer.bias.data(), *b_f = b_i + H;
+    std::fill_n(b_f, H, real(1));
+    for (int64_t k = 0; N > 0 && k < H; ++k) {
+      const double u = 1 + double(std::max<int64_t>(N - 2, 0)) * (double(k) + 0.5) / double(H);
+      b_f[k] = real(std::log(u));
+      b_i[k] = -b_f[k];
+    }
+  }
 }
 
 // x W_ihᵀ + b of the first layer, [N,4H]. With fewer tokens in the vocabulary than in the batch it is computed once for

@@ -10,10 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "models/language_model.h"
 #include "models/tokenizer.h"
 
 namespace gradus {
+
+class LanguageModel;
 
 // One generated sequence as a reward sees it; owns nothing. No prompt and no end mark in text and tokens.
 struct Generated {

@@ -13,20 +13,6 @@ void TuneConfig::resolve(int cores) {
     throw DataError("--baseline leave-one-out compares the sequences of a batch: --batch must be at least 2");
 }
 
-TuneOptions TuneConfig::options() const {
-  const Baseline b = baseline == "none"     ? Baseline::kNone
-                     : baseline == "moving" ? Baseline::kMoving
-                     : baseline == "value"  ? Baseline::kValue
-                                            : Baseline::kLeaveOneOut;
-  return {.advantage = {.kl_coef = kl_coef, .baseline = b, .reward_to_go = reward_to_go, .entropy_coef = entropy_coef},
-          .batch = batch,
-          .replay = replay,
-          .kl_target = kl_target,
-          .kl_horizon = kl_horizon,
-          .value_lr = value_lr,
-          .seed = uint64_t(seed)};
-}
-
 std::string to_json(const TuneConfig& config) { return options_to_json(config); }
 
 TuneConfig tune_config_from_json(const std::string& json_text, const std::string& source) {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "rl/tuner.h"
-
 namespace gradus {
+
+struct TuneOptions;  // rl/tuner.h
 
 struct TuneConfig {
   std::vector<std::string> reward;
@@ -37,7 +37,7 @@ struct TuneConfig {
 
   // Replaces the zeros above by what they stand for. Throws DataError where two options do not fit together.
   void resolve(int cores);
-  TuneOptions options() const;
+  TuneOptions options() const;  // in rl/tuner.cpp
 };
 
 // Calls visit as for_each_option(Config&, ...) does; reward as visit(name, member, help).

@@ -8,8 +8,23 @@
 #include "rl/estimators.h"
 #include "rl/gradient_estimate.h"
 #include "rl/posterior.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
+
+TuneOptions TuneConfig::options() const {
+  const Baseline b = baseline == "none"     ? Baseline::kNone
+                     : baseline == "moving" ? Baseline::kMoving
+                     : baseline == "value"  ? Baseline::kValue
+                                            : Baseline::kLeaveOneOut;
+  return {.advantage = {.kl_coef = kl_coef, .baseline = b, .reward_to_go = reward_to_go, .entropy_coef = entropy_coef},
+          .batch = batch,
+          .replay = replay,
+          .kl_target = kl_target,
+          .kl_horizon = kl_horizon,
+          .value_lr = value_lr,
+          .seed = uint64_t(seed)};
+}
 
 Tuner::Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std::vector<int32_t>> prompts, World world,
              PromptedReward reward, TuneOptions options, Shards& shards)

@@ -399,6 +399,23 @@ TEST_SUITE("models") {
     }
   }
 
+  // --memory 82, four cells: u = 11, 31, 51, 71, so that a cell without input keeps u/(u + 1) of itself a token.
+  TEST_CASE("models: first biases of an LSTM with a memory") {
+    Config config;
+    config.model = "lstm";
+    config.hidden = 4;
+    config.memory = 82;
+    config.resolve(1);
+    const auto model = make_model(config, 65);
+    const std::span<const real> bias = model->params().values(model->params().find("lstm.bias_l0"));
+    for (int64_t k = 0; k < 4; ++k) {
+      const double keeps = (11.0 + 20 * double(k)) / (12 + 20 * double(k));
+      CHECK(1 / (1 + std::exp(-double(bias[4 + k]))) == doctest::Approx(keeps).epsilon(kDouble ? 1e-14 : 1e-6));
+      CHECK(bias[k] == -bias[4 + k]);
+      CHECK(std::fabs(bias[8 + k]) <= 0.5);
+    }
+  }
+
   TEST_CASE("models: the seed decides on the first values, and nothing else does") {
     for (const std::string family : {"lstm", "rnn", "transformer"}) {
       Config config = config_of(family, 2);
