@@ -223,9 +223,16 @@ std::string valid_utf8(std::string_view bytes) {
   return out;
 }
 
-int64_t count_characters(std::string_view bytes) {
+int64_t count_characters(std::string_view text, size_t from, size_t to) {
   int64_t n = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) n += !continues(bytes, i);
+  to = std::min(to, text.size());
+  for (size_t i = 0; i < to;) {
+    n += i >= from;
+    const std::string_view next = text.substr(i, 4);
+    size_t length = 1;
+    while (length <= next.size() && !utf8::is_valid(next.begin(), next.begin() + long(length))) ++length;
+    i += length <= next.size() ? length : 1;
+  }
   return n;
 }
 
@@ -316,6 +323,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
     ids.push_back(found->second);
   }
   return ids;
+}
+
+size_t Tokenizer::bytes_of(std::string_view text, int64_t n) const {
+  std::string_view rest = text;
+  for (int64_t i = 0; i < n; ++i) take_token(kind_, rest);
+  return text.size() - rest.size();
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, Loc where) const {

@@ -128,6 +128,25 @@ test_eval() {
   is "eval: lines, tokens with their marks" "$(field out tokens)" 30
   is "eval: lines, nats" "$(field out nats_per_token)" 1.27985422583367/3
   is "eval: lines, bits per character of the file" "$(field out bits_per_character)" "12.7985422583367 / log(2) / $(wc -m <two_words.txt)"
+  # White space counts as it stands: 2 of the 4 lines begin with x and end after a or b, the others end at once.
+  printf 'x  a\r\n\n x b \n\n' >spaces.txt
+  "$f64" train spaces.txt --out spaces --lines --tokenizer word --model ngram --quiet
+  "$f64" eval spaces spaces.txt --json >out
+  is "eval: white space, tokens" "$(field out tokens)" 8
+  is "eval: white space, nats" "$(field out nats_per_token)" '6 * log(2) / 8'
+  is "eval: white space, bits per character of the file" "$(field out bits_per_character)" '6 / 14'
+  # Bytes that are no UTF-8 are characters of their own: all seven but the first, which is not scored, and but two that
+  # continue.
+  printf 'a\200\344\270\255a\200' >bytes.txt
+  "$f64" train bytes.txt --out bytes --model ngram --order 2 --tokenizer byte --context 4 --quiet
+  "$f64" eval bytes bytes.txt --json >out
+  is "eval: bytes, tokens" "$(field out tokens)" 6
+  is "eval: bytes, bits per character" "$(field out nats_per_token) * 6 / log(2)" "$(field out bits_per_character) * 4"
+  # A line that is cut counts up to the cut, and a last line without its end has none.
+  printf 'abcdabcdabcdabcda\nab' >cut.txt
+  "$f64" train cut.txt --out cut $(small lstm) --val-fraction 0 --lines --steps 1 --quiet
+  "$f64" eval cut cut.txt --json >out
+  is "eval: a cut line, bits per character" "$(field out nats_per_token) * 19 / log(2)" "$(field out bits_per_character) * 18"
   # Splits are divided as the run divides its own.
   for model in lstm rnn; do
     run "$f64" train "$root/data/fables.txt" --out r $(small $model) --steps 3 --json --quiet
