@@ -41,7 +41,7 @@ int eval(const EvalCommand& command) {
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
                           config.context));
   if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
-  const Text content = read_texts({command.corpus}, config);
+  const Text content = read_texts(command.corpus, config);
   const Split split = command.split == "train" ? Split::kTrain
                       : command.split == "val" ? Split::kValidation
                                                : Split::kAll;

@@ -71,6 +71,15 @@ Checkpoint begin_run(Config config, const Text& corpus) {
           start,  corpus.files,         corpus.hash,      blas_core(),          ""};
 }
 
+// The files of a run in another order are another text; unless they changed too, a sentence names the right one.
+void refuse_other_order(const Checkpoint& run, const Text& corpus) {
+  if (corpus.files == run.corpus || read_texts(run.corpus, run.config).hash != run.corpus_hash) return;
+  std::string order;
+  for (const std::string& file : run.corpus) order += (order.empty() ? "" : ", then ") + file;
+  throw DataError(text("the texts of the run in ", run.path, " are named in another order than it was trained on: ",
+                       order, "; name them so, or none"));
+}
+
 // The checkpoint of a run that goes on, checked against the corpus.
 Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   Checkpoint run = load_checkpoint(command.out);
@@ -82,6 +91,9 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
                           " is counted at once; there is nothing to resume"));
   if (!run.optimizer) throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it"));
   corpus = read_texts(command.corpus.empty() ? run.corpus : command.corpus, run.config);
+  if (corpus.hash != run.corpus_hash && std::is_permutation(corpus.files.begin(), corpus.files.end(),
+                                                            run.corpus.begin(), run.corpus.end()))
+    refuse_other_order(run, corpus);
   if (corpus.hash != run.corpus_hash)
     throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
                          " was trained on; name that text, or start a new run with another --out"));
