@@ -57,12 +57,14 @@ int eval(const EvalCommand& command) {
   const Corpus corpus(config, run.tokenizer, content.content, content.name());
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
-                         config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(), " tokens"));
+                         config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
+                         " tokens; take --split all"));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, stride);
-  const double bits = loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
+  const double bits =
+      loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},
                     {"nats_per_token", number(loss.mean())},
                     {"bits_per_character", number(bits)},

@@ -83,8 +83,8 @@ std::optional<double> Grammar::inside(std::string_view words, int64_t& steps) co
     todo.push_back(first);
     while (!todo.empty()) {
       if (++steps > last_step)
-        throw DataError(text("a text of ", n, " bytes has too many derivations: summing them takes more than ", kMaxInside,
-                             " steps; shorter texts are wanted, or fewer ways to write the same"));
+        throw DataError(text("a text of ", n, " bytes has too many derivations: summing them takes more than ",
+                             kMaxInside, " steps; shorter texts are wanted, or fewer ways to write the same"));
       const Item item = todo.back();
       todo.pop_back();
       const GrammarNetwork::Node& node = net.nodes[size_t(item.node)];
