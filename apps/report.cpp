@@ -79,6 +79,7 @@ std::vector<std::pair<std::string, std::string>> given_options(const Config& con
   usual.model = config.model;
   usual.lines = config.lines;
   usual.resolve(1);
+  usual.model = Config().model;  // its defaults are those of the family, but the family itself must be said
   usual.shards = 0;
   const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(usual));
   std::vector<std::pair<std::string, std::string>> given;
