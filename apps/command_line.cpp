@@ -239,10 +239,12 @@ void add_sample(CLI::App& program, Run& run) {
 }
 
 void add_eval(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("eval", "how well a trained model predicts a text");
+  CLI::App* app = program.add_subcommand("eval",
+                                         "how well a trained model predicts a text; bits per character "
+                                         "count its code points as they stand in the files");
   const auto c = std::make_shared<EvalCommand>();
   app->add_option("RUN", c->run, "run folder or checkpoint")->required();
-  app->add_option("CORPUS", c->corpus, "text file, read as the run reads its own")->required();
+  app->add_option("CORPUS", c->corpus, "text files, read as the run reads its own, one after the other")->required();
   words(*app, "--split", c->split, "which part of the text, divided as the run divides its own",
         {"all", "train", "val"});
   number(*app, "--stride", c->stride,

@@ -72,7 +72,8 @@ int sample(const SampleCommand& command);
 
 struct EvalCommand {
   Common common;
-  std::string run, corpus;
+  std::string run;
+  std::vector<std::string> corpus;
   std::string split = "all";
   int64_t stride = 0;  // 0: the context
 };

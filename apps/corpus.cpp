@@ -31,10 +31,7 @@ nlohmann::ordered_json rates(const Grammar& grammar, const LineEntropy& entropy)
   return out;
 }
 
-}  // namespace
-
-int corpus(const CorpusCommand& command) {
-  const Grammar grammar = Grammar::read(command.grammar);
+void write(const CorpusCommand& command, const Grammar& grammar) {
   const uint64_t seed = uint64_t(command.common.seed);
   nlohmann::ordered_json result;
   if (command.common.json) result = rates(grammar, grammar.entropy(Rng(seed, Stream::kSample, kEstimate)));
@@ -54,12 +51,23 @@ int corpus(const CorpusCommand& command) {
     nats -= grammar.log_probability(std::string_view(line).substr(0, line.size() - 1));
     for (const char c : line) characters += (c & 0xC0) != 0x80;
   }
-  if (!command.common.json) return kDone;
+  if (!command.common.json) return;
   // The text that the same command writes without --json, under the true distribution.
   if (lines > 0)
     result["text"] = {
         {"bytes", bytes}, {"lines", lines}, {"characters", characters}, {"entropy_rate", nats / double(characters)}};
   std::printf("%s\n", result.dump().c_str());
+}
+
+}  // namespace
+
+int corpus(const CorpusCommand& command) {
+  const Grammar grammar = Grammar::read(command.grammar);
+  try {
+    write(command, grammar);
+  } catch (const DataError& error) {
+    throw DataError(text(command.grammar, ": ", error.what()));
+  }
   return kDone;
 }
 

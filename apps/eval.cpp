@@ -10,13 +10,25 @@
 
 namespace gradus {
 
-// Code points of the scored tokens of a split. The end mark of a line is one, as the line's end in the file.
-static int64_t characters(const Checkpoint& run, const Corpus& corpus, Split split, int64_t stride) {
+// Code points of what is scored of a split, as they stand in the text: white space between words and before the ends of
+// lines too, and for the end mark of a line its end, \n or \r\n. Of a stream the first token is not scored.
+static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Split split, std::string_view text,
+                          bool has_lines) {
+  if (!has_lines) {
+    const int64_t first = split == Split::kValidation ? int64_t(corpus.tokens(Split::kTrain).size()) : 0;
+    return count_characters(text, tokenizer.bytes_of(text, first + 1),
+                            tokenizer.bytes_of(text, first + int64_t(corpus.tokens(split).size())));
+  }
   int64_t n = 0;
-  for (int64_t i = 0; i < corpus.windows(split, stride); ++i) {
-    const Window w = corpus.window(split, i, stride);
-    n += count_characters(run.tokenizer.decode(w.targets.subspan(size_t(w.first_scored))));
-    n += w.targets.back() == run.tokenizer.end_id();
+  const std::vector<std::string_view> lines = split_lines(text);
+  const size_t first = split == Split::kValidation ? size_t(corpus.lines(Split::kTrain)) : 0;
+  for (int64_t i = 0; i < corpus.lines(split); ++i) {
+    const size_t at = first + size_t(i);
+    const char* const end = at + 1 < lines.size() ? lines[at + 1].data() : text.data() + text.size();
+    const std::string_view whole(lines[at].data(), size_t(end - lines[at].data()));
+    const std::span<const int32_t> targets = corpus.window(split, i).targets;
+    const bool cut = targets.back() != tokenizer.end_id();
+    n += count_characters(whole, 0, cut ? tokenizer.bytes_of(whole, int64_t(targets.size())) : whole.size());
   }
   return n;
 }
@@ -29,7 +41,7 @@ int eval(const EvalCommand& command) {
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
                           config.context));
   if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
-  const Text content = read_texts({command.corpus}, config);
+  const Text content = read_texts(command.corpus, config);
   const Split split = command.split == "train" ? Split::kTrain
                       : command.split == "val" ? Split::kValidation
                                                : Split::kAll;
@@ -45,12 +57,14 @@ int eval(const EvalCommand& command) {
   const Corpus corpus(config, run.tokenizer, content.content, content.name());
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
-                         config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(), " tokens"));
+                         config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
+                         " tokens; take --split all"));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, stride);
-  const double bits = loss.nats / std::log(2.0) / double(characters(run, corpus, split, stride));
+  const double bits =
+      loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},
                     {"nats_per_token", number(loss.mean())},
                     {"bits_per_character", number(bits)},

@@ -6,18 +6,16 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <tuple>
 #include <unordered_map>
 
 #include "apps/console.h"
+#include "apps/run_folder.h"
 #include "models/corpus.h"
 #include "rl/divergence.h"
+#include "rl/unique_json.h"
 
 namespace gradus {
-
-using Json = nlohmann::ordered_json;
 
 static int characters(const std::string& s) {
   int n = 0;
@@ -46,20 +44,12 @@ struct Pair {
   Table p, q;
 };
 
-// The text as JSON. A name given twice in one object is an error: one of the two numbers would be lost.
 Json parse(const std::string& path) {
-  std::map<int, std::set<std::string>> seen;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_start) seen[depth + 1].clear();
-    if (event == Json::parse_event_t::key && !seen[depth].insert(value.get<std::string>()).second)
-      throw DataError(text(path, ": \"", one_line(value.get<std::string>(), 60), "\" is there twice in one object"));
-    return true;
-  };
+  const std::string content = read_text(path);
   try {
-    return Json::parse(read_text(path), watch);
-  } catch (const Json::exception& error) {
-    const std::string what = error.what();  // [json.exception...] parse error at line 1, column 2: ...
-    throw DataError(text(path, ": not JSON: ", one_line(what.substr(what.find("] ") + 2), 160)));
+    return parse_unique(content);
+  } catch (const DataError& error) {
+    throw DataError(text(path, ": ", error.what()));
   }
 }
 
@@ -72,7 +62,8 @@ Pair read_pair(const std::string& path) {
   for (int side = 0; side < 2; ++side) {
     const char* const key = side == 0 ? "p" : "q";
     const auto table = file.find(key);
-    if (table == file.end()) throw DataError(text(path, ": has no \"", key, "\""));
+    if (table == file.end())
+      throw DataError(text(path, ": has no \"", key, "\", which must be an object {name: probability, ...}"));
     if (!table->is_object() || table->empty())
       throw DataError(text(path, ": \"", key, "\" must be an object with at least one name: probability"));
     Sum sum;
@@ -81,7 +72,7 @@ Pair read_pair(const std::string& path) {
       if (!value.is_number()) throw DataError(text(entry, " is ", one_line(value.dump(), 40), ", must be a number"));
       const double probability = value.get<double>();
       if (!(probability >= 0 && std::isfinite(probability)))
-        throw DataError(text(entry, " is ", probability, ", must be a probability"));
+        throw DataError(text(entry, " is ", probability, ", must be a probability, from 0 to 1"));
       sum += probability;
       const auto [at, is_new] = place.try_emplace(name, pair.names.size());
       if (is_new) pair.names.push_back(name);
@@ -97,13 +88,11 @@ Pair read_pair(const std::string& path) {
   return pair;
 }
 
-Json finite_or_word(double x) { return std::isfinite(x) ? Json(x) : Json(x > 0 ? "inf" : "-inf"); }
-
 Json to_json(const Comparison& c) {
   Json nats, bits;
   c.for_each([&](const char* name, double value, bool information) {
-    nats[name] = finite_or_word(value);
-    bits[name] = finite_or_word(information ? value / kLog2 : value);
+    nats[name] = number(value);
+    bits[name] = number(information ? value / kLog2 : value);
   });
   nats["bits"] = bits;
   return nats;

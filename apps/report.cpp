@@ -14,6 +14,7 @@
 #include "engine/error.h"
 #include "engine/safetensors.h"
 #include "engine/version.h"
+#include "models/shell_word.h"
 
 namespace gradus {
 
@@ -46,20 +47,13 @@ RunFacts read_run(const std::string& folder) {
     throw DataError(text(file.path(), ": not a gradus checkpoint, its metadata lack 'config' or 'step'"));
   facts.config = config_from_json(config->second, file.path());
   const Json number = Json::parse(step->second, nullptr, false);
-  if (!number.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' cannot be read"));
+  if (!number.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' is no whole number"));
   facts.saved_step = number.get<int64_t>();
   return facts;
 }
 
 std::string per_token(const Config& c) {
   return c.tokenizer == "char" ? "character" : c.tokenizer == "bpe" ? "token" : c.tokenizer;
-}
-std::string family(const Config& c) {
-  return c.model == "transformer" ? "Transformer"
-         : c.model == "lstm"      ? "LSTM"
-         : c.model == "rnn"       ? "RNN"
-         : c.model == "ngram"     ? "n-gram model"
-                                  : "table";
 }
 std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 std::string count(const Json& n) { return n.is_number_integer() ? grouped(n.get<int64_t>()) : "unknown"; }
@@ -78,17 +72,6 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
   return out;
 }
 
-// As a shell reads it back.
-std::string quoted(const std::string& word) {
-  const bool safe = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || std::string("_-./+,:=@").find(c) != std::string::npos;
-  });
-  if (safe) return word;
-  std::string out = "'";
-  for (char c : word) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
-}
-
 // The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
 // are always there.
 std::vector<std::pair<std::string, std::string>> given_options(const Config& config) {
@@ -96,6 +79,7 @@ std::vector<std::pair<std::string, std::string>> given_options(const Config& con
   usual.model = config.model;
   usual.lines = config.lines;
   usual.resolve(1);
+  usual.model = Config().model;  // its defaults are those of the family, but the family itself must be said
   usual.shards = 0;
   const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(usual));
   std::vector<std::pair<std::string, std::string>> given;
@@ -114,10 +98,10 @@ std::vector<std::pair<std::string, std::string>> given_options(const Config& con
 
 std::string command_line(const RunFacts& facts) {
   std::string line = facts.logged("real") == "f64" ? "gradus-f64 train" : "gradus train";
-  for (const std::string& file : corpus_files(facts)) line += " " + quoted(file);
-  line += " --out " + quoted(facts.name + "-again");
+  for (const std::string& file : corpus_files(facts)) line += " " + shell_word(file);
+  line += " --out " + shell_word(facts.name + "-again");
   for (const auto& [name, value] : given_options(facts.config))
-    line += " " + name + (value.empty() ? "" : " " + quoted(value));
+    line += " " + name + (value.empty() ? "" : " " + shell_word(value));
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
   return line;
 }
@@ -125,8 +109,8 @@ std::string command_line(const RunFacts& facts) {
 std::string subtitle(const RunFacts& facts) {
   const Config& c = facts.config;
   const std::vector<std::string> files = corpus_files(facts);
-  std::string line = text(c.model == "lstm" || c.model == "rnn" || c.model == "ngram" ? "An " : "A ", family(c), " of ",
-                          count(facts.logged("parameters")), " parameters");
+  std::string line = text(family(c), " of ", count(facts.logged("parameters")), " parameters");
+  line[0] = 'A';
   if (!files.empty()) line += " on " + std::filesystem::path(files[0]).filename().string();
   if (files.size() > 1) line += text(" and ", files.size() - 1, " more");
   const int64_t last = facts.log.last_step;

@@ -31,7 +31,7 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   if (error) throw WriteError(text(path_, ": the folder of the run cannot be made: ", error.message()));
   const std::string name = path_ + "/log.jsonl";
   log_ = Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (!log_) throw WriteError(text(name, ": open: ", std::strerror(errno)));
+  if (!log_) throw WriteError(text(name, ": cannot be opened for writing: ", std::strerror(errno)));
   struct flock lock {};
   lock.l_type = F_WRLCK;
   if (fcntl(log_.get(), F_SETLK, &lock) != 0) {
@@ -55,7 +55,8 @@ bool RunFolder::truncate_log(int64_t step) {
     evaluated = record.value("type", "") == "eval" && record.value("step", int64_t(-1)) == step;
     keep = end + 1;
   }
-  if (ftruncate(log_.get(), off_t(keep)) != 0) throw WriteError(text(path_, "/log.jsonl: ", std::strerror(errno)));
+  if (ftruncate(log_.get(), off_t(keep)) != 0)
+    throw WriteError(text(path_, "/log.jsonl: cannot be cut back to step ", step, ": ", std::strerror(errno)));
   return evaluated;
 }
 

@@ -71,6 +71,15 @@ Checkpoint begin_run(Config config, const Text& corpus) {
           start,  corpus.files,         corpus.hash,      blas_core(),          ""};
 }
 
+// The files of a run in another order are another text; unless they changed too, a sentence names the right one.
+void refuse_other_order(const Checkpoint& run, const Text& corpus) {
+  if (corpus.files == run.corpus || read_texts(run.corpus, run.config).hash != run.corpus_hash) return;
+  std::string order;
+  for (const std::string& file : run.corpus) order += (order.empty() ? "" : ", then ") + file;
+  throw DataError(text("the texts of the run in ", run.path,
+                       " are named in another order than it was trained on: ", order, "; name them so, or none"));
+}
+
 // The checkpoint of a run that goes on, checked against the corpus.
 Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   Checkpoint run = load_checkpoint(command.out);
@@ -80,18 +89,22 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
   if (run.config.counts())
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
-  if (!run.optimizer) throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it"));
+  if (!run.optimizer)
+    throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it; start a new run"));
   corpus = read_texts(command.corpus.empty() ? run.corpus : command.corpus, run.config);
+  if (corpus.hash != run.corpus_hash &&
+      std::is_permutation(corpus.files.begin(), corpus.files.end(), run.corpus.begin(), run.corpus.end()))
+    refuse_other_order(run, corpus);
   if (corpus.hash != run.corpus_hash)
     throw DataError(text(corpus.files[0], ": is not the text that the run in ", command.out,
                          " was trained on; name that text, or start a new run with another --out"));
   if (command.stop_after > 0 && command.stop_after <= run.step)
-    throw UsageError(
-        text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ", run.step));
+    throw UsageError(text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ",
+                          run.step, "; name a later step"));
   if (command.steps_given) {
     if (command.config.steps < run.step)
-      throw UsageError(
-          text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.step));
+      throw UsageError(text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ",
+                            run.step, "; --steps counts from its beginning"));
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
@@ -119,12 +132,6 @@ std::string draw_sample(const Checkpoint& run, int64_t tokens) {
   return valid_utf8(run.tokenizer.decode(ids));
 }
 
-std::string family(const Config& c) {
-  if (c.model == "ngram") return text("an n-gram model of order ", c.order);
-  if (c.model == "tabular") return "a table";
-  return c.model == "transformer" ? "a Transformer" : c.model == "lstm" ? "an LSTM" : "an RNN";
-}
-
 void introduce(Console& console, const Checkpoint& run, const Text& corpus, const Corpus& tokens, const Yardsticks& y,
                int threads) {
   const Config& c = run.config;
@@ -132,7 +139,8 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
   const std::string unit = run.tokenizer.unit(), of = unit == "character" ? "letter" : unit;
   const int64_t lines = tokens.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
-  console.note(text(c.counts() ? "Counting " : "Training ", family(c), " on ", files, ": ",
+  console.note(text(c.counts() ? "Counting " : "Training ", family(c),
+                    c.model == "ngram" ? text(" of order ", c.order) : "", " on ", files, ": ",
                     c.lines ? grouped(lines) + " lines, " : "",
                     grouped(int64_t(tokens.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
                     run.tokenizer.size() - c.lines, " distinct, ", grouped(run.model->params().size()), " parameters, ",
@@ -218,7 +226,8 @@ void refuse_existing(const std::string& out) {
 Checkpoint open_run(TrainCommand& command, Text& corpus, std::optional<RunFolder>& folder, Console& console) {
   if (command.resume) {
     if (!RunFolder::has_checkpoint(command.out))
-      throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
+      throw DataError(text(command.out,
+                           ": there is no checkpoint.safetensors to resume from; without --resume a run begins there"));
     folder.emplace(command.out);
     return resume_run(command, corpus, console);
   }

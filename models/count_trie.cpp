@@ -85,7 +85,8 @@ CountTrie::CountTrie(std::span<const double> table, int64_t V) : parent_{-1}, to
     token_.push_back(int32_t(row[1]));
     count_.push_back(row[2]);
   }
-  if (table.size() % 3 != 0 || table.empty()) throw DataError("counts: the table must have rows of three numbers");
+  if (table.size() % 3 != 0 || table.empty())
+    throw DataError("counts: the table must have rows of three numbers, at least one");
   for (int64_t node = 0, next = 1; node <= size(); ++node) {
     while (next < size() && parent_[size_t(next)] < node) ++next;
     first_child_.push_back(next);

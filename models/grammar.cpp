@@ -14,7 +14,10 @@ namespace {
 // Texts drawn where the entropy is estimated: this many, fewer if they grow long.
 constexpr int64_t kSamples = 4096, kLeastSamples = 100, kSampledBytes = 400'000;
 constexpr size_t kMaxEnumerated = 100'000, kMaxEnumeratedBytes = size_t(64) << 20;
+constexpr size_t kMaxEnumeratedWork = 2'000'000'000;  // bytes of text made on the way
 constexpr int64_t kMaxDerived = int64_t(1) << 24;
+// Steps of Earley's algorithm for one text, and for all texts of an estimate.
+constexpr int64_t kMaxInside = 10'000'000, kMaxEstimate = 50'000'000;
 
 }  // namespace
 
@@ -52,8 +55,9 @@ std::string Grammar::derive(const Rng& rng) const {
 // rule of the node, begun at `origin`, can have written text[origin, j) on its way to the node, with this weight. Rules
 // that derive the empty text are stepped over at once, with that probability, so that every completion spans at least a
 // byte; the completions of a column are taken with the latest origin first and, from one origin, rules before those
-// that can turn into them, so that each is whole when it is used. Returns ln P, or nothing if there is no derivation.
-std::optional<double> Grammar::inside(std::string_view words) const {
+// that can turn into them, so that each is whole when it is used. Returns ln P, or nothing if there is no derivation;
+// `steps` grows by the items that were added.
+std::optional<double> Grammar::inside(std::string_view words, int64_t& steps) const {
   const GrammarNetwork& net = *network_;
   struct Item {
     int32_t node, origin;
@@ -72,11 +76,15 @@ std::optional<double> Grammar::inside(std::string_view words) const {
   std::vector<Column> columns(size_t(n) + 1);
 
   const auto key = [](int32_t node, int32_t origin) { return uint64_t(node) << 32 | uint32_t(origin); };
+  const int64_t last_step = steps + kMaxInside;
   std::vector<Item> todo;
   const auto add = [&](int32_t j, Item first) {
     Column& column = columns[size_t(j)];
     todo.push_back(first);
     while (!todo.empty()) {
+      if (++steps > last_step)
+        throw DataError(text("a text of ", n, " bytes has too many derivations: summing them takes more than ",
+                             kMaxInside, " steps; shorter texts are wanted, or fewer ways to write the same"));
       const Item item = todo.back();
       todo.pop_back();
       const GrammarNetwork::Node& node = net.nodes[size_t(item.node)];
@@ -127,10 +135,14 @@ std::optional<double> Grammar::inside(std::string_view words) const {
   return result;
 }
 
-bool Grammar::generates(std::string_view words) const { return inside(words).has_value(); }
+bool Grammar::generates(std::string_view words) const {
+  int64_t steps = 0;
+  return inside(words, steps).has_value();
+}
 
 double Grammar::log_probability(std::string_view words) const {
-  return inside(words).value_or(-std::numeric_limits<double>::infinity());
+  int64_t steps = 0;
+  return inside(words, steps).value_or(-std::numeric_limits<double>::infinity());
 }
 
 std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) const {
@@ -144,12 +156,13 @@ std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) co
           for (const auto& s : alternative.symbols)
             if (s.rule >= 0) needed[size_t(s.rule)] = 1;
   std::vector<Language> languages(rules_->size());
-  size_t bytes = 0;
+  size_t bytes = 0, work = 0;
   const auto add = [&](Language& to, const std::string& words, double p) {
     const auto [place, is_new] = to.try_emplace(words, 0);
     place->second += p;
     bytes += is_new ? words.size() : 0;
-    return to.size() <= limit && bytes <= kMaxEnumeratedBytes;
+    work += words.size() + 1;
+    return to.size() <= limit && bytes <= kMaxEnumeratedBytes && work <= kMaxEnumeratedWork;
   };
   for (size_t g = 0; g < network_->groups.size(); ++g) {
     const size_t r = size_t(network_->groups[g][0]);
@@ -186,10 +199,14 @@ LineEntropy Grammar::entropy(const Rng& rng) const {
     return {nats, true, 0, upper, text("summed over its ", language->size(), " texts")};
   }
   double sum = 0, squares = 0;
-  int64_t n = 0, bytes = 0;
+  int64_t n = 0, bytes = 0, steps = 0;
   for (; n < kSamples && (n < kLeastSamples || bytes < kSampledBytes); ++n) {
     const std::string words = derive(rng.at(n));
-    const double surprise = -log_probability(words);
+    const double surprise = -inside(words, steps).value();
+    if (steps > kMaxEstimate)
+      throw DataError(text("its entropy is not known exactly (", proof.why, "), and ", kMaxEstimate,
+                           " steps of an estimate were not enough for ", n + 1, " lines; shorter ones than ",
+                           mean_bytes(), " bytes on the average are wanted, or fewer ways to write the same"));
     bytes += int64_t(words.size());
     sum += surprise;
     squares += surprise * surprise;

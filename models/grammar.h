@@ -64,7 +64,8 @@ class Grammar {
   // One text drawn by the numbers 0, 1, ... of rng.uniform. DataError if it has more than 2^24 bytes or steps.
   std::string derive(const Rng& rng) const;
 
-  // Is `text` one that the grammar derives? With Earley's algorithm: any grammar, at most cubic in the length.
+  // Is `text` one that the grammar derives? With Earley's algorithm: any grammar, at most cubic in the length, and
+  // DataError where it takes more than 10^7 steps.
   bool generates(std::string_view text) const;
   // ln of its probability, summed over its derivations; -infinity where there is none.
   double log_probability(std::string_view text) const;
@@ -75,7 +76,8 @@ class Grammar {
 
   // The entropy of a line: exact if the derivations of a line are one for each text, which is proven (see `ambiguity`)
   // or where the texts can be enumerated (at most 10^5); then the linear equations H = Σ p (−ln p) + Σ (expected uses)
-  // H are solved. Else the mean of −ln P(text) over texts drawn with `rng` at(0), at(1), ...: unbiased.
+  // H are solved. Else the mean of −ln P(text) over texts drawn with `rng` at(0), at(1), ...: unbiased. DataError where
+  // that takes more than 5·10^7 steps.
   LineEntropy entropy(const Rng& rng) const;
 
   // Has a text two derivations? kUnambiguous and kAmbiguous are proven, kUnknown means that the search was too long.
@@ -94,7 +96,7 @@ class Grammar {
 
  private:
   Grammar() = default;
-  std::optional<double> inside(std::string_view text) const;
+  std::optional<double> inside(std::string_view text, int64_t& steps) const;
 
   std::shared_ptr<const std::vector<GrammarRule>> rules_;
   std::shared_ptr<const GrammarNetwork> network_;

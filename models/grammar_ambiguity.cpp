@@ -108,7 +108,7 @@ class PairSearch {
       const State a = states_[size_t(pair.a)], b = states_[size_t(pair.b)];
       for (const auto& [byte, next_a] : net_.nodes[size_t(a.node)].bytes)
         for (const auto& [byte_b, next_b] : net_.nodes[size_t(b.node)].bytes)
-          if (byte == byte_b && !stop())
+          if (count_work() && byte == byte_b && !stop())
             meet(arrive(next_a, a.stack), arrive(next_b, b.stack), pair.a == pair.b, int32_t(i), byte);
     }
     if (ambiguous_)
@@ -119,6 +119,7 @@ class PairSearch {
 
  private:
   static constexpr size_t kMaxStates = 300'000, kMaxPairs = 2'000'000, kMaxArrivals = 10'000;
+  static constexpr size_t kMaxWork = 50'000'000;  // turns of the inner loops, which need not find anything new
   struct State {
     int32_t node, stack;
   };
@@ -134,6 +135,10 @@ class PairSearch {
   };
 
   bool stop() const { return ambiguous_ || exhausted_; }
+  bool count_work() {
+    exhausted_ = exhausted_ || ++work_ > kMaxWork;
+    return !exhausted_;
+  }
 
   int32_t push(int32_t node, int32_t stack) {
     const Node& n = net_.nodes[size_t(node)];
@@ -152,7 +157,7 @@ class PairSearch {
     std::vector<State> todo{{node, stack}};
     std::unordered_set<int32_t> seen;
     size_t steps = 0;
-    while (!todo.empty() && !exhausted_) {
+    while (!todo.empty() && count_work()) {
       const State at = todo.back();
       todo.pop_back();
       exhausted_ = ++steps > kMaxArrivals || states_.size() > kMaxStates || stacks_.size() > kMaxStates;
@@ -183,6 +188,7 @@ class PairSearch {
     if (same && x.twice) return found(from, byte);
     for (const int32_t s : x.states)
       for (const int32_t t : y.states) {
+        if (!count_work()) return;
         if (s == t && !same) return found(from, byte);
         if (same && s > t) continue;
         if (!pair_seen_.insert(uint64_t(std::min(s, t)) << 32 | uint32_t(std::max(s, t))).second) continue;
@@ -211,6 +217,7 @@ class PairSearch {
   std::vector<Pair> pairs_;
   std::unordered_set<uint64_t> pair_seen_;
   std::string witness_;
+  size_t work_ = 0;
   bool ambiguous_ = false, exhausted_ = false;
 };
 

@@ -145,9 +145,10 @@ void GrammarNetwork::find_groups(const Rules& rules, const std::string& file) {
 void GrammarNetwork::find_empty(const Rules& rules, const std::string& file) {
   empty.assign(rules.size(), 0);
   for (size_t g = 0; g < groups.size(); ++g) {
-    size_t alternatives = 0;
-    for (const int32_t r : groups[g]) alternatives += rules[size_t(r)].alternatives.size();
-    const size_t sweeps = recursive[g] ? std::max<size_t>(1000, 100'000'000 / alternatives) : 1;
+    size_t work = 0;  // of a sweep
+    for (const int32_t r : groups[g])
+      for (const auto& alternative : rules[size_t(r)].alternatives) work += 1 + alternative.symbols.size();
+    const size_t sweeps = recursive[g] ? std::max<size_t>(1000, 200'000'000 / work) : 1;
     bool changed = true;
     for (size_t sweep = 0; changed && sweep < sweeps; ++sweep) {
       changed = false;

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <unordered_set>
 
+#include "models/shell_word.h"
+
 namespace gradus {
 namespace {
 
@@ -100,17 +102,6 @@ const char* guess_encoding(std::string_view s, size_t bad) {
   return std::any_of(s.begin(), s.end(), is_c1) ? "WINDOWS-1252" : "ISO-8859-1";
 }
 
-// As one word of a shell.
-std::string quoted(const std::string& s) {
-  const auto plain = [](char c) {
-    return (c >= '-' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';  // - . / and digits
-  };
-  if (!s.empty() && s[0] != '-' && std::all_of(s.begin(), s.end(), plain)) return s;
-  std::string out = s[0] == '-' ? "./'" : "'";
-  for (char c : s) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
-}
-
 // Throws unless all of `s` is UTF-8 without NUL. With a file name the sentence speaks of that file.
 void check_utf8(std::string_view s, const std::string* file) {
   const size_t bad = find_bad_byte(s);
@@ -123,9 +114,11 @@ void check_utf8(std::string_view s, const std::string* file) {
   std::string message =
       text(file ? *file : "the text", " is not text in UTF-8: line ", line, ", column ", column, " (byte offset ", bad,
            ") is the byte ", hex("0x%02X", byte_at(s, bad)), ", ", complaint(s.substr(bad)));
-  if (const char* encoding = file ? guess_encoding(s, bad) : nullptr)
-    message += text("; it looks like ", encoding, ", so try: iconv -f ", encoding, " -t UTF-8 ", quoted(*file), " > ",
-                    quoted(*file + ".utf8"));
+  if (const char* encoding = file ? guess_encoding(s, bad) : nullptr) {
+    const std::string path = (file->starts_with('-') ? "./" : "") + *file;
+    message += text("; it looks like ", encoding, ", so try: iconv -f ", encoding, " -t UTF-8 ", shell_word(path),
+                    " > ", shell_word(path + ".utf8"));
+  }
   throw DataError(message);
 }
 
@@ -223,9 +216,16 @@ std::string valid_utf8(std::string_view bytes) {
   return out;
 }
 
-int64_t count_characters(std::string_view bytes) {
+int64_t count_characters(std::string_view text, size_t from, size_t to) {
   int64_t n = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) n += !continues(bytes, i);
+  to = std::min(to, text.size());
+  for (size_t i = 0; i < to;) {
+    n += i >= from;
+    const std::string_view next = text.substr(i, 4);
+    size_t length = 1;
+    while (length <= next.size() && !utf8::is_valid(next.begin(), next.begin() + long(length))) ++length;
+    i += length <= next.size() ? length : 1;
+  }
   return n;
 }
 
@@ -316,6 +316,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
     ids.push_back(found->second);
   }
   return ids;
+}
+
+size_t Tokenizer::bytes_of(std::string_view text, int64_t n) const {
+  std::string_view rest = text;
+  for (int64_t i = 0; i < n; ++i) take_token(kind_, rest);
+  return text.size() - rest.size();
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, Loc where) const {

@@ -30,8 +30,8 @@ void require_utf8(std::string_view text, const std::string& file);
 // `bytes` with U+FFFD for whatever is not UTF-8.
 std::string valid_utf8(std::string_view bytes);
 bool is_white(uint32_t code_point);  // Unicode's White_Space
-// How many code points `bytes` begins, whole or not: bytes that continue a character are not counted.
-int64_t count_characters(std::string_view bytes);
+// How many code points of `text` begin in its bytes [from, to). A byte that is part of none counts as one.
+int64_t count_characters(std::string_view text, size_t from = 0, size_t to = std::string_view::npos);
 // Length of `bytes` without a character at the end that more bytes could complete.
 size_t complete_length(std::string_view bytes);
 
@@ -60,6 +60,8 @@ class Tokenizer {
   // DataError names the first token that is not in the vocabulary and its position (in tokens, from 1), or the first
   // byte that is not UTF-8.
   std::vector<int32_t> encode(std::string_view text) const;
+  // How many bytes of `text` its first n tokens take, with the white space before words. REQUIRES: as encode.
+  size_t bytes_of(std::string_view text, int64_t n) const;
   // The texts of the tokens, one after the other, words with one space between. Of bytes it need not be UTF-8, since a
   // character may lack some: see valid_utf8. ShapeError for an id that is not in [0, size()).
   std::string decode(std::span<const int32_t> ids, Loc where = Loc::here()) const;

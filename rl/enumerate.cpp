@@ -25,7 +25,7 @@ int64_t full_size(const World& world, int64_t vocabulary, int64_t most) {
 
 namespace {
 
-// One child of a prefix: the row it continues and the token it adds.
+// One child of a prefix: the row of the level before that it continues, and the token it adds.
 struct Child {
   int32_t row, token;
 };
@@ -33,7 +33,7 @@ struct Child {
 // Prefixes of one length, in a chunk of at most `chunk` rows.
 struct Level {
   std::vector<State> states;      // of each model, after all tokens but the last of each prefix
-  std::vector<int32_t> prefix;    // [rows, length]
+  std::vector<Child> rows;        // the last token of each prefix, and where the rest stands; none at the root
   std::vector<double> log_prob;   // [rows, models]
   std::vector<Child> children;    // that go on
   std::vector<double> child_log;  // [children, models]
@@ -49,7 +49,7 @@ class Walk {
   void begin();
   void descend(int64_t depth);
   void expand(int64_t depth);
-  void leaf(std::span<const int32_t> prefix, int32_t token, std::span<const double> log_prob);
+  void leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob);
 
   std::span<const LanguageModel* const> models_;
   const World& world_;
@@ -100,8 +100,7 @@ void Walk::expand(int64_t depth) {
   Level& at = levels_[size_t(depth)];
   const int64_t rows = at.states[0].rows, M = int64_t(models_.size()), V = vocabulary_;
   last_.resize(size_t(rows));
-  for (int64_t r = 0; r < rows; ++r)
-    last_[size_t(r)] = depth == 0 ? world_.prompt.back() : at.prefix[size_t((r + 1) * depth - 1)];
+  for (int64_t r = 0; r < rows; ++r) last_[size_t(r)] = depth == 0 ? world_.prompt.back() : at.rows[size_t(r)].token;
   log_next_.assign(size_t(M * rows * V), kImpossible);
   for (int64_t m = 0; m < M; ++m) {
     const Tape::Mark mark(tape_);
@@ -123,7 +122,7 @@ void Walk::expand(int64_t depth) {
       const auto log_prob = std::span(log_next_).subspan(size_t((r * V + v) * M), size_t(M));
       if (std::all_of(log_prob.begin(), log_prob.end(), [](double x) { return x == kImpossible; })) continue;
       if (v == world_.end_id || depth + 1 == world_.max_tokens) {
-        leaf(std::span(at.prefix).subspan(size_t(r * depth), size_t(depth)), int32_t(v), log_prob);
+        leaf(depth, int32_t(r), int32_t(v), log_prob);
       } else {
         at.children.push_back({int32_t(r), int32_t(v)});
         at.child_log.insert(at.child_log.end(), log_prob.begin(), log_prob.end());
@@ -138,12 +137,8 @@ void Walk::descend(int64_t depth) {
   const size_t M = models_.size(), n = std::min(size_t(chunk_), from.children.size() - from.next);
   const auto child = std::span(from.children).subspan(from.next, n);
   which_.clear();
-  to.prefix.clear();
-  for (const Child& c : child) {
-    which_.push_back(c.row);
-    to.prefix.insert(to.prefix.end(), from.prefix.begin() + c.row * depth, from.prefix.begin() + (c.row + 1) * depth);
-    to.prefix.push_back(c.token);
-  }
+  for (const Child& c : child) which_.push_back(c.row);
+  to.rows.assign(child.begin(), child.end());
   const auto log_prob = std::span(from.child_log).subspan(from.next * M, n * M);
   to.log_prob.assign(log_prob.begin(), log_prob.end());
   to.states = from.states;
@@ -151,7 +146,8 @@ void Walk::descend(int64_t depth) {
   from.next += n;
 }
 
-void Walk::leaf(std::span<const int32_t> prefix, int32_t token, std::span<const double> log_prob) {
+// The sequence that adds `token` to a prefix of `depth` tokens; the levels before hold its other tokens.
+void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob) {
   if (found_.sequences.size() == most_) {
     World fitting = world_;
     while (fitting.max_tokens > 1 && full_size(fitting, vocabulary_, most_) > most_) --fitting.max_tokens;
@@ -160,8 +156,13 @@ void Walk::leaf(std::span<const int32_t> prefix, int32_t token, std::span<const 
         " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " --max-tokens ", fitting.max_tokens,
         full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; take a smaller vocabulary" : " fits"));
   }
-  draws_.assign(prefix.begin(), prefix.end());
-  draws_.push_back(token);
+  draws_.resize(size_t(depth) + 1);
+  draws_.back() = token;
+  for (int64_t d = depth; d > 0; --d) {
+    const Child& at = levels_[size_t(d)].rows[size_t(row)];
+    draws_[size_t(d) - 1] = at.token;
+    row = at.row;
+  }
   found_.sequences.add(draws_);
   for (size_t m = 0; m < log_prob.size(); ++m) found_.log_prob[m].push_back(log_prob[m]);
 }

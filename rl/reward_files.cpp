@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <unordered_map>
 
-#include "models/corpus.h"
 #include "models/grammar.h"
+#include "models/line_corpus.h"
 #include "rl/reward_terms.h"
+#include "rl/unique_json.h"
 #include "rl/words.h"
 
 namespace gradus::reward {
@@ -19,16 +18,12 @@ struct Line {
   std::string_view text;
 };
 
-// The lines of a file that are not blank, without their ends.
+// The lines of a file that are not blank.
 std::vector<Line> lines(std::string_view content) {
   std::vector<Line> found;
-  for (size_t number = 1; !content.empty(); ++number) {
-    const size_t end = content.find('\n');
-    std::string_view line = content.substr(0, end);
-    content.remove_prefix(end == std::string_view::npos ? content.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.find_first_not_of(" \t") != std::string_view::npos) found.push_back({number, line});
-  }
+  size_t number = 0;
+  for (const std::string_view line : split_lines(content))
+    if (++number; line.find_first_not_of(" \t") != std::string_view::npos) found.push_back({number, line});
   return found;
 }
 
@@ -109,26 +104,16 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
 }
 
 Scorer table(const std::string& file, const Tokenizer&) {
-  using Json = nlohmann::json;
+  using Json = nlohmann::ordered_json;
   const std::string content = read_text(file);
   const auto fail = [&](const std::string& what) {
     throw DataError(text(file, ": ", what, R"(; a table is {"rewards":{TEXT:number,...},"default":number})"));
   };
   Json json;
   try {
-    std::vector<std::set<std::string>> keys;  // of the open objects: a text with two rewards has none
-    json = Json::parse(content, [&](int, Json::parse_event_t event, Json& parsed) {
-      if (event == Json::parse_event_t::object_start) keys.emplace_back();
-      if (event == Json::parse_event_t::object_end) keys.pop_back();
-      if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-        fail(text(parsed.dump(), " stands there twice"));
-      return true;
-    });
-  } catch (const Json::parse_error& error) {
-    const size_t read = std::min(content.size(), error.byte > 0 ? error.byte - 1 : 0);
-    fail(text("line ", 1 + std::count(content.begin(), content.begin() + int64_t(read), '\n'), " is not JSON"));
-  } catch (const Json::exception&) {  // 1e999
-    fail("holds a number that is out of range");
+    json = parse_unique(content);
+  } catch (const DataError& error) {
+    fail(error.what());
   }
   if (!json.is_object() || !json.contains("rewards") || !json["rewards"].is_object()) fail("has no \"rewards\"");
   for (const auto& [key, value] : json.items())

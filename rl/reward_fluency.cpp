@@ -1,11 +1,11 @@
 // The reward `fluency:RUN`: the log-probability of the text under another model, so that with r = log p alone the
 // posterior of a prior q is q·p^(1/β) / Z.
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <numeric>
 
 #include "models/checkpoint.h"
+#include "models/sampler.h"
 #include "rl/reward_terms.h"
 #include "rl/words.h"
 
@@ -13,13 +13,6 @@ namespace gradus {
 namespace {
 
 constexpr size_t kRows = 256;  // sequences that a model reads at once
-
-double log_softmax_at(std::span<const real> logits, int32_t id) {
-  const double top = double(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0;
-  for (real x : logits) sum += std::exp(double(x) - top);
-  return double(logits[size_t(id)]) - top - std::log(sum);
-}
 
 }  // namespace
 
@@ -31,6 +24,7 @@ void log_probabilities(const LanguageModel& model, int32_t start, std::span<cons
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return sequences[a].size() > sequences[b].size(); });
   const size_t V = size_t(model.vocabulary());
+  std::vector<double> log_p(V);
   Tape tape;
   const Tape::Use use(tape);
   for (size_t first = 0; first < order.size(); first += kRows) {
@@ -52,7 +46,8 @@ void log_probabilities(const LanguageModel& model, int32_t start, std::span<cons
       for (size_t b = 0; b < rows; ++b) {
         const size_t i = order[first + b];
         last[b] = sequences[i][t];
-        sums[i] += log_softmax_at(logits.span().subspan(b * V, V), last[b]);
+        log_distribution(logits.span().subspan(b * V, V), 1, log_p);
+        sums[i] += log_p[size_t(last[b])];
       }
     }
   }

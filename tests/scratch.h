@@ -34,6 +34,8 @@ struct Folder {
   }
   ~Folder() { std::filesystem::remove_all(path); }
   Folder(const Folder&) = delete;
+  std::string operator/(const std::string& name) const { return path / name; }
+  long files() const { return std::distance(std::filesystem::directory_iterator(path), {}); }
   // The path of a new file that holds `bytes`.
   std::string file(const std::string& name, const std::string& bytes) const {
     std::ofstream(path / name, std::ios::binary) << bytes;

@@ -1,6 +1,5 @@
 // A checkpoint: what is saved comes back, and a file whose configuration cannot be is refused by a sentence.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -11,16 +10,11 @@
 
 #include "models/checkpoint.h"
 #include "models/corpus.h"
+#include "tests/scratch.h"
 
 namespace {
 
 using namespace gradus;
-
-struct Folder {
-  std::string path = "/tmp/gradus.XXXXXX";
-  Folder() { REQUIRE(mkdtemp(path.data()) != nullptr); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 Checkpoint small(const std::string& family) {
   Config config;
@@ -43,7 +37,7 @@ Checkpoint small(const std::string& family) {
 // What load_checkpoint says of the file of `run` with `from` replaced by `to`, of the same length, and without a hash.
 std::string complaint(const Checkpoint& run, const std::string& from, const std::string& to) {
   const Folder folder;
-  const std::string path = folder.path + "/x.safetensors";
+  const std::string path = folder / "x.safetensors";
   run.save(path);
   std::string bytes = read_bytes(path);
   for (const auto& [old, now] : {std::pair{from, to}, std::pair<std::string, std::string>{"\"hash\"", "\"hasn\""}}) {
@@ -69,7 +63,7 @@ TEST_CASE("checkpoint: everything comes back") {
   for (const std::string family : {"transformer", "lstm"}) {
     const Folder folder;
     const Checkpoint run = small(family);
-    run.save(folder.path + "/checkpoint.safetensors");
+    run.save(folder / "checkpoint.safetensors");
     const Checkpoint back = load_checkpoint(folder.path);
     CHECK(to_json(back.config) == to_json(run.config));
     CHECK(back.tokenizer.vocab() == run.tokenizer.vocab());
@@ -89,7 +83,7 @@ TEST_CASE("checkpoint: a best loss that is not finite is left out") {
   const Folder folder;
   Checkpoint run = small("lstm");
   run.best_val_loss = std::numeric_limits<double>::infinity();
-  run.save(folder.path + "/checkpoint.safetensors");
+  run.save(folder / "checkpoint.safetensors");
   CHECK_FALSE(load_checkpoint(folder.path).best_val_loss.has_value());
 }
 

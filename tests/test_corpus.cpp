@@ -14,37 +14,12 @@
 #include <thread>
 
 #include "models/tokenizer.h"
+#include "tests/scratch.h"
 
 namespace {
 
 using namespace gradus;
 using Ids = std::vector<int32_t>;
-
-template <class F>
-std::string complaint(F f) {
-  try {
-    f();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "";
-}
-bool has(const std::string& sentence, std::string_view part) { return sentence.find(part) != std::string::npos; }
-
-// A folder of its own for a test, removed with all that is in it.
-struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "gradus_corpus_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-    return path / name;
-  }
-};
 
 // 0, 1, 2, ..., n - 1: every token says where it stood.
 Ids count_up(int64_t n) {
@@ -90,7 +65,8 @@ TEST_CASE("read_text gives back what a file holds") {
   for (int b = 0; b < 256; ++b) all += char(b);
   const std::string binary = folder.file("all.bin", all);
   CHECK(read_bytes(binary) == all);
-  CHECK(has(complaint([&] { read_text(binary); }), "all.bin is not text in UTF-8: line 1, column 1 (byte offset 0)"));
+  CHECK(has(complaint<DataError>([&] { read_text(binary); }),
+            "all.bin is not text in UTF-8: line 1, column 1 (byte offset 0)"));
   CHECK(read_text("/proc/self/status").size() > 100);  // a file that says its size is 0
 }
 
@@ -105,7 +81,7 @@ TEST_CASE("read_text reads a pipe to its end") {
 
 TEST_CASE("read_text says why a file is no corpus") {
   const Folder folder;
-  const auto say = [](const std::string& path) { return complaint([&] { read_text(path); }); };
+  const auto say = [](const std::string& path) { return complaint<DataError>([&] { read_text(path); }); };
   const std::string here = folder.path;
   CHECK(say(here + "/none.txt") == here + "/none.txt: cannot be read: No such file or directory");
   CHECK(say(here) == here + ": is a folder; name a text file in it");
@@ -148,7 +124,7 @@ TEST_CASE("the splits divide the text in order; the shares are rounded to the ne
 }
 
 TEST_CASE("a text that is too short is refused in the user's words") {
-  const auto say = [](int64_t n, int64_t context) { return complaint([&] { corpus_of(n, 0.1, context); }); };
+  const auto say = [](int64_t n, int64_t context) { return complaint<DataError>([&] { corpus_of(n, 0.1, context); }); };
   CHECK(say(31, 64) == "corpus.txt has 31 tokens; --context 64 needs at least 65; use --context 30 or a longer text");
   CHECK(has(say(64, 64), "use --context 63 or"));
   CHECK(say(65, 64).empty());

@@ -36,6 +36,26 @@ test_sequences() {
   check "sequences: the most probable first" "$(cat out)" sh -c 'sed -n 2p out | grep -q "0.400000000000.*the cat"'
 }
 
+# Runs that were trained in steps: all sequences together have probability 1, and each has that of `score`.
+test_trained() {
+  four_sentences
+  for model in lstm transformer; do
+    must "trained: $model" 0 "$f64" train q.txt --out $model --model $model --lines --tokenizer word --embd 8 --hidden 8 \
+      --heads 2 --layers 1 --context 6 --steps 20 --lr 0.03 --warmup 0 --quiet
+    must "trained: $model, its sequences" 0 "$f64" exact sequences $model --max-tokens 3 --json
+    close "trained: $model, they are all" "$(value_of total_probability)" 1
+    check "trained: $model, 1 + 4 + 16 ended, 64 cut" "" [ "$(grep -o '"ended":true' out | wc -l),$(grep -o '"ended":false' out | wc -l)" = 21,64 ]
+    sed 's/{"text"/\n&/g' out | sed -nE 's/^\{"text":"([^"]*)",.*"log_prob":([-0-9.e]*),"ended":true.*/\1\t\2/p' >ended
+    must "trained: $model, scored" 0 sh -c 'cut -f 1 ended | "$1" score "$2"' sh "$f64" $model
+    sed -E 's/.*"log_prob":([-0-9.e]*).*/\1/' out | paste ended - >both
+    check "trained: $model, score says the same of each" "$(cat both)" \
+      awk -F '\t' '{ d = $2 - $3; if (!(d < 1e-12 && d > -1e-12)) exit 1; ++n } END { exit n != 21 }' both
+  done
+  must "trained: compared" 0 "$f64" exact compare lstm transformer --max-tokens 3 --json
+  check "trained: they differ" "$(cat out)" awk "BEGIN { exit !($(value_of kl_ab) > 1e-6) }"
+  rm -rf lstm transformer
+}
+
 test_compare() {
   four_sentences
   must "compare: pi and q" 0 "$f64" exact compare pi q --max-tokens 3 --json
@@ -124,5 +144,5 @@ test_refusals() {
   refuses "refusals: longer than the context" 4 'the context of 4' "$f64" exact gradient tf --prior tf --reward length:2 --max-tokens 5 --out new
 }
 
-groups sequences compare posterior gradient refusals -- "$@"
+groups sequences trained compare posterior gradient refusals -- "$@"
 finish

@@ -390,6 +390,16 @@ TEST_SUITE("families") {
           }
   }
 
+  TEST_CASE("families: an n-gram model keeps no memory beside its results") {
+    const LineWorld& world = two_words();
+    const auto model = world.model("ngram");
+    Tape tape;
+    const Tape::Use use(tape);
+    const int64_t B = 8, T = 32;
+    const Tensor y = model->features(Ids(size_t(B * T), world.end_id()), B, T);
+    CHECK(tape.arena().used() <= size_t(y.numel()) * sizeof(real) + 4096);
+  }
+
   TEST_CASE("families: what is counted needs a table that counting can make") {
     const LineWorld& world = two_words();
     const Config config = world.config("ngram");

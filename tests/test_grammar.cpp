@@ -489,6 +489,20 @@ TEST_CASE("grammar: depth and size break nothing") {
   CHECK(!many.generates("yx"));
 }
 
+TEST_CASE("grammar: a text with too many derivations is one sentence") {
+  const Grammar g = grammar("a = [1] {a}{a} | [1.0001] x");
+  CHECK(g.generates(std::string(300, 'x')));
+  const std::string many(3000, 'x');
+  std::string said;
+  try {
+    g.log_probability(many);
+  } catch (const DataError& error) {
+    said = error.what();
+  }
+  CHECK(has(said, "a text of 3000 bytes has too many derivations"));
+  CHECK(!g.generates(std::string(3000, 'y')));
+}
+
 TEST_CASE("grammar: groups of rules that reach each other, against reachability by definition") {
   for (int64_t trial = 0; trial < 200; ++trial) {
     const Rng r = rng().at(trial);

@@ -71,6 +71,9 @@ test_lines() {
   printf 'another\n' >b.txt
   run "$f32" train a.txt b.txt --out two $(small lstm) --lines --steps 1
   check "lines: of two files, none runs into the next" "$(head -n 1 out)" grep -q '2 lines, 23 characters' out
+  refuses "lines: resumed with the files in another order" 4 "a.txt, then $(pwd -P)/b.txt; name them so, or none" \
+    "$f32" train b.txt a.txt --out two --resume --steps 2
+  must "lines: resumed with the files in their order" 0 "$f32" train a.txt b.txt --out two --resume --steps 2 --quiet
   run "$f32" train a.txt --out cut $(small lstm) --lines --steps 1
   check "lines: a line that does not fit is cut, and a note says so" "$(cat out)" grep -q 'note: .*a.txt: 1 of 1 line cut to --context 16 tokens, without an end mark' out
   must "lines: an empty prompt is the beginning of a line" 0 "$f32" sample two --prompt '' --tokens 3
@@ -109,6 +112,11 @@ test_eval() {
   is "eval: windows of the context" "$a" 'log(2) * 3 / 11'
   is "eval: with --stride 1 only the first does" "$b" 'log(2) / 11'
   refuses "eval: --stride beyond the context" 2 'from 1 to the context' "$f64" eval trigram abac.txt --stride 5
+  printf abca >front.txt
+  printf bdab >back.txt
+  run "$f64" eval bigram front.txt back.txt --json
+  is "eval: two files are one text, tokens" "$(field out tokens)" 7
+  is "eval: two files are one text, nats" "$(field out nats_per_token)" 'log(2) * 2 / 7'
   # Chinese, three bytes a character: bits are counted by code points whatever the tokens are.
   printf 天地天人天地天人天 >zh.txt
   for t in char byte; do
@@ -128,6 +136,25 @@ test_eval() {
   is "eval: lines, tokens with their marks" "$(field out tokens)" 30
   is "eval: lines, nats" "$(field out nats_per_token)" 1.27985422583367/3
   is "eval: lines, bits per character of the file" "$(field out bits_per_character)" "12.7985422583367 / log(2) / $(wc -m <two_words.txt)"
+  # White space counts as it stands: 2 of the 4 lines begin with x and end after a or b, the others end at once.
+  printf 'x  a\r\n\n x b \n\n' >spaces.txt
+  "$f64" train spaces.txt --out spaces --lines --tokenizer word --model ngram --quiet
+  "$f64" eval spaces spaces.txt --json >out
+  is "eval: white space, tokens" "$(field out tokens)" 8
+  is "eval: white space, nats" "$(field out nats_per_token)" '6 * log(2) / 8'
+  is "eval: white space, bits per character of the file" "$(field out bits_per_character)" '6 / 14'
+  # Bytes that are no UTF-8 are characters of their own: all seven but the first, which is not scored, and but two that
+  # continue.
+  printf 'a\200\344\270\255a\200' >bytes.txt
+  "$f64" train bytes.txt --out bytes --model ngram --order 2 --tokenizer byte --context 4 --quiet
+  "$f64" eval bytes bytes.txt --json >out
+  is "eval: bytes, tokens" "$(field out tokens)" 6
+  is "eval: bytes, bits per character" "$(field out nats_per_token) * 6 / log(2)" "$(field out bits_per_character) * 4"
+  # A line that is cut counts up to the cut, and a last line without its end has none.
+  printf 'abcdabcdabcdabcda\nab' >clipped.txt
+  "$f64" train clipped.txt --out clipped $(small lstm) --val-fraction 0 --lines --steps 1 --quiet
+  "$f64" eval clipped clipped.txt --json >out
+  is "eval: a cut line, bits per character" "$(field out nats_per_token) * 19 / log(2)" "$(field out bits_per_character) * 18"
   # Splits are divided as the run divides its own.
   for model in lstm rnn; do
     run "$f64" train "$root/data/fables.txt" --out r $(small $model) --steps 3 --json --quiet

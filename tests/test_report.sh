@@ -103,6 +103,27 @@ test_kinds() {
     valid "kinds: $run_, the page is valid HTML" "$run_"
     check "kinds: $run_, the page stands alone" "" stands_alone "$run_"
   done
+  printf 'the cat\nthe dog\na cat\nthe cat\na <b>\nthe dog\n' >lines.txt
+  must "kinds: an LSTM of lines" 0 "$f64" train lines.txt --out lines $tiny --steps 6 --eval-every 3 --model lstm --hidden 16 --lines --tokenizer word
+  check "kinds: of lines, it says what it is" "" grep -qE 'An LSTM of [0-9,]+ parameters on lines.txt' lines/report.html
+  check "kinds: of lines, losses are those of a word" "" has lines word
+  check "kinds: of lines, its evaluations" "$(marks lines)" [ "$(marks lines)" = '3 6 ' ]
+  command_=$(sed -n 's|.*<code>gradus-f64 train \(.*\)</code>.*|\1|p' lines/report.html)
+  must "kinds: of lines, the command of the report" 0 "$f64" train $command_ --quiet
+  check "kinds: of lines, makes the same weights" "$command_" same_weights lines lines-again
+  must "kinds: a model that is counted" 0 "$f64" train lines.txt --out counted --model ngram --order 2 --smoothing add --lines --quiet
+  check "kinds: counted, it says what it is" "" grep -qE 'An n-gram model of 0 parameters on lines.txt' counted/report.html
+  check "kinds: counted, no learning rate" "" not has counted 'Learning rate'
+  command_=$(sed -n 's|.*<code>gradus-f64 train \(.*\)</code>.*|\1|p' counted/report.html)
+  must "kinds: counted, the command of the report" 0 "$f64" train $command_ --quiet
+  "$f64" eval counted lines.txt --json >once
+  "$f64" eval counted-again lines.txt --json >again
+  check "kinds: counted, makes the same model" "$command_" cmp once again
+  for run_ in lines counted; do
+    valid "kinds: $run_, the page is valid HTML" "$run_"
+    check "kinds: $run_, the page stands alone" "" stands_alone "$run_"
+  done
+  rm -rf lines counted lines-again counted-again
   # 10^5 steps.
   head -n 1 one/log.jsonl | sed 's/"steps":1,/"steps":100000,/' >head
   mkdir long

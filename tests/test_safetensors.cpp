@@ -17,6 +17,7 @@
 #include "engine/error.h"
 #include "engine/safetensors.h"
 #include "tests/fault_io.c"
+#include "tests/scratch.h"
 
 using namespace gradus;
 namespace fs = std::filesystem;
@@ -70,30 +71,6 @@ std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
-
-template <class Error, class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-bool has(const std::string& s, const std::string& part) { return s.find(part) != s.npos; }
-
-// A new empty folder, removed at the end.
-struct Folder {
-  std::string path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "gradus-test-XXXXXX").string();
-    path = ::mkdtemp(name.data()) ? name : "";
-    REQUIRE(!path.empty());
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return path + "/" + name; }
-  long files() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
-};
 
 const std::vector<float> kWeights = {1.5f, -2.25f, 0x1p-149f, 3e38f, -0.0f, 7.0f};
 const std::vector<double> kMoments = {1.0 / 3, 5e-324, -1e300};
@@ -228,7 +205,7 @@ TEST_CASE("safetensors: H09, a header above the cap, and things that are not fil
   std::ofstream(folder / "cap") << u64(kMaxHeaderBytes) << "{}";
   fs::resize_file(folder / "cap", kMaxHeaderBytes + 8);
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
-  const auto said = [](const std::string& path) { return message_of<DataError>([&] { SafetensorsFile::open(path); }); };
+  const auto said = [](const std::string& path) { return complaint<DataError>([&] { SafetensorsFile::open(path); }); };
   CHECK(has(said(folder / "long"), "/long: the header length 16777217 is too large; 16777216 bytes"));
   CHECK(has(said(folder / "cap"), "NUL in the header"));
   CHECK(has(said(folder / "pipe"), "not a regular file"));
@@ -300,16 +277,16 @@ TEST_CASE("safetensors: what is written is read") {
   CHECK(own[1] == real(-2.25));
 
   CHECK(file.find("x") == nullptr);
-  CHECK(has(message_of<DataError>([&] { file.at("x"); }), "/f: has no tensor \"x\""));
+  CHECK(has(complaint<DataError>([&] { file.at("x"); }), "/f: has no tensor \"x\""));
   std::vector<float> five(5), three(3);
-  CHECK(has(message_of<DataError>([&] { file.read(file.at("w"), five); }), "shape [2,3] where 5 values are wanted"));
-  CHECK(has(message_of<DataError>([&] { file.read(file.at("m"), three); }), "value 2 is -1e+300, too large for F32"));
+  CHECK(has(complaint<DataError>([&] { file.read(file.at("w"), five); }), "shape [2,3] where 5 values are wanted"));
+  CHECK(has(complaint<DataError>([&] { file.read(file.at("m"), three); }), "value 2 is -1e+300, too large for F32"));
   fs::resize_file(folder / "f", fs::file_size(folder / "f") - 1);
-  CHECK(has(message_of<DataError>([&] { file.read(file.at("w"), w); }), "cut short"));
+  CHECK(has(complaint<DataError>([&] { file.read(file.at("w"), w); }), "cut short"));
 
   const std::string integers = one("[2]", "[0,8]", "\"I32\"");
   const SafetensorsFile listed = parse(integers);
-  CHECK(has(message_of<DataError>([&] { listed.read(listed.at("a"), m); }), "holds I32 values"));
+  CHECK(has(complaint<DataError>([&] { listed.read(listed.at("a"), m); }), "holds I32 values"));
 }
 
 TEST_CASE("safetensors: larger than the buffers, and a hash over a header of odd length") {
@@ -392,7 +369,7 @@ TEST_CASE("safetensors: the writer writes nothing that the reader would refuse")
   const Folder folder;
   const std::vector<float> x = {1, 2};
   const auto said = [&](TensorSource t, const std::string& value = "") {
-    const std::string message = message_of<WriteError>([&] { write_safetensors(folder / "f", {t}, {{"k", value}}); });
+    const std::string message = complaint<WriteError>([&] { write_safetensors(folder / "f", {t}, {{"k", value}}); });
     CHECK(has(message, "nothing was written"));
     return message;
   };
@@ -405,7 +382,7 @@ TEST_CASE("safetensors: the writer writes nothing that the reader would refuse")
   CHECK(has(said({"a", {2}, x}, "\xC0"), "UTF-8"));
   CHECK(has(said({"a", {2}, x}, std::string(kMaxHeaderBytes, 'v')), "16777216 are allowed"));
   const TensorSource twice("a", {2}, x);
-  CHECK(has(message_of<WriteError>([&] { write_safetensors(folder / "f", {twice, twice}, {}); }), "duplicate key"));
+  CHECK(has(complaint<WriteError>([&] { write_safetensors(folder / "f", {twice, twice}, {}); }), "duplicate key"));
   CHECK(folder.files() == 0);
 }
 
@@ -431,7 +408,7 @@ TEST_CASE("atomic file: every call fails once, in each way; the old file is whol
           done = WEXITSTATUS(status) == 0;
         } else {
           fault_at = n, fault_how = how, fault_count = 0, fault_watching = 0;
-          said = message_of<WriteError>([&] { write_sample(folder / "f", "8"); });
+          said = complaint<WriteError>([&] { write_sample(folder / "f", "8"); });
           fault_at = 0;
           if (child == 0) ::_exit(0);
           done = fault_count < n;
@@ -479,7 +456,7 @@ TEST_CASE("atomic file: the temporary files of dead processes go, all other file
 TEST_CASE("atomic file: places where nothing can be written") {
   const Folder folder;
   const auto said = [](const std::string& path) {
-    return message_of<WriteError>([&] { write_file_atomically(path, std::string(8192, 'x')); });
+    return complaint<WriteError>([&] { write_file_atomically(path, std::string(8192, 'x')); });
   };
   CHECK(has(said(folder / "none/f"), "/none/f: open of its temporary file failed: No such file or directory; no file"));
   CHECK(has(said(folder.path), "is a folder"));

@@ -1,5 +1,5 @@
-// After two warm-up steps the engine asks the system for no memory, on any thread: training steps of both families with
-// dropout, clipping and AdamW, and sampling token by token, also when a transformer's window turns over.
+// After two warm-up steps the program asks the system for no memory, on any thread: training steps of both families
+// with dropout, clipping and AdamW, and sampling token by token, also when a transformer's window turns over.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -10,18 +10,21 @@
 
 #include "engine/ops.h"
 #include "engine/optim.h"
+#include "models/sampler.h"
+#include "models/training.h"
 #include "tests/alloc_count.h"
-#include "tests/lm_step.h"
 
 namespace {
 
 using namespace gradus;
 using testing::Allocations;
 using testing::allocations;
-using testing::Batch;
-using testing::LmStep;
 
 constexpr int64_t kVocabulary = 30;
+// All lines of one length, so that every batch of them has one size.
+constexpr std::string_view kText =
+    "the heron\nthe otter\nthe goose\none snail\nthe heron\nthe badge\nthe mouse\nthe horse\n"
+    "the otter\nthe goose\nthe heron\nthe otter\nthe goose\n";
 
 Config config_of(const std::string& family) {
   Config c;
@@ -80,35 +83,64 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
-      INFO(family);
-      const auto model = make_model(config_of(family), kVocabulary);
-      AdamW optimizer(model->params());
-      LmStep step(2, 2);
-      std::vector<Batch> batches;
-      for (uint32_t n = 0; n < 12; ++n) batches.push_back(Batch::numbered(7, 8, kVocabulary, n));
-      size_t bytes[2] = {0, 0};
-      for (int64_t n = 1; n <= 12; ++n) {
-        const Allocations spent = cost([&] {
-          step.run(*model, {.seed = 1, .step = n, .training = true}, batches[size_t(n - 1)]);
-          const std::span<const real> g = step.gradient(*model);
-          optimizer.step(model->params(), g, 1e-3, clip_factor(gradient_norm(g), 1));
-        });
-        if (n == 1) CHECK(spent.news > 0);
-        if (n > 2) {
-          INFO("step ", n);
+    for (const std::string family : {"lstm", "rnn", "transformer"})
+      for (const bool lines : {false, true}) {
+        INFO(family, lines ? ", lines" : "");
+        Config config = config_of(family);
+        config.lines = lines;
+        const Tokenizer tokenizer = lines ? Tokenizer::from_lines(Tokenizer::Kind::kChar, split_lines(kText))
+                                          : Tokenizer::from_text(Tokenizer::Kind::kChar, kText);
+        config.end_id = tokenizer.end_id();
+        const Corpus corpus(config, tokenizer, kText, "text");
+        const auto model = make_model(config, tokenizer.size());
+        Params& params = model->params();
+        AdamW optimizer(params);
+        Shards shards(2, 2);
+        Batch batch;
+        double loss[2];
+        size_t bytes[2] = {0, 0};
+        for (int64_t n = 1; n <= 12; ++n) {
+          const Allocations spent = cost([&] {  // as apps/train.cpp
+            batch.draw(corpus, Split::kTrain, Rng(1, Stream::kBatch, n), 0, 7);
+            const double weight = 1 / double(batch.scored);
+            shards.begin({.seed = 1, .step = n, .training = true}, 7);
+            shards.each([&](int s) { loss[s] = batch_loss(*model, batch, shards.first(s), shards.count(s), weight); });
+            const std::span<const real> g = shards.gradient(params);
+            optimizer.step(params, g, 1e-3, clip_factor(gradient_norm(g), 1));
+          });
+          CHECK(loss[0] + loss[1] > 0);
+          if (n == 1) CHECK(spent.news > 0);
+          if (n > 2) {
+            INFO("step ", n);
+            CHECK(spent.news == 0);
+            CHECK(spent.mallocs == 0);
+          }
+          for (int s = 0; s < 2; ++s) {
+            const size_t now = shards.tape(s).bytes();
+            if (n > 2) CHECK(now == bytes[s]);  // in one block, every step of one size uses as much
+            bytes[s] = now;
+          }
+        }
+        if (std::getenv("GRADUS_FIGURES"))
+          MESSAGE(family, " ", std::string(kRealName), ": high water ", bytes[0], " and ", bytes[1], " bytes");
+      }
+  }
+
+  TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
+    for (const std::string family : {"lstm", "rnn", "transformer"})
+      for (const SampleOptions& options : {SampleOptions{}, SampleOptions{0.7, 5, 0.8}, SampleOptions{0, 0, 1}}) {
+        INFO(family, ", temperature ", options.temperature);
+        const auto model = make_model(config_of(family), kVocabulary);
+        const std::vector<std::vector<int32_t>> prompts(5, {1, 2, 3});
+        Sampler sampler(*model, prompts, options, Rng(1, Stream::kSample));
+        for (int call = 1; call <= 40; ++call) {  // five windows of a transformer
+          const Allocations spent = cost([&] { sampler.next(); });
+          if (call <= 2) continue;
+          INFO("draw ", call);
           CHECK(spent.news == 0);
           CHECK(spent.mallocs == 0);
         }
-        for (int s = 0; s < 2; ++s) {
-          const size_t now = step.shards().tape(s).bytes();
-          if (n > 2) CHECK(now == bytes[s]);  // in one block, every step of one size uses as much
-          bytes[s] = now;
-        }
       }
-      if (std::getenv("GRADUS_FIGURES"))
-        MESSAGE(family, " ", std::string(kRealName), ": high water ", bytes[0], " and ", bytes[1], " bytes");
-    }
   }
 
   TEST_CASE("steady state: a scalar graph of a new size each step costs memory only where it grows") {

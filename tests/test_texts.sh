@@ -69,6 +69,15 @@ test_refusals() {
   refuses "refusals: a name without a rule" 4 'undefined: line 1: {b} is not defined' "$f64" corpus undefined --json
   printf 'a = x{a}\n' >endless
   refuses "refusals: no end" 4 'endless: line 1: rule a never ends' "$f64" corpus endless --json
+  # Work is bounded: long lines with many derivations, a long chain of rules that part and meet, 998 rules that begin
+  # alike. Each took minutes or more.
+  printf 'a = [1] {a}{a} | [1.0001] x\n' >critical
+  refuses "refusals: a nearly critical grammar" 4 'critical: a text of' timeout 30 "$f64" corpus critical --json
+  { awk 'BEGIN { for (i = 0; i < 3000; ++i) print "a" i " = x{a" i + 1 "} | x{a" i + 1 "}y" }'; echo 'a3000 = z'; } >chain
+  refuses "refusals: a chain of 3000 rules" 4 'chain: its entropy' timeout 50 "$f64" corpus chain --json
+  awk 'BEGIN { printf "s = [1000] ."; for (i = 0; i < 998; ++i) printf " | {b%d}", i
+    for (i = 0; i < 998; ++i) printf "\nb%d = x%d;{s}", i, i; print "" }' >alike
+  must "refusals: not where the search alone is long" 0 timeout 30 "$f64" corpus alike --json
   timeout 20 "$f64" corpus "$g" --bytes 100000000000 >/dev/full 2>err
   code=$?
   check "refusals: a full disk ends it at once with 3" "exit code $code, $(cat err)" [ "$code-$(grep -c '^gradus: standard output' err)" = 3-1 ]

@@ -299,8 +299,22 @@ TEST_CASE("bytes that are no text become U+FFFD, and a character waits for its e
   CHECK(valid_utf8("\xFFz\x80") == "\uFFFDz\uFFFD");
   CHECK(count_characters("a\u00E9\u4E2D\U0001F600\n") == 5);
   CHECK(count_characters("") == 0);
-  CHECK(count_characters("\xE4\xB8") == 1);  // it began
-  CHECK(count_characters("\xAD") == 0);      // and ended here
+  const std::string_view broken = "\xE4\xB8\xAD\xAD\xE4\xB8z\xFF\xC0\x80";  // the first three bytes are a character
+  CHECK(count_characters(broken) == 8);
+  for (size_t cut = 0; cut <= broken.size(); ++cut)
+    CHECK(count_characters(broken, 0, cut) + count_characters(broken, cut) == 8);
+  CHECK(count_characters(broken, 0, 1) == 1);  // it begins there
+  CHECK(count_characters(broken, 1, 3) == 0);
+  CHECK(count_characters("ab", 1, 100) == 1);
+
+  const std::string_view chinese = "\u4E2D  a b ";
+  const auto bytes_of = [&](Tokenizer::Kind kind, int64_t n) {
+    return Tokenizer::from_text(kind, chinese).bytes_of(chinese, n);
+  };
+  CHECK(bytes_of(Tokenizer::Kind::kChar, 2) == 4);
+  CHECK(bytes_of(Tokenizer::Kind::kByte, 2) == 2);
+  CHECK(bytes_of(Tokenizer::Kind::kWord, 2) == 6);
+  CHECK(bytes_of(Tokenizer::Kind::kWord, 0) == 0);
   const std::string whole = "a\u00E9\u4E2D\U0001F600";
   const size_t complete[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
   for (size_t n = 0; n <= whole.size(); ++n)

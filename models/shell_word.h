@@ -1,0 +1,11 @@
+// Text that a shell reads back as it was.
+#pragma once
+
+#include <string>
+
+namespace gradus {
+
+// `s` as one word of a command line, in quotes where it needs them.
+std::string shell_word(const std::string& s);
+
+}  // namespace gradus
