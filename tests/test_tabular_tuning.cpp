@@ -1,9 +1,11 @@
-// Exact policy gradients on a table: the trajectory that the documents' worked numbers give.
+// Fine-tuning on a table: the trajectory that the documents' worked numbers give, the controller on their example,
+// every named reward on its own posterior.
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"
 #include "rl/exact.h"
 #include "rl/posterior.h"
+#include "rl/tuner.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
 
@@ -49,6 +51,22 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
     if (beta == 0.1) CHECK(j.entropy == doctest::Approx(0.6499887640796).epsilon(1e-9));
     if (beta == 0.5) CHECK(j.kl == doctest::Approx(0.2589290575767).epsilon(1e-9));
   }
+}
+
+TEST_CASE("a KL that is infinite says so") {
+  const LineWorld lines("a b\nb a\n", Tokenizer::Kind::kWord);  // the table excludes what else an LSTM says
+  const auto prior = lines.model("tabular"), policy = lines.model("lstm");
+  const World world{{lines.end_id()}, lines.end_id(), 3, 1};
+  const auto zero = [](const Sequences& s, std::span<const int32_t>) {
+    return std::vector<double>(size_t(s.size()), 0.0);
+  };
+  Shards shards(2, 1);
+  Tuner without(*policy, *prior, {world.prompt}, world, zero, {.advantage = {}, .batch = 16}, shards);
+  without.gradient(1);
+  CHECK(without.metrics().kl == INFINITY);
+  CHECK(without.metrics().objective == 0);
+  Tuner with(*policy, *prior, {world.prompt}, world, zero, {.advantage = {.kl_coef = 0.1}, .batch = 16}, shards);
+  CHECK_THROWS_AS(with.gradient(1), DataError);
 }
 
 TEST_SUITE_END();

@@ -78,6 +78,8 @@ test_refusals() {
   refuses "refusals: a file that is not there" 4 'nowhere' $t --reward blocklist:nowhere
   refuses "refusals: KL target 0" 2 '--kl-target' $t --reward end --kl-target 0
   refuses "refusals: KL horizon 0" 2 '--kl-horizon' $t --reward end --kl-target 1 --kl-horizon 0
+  refuses "refusals: a KL target that one step may overshoot to 0" 2 'must be above 12.8' $t --reward end --kl-target 1 --kl-horizon 12.8
+  refuses "refusals: a KL target without a coefficient" 2 '--kl-coef' $t --reward end --kl-target 1 --kl-coef 0
   refuses "refusals: a negative KL coefficient" 2 '--kl-coef' $t --reward end --kl-coef -1
   refuses "refusals: leave-one-out of one" 2 'at least 2' $t --reward end --batch 1
   refuses "refusals: an unknown baseline" 2 'leave-one-out' $t --reward end --baseline best
