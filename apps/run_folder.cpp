@@ -79,10 +79,10 @@ int end_run(const RunFolder& folder, Console& console, const std::string& comman
   } catch (const std::exception& error) {  // the run itself is safe
     console.note(text("warning: no report: ", error.what()));
   }
-  console.note(stopped ? text("Stopped after step ", step, " and saved; go on with: gradus ", command, " --out ",
-                              folder.path(), " --resume")
-                       : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ",
-                              tokens));
+  console.note(stopped
+                   ? text("Stopped after step ", step, " and saved; go on with: gradus ", command, " --out ",
+                          folder.path(), " --resume")
+                   : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ", tokens));
   return stopped ? kInterrupted : kDone;
 }
 

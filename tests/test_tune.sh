@@ -136,6 +136,22 @@ END
   check "dying reward: the same log" "" same_log died lived
 }
 
+# The page shows what the log has, and its command makes the same run.
+test_report() {
+  priors
+  must "report: a run" 0 "$f64" tune lstm --out r --reward contains:cat --reward "0.5*count:'" --entropy-coef 0.1 --max-tokens 4 --steps 3 --shards 2 --quiet
+  for what in 'Sequences cut at the limit' 'Length, tokens' 'reward - beta KL + alpha entropy' 'Different n-grams'; do
+    check "report: $what" "" grep -q "$what" r/report.html
+  done
+  check "report: no curve of a coefficient that stays" "" not grep -q 'KL coefficient beta' r/report.html
+  sed -nE '/gradus tune /{s/.*(gradus tune [^<]*).*/\1/;s/&#39;/'"'"'/g;s/&quot;/"/g;s/&amp;/\&/g;s/&gt;/>/g;s/&lt;/</g;p}' r/report.html | sed "s#^gradus#'$f64'#" >again.sh
+  must "report: its command runs" 0 sh again.sh
+  check "report: and has no note" "$(cat err)" not grep -q note err
+  check "report: and makes the same run" "$(cat again.sh)" same_log r r-again
+  must "report: a run with a target" 0 "$f64" tune lstm --out r2 --reward end --kl-target 0.2 --max-tokens 4 --steps 3 --quiet
+  check "report: the coefficient that is steered" "" grep -q 'KL coefficient beta' r2/report.html
+}
+
 test_refusals() {
   priors
   t="$f64 tune lstm --out new --max-tokens 4 --steps 1"
@@ -170,5 +186,5 @@ test_prompts() {
   must "prompts: relevance sees them" 0 "$f64" tune tf --out r --reward relevance --prompt the --max-tokens 3 --steps 1 --quiet
 }
 
-groups truth resume signals dying_reward refusals prompts -- "$@"
+groups truth resume signals dying_reward report refusals prompts -- "$@"
 finish
