@@ -24,12 +24,7 @@ constexpr int kShards = 4;          // of an exact gradient, whatever the thread
 constexpr int kMostThreads = 64;
 
 World world_of(const ExactCommand& command, const Checkpoint& run) {
-  World world{{run.start_id}, run.tokenizer.end_id(), command.max_tokens, command.temperature};
-  if (command.prompt.empty()) return world;
-  const std::vector<int32_t> given = run.tokenizer.encode(command.prompt);
-  if (world.end_id < 0) world.prompt.clear();  // one long text begins with the prompt, a line with the mark before it
-  world.prompt.insert(world.prompt.end(), given.begin(), given.end());
-  return world;
+  return {run.beginning(command.prompt), run.tokenizer.end_id(), command.max_tokens, command.temperature};
 }
 
 Checkpoint load_beside(const std::string& other, const Checkpoint& run) {
@@ -193,22 +188,14 @@ void save_gradient(const std::string& out, const Params& params, std::span<const
   write_safetensors(out, std::move(tensors), {});
 }
 
-// What a gradient needs beyond an enumeration: parameters, and a window that holds whole sequences.
-void require_differentiable(const Checkpoint& run, const World& world) {
-  if (run.model->params().size() == 0)
-    throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
-  const int64_t inputs = int64_t(world.prompt.size()) + world.max_tokens - 1;
-  if (run.config.model == "transformer" && inputs > run.config.context)
-    throw DataError(text(run.path, ": prompt and --max-tokens make ", inputs, " inputs, more than the context of ",
-                         run.config.context, "; the gradient wants them within one window"));
-}
-
 int gradient(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run), prior = load_beside(command.other, run);
   const Reward reward(command.reward, run.tokenizer);
   const World world = world_of(command, run);
-  require_differentiable(run, world);
-  if (prior.config.model == "transformer") require_differentiable(prior, world);
+  if (run.model->params().size() == 0)
+    throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
+  for (const Checkpoint* model : {&run, &prior})
+    model->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
   const int threads = threads_for(command.common, kMostThreads);
   const auto rewards = [&](const Sequences& s) {
     return text_reward(reward, run.tokenizer, {command.prompt})(s, std::vector<int32_t>(size_t(s.size()), 0));

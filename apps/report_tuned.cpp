@@ -36,6 +36,14 @@ LinePlot curves(const RunLog& log, const std::string& title, const std::string& 
   return plot;
 }
 
+// One long text has none: its sequences always reach the limit.
+bool has_end_mark(const RunLog& log) { return log.run.value("model", Json::object()).value("lines", false); }
+
+std::string definition_of_j(const RunLog& log) {
+  const bool bonus = log.run.value("config", Json::object()).value("entropy_coef", 0.0) > 0;
+  return bonus ? "reward - beta KL + alpha entropy" : "reward - beta KL";
+}
+
 std::vector<Page::Figure> figures(const RunLog& log) {
   std::vector<Page::Figure> out;
   const auto add = [&](const char* name, const char* field, const std::string& remark, int digits) {
@@ -45,7 +53,7 @@ std::vector<Page::Figure> figures(const RunLog& log) {
   add("reward", "reward", "mean of the last batch", 3);
   add("KL(policy, prior)", "kl", "nats a sequence, ± " + fixed(stderr_of_kl, 3), 3);
   add("entropy", "entropy", "nats a sequence", 2);
-  add("J", "objective", "reward - beta KL", 3);
+  add("J", "objective", definition_of_j(log), 3);
   add("J*", "j_star", "the most that J can be", 3);
   add("KL(policy, posterior)", "kl_to_posterior", "nats, by enumeration", 5);
   return out;
@@ -64,19 +72,28 @@ BarPlot bars(const RunLog& log) {
   return plot;
 }
 
+// A word of a shell's command.
+std::string in_quotes(const std::string& word) {
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 std::string command_line(const std::string& name, const Json& run) {
   std::string line = "gradus tune " + plain(run.value("prior", Json())) + " --out " + name + "-again";
   const Json config = run.value("config", Json::object()), prompts = run.value("prompts", Json::array());
-  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt '" + plain(prompts[0]) + "'";
+  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + in_quotes(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
   for (const auto& [key, value] : config.items()) {
     std::string option = key;
     std::replace(option.begin(), option.end(), '_', '-');
     if (value.is_array())
-      for (const Json& one : value) line += " --" + option + " '" + plain(one) + "'";
+      for (const Json& one : value) line += " --" + option + " " + in_quotes(plain(one));
     else if (value.is_boolean())
       line += value.get<bool>() ? " --" + option : "";
-    else if (key != "algorithm" && !(key == "kl_target" && value == 0.0))
+    else if (key != "algorithm" &&
+             !(key.starts_with("kl_") && key != "kl_coef" && config.value("kl_target", 0.0) == 0) &&
+             !(key == "value_lr" && config.value("baseline", "") != "value"))
       line += " --" + option + " " + plain(value);
   }
   return line;
@@ -94,7 +111,7 @@ std::string page_of_tuned(const std::string& name, const RunLog& log) {
                        grouped(log.last_step), " of ", plain(config.value("steps", Json()))));
   page.figures(figures(log));
   page.section("Training");
-  LinePlot objective = curves(log, "Objective J = E[reward] - beta KL", "",
+  LinePlot objective = curves(log, "Objective J = " + definition_of_j(log), "",
                               {{"objective", "of the batch"}, {"objective_exact", "exact"}});
   if (const double best = last_of(log.steps["j_star"]); std::isfinite(best))
     objective.levels.push_back({"J*", best, 4});
@@ -108,8 +125,13 @@ std::string page_of_tuned(const std::string& name, const RunLog& log) {
       to_html(curves(log, "Different n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}})),
       to_html(curves(log, "Gradient norm", "", {{"grad_norm", "norm"}})),
       to_html(curves(log, "Baseline and spread of the advantage", "",
-                     {{"baseline", "baseline"}, {"advantage_spread", "spread"}})),
-      to_html(curves(log, "KL coefficient beta", "", {{"kl_coef", "beta"}}))};
+                     {{"baseline", "baseline"}, {"advantage_spread", "spread"}}))};
+  if (config.value("kl_target", 0.0) > 0)
+    more.push_back(to_html(curves(log, "KL coefficient beta", "", {{"kl_coef", "beta"}})));
+  if (has_end_mark(log)) {
+    more.push_back(to_html(curves(log, "Sequences cut at the limit", "share", {{"cut", "without the end mark"}})));
+    more.push_back(to_html(curves(log, "Length", "tokens", {{"length", "mean of the batch"}})));
+  }
   if (any(log.steps["kl_to_posterior"]))
     more.push_back(to_html(curves(log, "KL(policy, posterior)", "nats", {{"kl_to_posterior", "exact"}})));
   if (any(log.steps["ess"]))

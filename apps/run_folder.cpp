@@ -41,23 +41,23 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   }
 }
 
-bool RunFolder::truncate_log(int64_t step) {
+std::string RunFolder::truncate_log(int64_t step) {
   std::string all;
   char buffer[65536];
   for (ssize_t n; (n = pread(log_.get(), buffer, sizeof buffer, off_t(all.size()))) > 0;) all.append(buffer, size_t(n));
   size_t keep = 0;
-  bool evaluated = false;
+  std::string last;
   while (step > 0 && keep < all.size()) {
     const size_t end = all.find('\n', keep);
     if (end == std::string::npos) break;
     const Json record = Json::parse(all.substr(keep, end - keep), nullptr, false);
     if (!record.is_object() || (record.contains("step") && record["step"] > step)) break;
-    evaluated = record.value("type", "") == "eval" && record.value("step", int64_t(-1)) == step;
+    last = record.value("step", int64_t(-1)) == step ? record.value("type", "") : "";
     keep = end + 1;
   }
   if (ftruncate(log_.get(), off_t(keep)) != 0)
     throw WriteError(text(path_, "/log.jsonl: cannot be cut back to step ", step, ": ", std::strerror(errno)));
-  return evaluated;
+  return last;
 }
 
 void RunFolder::log(const Json& record) {
@@ -66,6 +66,26 @@ void RunFolder::log(const Json& record) {
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");
+}
+
+void refuse_existing(const std::string& out) {
+  if (RunFolder::has_checkpoint(out))
+    throw UsageError(text(out, " already holds a run; continue it with --resume, or take another --out"));
+}
+
+int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
+            int64_t tokens) {
+  if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
+  try {
+    write_report(folder.path());
+  } catch (const std::exception& error) {  // the run itself is safe
+    console.note(text("warning: no report: ", error.what()));
+  }
+  console.note(stopped
+                   ? text("Stopped after step ", step, " and saved; go on with: gradus ", command, " --out ",
+                          folder.path(), " --resume")
+                   : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ", tokens));
+  return stopped ? kInterrupted : kDone;
 }
 
 int64_t first_not_finite(const Params& params) {

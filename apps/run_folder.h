@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/console.h"
 #include "engine/atomic_file.h"
 
 namespace gradus {
@@ -27,8 +28,8 @@ class RunFolder {
   static bool has_checkpoint(const std::string& path);
 
   // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
-  // the log becomes empty. Returns whether what is left ends with the evaluation of `step`.
-  bool truncate_log(int64_t step);
+  // the log becomes empty. Returns the type of the record that is then the last, if it is one of `step`, else "".
+  std::string truncate_log(int64_t step);
   // Appends one object as one line. If that fails, says so once and goes on: a full disk must not end a run.
   void log(const Json& record);
   const std::string& log_error() const { return log_error_; }
@@ -38,6 +39,13 @@ class RunFolder {
   Descriptor log_;
   std::string log_error_;
 };
+
+// UsageError where the folder holds a run: a new one must not replace it.
+void refuse_existing(const std::string& out);
+// The end of a run that is saved, stopped on the way or not: writes its report, says what is to be said and how to go
+// on, and returns the exit code. `command` is train or tune, `tokens` how many to sample.
+int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
+            int64_t tokens);
 
 // The first parameter that holds a number that is not finite, or -1.
 int64_t first_not_finite(const Params& params);

@@ -31,14 +31,9 @@ class Writer {
 int sample(const SampleCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
-  std::vector<int32_t> prompt{run.start_id};
-  if (command.prompt_given) {
-    if (command.prompt.empty() && end_id < 0)
-      throw UsageError("--prompt is empty; leave it out to start from a newline");
-    const std::vector<int32_t> given = run.tokenizer.encode(command.prompt);
-    if (end_id < 0) prompt.clear();  // one long text begins with the prompt, a line with the mark before it
-    prompt.insert(prompt.end(), given.begin(), given.end());
-  }
+  if (command.prompt_given && command.prompt.empty() && end_id < 0)
+    throw UsageError("--prompt is empty; leave it out to start from a newline");
+  const std::vector<int32_t> prompt = run.beginning(command.prompt);
   const SampleOptions options{command.temperature, command.top_k, command.top_p};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
 

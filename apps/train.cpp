@@ -217,11 +217,6 @@ void save(const Checkpoint& run, const RunFolder& folder) {
   run.save(folder.checkpoint());
 }
 
-void refuse_existing(const std::string& out) {
-  if (RunFolder::has_checkpoint(out))
-    throw UsageError(text(out, " already holds a run; continue it with --resume, or take another --out"));
-}
-
 // Opens a run, new or resumed; `corpus` becomes its text. A run that goes on is locked before it is read.
 Checkpoint open_run(TrainCommand& command, Text& corpus, std::optional<RunFolder>& folder, Console& console) {
   if (command.resume) {
@@ -242,19 +237,21 @@ Checkpoint open_run(TrainCommand& command, Text& corpus, std::optional<RunFolder
 }
 
 // The losses of a moment: over a few random batches on the way, over the whole validation split at the end. What is
-// counted has no way, and the loss that was minimised is that of the whole training split.
+// counted has no way, and the loss that was minimised is that of the whole training split. Nothing if it was
+// interrupted.
 struct Losses {
   double train;
   std::optional<double> validation;
 };
-Losses evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
+std::optional<Losses> evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
   const auto loss = [&](Split split, bool whole) {
-    return (whole ? loss_of_split(*run.model, corpus, split, shards)
-                  : loss_of_batches(*run.model, corpus, split, shards, run.step, run.config.eval_batches))
+    return (whole ? loss_of_split(*run.model, corpus, split, shards, 0, interrupted)
+                  : loss_of_batches(*run.model, corpus, split, shards, run.step, run.config.eval_batches, interrupted))
         .mean();
   };
   Losses losses{loss(Split::kTrain, run.config.counts()), {}};
   if (corpus.has_validation()) losses.validation = loss(Split::kValidation, at_end);
+  if (interrupted()) return {};
   return losses;
 }
 
@@ -275,7 +272,8 @@ int train(TrainCommand command) {
     refuse_existing(command.out);  // another process may have trained here meanwhile
   }
   RunFolder& folder = *locked;
-  const bool evaluated = folder.truncate_log(run.step) && run.step == config.steps;  // a finished run, resumed
+  const bool evaluated = folder.truncate_log(run.step) == "eval";  // by the process before this one
+  const bool finished = evaluated && run.step == config.steps;
   const int threads = threads_for(command.common, config.shards);
   const Yardsticks y = corpus.yardsticks(run.tokenizer.size());
   introduce(console, run, content, corpus, y, threads);
@@ -304,7 +302,9 @@ int train(TrainCommand command) {
   Batch batch;
   Progress progress(console, run);
   if (run.step == 0 && config.steps > 0) folder.log(progress.sample_record());
-  const auto note_losses = [&](const Losses& l, bool log) {
+  const auto note_losses = [&](const std::optional<Losses>& losses, bool log) {
+    if (!losses) return;
+    const Losses& l = *losses;
     const bool finite = std::isfinite(l.train) && std::isfinite(l.validation.value_or(0));
     if (!finite && !config.counts())  // what was counted may hold a text for impossible
       stop_diverged(run.step, "the loss of an evaluation is not finite", folder);
@@ -314,8 +314,11 @@ int train(TrainCommand command) {
     folder.log(progress.sample_record());
     folder.log({{"type", "eval"}, {"step", run.step}, {"train_loss", l.train}, {"val_loss", or_null(l.validation)}});
   };
+  const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
   catch_interrupts();
   bool stop = false;
+  if (run.step > 0 && due(config.eval_every) && !evaluated)  // it was interrupted
+    note_losses(evaluate(run, corpus, shards, false), true);
   while (run.step < config.steps && !stop) {
     const int64_t step = run.step + 1;
     progress.begin_step();
@@ -340,37 +343,26 @@ int train(TrainCommand command) {
                 {"grad_norm", norm},
                 {"tokens_per_second", rate}});
 
-    const auto due = [&](int64_t every) { return every > 0 && step % every == 0 && step < config.steps; };
-    stop = interrupted() || step == command.stop_after;
     if (due(config.eval_every)) note_losses(evaluate(run, corpus, shards, false), true);
+    stop = interrupted() || step == command.stop_after;
     if (due(config.save_every) && !stop) save(run, folder);
   }
   save(run, folder);
 
   Json result{{"steps", run.step}, {"train_loss", nullptr}, {"val_loss", nullptr}, {"best_val_loss", nullptr}};
   if (!stop) {
-    const Losses losses = evaluate(run, corpus, shards, true);
-    note_losses(losses, !evaluated);
-    result["train_loss"] = losses.train;
-    result["val_loss"] = or_null(losses.validation);
+    const std::optional<Losses> losses = evaluate(run, corpus, shards, true);
+    note_losses(losses, !finished);
+    stop = !losses;
+    if (losses) result["train_loss"] = losses->train;
+    if (losses) result["val_loss"] = or_null(losses->validation);
   }
   result["best_val_loss"] = or_null(run.best_val_loss);
   result["parameters"] = params.size();
   result["tokens_per_second"] = progress.tokens_per_second();
   result["seconds"] = progress.seconds();
-  if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
-  try {
-    write_report(command.out);
-  } catch (const std::exception& error) {  // the run itself is safe
-    console.note(text("warning: no report: ", error.what()));
-  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
-  if (stop)
-    console.note(
-        text("Stopped after step ", run.step, " and saved; go on with: gradus train --out ", command.out, " --resume"));
-  else
-    console.note(text("Saved ", folder.checkpoint(), ". Try: gradus sample ", command.out, " --tokens 400"));
-  return stop ? kInterrupted : kDone;
+  return end_run(folder, console, "train", run.step, stop, 400);
 }
 
 }  // namespace gradus

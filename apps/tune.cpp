@@ -29,7 +29,7 @@ std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const Prompted
   try {
     return std::make_unique<KnownWorlds>(*run.prior.model, run.prompt_tokens, run.world, reward,
                                          exact == "always" ? kMaxSequences : most);
-  } catch (const DataError&) {
+  } catch (const WorldTooLarge&) {
     if (exact == "always") throw;
     return nullptr;
   }
@@ -153,7 +153,8 @@ std::string line_of(int64_t step, int64_t steps, const TuneMetrics& m, const std
 
 int tune(TuneCommand command) {
   Console console(command.common);
-  TunedRun run = open_tuned_run(command, console);
+  std::optional<RunFolder> locked;
+  TunedRun run = open_tuned_run(command, locked, console);
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
   const Reward terms(config.reward, run.prior.tokenizer);
@@ -163,8 +164,13 @@ int tune(TuneCommand command) {
   Tuner tuner(policy, *run.prior.model, run.prompt_tokens, run.world, reward, config.options(), shards);
   run.restore(tuner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
-  RunFolder folder(command.out);
-  folder.truncate_log(run.policy.step);
+  if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
+    locked.emplace(command.out);
+    refuse_existing(command.out);  // another process may have tuned here meanwhile
+  }
+  RunFolder& folder = *locked;
+  const std::string last_record = folder.truncate_log(run.policy.step);
+  const bool finished = run.policy.step == config.steps && last_record != "" && last_record != "step";  // and resumed
   introduce(console, run, threads, known.get());
   if (command.resume) console.note(text("Resuming after step ", run.policy.step, " of ", config.steps, "."));
   if (run.policy.step == 0) {
@@ -182,23 +188,26 @@ int tune(TuneCommand command) {
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const Clock::time_point begin = Clock::now();
   std::optional<TuneMetrics> last;
+  const auto saved_after = [&](const DataError& error) {  // of a reward
+    save(run, tuner, folder);
+    return DataError(text(error.what(), "; saved after step ", run.policy.step, ", go on with: gradus tune --out ",
+                          command.out, " --resume"));
+  };
   catch_interrupts();
   bool stop = false;
   while (run.policy.step < config.steps && !stop) {
     const int64_t step = run.policy.step + 1;
     const Clock::time_point step_begin = Clock::now();
+    std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
     std::span<const real> gradient;
     try {
+      if (known) truth = known->of(policy, tuner.kl_coef(), config.entropy_coef);
       gradient = tuner.gradient(step);  // draws, scores, rewards, advantages, Σ A ∇ log π
-    } catch (const DataError& error) {  // of a reward: nothing of this step has happened yet
-      save(run, tuner, folder);
-      throw DataError(text(error.what(), "; saved after step ", run.policy.step, ", go on with: gradus tune --out ",
-                           command.out, " --resume"));
+    } catch (const DataError& error) {  // nothing of this step has happened yet
+      throw saved_after(error);
     }
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder);
-    std::optional<Truth> truth;  // of the policy that drew the batch, like the metrics
-    if (known) truth = known->of(policy, tuner.kl_coef(), config.entropy_coef);
     run.policy.optimizer->step(policy.params(), gradient, lr, clip_factor(norm, config.clip));
     tuner.learn();  // value network, moving baseline, KL coefficient
     run.policy.step = step;
@@ -226,34 +235,30 @@ int tune(TuneCommand command) {
     result[field] = last ? all[field] : Json(nullptr);
   result["seconds"] = seconds_since(begin);
   if (!stop) {
-    log_samples(folder, run);
-    std::unique_ptr<KnownWorlds> at_end = known ? nullptr : enumerate_world(run, reward, kMaxSequences);
-    if (KnownWorlds* world = known ? known.get() : at_end.get()) {
-      const Truth truth = world->of(policy, tuner.kl_coef(), config.entropy_coef);
+    if (!finished) log_samples(folder, run);
+    std::unique_ptr<KnownWorlds> at_end;
+    std::optional<Truth> truth_at_end;
+    KnownWorlds* world = known.get();
+    try {
+      if (!world) world = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
+      if (world) truth_at_end = world->of(policy, tuner.kl_coef(), config.entropy_coef);
+    } catch (const DataError& error) {
+      throw saved_after(error);
+    }
+    if (truth_at_end) {
+      const Truth& truth = *truth_at_end;
       add_truth(result, truth);
       Json record{{"type", "truth"}, {"step", run.policy.step}};
       add_truth(record, truth);
-      folder.log(record);
-      log_bars(folder, run, *world);
+      if (!finished) folder.log(record);
+      if (!finished) log_bars(folder, run, *world);
     }
     console.end_live();
     const std::vector<std::string> after = draw_samples(run);
     for (size_t k = 0; k < after.size(); ++k) console.note("  " + one_line(continued(run, k, after[k]), 76));
   }
-  if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
-  try {
-    write_report(command.out);
-  } catch (const std::exception& error) {  // the run itself is safe
-    console.note(text("warning: no report: ", error.what()));
-  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
-  if (stop)
-    console.note(text("Stopped after step ", run.policy.step, " and saved; go on with: gradus tune --out ", command.out,
-                      " --resume"));
-  else
-    console.note(
-        text("Saved ", folder.checkpoint(), ". Try: gradus sample ", command.out, " --tokens ", config.max_tokens));
-  return stop ? kInterrupted : kDone;
+  return end_run(folder, console, "tune", run.policy.step, stop, config.max_tokens);
 }
 
 }  // namespace gradus

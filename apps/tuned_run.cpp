@@ -4,7 +4,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "apps/run_folder.h"
 #include "engine/blas.h"
 #include "models/corpus.h"
 
@@ -33,24 +32,15 @@ void lay_out_prompts(TunedRun& run) {
   const Checkpoint& p = run.prior;
   run.world = {{}, p.tokenizer.end_id(), run.config.max_tokens, run.config.temperature};
   for (const std::string& prompt : run.prompts) {
-    std::vector<int32_t> tokens;
-    // One long text begins with the prompt, a line with the mark before it.
-    if (prompt.empty() || run.world.end_id >= 0) tokens.push_back(p.start_id);
-    const std::vector<int32_t> given = prompt.empty() ? std::vector<int32_t>{} : p.tokenizer.encode(prompt);
-    tokens.insert(tokens.end(), given.begin(), given.end());
-    const int64_t inputs = int64_t(tokens.size()) + run.config.max_tokens - 1;
-    if (p.config.model == "transformer" && inputs > p.config.context)
-      throw UsageError(text("a prompt of ", tokens.size(), " tokens and --max-tokens ", run.config.max_tokens, " make ",
-                            inputs, " inputs, more than the context of ", p.config.context, " of ", p.path,
-                            ": --max-tokens ", p.config.context + 1 - int64_t(tokens.size()),
-                            p.config.context + 1 > int64_t(tokens.size()) ? " fits" : " would leave no room"));
-    run.prompt_tokens.push_back(std::move(tokens));
+    run.prompt_tokens.push_back(p.beginning(prompt));
+    p.require_one_window(int64_t(run.prompt_tokens.back().size()), run.config.max_tokens);
   }
 }
 
-TunedRun resume(TuneCommand& command, Console& console) {
+TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console& console) {
   if (!RunFolder::has_checkpoint(command.out))
     throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
+  folder.emplace(command.out);
   Checkpoint policy = load_checkpoint(command.out);
   if (policy.tuning.empty())
     throw DataError(text(policy.path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
@@ -79,8 +69,7 @@ TunedRun resume(TuneCommand& command, Console& console) {
 }
 
 TunedRun begin(TuneCommand& command) {
-  if (RunFolder::has_checkpoint(command.out))
-    throw UsageError(text(command.out, " already holds a run; continue it with --resume, or take another --out"));
+  refuse_existing(command.out);
   try {
     command.config.resolve(cores());
   } catch (const DataError& error) {
@@ -102,8 +91,8 @@ TunedRun begin(TuneCommand& command) {
 
 }  // namespace
 
-TunedRun open_tuned_run(TuneCommand& command, Console& console) {
-  TunedRun run = command.resume ? resume(command, console) : begin(command);
+TunedRun open_tuned_run(TuneCommand& command, std::optional<RunFolder>& folder, Console& console) {
+  TunedRun run = command.resume ? resume(command, folder, console) : begin(command);
   if (run.policy.model->params().size() == 0)
     throw DataError(text(run.prior.path, ": a model of the family ", run.prior.config.model,
                          " has no parameters to tune; it can be a prior of others, but not a policy"));

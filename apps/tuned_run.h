@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/run_folder.h"
 #include "models/checkpoint.h"
 #include "rl/text_reward.h"
 #include "rl/tune_config.h"
@@ -29,6 +30,7 @@ struct TunedRun {
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError as
 // INTERFACE has them: a policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.
-TunedRun open_tuned_run(TuneCommand& command, Console& console);
+// A run that goes on is locked, in `folder`, before it is read.
+TunedRun open_tuned_run(TuneCommand& command, std::optional<RunFolder>& folder, Console& console);
 
 }  // namespace gradus

@@ -31,6 +31,22 @@ static std::vector<int64_t> sizes(const Shape& shape) {
   return list;
 }
 
+std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
+  std::vector<int32_t> tokens;
+  if (prompt.empty() || tokenizer.end_id() >= 0) tokens.push_back(start_id);
+  const std::vector<int32_t> given = prompt.empty() ? std::vector<int32_t>() : tokenizer.encode(prompt);
+  tokens.insert(tokens.end(), given.begin(), given.end());
+  return tokens;
+}
+
+void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
+  const int64_t inputs = tokens + max_tokens - 1, room = config.context + 1 - tokens;  // the last draw is no input
+  if (config.model != "transformer" || room >= max_tokens) return;
+  throw UsageError(text("a prompt of ", tokens, " tokens and --max-tokens ", max_tokens, " make ", inputs,
+                        " inputs, more than the context of ", config.context, " of ", path, ": ",
+                        room > 0 ? text("--max-tokens ", room, " fits") : "a shorter prompt is wanted"));
+}
+
 void Checkpoint::save(const std::string& to) const {
   const Params& params = model->params();
   std::vector<TensorSource> tensors;

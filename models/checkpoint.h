@@ -37,6 +37,12 @@ struct Checkpoint {
   std::string tuning = {};
   std::vector<Array> beside = {};
 
+  // What the model has read before the first token that it draws: one long text begins with the prompt, a line with the
+  // mark before it, and without a prompt both begin with start_id.
+  std::vector<int32_t> beginning(const std::string& prompt) const;
+  // UsageError where a Transformer does not see a beginning of so many tokens and --max-tokens draws at once.
+  void require_one_window(int64_t tokens, int64_t max_tokens) const;
+
   // Replaces the file atomically; the old one stays if anything fails (WriteError).
   void save(const std::string& path) const;
 };

@@ -33,23 +33,24 @@ static void evaluate(const LanguageModel& model, Batch& batch, Shards& shards, S
 }
 
 SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t step,
-                          int64_t batches) {
+                          int64_t batches, Stop stop) {
   const int64_t B = model.config().batch;
   const Rng rng(uint64_t(model.config().seed), Stream::kEvaluate, step);
   Batch batch;
   SplitLoss loss;
-  for (int64_t i = 0; i < batches; ++i) {
+  for (int64_t i = 0; i < batches && !(stop && stop()); ++i) {
     batch.draw(corpus, split, rng, i * B, B);
     evaluate(model, batch, shards, loss);
   }
   return loss;
 }
 
-SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t stride) {
+SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t stride,
+                        Stop stop) {
   const int64_t B = model.config().batch, n = corpus.windows(split, stride);
   Batch batch;
   SplitLoss loss;
-  for (int64_t first = 0; first < n; first += B) {
+  for (int64_t first = 0; first < n && !(stop && stop()); first += B) {
     batch.take(corpus, split, first, B, stride);
     evaluate(model, batch, shards, loss);
   }

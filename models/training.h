@@ -16,11 +16,13 @@ struct SplitLoss {
   int64_t tokens = 0;
   double mean() const { return nats / double(tokens); }
 };
+// Asked before every batch of an evaluation: true ends it, and what is returned is of no use.
+using Stop = bool (*)();
 // Over `batches` random batches of a split: a function of (seed, step). No gradients.
 SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t step,
-                          int64_t batches);
+                          int64_t batches, Stop stop = nullptr);
 // Over a whole split, every token of it once: in windows of the context, `stride` apart (0: the context), or lines.
 SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards,
-                        int64_t stride = 0);
+                        int64_t stride = 0, Stop stop = nullptr);
 
 }  // namespace gradus

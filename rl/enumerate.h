@@ -12,6 +12,11 @@ namespace gradus {
 inline constexpr int64_t kMaxSequences = 1'000'000;  // of an exact world
 inline constexpr double kImpossible = -std::numeric_limits<double>::infinity();
 
+// Thrown for a world that is not exact, with what would be.
+struct WorldTooLarge : DataError {
+  using DataError::DataError;
+};
+
 struct Enumeration {
   Sequences sequences;
   std::vector<std::vector<double>> log_prob;  // [model][sequence]; kImpossible where that model excludes it
@@ -23,8 +28,8 @@ struct Enumeration {
 // All sequences of non-zero probability under at least one of the models. In no meaningful order, but always the same.
 //
 // Memory: the result takes 4 bytes a draw and 8 (1 + models) a sequence, 100 MB for 10^6 sequences of 20 draws; the
-// walk itself about kWalkBytes (but at least 16 prefixes of each length), whatever the number of sequences. DataError
-// where there are more than `most`, with what would be right; DivergedError where a logit is NaN. REQUIRES: the models
+// walk itself about kWalkBytes (but at least 16 prefixes of each length), whatever the number of sequences.
+// WorldTooLarge where there are more than `most`; DivergedError where a logit is NaN. REQUIRES: the models
 // share a vocabulary; temperature > 0; max_tokens ≥ 1.
 Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most = kMaxSequences);
 Enumeration enumerate(const LanguageModel& model, const World& world, int64_t most = kMaxSequences);

@@ -11,6 +11,11 @@ void TuneConfig::resolve(int cores) {
   if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
   if (baseline == "leave-one-out" && batch < 2)
     throw DataError("--baseline leave-one-out compares the sequences of a batch: --batch must be at least 2");
+  if (kl_target > 0 && kl_coef == 0)
+    throw DataError("--kl-target moves the coefficient by a factor: --kl-coef, where it begins, must be above 0");
+  if (kl_target > 0 && kl_horizon <= 0.2 * double(batch))
+    throw DataError(text("--kl-horizon ", kl_horizon, " with --batch ", batch,
+                         ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(batch)));
 }
 
 std::string to_json(const TuneConfig& config) { return options_to_json(config); }

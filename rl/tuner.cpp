@@ -49,16 +49,37 @@ Tuner::Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std:
           "leave-one-out wants a batch of at least 2");
   require(options.kl_target >= 0 && options.kl_horizon > 0, "Tuner", Loc::here(), "a KL target of ", options.kl_target,
           " and a horizon of ", options.kl_horizon, "; both must be above 0");
+  if (options.kl_target == 0) return;
+  require(a.kl_coef > 0, "Tuner", Loc::here(), "a KL target with a coefficient of 0, which no factor can move");
+  require(options.kl_horizon > 0.2 * double(options.batch), "Tuner", Loc::here(), "a horizon of ", options.kl_horizon,
+          " for batches of ", options.batch, ": one step could bring the coefficient to 0");
 }
 
-// Every prompt of a batch is continued at least twice, so that leave-one-out compares like with like. Where the batch
-// has room for all prompts it takes all; else each step draws its own.
+// Different prompts that a batch of B has room for: each is continued at least twice, so that leave-one-out compares
+// like with like.
+static int64_t room_for_prompts(int64_t B) { return std::max<int64_t>(1, B / 2); }
+
+// All prompts in turn where the batch has room for them, so that over the steps none is continued more often than
+// another; else each step draws its own.
 std::vector<int32_t> Tuner::choose_prompts(int64_t step) const {
-  const int64_t P = int64_t(prompts_.size()), B = options_.batch, room = std::max<int64_t>(1, B / 2);
+  const int64_t P = int64_t(prompts_.size()), B = options_.batch, room = room_for_prompts(B);
   const Rng rng(options_.seed, Stream::kPrompt, step);
   std::vector<int32_t> of;
-  for (int64_t b = 0; b < B; ++b) of.push_back(int32_t(P <= room ? b % P : rng.below(b % room, P)));
+  for (int64_t b = 0; b < B; ++b)
+    of.push_back(int32_t(P <= room ? ((step - 1) * B + b) % P : rng.below(b % room, P)));
   return of;
+}
+
+// The standard error of the mean of x, one number for each sequence of a batch. Sequences that share a drawn prompt are
+// one observation between them; where all prompts are taken each counts alone, which errs on the large side.
+double Tuner::standard_error(std::span<const double> x) const {
+  const int64_t B = int64_t(x.size()), room = room_for_prompts(B);
+  const size_t n = size_t(int64_t(prompts_.size()) <= room ? B : room);
+  const double mean = std::accumulate(x.begin(), x.end(), 0.0) / double(B);
+  std::vector<double> off(n, 0.0);
+  for (size_t b = 0; b < x.size(); ++b) off[b % n] += x[b] - mean;
+  const double squares = std::inner_product(off.begin(), off.end(), off.begin(), 0.0);
+  return n > 1 ? std::sqrt(squares * double(n) / double(n - 1)) / double(B) : std::nan("");
 }
 
 Experience Tuner::draw(int64_t step) {
@@ -136,13 +157,14 @@ void Tuner::measure(const Experience& e, std::span<const double> log_pi, std::sp
                     std::span<const double> a) {
   const AdvantageOptions& how = options_.advantage;
   const std::vector<double> pi = sum_over_draws(e.batch, log_pi), q = sum_over_draws(e.batch, e.log_q);
-  RunningMoments reward, kl, log_prob, value, baseline, advantage, length;
+  RunningMoments reward, log_prob, value, advantage, length;
+  std::vector<double> kl(pi);
   double cut = 0;
   for (size_t b = 0; b < pi.size(); ++b) {
     if (!std::isfinite(q[b]) && kl_coef_ > 0)
       throw DataError("the policy drew a sequence that the prior excludes: KL(policy, prior) is infinite");
     reward.add(e.reward[b]);
-    kl.add(pi[b] - q[b]);
+    kl[b] -= q[b];
     log_prob.add(pi[b]);
     const size_t first = size_t(int64_t(b) * e.batch.T + e.batch.first_slot(int64_t(b)));
     value.add(g[first]);
@@ -153,19 +175,19 @@ void Tuner::measure(const Experience& e, std::span<const double> log_pi, std::sp
   const double n = double(pi.size());
   metrics_ = {};
   metrics_.reward = reward.mean()[0];
-  metrics_.kl = kl.mean()[0];
-  metrics_.kl_stderr = n > 1 ? std::sqrt(kl.variance()[0] / n) : 0;
+  metrics_.kl = std::accumulate(kl.begin(), kl.end(), 0.0) / n;
+  metrics_.kl_stderr = standard_error(kl);
   metrics_.entropy = -log_prob.mean()[0];
   metrics_.kl_coef = kl_coef_;
   metrics_.objective =
       metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) + how.entropy_coef * metrics_.entropy;
   metrics_.baseline = value.mean()[0] - advantage.mean()[0];
-  metrics_.advantage_spread = n > 1 ? std::sqrt(advantage.variance()[0]) : 0;
+  metrics_.advantage_spread = std::sqrt(advantage.variance()[0]);
   metrics_.distinct_1 = distinct_share(e.sequences, 1);
   metrics_.distinct_2 = distinct_share(e.sequences, 2);
   metrics_.cut = cut / n;
   metrics_.length = length.mean()[0];
-  mean_return_ = how.reward_to_go ? metrics_.objective : value.mean()[0];
+  mean_return_ = value.mean()[0];
   if (!value_) return;
   double squares = 0, draws = 0;
   for (size_t i = 0; i < g.size(); ++i)

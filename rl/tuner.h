@@ -43,9 +43,10 @@ struct Experience {
   PaddedBatch batch;
 };
 
-// Of one step's fresh batch, before the update.
+// Of one step's fresh batch, before the update. A spread of one sequence is NaN.
 struct TuneMetrics {
-  double reward, kl, kl_stderr, entropy;  // means over the batch; kl is that of k1 = log π − log q, of whole sequences
+  double reward, kl, entropy;             // means over the batch; kl is that of k1 = log π − log q, of whole sequences
+  double kl_stderr;                       // of that mean
   double objective;                       // reward − β kl + α entropy
   double kl_coef;                         // β of this step
   double baseline, advantage_spread;      // mean baseline, standard deviation of A, at the first draw of each sequence
@@ -59,7 +60,8 @@ struct TuneMetrics {
 class Tuner {
  public:
   // `world` says all but the prompt, which is one of `prompts`. The prior is only read. ShapeError for options that
-  // mean nothing: a negative coefficient, leave-one-out with a batch of 1, a target or horizon not above 0.
+  // mean nothing: a negative coefficient, leave-one-out with a batch of 1, a target or horizon not above 0, or a
+  // target that the coefficient cannot follow.
   Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std::vector<int32_t>> prompts, World world,
         PromptedReward reward, TuneOptions options, Shards& shards);
 
@@ -88,6 +90,7 @@ class Tuner {
  private:
   Experience draw(int64_t step);
   std::vector<int32_t> choose_prompts(int64_t step) const;
+  double standard_error(std::span<const double> x) const;
   void measure(const Experience& fresh, std::span<const double> log_pi, std::span<const double> g,
                std::span<const double> a);
 

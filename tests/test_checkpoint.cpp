@@ -98,4 +98,24 @@ TEST_CASE("checkpoint: a configuration that cannot be is refused") {
   CHECK(complaint(run, "min_lr\\\":0.0001", "min_lr\\\":9.0001").find("--min-lr") != std::string::npos);
 }
 
+TEST_CASE("a stream begins with its prompt, a line with the mark before it; both must leave room in the window") {
+  Checkpoint stream = small("transformer");
+  stream.start_id = stream.tokenizer.encode("\n")[0];
+  const std::vector<int32_t> abc = stream.tokenizer.encode("abc");
+  CHECK(stream.beginning("abc") == abc);
+  CHECK(stream.beginning("") == std::vector<int32_t>{stream.start_id});
+  const std::string_view lines[] = {"abc"};
+  Checkpoint line = small("lstm");
+  line.tokenizer = Tokenizer::from_lines(Tokenizer::Kind::kChar, lines);
+  line.start_id = line.tokenizer.end_id();
+  CHECK(line.beginning("ab").size() == 3);
+  CHECK(line.beginning("ab")[0] == line.tokenizer.end_id());
+  CHECK(line.beginning("") == std::vector<int32_t>{line.tokenizer.end_id()});
+
+  stream.require_one_window(3, 3);  // a context of 5: the last draw is no input
+  CHECK_THROWS_AS(stream.require_one_window(3, 4), UsageError);
+  CHECK_THROWS_AS(stream.require_one_window(6, 1), UsageError);
+  line.require_one_window(100, 100);
+}
+
 TEST_SUITE_END();

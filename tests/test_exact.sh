@@ -141,7 +141,7 @@ test_refusals() {
   refuses "refusals: a prompt of foreign words" 4 'cow' "$f64" exact sequences q --max-tokens 3 --prompt cow
   refuses "refusals: no run" 4 'nowhere' "$f64" exact sequences nowhere --max-tokens 3
   "$f64" train abc.txt --out tf --model transformer --layers 1 --heads 1 --embd 2 --context 4 --steps 0 --val-fraction 0 --quiet
-  refuses "refusals: longer than the context" 4 'the context of 4' "$f64" exact gradient tf --prior tf --reward length:2 --max-tokens 5 --out new
+  refuses "refusals: longer than the context" 2 'the context of 4' "$f64" exact gradient tf --prior tf --reward length:2 --max-tokens 5 --out new
 }
 
 groups sequences trained compare posterior gradient refusals -- "$@"

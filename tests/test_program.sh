@@ -108,15 +108,49 @@ signals() {
   *) disturbed "signals: $1, SIGTERM" "$2" "$3" 81 TERM ;;
   esac
 }
+# Ctrl-C in an evaluation that would take hours: it ends at once. One that takes a second is done again, whole, when the
+# run goes on.
+interrupted_evaluation() {
+  "$f32" train text.txt --out asked $(tiny transformer) --eval-every 1 --eval-batches 1000000 --quiet &
+  child=$!
+  wait_until has_steps asked 1
+  sleep 0.2
+  kill -INT $child
+  (sleep 10; kill -9 $child 2>/dev/null) >/dev/null 2>&1 &
+  watch=$!
+  wait $child 2>/dev/null
+  code=$?
+  child=
+  kill $watch 2>/dev/null
+  check "signals: SIGINT in an evaluation, exit code 130" "exit code $code" [ $code = 130 ]
+  check "signals: SIGINT in an evaluation, the step is saved" "" steps_once asked "$(steps_of asked)"
+  check "signals: SIGINT in an evaluation, which is thrown away" "" not grep -q '"type":"eval"' asked/log.jsonl
+  rm -rf asked
+  o="$(tiny lstm) --eval-every 1 --eval-batches 2000 --quiet"
+  "$f32" train text.txt --out asked $o &
+  child=$!
+  wait_until has_steps asked 1
+  kill -INT $child
+  wait $child
+  child=
+  last=$(($(steps_of asked) + 1))
+  must "signals: after an interrupted evaluation, go on" 130 "$f32" train --out asked --resume --stop-after $last --quiet
+  must "signals: never interrupted" 130 "$f32" train text.txt --out calm $o --stop-after $last
+  check "signals: after an interrupted evaluation, the same weights and best loss" "" same_weights asked calm
+  check "signals: after an interrupted evaluation, the same log" "" same_logs asked calm
+  rm -rf asked calm
+}
 test_signals() {
   each_program signals
-  # Twice: the evaluation after step 1 would take hours.
-  "$f32" train text.txt --out twice $(tiny transformer) --eval-every 1 --eval-batches 1000000 --quiet 2>said &
+  interrupted_evaluation
+  # Twice: a step of fine-tuning waits for its reward.
+  "$f32" train text.txt --out prior $(tiny lstm) --steps 0 --quiet
+  "$f32" tune prior --out twice --reward 'command:read line; : >waiting; exec sleep 20' --exact never --quiet 2>said &
   child=$!
-  wait_until has_steps twice 1
+  wait_until test -e waiting
   kill -INT $child
   sleep 0.2
-  kill -INT $child 2>/dev/null
+  check "signals: SIGINT once waits for the step" "" kill -INT $child
   (sleep 10; kill -9 $child 2>/dev/null) >/dev/null 2>&1 &
   watch=$!
   wait $child 2>/dev/null
@@ -125,7 +159,7 @@ test_signals() {
   kill $watch 2>/dev/null
   check "signals: SIGINT twice ends at once with 130" "exit code $code" [ $code = 130 ]
   check "signals: SIGINT twice leaves whole lines" "" json_lines twice/log.jsonl
-  rm -rf twice
+  rm -rf prior twice waiting
 }
 
 kill9() {

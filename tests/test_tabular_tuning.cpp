@@ -1,11 +1,14 @@
-// Exact policy gradients on a table: the trajectory that the documents' worked numbers give.
+// Fine-tuning on a table: the trajectory that the documents' worked numbers give, the controller on their example,
+// every named reward on its own posterior.
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"
-#include "rl/exact.h"
+#include "rl/known_worlds.h"
 #include "rl/posterior.h"
+#include "rl/text_reward.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
+#include "tests/scratch.h"
 
 namespace {
 
@@ -49,6 +52,58 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
     if (beta == 0.1) CHECK(j.entropy == doctest::Approx(0.6499887640796).epsilon(1e-9));
     if (beta == 0.5) CHECK(j.kl == doctest::Approx(0.2589290575767).epsilon(1e-9));
   }
+}
+
+// Fine-tunes a table over lines of one to three words from samples.
+TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
+  const LineWorld lines("the cat\nthe cat\nthe dog\na cat\na\nthe the cat\na dog dog\n", Tokenizer::Kind::kWord);
+  const auto prior = lines.model("tabular");
+  const World world{{lines.end_id()}, lines.end_id(), 4, 1};
+  const Folder folder;
+  const double beta = 0.5;
+  for (const std::vector<std::string>& names : std::vector<std::vector<std::string>>{
+           {"contains:cat"},
+           {"count:the"},
+           {"length:1"},
+           {"grammar:data/two_words.grammar"},
+           {"blocklist:" + folder.file("blocked", "dog\n")},
+           {"lexicon:" + folder.file("lexicon", "cat\t1\ndog\t-1\n")},
+           {"similarity:the dog"},
+           {"distinct:1"},
+           {"table:" + folder.file("table.json", R"({"rewards":{"a cat":1},"default":0})")},
+           {"0.5*contains:dog", "-0.3*length:2"}}) {
+    INFO(names[0]);
+    const auto policy = lines.model("tabular");
+    const Reward reward(names, lines.tokenizer);
+    const PromptedReward scorer = text_reward(reward, lines.tokenizer, {""});
+    KnownWorlds known(*prior, {world.prompt}, world, scorer, 100);
+    Shards shards(2, 1);
+    Tuner tuner(*policy, *prior, {world.prompt}, world, scorer, {.advantage = {beta, Baseline::kLeaveOneOut}}, shards);
+    CHECK(*known.of(*policy, beta).kl_to_posterior > 1e-3);
+    AdamW optimizer(policy->params(), {.weight_decay = 0});
+    const Schedule schedule{0.1, 0, 0, 300};
+    for (int64_t step = 1; step <= 300; ++step) {
+      optimizer.step(policy->params(), tuner.gradient(step), schedule.at(step));
+      tuner.learn();
+    }
+    CHECK(*known.of(*policy, beta).kl_to_posterior < 1e-4);
+  }
+}
+
+TEST_CASE("a KL that is infinite says so") {
+  const LineWorld lines("a b\nb a\n", Tokenizer::Kind::kWord);  // the table excludes what else an LSTM says
+  const auto prior = lines.model("tabular"), policy = lines.model("lstm");
+  const World world{{lines.end_id()}, lines.end_id(), 3, 1};
+  const auto zero = [](const Sequences& s, std::span<const int32_t>) {
+    return std::vector<double>(size_t(s.size()), 0.0);
+  };
+  Shards shards(2, 1);
+  Tuner without(*policy, *prior, {world.prompt}, world, zero, {.advantage = {}, .batch = 16}, shards);
+  without.gradient(1);
+  CHECK(without.metrics().kl == INFINITY);
+  CHECK(without.metrics().objective == 0);
+  Tuner with(*policy, *prior, {world.prompt}, world, zero, {.advantage = {.kl_coef = 0.1}, .batch = 16}, shards);
+  CHECK_THROWS_AS(with.gradient(1), DataError);
 }
 
 TEST_SUITE_END();

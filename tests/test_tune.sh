@@ -59,6 +59,10 @@ test_resume() {
     check "resume: is another run" "" not same_weights whole other
   done
   check "resume: the prior's bytes are as they were" "" cmp lstm/checkpoint.safetensors prior.bytes
+  rm -rf before
+  cp -r part before
+  must "resume: a finished run" 0 "$f64" tune --out part --resume --quiet
+  check "resume: a finished run, its files stay" "" diff -r before part
   must "resume: raise the steps" 0 "$f64" tune --out part --resume --steps 12 --quiet
   refuses "resume: an option beside it" 2 '--lr cannot be given' "$f64" tune --out part --resume --lr 1
   refuses "resume: fewer steps than done" 2 'already done 12' "$f64" tune --out part --resume --steps 3
@@ -67,6 +71,85 @@ test_resume() {
   refuses "resume: by train" 2 'gradus tune' "$f64" train --out part --resume
   refuses "resume: another prior" 4 'is not the prior' "$f64" tune tf --out part --resume
   refuses "resume: a run is there" 2 'already holds a run' "$f64" tune lstm --out part --reward end
+}
+
+# A run that Ctrl-C stops, at no step that anybody chose; meanwhile nobody else may go on with it.
+test_signals() {
+  priors
+  o='--reward contains:cat --baseline value --max-tokens 5 --batch 9 --shards 2 --steps 1000000 --save-every 5 --exact never'
+  "$f64" tune lstm --out caught $o >said 2>&1 &
+  child=$!
+  wait_until has_steps caught 12 || fail "signals" "no steps after 20 s"
+  wait_until test -e caught/checkpoint.safetensors
+  cp caught/checkpoint.safetensors whole.bytes
+  refuses "signals: a run that goes on is locked" 2 "process $child is training" "$f64" tune --out caught --resume
+  kill -INT $child
+  wait $child 2>/dev/null
+  code=$?
+  child=
+  done=$(steps_of caught)
+  check "signals: SIGINT, exit code 130" "exit code $code" [ $code = 130 ]
+  check "signals: one sentence says how to go on" "$(tail -n 1 said)" \
+    grep -q "^Stopped after step $done and saved; go on with: gradus tune --out caught --resume\$" said
+  check "signals: log and weights agree" "$done saved" steps_once caught "$done"
+  must "signals: go on" 130 "$f64" tune --out caught --resume --stop-after $((done + 3)) --quiet
+  must "signals: never disturbed" 130 "$f64" tune lstm --out calm $o --stop-after $((done + 3)) --quiet
+  check "signals: the same weights" "" same_weights caught calm
+  check "signals: the same log" "" same_log caught calm
+
+  # Who holds the lock may be writing: the checkpoint is read by its owner alone.
+  "$f64" tune lstm --out locked $o >said 2>&1 &
+  child=$!
+  wait_until has_steps locked 1
+  echo half a file >locked/checkpoint.safetensors
+  refuses "signals: the lock comes before the checkpoint is read" 2 "process $child is training" "$f64" tune --out locked --resume
+  kill -9 $child
+  wait $child 2>/dev/null
+  child=
+}
+
+# A reward program that ends after 40 texts, while the file `fragile` is there.
+test_dying_reward() {
+  priors
+  cat >reward.sh <<'END'
+n=0
+while IFS= read -r line; do
+  n=$((n + 1))
+  [ ! -e fragile ] || [ $n -le 40 ] || exit 7
+  echo ${#line}
+done
+END
+  o='--max-tokens 5 --batch 9 --shards 2 --steps 8'
+  touch fragile
+  rm -rf died
+  run "$f64" tune lstm --out died --reward 'command:sh reward.sh' --exact never $o --quiet
+  check "dying reward: exit code 4" "exit code $code" [ $code = 4 ]
+  check "dying reward: one sentence" "$(cat err)" [ "$(wc -l <err)" = 1 ]
+  check "dying reward: it names the program, its end and the way on" "$(cat err)" \
+    grep -q "^gradus: .*command:sh reward.sh.*exit status 7.* after 4 of 9 .*saved after step 4, go on with: gradus tune --out died --resume\$" err
+  refuses "dying reward: in the enumeration before the first step" 4 'exit status 7' \
+    "$f64" tune lstm --out new --reward 'command:sh reward.sh' $o
+  rm fragile
+  must "dying reward: resumed" 0 "$f64" tune --out died --resume --quiet
+  must "dying reward: never dead" 0 "$f64" tune lstm --out lived --reward 'command:sh reward.sh' --exact never $o --quiet
+  check "dying reward: the same weights" "" same_weights died lived
+  check "dying reward: the same log" "" same_log died lived
+}
+
+# The page shows what the log has, and its command makes the same run.
+test_report() {
+  priors
+  must "report: a run" 0 "$f64" tune lstm --out r --reward contains:cat --reward "0.5*count:'" --entropy-coef 0.1 --max-tokens 4 --steps 3 --shards 2 --quiet
+  for what in 'Sequences cut at the limit' 'Length, tokens' 'reward - beta KL + alpha entropy' 'Different n-grams'; do
+    check "report: $what" "" grep -q "$what" r/report.html
+  done
+  check "report: no curve of a coefficient that stays" "" not grep -q 'KL coefficient beta' r/report.html
+  sed -nE '/gradus tune /{s/.*(gradus tune [^<]*).*/\1/;s/&#39;/'"'"'/g;s/&quot;/"/g;s/&amp;/\&/g;s/&gt;/>/g;s/&lt;/</g;p}' r/report.html | sed "s#^gradus#'$f64'#" >again.sh
+  must "report: its command runs" 0 sh again.sh
+  check "report: and has no note" "$(cat err)" not grep -q note err
+  check "report: and makes the same run" "$(cat again.sh)" same_log r r-again
+  must "report: a run with a target" 0 "$f64" tune lstm --out r2 --reward end --kl-target 0.2 --max-tokens 4 --steps 3 --quiet
+  check "report: the coefficient that is steered" "" grep -q 'KL coefficient beta' r2/report.html
 }
 
 test_refusals() {
@@ -78,6 +161,8 @@ test_refusals() {
   refuses "refusals: a file that is not there" 4 'nowhere' $t --reward blocklist:nowhere
   refuses "refusals: KL target 0" 2 '--kl-target' $t --reward end --kl-target 0
   refuses "refusals: KL horizon 0" 2 '--kl-horizon' $t --reward end --kl-target 1 --kl-horizon 0
+  refuses "refusals: a KL target that one step may overshoot to 0" 2 'must be above 12.8' $t --reward end --kl-target 1 --kl-horizon 12.8
+  refuses "refusals: a KL target without a coefficient" 2 '--kl-coef' $t --reward end --kl-target 1 --kl-coef 0
   refuses "refusals: a negative KL coefficient" 2 '--kl-coef' $t --reward end --kl-coef -1
   refuses "refusals: leave-one-out of one" 2 'at least 2' $t --reward end --batch 1
   refuses "refusals: an unknown baseline" 2 'leave-one-out' $t --reward end --baseline best
@@ -101,5 +186,5 @@ test_prompts() {
   must "prompts: relevance sees them" 0 "$f64" tune tf --out r --reward relevance --prompt the --max-tokens 3 --steps 1 --quiet
 }
 
-groups truth resume refusals prompts -- "$@"
+groups truth resume signals dying_reward report refusals prompts -- "$@"
 finish

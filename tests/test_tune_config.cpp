@@ -62,6 +62,15 @@ TEST_CASE("zeros stand for what the machine and other options say; what does not
   CHECK_THROWS_AS(c.resolve(8), DataError);
   c.baseline = "none";
   c.resolve(8);
+  c.kl_target = 1;
+  c.resolve(8);
+  c.kl_coef = 0;
+  CHECK_THROWS_AS(c.resolve(8), DataError);
+  c.kl_coef = 1;
+  c.kl_horizon = 0.2;  // of a batch of 1
+  CHECK_THROWS_AS(c.resolve(8), DataError);
+  c.kl_target = 0;
+  c.resolve(8);
   c.min_lr = 1;
   CHECK_THROWS_AS(c.resolve(8), DataError);
 }

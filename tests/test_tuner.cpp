@@ -60,6 +60,9 @@ void check_mean(const RunningMoments& m, std::span<const double> wanted) {
   }
   CHECK(worst <= bonferroni(wanted.size(), 1e-4));
 }
+std::vector<double> zero_reward(const Sequences& s, std::span<const int32_t>) {
+  return std::vector<double>(size_t(s.size()), 0.0);
+}
 double total(const std::vector<double>& x) {
   double sum = 0;
   for (double v : x) sum += v;
@@ -304,6 +307,45 @@ TEST_CASE("metrics are those of the batch, and of the world within their spread"
   CHECK(std::fabs(m.length - length) <= 4.5 * 2 / std::sqrt(4000.0));
 }
 
+TEST_CASE("prompts take turns: over the steps none is continued more often than another") {
+  const std::vector<std::vector<int32_t>> prompts{{0}, {1, 2}, {2}};
+  TunedWorld w(random_model("lstm", 16), ended_world(2), zero_reward, options(Baseline::kLeaveOneOut, false, kBeta, 8),
+               1, prompts);
+  std::vector<int64_t> times(3);
+  for (int64_t step = 1; step <= 3; ++step) {
+    w.tuner.gradient(step);
+    for (const int32_t p : w.tuner.fresh().prompt) ++times[size_t(p)];
+  }
+  CHECK(times == std::vector<int64_t>{8, 8, 8});
+}
+
+TEST_CASE("the standard error of KL knows that two sequences of one drawn prompt are no independent witnesses") {
+  std::vector<std::vector<int32_t>> prompts;
+  for (int32_t i = 0; i < 64; ++i) prompts.push_back({i % 4, (i / 4) % 4, i / 16});
+  // A policy that nearly always says the same after a prompt: all that varies is the prompt.
+  const auto prior = random_model(small_config("lstm"), kEnd + 1, 17, 1.5),
+             policy = random_model(small_config("lstm"), kEnd + 1, 18, 20);
+  Shards shards(2, 1);
+  Tuner tuner(*policy, *prior, prompts, ended_world(1), zero_reward, options(Baseline::kNone, false, kBeta, 16),
+              shards);
+  RunningMoments kl, square;
+  for (int64_t step = 1; step <= 3000; ++step) {
+    tuner.gradient(step);
+    kl.add(tuner.metrics().kl);
+    square.add(std::pow(tuner.metrics().kl_stderr, 2));
+  }
+  // Both are known within about 3 %.
+  CHECK(square.mean()[0] / kl.variance()[0] == doctest::Approx(1).epsilon(0.1));
+}
+
+TEST_CASE("a spread of one sequence is not a number") {
+  Known w("lstm", 19, ended_world(2));
+  Tuner one = w.tuner(options(Baseline::kNone, false, 0, 1));
+  one.gradient(1);
+  CHECK(std::isnan(one.metrics().kl_stderr));
+  CHECK(std::isnan(one.metrics().advantage_spread));
+}
+
 TEST_CASE("distinct n-grams over the whole batch, end mark not counted") {
   Sequences s(9);
   CHECK(distinct_share(s, 1) == 0);
@@ -390,6 +432,11 @@ TEST_CASE("a step that fails changes nothing; options that mean nothing are refu
   CHECK_THROWS_AS(w.tuner(o), ShapeError);
   o.kl_target = 1;
   o.kl_horizon = 0;
+  CHECK_THROWS_AS(w.tuner(o), ShapeError);
+  o.kl_horizon = 0.2 * double(o.batch);  // a step far below the target would bring the coefficient to 0, or below
+  CHECK_THROWS_AS(w.tuner(o), ShapeError);
+  o.kl_horizon = 1000;
+  o.advantage.kl_coef = 0;  // no factor moves it
   CHECK_THROWS_AS(w.tuner(o), ShapeError);
   CHECK_THROWS_AS(Tuner(*w.policy, *w.policy, {w.world.prompt}, w.world, sometimes, {}, w.shards), ShapeError);
 }

@@ -20,7 +20,7 @@ const bool kLong = std::getenv("GRADUS_SLOW") != nullptr;
 
 TEST_SUITE_BEGIN("tuning");
 
-// A prior as pretraining might leave it: V = 5 with the end mark, lines of at most `max_tokens` draws.
+// V = 5 with the end mark, lines of at most `max_tokens` draws.
 constexpr int32_t kMark = 4;
 World world_of_five(int64_t max_tokens) { return {{kMark}, kMark, max_tokens, 1}; }
 std::unique_ptr<LanguageModel> prior_of_five(const std::string& family, uint64_t seed) {
@@ -30,8 +30,41 @@ std::unique_ptr<LanguageModel> prior_of_five(const std::string& family, uint64_t
   if (family == "transformer") c.layers = 2;
   return random_model(c, 5, seed, family == "transformer" ? 0.1 : 0.3);
 }
-TunedWorld random_world(const std::string& family, uint64_t seed, TuneOptions o, int64_t max_tokens) {
-  auto prior = prior_of_five(family, seed);
+// log p of the sequences under a table of logits, N(0,1), of its own for every beginning.
+std::vector<double> random_tabular(const Sequences& sequences, uint64_t seed) {
+  const Rng rng(seed, Stream::kTest);
+  std::vector<double> log_p;
+  for (int64_t i = 0; i < sequences.size(); ++i) {
+    log_p.push_back(0);
+    int64_t beginning = 1;
+    for (const int32_t v : sequences.draws(i)) {
+      std::vector<double> z;
+      for (int64_t k = 0; k < 5; ++k) z.push_back(rng.at(beginning).normal(k));
+      log_p.back() += Table::of_logits(z).log_p[size_t(v)];
+      beginning = 5 * beginning + v;
+    }
+  }
+  return log_p;
+}
+// A prior that was pretrained: maximum likelihood on a random tabular world, each step all sequences with their
+// probabilities.
+std::unique_ptr<LanguageModel> pretrained(const std::string& family, uint64_t seed, const World& world) {
+  auto model = prior_of_five(family, seed);
+  const Sequences sequences = enumerate(*model, world).sequences;
+  const Table text = Table::of_logs(random_tabular(sequences, seed + 900));
+  std::vector<double> weight(text.p);
+  for (double& w : weight) w = -w;  // an optimiser descends
+  Shards shards(2, 1);
+  AdamW optimizer(model->params(), {.weight_decay = 0});
+  const Schedule schedule{family == "transformer" ? 0.005 : 0.02, 0, 0, 300};
+  for (int64_t step = 1; step <= schedule.decay; ++step) {
+    const std::vector<double> g = weighted_score(*model, world, sequences, weight, shards);
+    optimizer.step(model->params(), std::vector<real>(g.begin(), g.end()), schedule.at(step));
+  }
+  CHECK(kl(text, Table::of_logs(enumerate(*model, world).log_prob[0])) < 0.03);
+  return model;
+}
+TunedWorld random_world(std::unique_ptr<LanguageModel> prior, uint64_t seed, TuneOptions o, int64_t max_tokens) {
   const World world = world_of_five(max_tokens);
   const Enumeration all = enumerate(*prior, world);
   return TunedWorld(std::move(prior), world,
@@ -65,8 +98,9 @@ TEST_CASE("from the prior to the posterior: KL and J within 0.003 of the optimum
     int64_t good = 0;
     for (int64_t n = 0; n < worlds; ++n) {
       const double beta = n % 2 == 0 ? 0.5 : 1;
-      TunedWorld w =
-          random_world(family, uint64_t(n) + 1, {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 128}, 3 + n % 2);
+      const uint64_t seed = uint64_t(n) + 1;
+      TunedWorld w = random_world(pretrained(family, seed, world_of_five(3 + n % 2)), seed,
+                                  {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 128}, 3 + n % 2);
       KnownWorlds known = w.known();
       const Truth before = known.of(*w.policy, beta);
       CHECK(before.at.kl == 0);
@@ -125,8 +159,8 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
   int64_t collapsed = 0, kept = 0;
   for (int64_t seed = 1; seed <= seeds; ++seed)
     for (const double beta : {0.0, 0.1}) {
-      TunedWorld w =
-          random_world("lstm", uint64_t(seed), {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 64}, 3);
+      TunedWorld w = random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed),
+                                  {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 64}, 3);
       KnownWorlds known = w.known();
       const double before = known.of(*w.policy, beta).at.entropy;
       w.tuner.gradient(1'000'000);
@@ -143,7 +177,7 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
 
 TEST_CASE("a KL target is met: the coefficient settles where KL is what was asked for") {
   TuneOptions o{.advantage = {0.5, Baseline::kLeaveOneOut}, .batch = 64, .kl_target = 0.1, .kl_horizon = 600};
-  TunedWorld w = random_world("lstm", 5, o, 3);
+  TunedWorld w = random_world(prior_of_five("lstm", 5), 5, o, 3);
   KnownWorlds known = w.known();
   w.train(800, 0.02);
   const Truth t = known.of(*w.policy, w.tuner.kl_coef());
@@ -155,7 +189,7 @@ TEST_CASE("a KL target is met: the coefficient settles where KL is what was aske
 
 TEST_CASE("an entropy bonus alone ends at softmax(r / alpha)") {
   TuneOptions o{.advantage = {.kl_coef = 0, .baseline = Baseline::kLeaveOneOut, .entropy_coef = 0.5}, .batch = 128};
-  TunedWorld w = random_world("lstm", 6, o, 2);
+  TunedWorld w = random_world(prior_of_five("lstm", 6), 6, o, 2);
   KnownWorlds known = w.known();
   w.train(800, 0.02);
   const Truth t = known.of(*w.policy, 0, 0.5);
