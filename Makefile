@@ -36,7 +36,7 @@ EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Parts of the program that have tests of their own.
 TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp apps/step_examples.cpp apps/step_math.cpp apps/step_text.cpp apps/trace.cpp
 
-.PHONY: all demo corpora test test-slow debug gdb exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -51,6 +51,7 @@ corpora:  ## larger public texts from Debian packages, in build/corpora
 	@sh data/corpora.sh
 
 test: packages  ## everything a change must pass, both precisions
+	@$(MAKE) $(JOBS) --no-print-directory MODE=debug stepper
 	@$(MAKE) $(JOBS) --no-print-directory run-tests
 
 test-slow: packages  ## exercises, sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
@@ -148,6 +149,10 @@ $(B32)/tests/all: $(TEST:%.cpp=$(B32)/%.o) $(TESTED_APP:%.cpp=$(B32)/%.o) $(LIB:
 	$(LINK)
 $(B64)/tests/all: $(TEST:%.cpp=$(B64)/%.o) $(TESTED_APP:%.cpp=$(B64)/%.o) $(LIB:%.cpp=$(B64)/%.o)
 	$(LINK)
+# What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
+$(B64)/stepper: $(B64)/tests/gdb/stepper.o $(B64)/apps/step_examples.o $(patsubst %.cpp,$(B64)/%.o,$(wildcard engine/*.cpp))
+	$(LINK)
+stepper: $(B64)/stepper
 # The suite of an exercise with the function in exercise.cpp, or with that in solution.cpp; of the library the engine only.
 EXERCISED := $(B64)/tests/main.o $(patsubst %.cpp,$(B64)/%.o,$(wildcard engine/*.cpp))
 $(B64)/tests/exercises/%.o: FLAGS_release := -O0
@@ -183,7 +188,7 @@ exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
 	@sh tests/run_slow.sh
 
--include $(wildcard build/*/*/*.d build/*/tests/exercises/*/*.d)
+-include $(wildcard build/*/*/*.d build/*/tests/gdb/*.d build/*/tests/exercises/*/*.d)
 
 # ---------------------------------------------------------------------------------------------------- packages
 
