@@ -1,5 +1,5 @@
-// The engine compiled for a debugger, in a small program: `stepper step EXAMPLE` runs the backward pass of an example of
-// `gradus step` and prints the loss and every gradient, to the last bit. tests/test_gdb.sh walks through it.
+// The engine compiled for a debugger, in a small program: `stepper step EXAMPLE` runs the backward pass of an example
+// of `gradus step` and prints the loss and every gradient, to the last bit. tests/test_gdb.sh walks through it.
 #include <cstdio>
 
 #include "apps/step_examples.h"
