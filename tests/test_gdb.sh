@@ -139,6 +139,7 @@ continue' "$program" train text.txt --out walked $o
       check "walk: $real, $model, weights" "" same_weights plain walked
       check "walk: $real, $model, losses" "" same_logs plain walked
       check "walk: $real, $model, went to and fro" "$(tail -n 3 session)" test "$(grep -c '^Back at step' session)" -gt 15
+      check "walk: $real, $model, through two passes" '' test "$(grep -c '^A backward pass begins' session)" = 2
       rm -rf plain walked
     done
   done
@@ -204,6 +205,63 @@ why-nan' "$(program_of $real)" step scalar
   done
 }
 
+# The element is named as a person counts, and large numbers whose sum overflows are not bad.
+test_elements() {
+  for real in $all_programs; do
+    gdb_run 'step-grad 0
+set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[11] = 0/0.0
+set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13] = 0/0.0
+why-nan
+set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[11] = sizeof(*gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data) == 8 ? 1e308 : 1
+set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13] = sizeof(*gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data) == 8 ? 1e308 : 1
+why-nan
+step-grad 99
+grad w_hh' "$(program_of $real)" step lstm
+    says "elements: $real" 'first bad value: op %2 (x w_ihᵀ + b) = add_rows' 'element [1,3] of %2 is nan' 'input %1 (matmul_nt, apps/step_examples.cpp:' 'is -0.44 there' \
+      'every value and gradient is finite' 'grad %2[16:24] (x w_ihᵀ + b) += [0.0121783 0.0138778 ' 'grad %2[8:16] (x w_ihᵀ + b) += [0.0197144 ' \
+      'grad w_hh [8,2] = [' '[-1.85076e-05 3.81253e-06]'
+  done
+}
+
+# Which of the ops that add to one gradient spoilt it: by replay, after which the pass stands where it stood. A core file
+# cannot replay, and says so.
+test_culprit() {
+  rm -f here.core
+  gdb_run 'step-grad 99
+why-nan
+step-grad 0
+grad x
+generate-core-file here.core
+kill' "$tests_f64" --test-case='inspect: an op that adds to a gradient*'
+  says 'culprit: of three' 'first bad gradient: backward of op %0 = rsqrt(x)' 'The backward pass is over' 'grad x [1] = [-inf]'
+  check 'culprit: without a doubt' "$(cat session)" not grep -q 'or one of the other' session
+  [ -s here.core ] || { skip 'culprit: a core file' 'gdb could not write a core file'; return; }
+  gdb_run 'core-file here.core
+why-nan' "$tests_f64"
+  says 'culprit: a core file names all three' 'first bad gradient: backward of op %2 = log(x)' 'or one of the other ops that add to it: %1, %0'
+}
+
+# Two shards, two tapes: the one of the pass is meant until another is chosen.
+test_tapes() {
+  head -c 400 "$root/data/fables.txt" >text.txt
+  gdb_run 'step-grad 0
+tape use 1
+python print("second:", current_tape().address == int(live_tapes()[1]))
+tape use 0
+python print("first:", current_tape().address == int(live_tapes()[0]))
+tape use
+python print("its own:", current_tape().next >= 0)
+step-grad 999
+grad lstm.weight_hh_l0
+tape 3 4
+'"$(tries 'tape 3 x')" "$f64" train text.txt --out two --model lstm --layers 1 --embd 4 --hidden 4 --context 3 --batch 2 --shards 2 --threads 1 \
+    --ops composed --steps 1 --warmup 0 --eval-every 0 --quiet
+  says 'tapes: one of two is chosen' 'second: True' 'first: True' 'its own: True' 'grad lstm.weight_hh_l0 [16,4] = [' '... 4 more rows'
+  sed -n '/^grad lstm.weight_hh_l0/,$p' session >rest
+  check 'tapes: a matrix by rows' "$(cat rest)" [ "$(grep -cE '\[[^ ]+ [^ ]+ [^ ]+ [^ ]+\]$' rest)" = 12 ]
+  check 'tapes: only the ops asked for' "$(cat rest)" [ "$(grep -oE '^ +%[0-9]+' rest | tr -d ' \n')" = '%3%4' ]
+}
+
 # A wrong backward: that of an addition becomes that of a subtraction.
 test_wrong() {
   for real in $all_programs; do
@@ -219,17 +277,22 @@ check-grad 0' "$program" step scalar
 
 test_into() {
   for real in $all_programs; do
-    gdb_run 'break gradus::mul_backward
-step-grad 2
-info breakpoints
+    gdb_run 'step-grad 2
 step-grad into
+'"$(tries 'step-grad into')"'
 backtrace 2
+finish
 step-grad
-delete
 step-grad 9
 '"$(tries 'step-grad into')" "$(program_of $real)" step scalar
-    says "into: $real, stops in the backward of the op, and goes on" '=> %2' 'gradus::mul_backward' 'gradus::mul_backward (op=' '#1' 'step_back' \
+    says "into: $real, stops in the backward of the op, and goes on" '=> %2' 'gradus::mul_backward (op=' \
+      'already within the backward of op %2; step-grad finishes it' '#0  gradus::mul_backward' '#1' 'step_back' \
       'backward of %2 (d²) = mul(%1, %1)' 'grad %1 (d)' '+= [0.8]' '=> %1' 'the backward pass is over; step-grad -1 goes back into it'
+    gdb_run 'break gradus::mul_backward
+step-grad 3
+continue
+step-grad' "$(program_of $real)" step scalar
+    says "into: $real, breakpoints of one's own sleep and wake" 'backward of %2 (d²)' '=> %1' 'Breakpoint 1, gradus::mul_backward' 'backward of %0 (ab)'
   done
   gdb_run 'break gradus::describe(gradus::Tensor const&)
 run
@@ -237,6 +300,24 @@ print t
 print *t.value_
 print t.value_->shape' "$tests_f64" --test-case='inspect: a tensor is described*'
   says 'into: a tensor prints' '= Tensor x [2,3] = [1 -2 3 0 0.5 2]  grad -' '= x [2,3]' '= [2,3]'
+  gdb_run 'break gradus::describe(gradus::Tensor const&)
+run
+python
+for n in range(15):
+    gdb.execute("print t")
+    gdb.execute("continue")
+end' "$tests_f64" --test-case='inspect: a tensor is described*'
+  says 'into: a tensor prints as long as it lives' 'Tensor x [2,3]' 'grad [2 -4 6 0 1 4]' 'Tensor detach(x) [2,3]' \
+    'Tensor (dead: its step is over)' 'Tensor (empty)'
+  gdb_run 'step-grad 0
+tape' "$tests_f64" --test-case='inspect: the tape is listed in order*'
+  says 'into: what is detached is said' '%3 = mul(detach(%0), %0)'
+  gdb_run 'break gradus::describe(gradus::Tensor const&)
+run
+print t
+continue 2
+print t' "$tests_f64" --test-case='inspect: a parameter shows the gradient*'
+  says 'into: a parameter prints with the gradient on the tape' 'Tensor h.0.w [2] = [3 3]  grad -' 'Tensor h.0.w [2] = [3 3]  grad [3 3]'
 }
 
 test_help() {
@@ -257,5 +338,5 @@ test_readme() {
   check 'readme: the session of make gdb' '' sh -c 'test -s shown && sed 1d session | diff shown -'  # the first line is the greeting
 }
 
-groups steps places walk core nan planted wrong into help readme -- "$@"
+groups steps places walk core nan planted elements culprit tapes wrong into help readme -- "$@"
 finish
