@@ -90,7 +90,7 @@ const hue = x => `var(--${x < 0 ? 's2' : 's1'})`;
 // A map of the graph: each number at its place, blue above 0 and orange below, as dark as it is large beside the largest of `scale`.
 function painted(cells, xs, shape, scale) {
   const M = shape.length ? shape[shape.length - 1] : 1, top = most(scale);
-  return cells.length === xs.length && cells.every((c, i) => c.fill === hue(xs[i]) && near(c.opacity, .06 + .94 * Math.abs(xs[i]) / top, .002) &&
+  return cells.length === xs.length && cells.every((c, i) => c.fill === hue(xs[i]) && near(c.opacity, Math.min(1, .06 + .94 * Math.abs(xs[i]) / top), .002) &&
     near(c.x, cells[0].x + i % M * c.w, .06 * M + .06) && near(c.y, cells[0].y + Math.floor(i / M) * c.w, .06 * xs.length / M + .06));
 }
 // The colours of a table, without those of what finite differences leave of 0.
@@ -131,6 +131,12 @@ async function main() {
   const begin = trace.ops.length, at = async () => Number(await evaluate('document.body.dataset.position'));
   check('opens where backward begins', await at() === begin, await at());
   await shot('begin');
+  const behind = await evaluate(`plan.edges.flatMap(e => {
+    const length = e.element.getTotalLength(), points = Array.from({ length: 100 }, (_, i) => e.element.getPointAtLength(i / 100 * length));
+    return plan.nodes.filter(n => n.value !== e.from && n.value !== e.to && points.some(p => Math.abs(p.x - n.x) < n.w / 2 - 1 && Math.abs(p.y - n.y) < n.h / 2 - 1))
+      .map(n => values[n.value].name + ' before an edge to ' + values[e.to].name);
+  }).join()`);
+  check('no edge runs behind a box', !behind, behind);
   const grads = trace.values.map(() => undefined), sum = (v, e, x) => { (grads[v] ||= trace.values[v].data.map(() => 0))[e] += x; };
   for (const t of trace.seeds) t.grad.forEach((x, e) => sum(t.value, e, x));
   let good = 0, bad = await wrong(-1, grads);
@@ -201,5 +207,5 @@ async function main() {
   check('no error in the script', errors.length === 0, errors.join(' '));
 }
 const stop = code => { browser.kill(); browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true }); process.exit(code); }); };
-setTimeout(() => { console.log(`FAIL page: ${trace.name}: the browser did not answer within a minute`); stop(1); }, 60000).unref();
+setTimeout(() => { console.log(`FAIL page: ${trace.name}: the browser did not answer within three minutes`); stop(1); }, 180000).unref();
 main().then(() => stop(failed), e => { console.log(`FAIL page: ${trace.name}: ${e.message}`); stop(1); });

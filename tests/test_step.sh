@@ -78,7 +78,7 @@ test_page() {
     valid_html "page: $example, valid HTML" $example.html
     if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "page: $example, in a browser" 'chromium or node is not installed'
     else
-      timeout 90 node "$root/tests/step_page.js" "$chromium" $example.html $example.json >shown 2>&1 || failed=1
+      timeout 200 node "$root/tests/step_page.js" "$chromium" $example.html $example.json >shown 2>&1 || failed=1
       grep -E '^(ok|FAIL) ' shown || fail "page: $example, in a browser" "$(tail -n 3 shown)"
     fi
   done
@@ -116,7 +116,7 @@ test_trace() {
     sed -n 's|.*<script type="application/json" id="trace">\(.*\)</script>.*|\1|p' step.html | sed 's|<\\/|</|g' >step.json
     if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "trace: $model, in a browser" 'chromium or node is not installed'
     else
-      timeout 90 node "$root/tests/step_page.js" "$chromium" step.html step.json >shown 2>&1 || failed=1
+      timeout 200 node "$root/tests/step_page.js" "$chromium" step.html step.json >shown 2>&1 || failed=1
       sed "s/ page: / trace: $model, /" shown | grep -E '^(ok|FAIL) ' || fail "trace: $model, in a browser" "$(tail -n 3 shown)"
     fi
     rm -rf traced plain step.html
