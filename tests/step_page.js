@@ -78,7 +78,10 @@ async function shows(n) {
 const seen = () => evaluate(`(() => {
   const all = (where, what) => [...document.querySelectorAll(where)].map(what), words = where => all(where, e => e.textContent);
   return { count: words('#count')[0], formula: all('#detail .formula', e => e.firstChild.textContent)[0], source: words('#detail .source')[0],
-    worked: words('#detail .worked'), which: words('#detail h3 span'), lit: all('#graph path.lit', e => 1).length,
+    worked: words('#detail .worked'), which: words('#detail h3 span'),
+    hidden: all('#graph .active .frame', e => [e.getBoundingClientRect(), document.getElementById('graph').getBoundingClientRect()]).some(([a, g]) =>
+      a.top < g.top || a.bottom > g.bottom || a.left < g.left || a.right > g.right),
+    lit: all('#graph path.lit', e => 1).length,
     heat: all('#detail table', t => [...t.querySelectorAll('td')].map(c => [c.style.getPropertyValue('--hue'), parseFloat(c.style.getPropertyValue('--part'))])),
     boxes: all('#graph .node', n => ({ later: n.matches('.later'), active: n.matches('.active'), touched: n.matches('.touched'),
       maps: ['value', 'gradient'].map(k => [...n.querySelectorAll('.' + k + ' .fill')].map(r =>
@@ -110,6 +113,7 @@ async function wrong(n, grads) {
     if (s.which.join() !== which.join()) return 'which contribution: ' + s.which.join();
     if (!wanted(n).every(([, xs], i) => coloured(s.heat[i], xs))) return 'colours of a table';
   }
+  if (s.hidden) return `${op.kind} is out of sight`;
   if (s.lit !== (begins ? 0 : back ? touched.size : new Set(op.in.map(i => i.value)).size) * (begins ? 0 : op.out.length)) return 'lit edges: ' + s.lit;
   for (const [i, v] of trace.values.entries()) {
     const box = s.boxes[i], there = v.op < 0 || back || begins || v.op <= at;
