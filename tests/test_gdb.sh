@@ -97,13 +97,13 @@ print("alone", place())
 end' "$program" step $example
       n=$(sed -n 's/^A backward pass begins: \([0-9]*\) ops.*/\1/p' session)
       says "places: $real, $example, forty moves" "of 40 moves between $((n + 1)) places 0 end elsewhere; $((n + 1)) places differ"
-      grep '^alone' session >walked
-      check "places: $real, $example, the last one is that of a run alone" '' sh -c 'test -s alone && cmp alone walked'
+      grep '^alone' session >stepped
+      check "places: $real, $example, the last one is that of a run alone" '' sh -c 'test -s alone && cmp alone stepped'
     done
   done
   # Without gdb at all: what the program itself prints.
   "$stepper" step lstm >alone
-  gdb_run 'set args step lstm >walked
+  gdb_run 'set args step lstm >stepped
 python
 import random
 random.seed(8)
@@ -111,7 +111,7 @@ for move in range(30):
     gdb.execute("step-grad %d" % random.randint(-20, 25))
 end
 continue' "$stepper"
-  check 'places: loss and gradients that the program prints, after thirty moves' "$(tail -n 3 session)" cmp alone walked
+  check 'places: loss and gradients that the program prints, after thirty moves' "$(tail -n 3 session)" cmp alone stepped
 }
 
 # A walk to and fro through two steps of training ends with the bytes of a run that nobody looked at.
@@ -287,7 +287,7 @@ step-grad 9
 '"$(tries 'step-grad into')" "$(program_of $real)" step scalar
     says "into: $real, stops in the backward of the op, and goes on" '=> %2' 'gradus::mul_backward (op=' \
       'already within the backward of op %2; step-grad finishes it' '#0  gradus::mul_backward' '#1' 'step_back' \
-      'backward of %2 (d²) = mul(%1, %1)' 'grad %1 (d)' '+= [0.8]' '=> %1' 'the backward pass is over; step-grad -1 goes back into it'
+      'backward of %2 (d²) = mul(%1, %1)' 'grad %1 (d)' '+= [0.8]' '=> %1' 'grad a ' '+= [-2.4]   now [-1.4]' 'the backward pass is over; step-grad -1 goes back into it'
     gdb_run 'break gradus::mul_backward
 step-grad 3
 continue
@@ -307,7 +307,7 @@ for n in range(15):
     gdb.execute("print t")
     gdb.execute("continue")
 end' "$tests_f64" --test-case='inspect: a tensor is described*'
-  says 'into: a tensor prints as long as it lives' 'Tensor x [2,3]' 'grad [2 -4 6 0 1 4]' 'Tensor detach(x) [2,3]' \
+  says 'into: a tensor prints as long as it lives' 'Tensor x [2,3]' 'grad [2 -4 6 0 1 4]' 'Tensor x[3:6] [1,3] = [0 0.5 2]  grad [0 1 4]' 'Tensor detach(x) [2,3]' \
     'Tensor (dead: its step is over)' 'Tensor (empty)'
   gdb_run 'step-grad 0
 tape' "$tests_f64" --test-case='inspect: the tape is listed in order*'
