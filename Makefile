@@ -40,16 +40,16 @@ TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp apps/step_examples.cp
 
 # Files that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
 ONCE := $(patsubst %,engine/%.cpp,atomic_file rng safetensors safetensors_header) \
-  $(patsubst %,models/%.cpp,config corpus count_trie grammar grammar_ambiguity grammar_network grammar_parse line_corpus tokenizer) \
-  $(patsubst %,rl/%.cpp,advantage child divergence estimators posterior reward_files tune_config words worked_example) \
+  $(patsubst %,models/%.cpp,config corpus count_trie grammar grammar_ambiguity grammar_network grammar_parse line_corpus shell_word tokenizer) \
+  $(patsubst %,rl/%.cpp,advantage child divergence estimators posterior reward_files tune_config unique_json words worked_example) \
   $(patsubst %,apps/%.cpp,command_line corpus kl kl_numbers page plot report report_tuned run_log) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
-    test_safetensors test_tokenizer test_vmath test_worked_numbers)
+    test_safetensors test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
 # function the linker takes the first, and the library's is the optimised one.
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
-.PHONY: all demo corpora test test-slow debug gdb exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -64,6 +64,7 @@ corpora:  ## larger public texts from Debian packages, in build/corpora
 	@sh data/corpora.sh
 
 test: packages  ## everything a change must pass, both precisions
+	@$(MAKE) $(JOBS) --no-print-directory MODE=debug stepper
 	@$(MAKE) $(JOBS) --no-print-directory run-tests
 
 test-slow: packages  ## exercises, sanitizers, debug = release, g++ = clang, kill -9 in a loop (CI=1: the short form)
@@ -163,6 +164,10 @@ $(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST))
 	$(LINK)
 $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST))
 	$(LINK)
+# What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
+$(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp) apps/step_examples.cpp tests/gdb/stepper.cpp)
+	$(LINK)
+stepper: $(B64)/stepper
 # The suite of an exercise with the function in exercise.cpp, or with that in solution.cpp; of the library the engine only.
 EXERCISED := $(call objects,$(B64),$(wildcard engine/*.cpp) tests/main.cpp)
 $(B64)/tests/exercises/%.o: FLAGS_release := -O0
@@ -198,7 +203,7 @@ exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
 	@sh tests/run_slow.sh
 
--include $(wildcard build/*/*/*.d build/*/tests/exercises/*/*.d)
+-include $(wildcard build/*/*/*.d build/*/tests/gdb/*.d build/*/tests/exercises/*/*.d)
 
 # ---------------------------------------------------------------------------------------------------- packages
 

@@ -28,7 +28,7 @@ else
 fi
 
 if [ -z "${CI:-}" ]; then
-  one gdb 'debug build' build MODE=debug build/debug-f64/gradus build/debug-f64/tests/all
+  one gdb 'debug build' build MODE=debug stepper build/debug-f64/gradus build/debug-f64/tests/all
   checks gdb 'the gdb commands on a debug build' env GRADUS=build/debug-f32/gradus GRADUS_F64=build/debug-f64/gradus \
     TESTS_F64=build/debug-f64/tests/all sh tests/test_gdb.sh
   one tuning 'build' build build/release-f64/tests/all

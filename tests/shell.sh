@@ -80,6 +80,25 @@ fields() { sed -E 's/"(([^"\\]|\\.)*)":[^,}]*/\1/g; s/[{}]//g; s/,/ /g' "$1"; }
 # field FILE NAME: the value in the first line that has it (not for arrays and objects).
 field() { sed -nE "s/.*[{,]\"$2\":(\"([^\"\\\\]|\\\\.)*\"|[^,}\"]*).*/\1/p" "$1" | head -n 1 | sed 's/^"\(.*\)"$/\1/'; }
 
+# valid_html NAME PAGE: by html-validate (npm install -g html-validate, or its path in HTML_VALIDATE), else by Debian's tidy, else
+# skipped. HTML_VALIDATE=tidy asks for tidy where both are.
+valid_html() {
+  validator_=${HTML_VALIDATE:-$(command -v html-validate || command -v tidy)}
+  case $validator_ in
+  '') skip "$1" 'neither html-validate nor tidy is installed' ;;
+  *tidy) check "$1" '' tidied "$2" ;;
+  *) check "$1" '' "$validator_" --preset standard "$2" ;;
+  esac
+}
+# Two complaints of tidy 5.6 are wrong. It does not know that a dl may group its dt and dd in a div, so these divs go first;
+# and it calls attributes of an svg element within HTML proprietary.
+tidied() {
+  sed -E 's|<div[^>]*>(<dt)|\1|; s|</dd></div>|</dd>|' "$1" | tidy -e -q -utf8 2>&1 |
+    grep -vE '<svg> proprietary attribute "(viewbox|preserveaspectratio|width|height)"$' >tidy.out
+  cat tidy.out
+  [ ! -s tidy.out ]
+}
+
 # The log without what depends on the clock.
 timeless() { sed -E 's/,"tokens_per_second":[^,}]*//' "$1/log.jsonl"; }
 same_logs() { timeless "$1" >a.log; timeless "$2" >b.log; cmp a.log b.log; }

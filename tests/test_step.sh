@@ -1,10 +1,8 @@
 #!/bin/sh
 # gradus step: its text, its keys in a terminal, its page in a browser; gradus train --trace. See tests/shell.sh.
-# The terminal is made by `script`, the browser is driven by node (tests/step_page.js); the HTML check wants
-# html-validate (npm install -g html-validate, or its path in HTML_VALIDATE). What is missing is skipped by name.
+# The terminal is made by `script`, the browser is driven by node (tests/step_page.js). What is missing is skipped by name.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
-validator=${HTML_VALIDATE:-$(command -v html-validate)}
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
 examples='scalar neuron lstm attention kl'
 
@@ -77,13 +75,31 @@ test_page() {
     check "page: $example, under 400 kB" "$(wc -c <$example.html)" test "$(wc -c <$example.html)" -lt 400000
     check "page: $example, no address in it" "" not sh -c \
       "sed 's|http://www.w3.org/2000/svg||g' $example.html | grep -iE 'https?:|src=|href=|url\(|@import|fetch\(|XMLHttp|import\('"
-    if [ -z "$validator" ]; then skip "page: $example, valid HTML" 'html-validate is not installed'
-    else check "page: $example, valid HTML" "" "$validator" --preset standard $example.html; fi
+    valid_html "page: $example, valid HTML" $example.html
     if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "page: $example, in a browser" 'chromium or node is not installed'
     else
-      timeout 90 node "$root/tests/step_page.js" "$chromium" $example.html $example.json >shown 2>&1 || failed=1
+      timeout 200 node "$root/tests/step_page.js" "$chromium" $example.html $example.json >shown 2>&1 || failed=1
       grep -E '^(ok|FAIL) ' shown || fail "page: $example, in a browser" "$(tail -n 3 shown)"
     fi
+  done
+}
+
+# The check of HTML itself: pages that are broken fail.
+test_validator() {
+  "$f64" step kl --html whole.html >made
+  valid_html 'validator: a whole page passes' whole.html
+  n=0
+  for break_ in 's|</h1>||' 's|<main>|<mian>|' 's|id="next"|id="back"|' 's|</button>||' \
+    's|<title>.*</title>||' 's|<span id="count"></span>|<li></span>|'; do
+    n=$((n + 1))
+    sed "$break_" whole.html >broken.html
+    cmp -s whole.html broken.html && fail "validator: break $n" 'it changes nothing'
+    (valid_html "validator: $break_" broken.html) >verdict
+    case $(cat verdict) in
+    FAIL*) ok "validator: broken page $n fails" ;;
+    SKIP*) cat verdict ;;
+    *) fail "validator: broken page $n" "$break_ is not seen" ;;
+    esac
   done
 }
 
@@ -96,10 +112,11 @@ test_trace() {
     check "trace: $model, training is not disturbed" "" same_weights traced plain
     check "trace: $model, the page is of that step" "" grep -q "step 3 of 4 of training a $model, 1 of 2 sequences of 4" step.html
     check "trace: $model, it has the parameters' names" "" grep -qE '"name":"(wte.weight|embedding.weight)"' step.html
+    valid_html "trace: $model, valid HTML" step.html
     sed -n 's|.*<script type="application/json" id="trace">\(.*\)</script>.*|\1|p' step.html | sed 's|<\\/|</|g' >step.json
     if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "trace: $model, in a browser" 'chromium or node is not installed'
     else
-      timeout 90 node "$root/tests/step_page.js" "$chromium" step.html step.json >shown 2>&1 || failed=1
+      timeout 200 node "$root/tests/step_page.js" "$chromium" step.html step.json >shown 2>&1 || failed=1
       sed "s/ page: / trace: $model, /" shown | grep -E '^(ok|FAIL) ' || fail "trace: $model, in a browser" "$(tail -n 3 shown)"
     fi
     rm -rf traced plain step.html
@@ -111,5 +128,5 @@ test_trace() {
   check "trace: but a warning says it" "$(cat out err)" grep -q '^warning: .*nowhere' out err
 }
 
-groups text keys page trace -- "$@"
+groups text keys validator page trace -- "$@"
 finish

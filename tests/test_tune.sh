@@ -36,6 +36,7 @@ test_truth() {
   check "truth: a record for each step" "" [ "$(grep -c '"type":"step"' t/log.jsonl)" = 120 ]
   check "truth: samples before and after" "$(grep -c sample t/log.jsonl)" [ "$(grep -c '"type":"sample"' t/log.jsonl)" = 2 ]
   check "truth: a report" "" grep -q 'KL(policy, posterior)' t/report.html
+  valid_html "truth: the report is valid HTML" t/report.html
   check "truth: bars of policy, prior and posterior" "" grep -q '"type":"posterior".*"bars":\[{"text":"the cat","policy":0.[56][0-9]*,"prior":0.[34][0-9]*,"posterior":0.61' t/log.jsonl
   must "truth: it can be compared" 0 "$f64" exact compare t table --max-tokens 3 --json
   between "truth: exact compare agrees on the KL" "$(value_of kl_ab)" 0.24 0.28
