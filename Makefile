@@ -44,7 +44,7 @@ ONCE := $(patsubst %,engine/%.cpp,atomic_file rng safetensors safetensors_header
   $(patsubst %,rl/%.cpp,advantage child divergence estimators posterior reward_files tune_config unique_json words worked_example) \
   $(patsubst %,apps/%.cpp,command_line corpus kl kl_numbers page plot report report_tuned run_log) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
-    test_safetensors test_shell_word test_tokenizer test_vmath test_worked_numbers)
+    test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
 # function the linker takes the first, and the library's is the optimised one.
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))

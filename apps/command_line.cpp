@@ -100,10 +100,9 @@ void add_common(CLI::App& app, Common& common) {
 // Options that are accepted but mean nothing to the chosen family.
 void note_foreign_options(const CLI::App& app, const Config& config, const Common& common) {
   const std::string recurrent = "lstm rnn", stepped = "transformer lstm rnn", counted = "ngram";
-  std::vector<std::pair<std::string, std::string>> owners{{"--heads", "transformer"}, {"--no-bias", "transformer"},
-                                                          {"--hidden", recurrent},    {"--order", counted},
-                                                          {"--smoothing", counted},   {"--alpha", counted},
-                                                          {"--memory", "lstm"}};
+  std::vector<std::pair<std::string, std::string>> owners{
+      {"--heads", "transformer"}, {"--no-bias", "transformer"}, {"--hidden", recurrent}, {"--order", counted},
+      {"--smoothing", counted},   {"--alpha", counted},         {"--memory", "lstm"}};
   for (const char* name : {"--layers", "--embd", "--dropout", "--steps", "--lr", "--min-lr", "--warmup",
                            "--decay-steps", "--beta1", "--beta2", "--weight-decay", "--clip", "--eval-every",
                            "--eval-batches", "--save-every", "--ops", "--stop-after"})

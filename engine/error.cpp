@@ -1,5 +1,7 @@
 #include "engine/error.h"
 
+#include "engine/real.h"
+
 extern "C" const char GRADUS_FLAVOUR_SYMBOL = 0;  // see engine/real.h
 
 namespace gradus {

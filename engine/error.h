@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <string>
 
-
 namespace gradus {
 
 // The source line of a call. As a defaulted last argument it is the caller's line (g++ 12 and clang 14 agree on these

@@ -19,9 +19,9 @@ LstmLm::LstmLm(const Config& config, int64_t V) : LanguageModel(config, V) {
   head_b_ = params_.add("head.bias", {V}, uniform);
 }
 
-// A forget gate that begins open keeps the gradient alive (Jozefowicz, Zaremba, Sutskever 2015): its bias is 1, a memory
-// of four tokens. --memory N spreads the cells over memories of 2 to N tokens instead, each letting in as much as it
-// forgets: b_f = log u, b_i = −log u, u from 1 to N − 1 (Tallec and Ollivier, "Can recurrent neural networks warp
+// A forget gate that begins open keeps the gradient alive (Jozefowicz, Zaremba, Sutskever 2015): its bias is 1, a
+// memory of four tokens. --memory N spreads the cells over memories of 2 to N tokens instead, each letting in as much
+// as it forgets: b_f = log u, b_i = −log u, u from 1 to N − 1 (Tallec and Ollivier, "Can recurrent neural networks warp
 // time?", 2018; their u is drawn, ours evenly spaced). A cell then forgets 1/(u + 1) of itself a token.
 void LstmLm::initialise() {
   LanguageModel::initialise();

@@ -65,8 +65,7 @@ std::vector<int32_t> Tuner::choose_prompts(int64_t step) const {
   const int64_t P = int64_t(prompts_.size()), B = options_.batch, room = room_for_prompts(B);
   const Rng rng(options_.seed, Stream::kPrompt, step);
   std::vector<int32_t> of;
-  for (int64_t b = 0; b < B; ++b)
-    of.push_back(int32_t(P <= room ? ((step - 1) * B + b) % P : rng.below(b % room, P)));
+  for (int64_t b = 0; b < B; ++b) of.push_back(int32_t(P <= room ? ((step - 1) * B + b) % P : rng.below(b % room, P)));
   return of;
 }
 

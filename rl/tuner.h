@@ -45,16 +45,16 @@ struct Experience {
 
 // Of one step's fresh batch, before the update. A spread of one sequence is NaN.
 struct TuneMetrics {
-  double reward, kl, entropy;             // means over the batch; kl is that of k1 = log π − log q, of whole sequences
-  double kl_stderr;                       // of that mean
-  double objective;                       // reward − β kl + α entropy
-  double kl_coef;                         // β of this step
-  double baseline, advantage_spread;      // mean baseline, standard deviation of A, at the first draw of each sequence
-  double distinct_1, distinct_2;          // different n-grams of the batch over n-grams of the batch
-  double cut;                             // share of sequences that reached the limit without the end mark
-  double length;                          // mean number of draws
-  std::optional<double> ess;              // effective sample size of all the weights of the step, where some are not 1
-  std::optional<double> value_loss;       // mean squared error of the value network
+  double reward, kl, entropy;         // means over the batch; kl is that of k1 = log π − log q, of whole sequences
+  double kl_stderr;                   // of that mean
+  double objective;                   // reward − β kl + α entropy
+  double kl_coef;                     // β of this step
+  double baseline, advantage_spread;  // mean baseline, standard deviation of A, at the first draw of each sequence
+  double distinct_1, distinct_2;      // different n-grams of the batch over n-grams of the batch
+  double cut;                         // share of sequences that reached the limit without the end mark
+  double length;                      // mean number of draws
+  std::optional<double> ess;          // effective sample size of all the weights of the step, where some are not 1
+  std::optional<double> value_loss;   // mean squared error of the value network
 };
 
 class Tuner {

@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "engine/error.h"
+#include "engine/real.h"
 #include "engine/safetensors.h"
 #include "tests/fault_io.c"
 #include "tests/scratch.h"

@@ -238,7 +238,7 @@ TEST_CASE("require_utf8 names the iconv line where the bytes look like a known e
   CHECK_FALSE(has(utf8_complaint("hello\0world"s), "iconv"));
   // A name that a shell would take apart.
   CHECK(has(utf8_complaint("caf\xE9 noir", "my book's.txt"), "UTF-8 'my book'\\''s.txt' > 'my book'\\''s.txt.utf8'"));
-  CHECK(has(utf8_complaint("caf\xE9 noir", "-x"), "UTF-8 ./'-x' > "));
+  CHECK(has(utf8_complaint("caf\xE9 noir", "-x"), "UTF-8 ./-x > ./-x.utf8"));
 }
 
 TEST_CASE("byte: any bytes come back, and the vocabulary shows those beyond ASCII by number") {
