@@ -184,7 +184,7 @@ test_prompts() {
   must "prompts: a file" 0 "$f64" tune tf --out p --reward contains:cat --prompts prompts.txt --max-tokens 3 --steps 3 --batch 12 --json
   check "prompts: empty lines are none" "" grep -q '"prompts":\["the","a","the"\]' p/log.jsonl
   check "prompts: the truth over all of them" "$(cat out)" grep -q j_star out
-  must "prompts: relevance sees them" 0 "$f64" tune tf --out r --reward relevance --prompt the --max-tokens 3 --steps 1 --quiet
+  must "prompts: relevance sees them" 0 "$f64" tune tf --out relevant --reward relevance --prompt the --max-tokens 3 --steps 1 --quiet
 }
 
 groups truth resume signals dying_reward report refusals prompts -- "$@"
