@@ -1,5 +1,6 @@
 // gradus kl --lesson: from the worked example, over the tabular world and its posterior, to what fine-tuning will do.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "apps/console.h"
@@ -16,7 +17,7 @@ void say(const std::string& line) {  // without the spaces at its end
 // A bar of one character for each 2.5 % of the probability.
 std::string bar(double probability) {
   std::string s;
-  for (int i = 0; i < int(probability * 40 + 0.5); ++i) s += "█";
+  for (int64_t i = 0; i < std::lround(probability * 40); ++i) s += "█";
   return s;
 }
 void world(const char* name, const Table& t) {

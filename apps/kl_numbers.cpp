@@ -1,6 +1,7 @@
 // gradus kl: the page of worked numbers. Longer than 350 lines because it is a page of text: one function for each
 // section, which says what is computed, by which formula, and what a document prints for it. It computes nothing;
 // rl/worked_example.cpp does.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -32,8 +33,8 @@ std::string decimals(double value, int n) { return fixed(std::fabs(value) < 1e-1
 std::string twelve(double value) { return value < 10 ? decimals(value, 12) : digits(value, 12); }
 // Four numbers, one for each sentence, to ten decimals.
 void sentences(const std::string& label, const std::vector<double>& values) {
-  std::vector<std::string> cells;
-  for (double v : values) cells.push_back(decimals(v, 10));
+  std::vector<std::string> cells(values.size());
+  std::ranges::transform(values, cells.begin(), [](double v) { return decimals(v, 10); });
   row(label, cells, 15);
 }
 void sentence_names() { row("", {"the cat", "the dog", "a cat", "a dog"}, 15); }
@@ -58,8 +59,8 @@ void introduction(const FourSentences& w) {
   say("the first document calls λ.\n");
   sentence_names();
   const auto table = [](const std::string& label, const std::vector<double>& values) {
-    std::vector<std::string> cells;
-    for (double v : values) cells.push_back(text(v));
+    std::vector<std::string> cells(values.size());
+    std::ranges::transform(values, cells.begin(), [](double v) { return text(v); });
     row(label, cells, 15);
   };
   table("q  corpus and frozen prior", w.q.p);

@@ -229,7 +229,7 @@ std::string brief(double x) {
 std::string index_text(const Shape& shape, int64_t element) {
   std::string s;
   for (int d = shape.rank() - 1; d >= 0; --d) {
-    s = std::to_string(element % shape[d]) + (s.empty() ? "" : ",") + s;
+    s.insert(0, std::to_string(element % shape[d]) + (s.empty() ? "" : ","));
     element /= shape[d];
   }
   return "[" + s + "]";

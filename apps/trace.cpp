@@ -181,7 +181,7 @@ std::string letters_text(const Trace& t, const TraceOp& op) {
     if (!(letters >> letter)) break;
     const std::string& label = t.values[size_t(in.value)].label;
     const std::string name = label.empty() ? in.name : label;
-    if (name != letter) s += letter + " = " + name + ", ";
+    if (name != letter) s.append(letter).append(" = ").append(name).append(", ");
   }
   const TraceValue& out = t.values[size_t(op.out[0])];
   const std::string& name = out.label.empty() ? out.name : out.label;

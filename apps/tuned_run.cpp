@@ -45,6 +45,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
   if (policy.tuning.empty())
     throw DataError(text(policy.path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
   const Json tuning = Json::parse(policy.tuning, nullptr, false);
+  const std::string path = policy.path;
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), policy.path);
     Checkpoint prior = load_checkpoint(command.run.empty() ? tuning.at("prior").get<std::string>() : command.run);
@@ -64,7 +65,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
                         blas_core(), "; results will differ in the last bits"));
     return run;
   } catch (const Json::exception&) {
-    throw DataError(policy.path + ": the metadata's 'tuning' cannot be read");
+    throw DataError(path + ": the metadata's 'tuning' cannot be read");
   }
 }
 
@@ -158,8 +159,8 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
     const Params& params = tuner.value()->params();
     for (int64_t i = 0; i < params.count(); ++i) {
       const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-      std::vector<int64_t> shape;
-      for (int k = 0; k < params.shape(i).rank(); ++k) shape.push_back(params.shape(i)[k]);
+      std::vector<int64_t> shape(size_t(params.shape(i).rank()));
+      for (size_t k = 0; k < shape.size(); ++k) shape[k] = params.shape(i)[int(k)];
       const auto take = [&](const std::string& prefix, std::span<const real> from) {
         const auto part = from.subspan(first, n);
         policy.beside.push_back({prefix + params.name(i), shape, {part.begin(), part.end()}});

@@ -58,7 +58,7 @@ std::string read_text(const std::string& path) {
   return bytes;
 }
 
-StreamCorpus::StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, std::string name,
+StreamCorpus::StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
                            Loc where)
     : tokens_(std::move(tokens)), context_(context) {
   require(context >= 1, "StreamCorpus", where, "context is ", context, ", at least 1 is wanted");

@@ -44,7 +44,7 @@ class StreamCorpus {
  public:
   // `name` stands for the text in messages. DataError if it has fewer than context + 1 tokens; ShapeError for a context
   // below 1 or a val_fraction outside [0, 1).
-  StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, std::string name,
+  StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
                Loc where = Loc::here());
 
   std::span<const int32_t> tokens(Split split) const;

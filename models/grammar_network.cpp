@@ -145,7 +145,7 @@ void GrammarNetwork::find_groups(const Rules& rules, const std::string& file) {
 void GrammarNetwork::find_empty(const Rules& rules, const std::string& file) {
   empty.assign(rules.size(), 0);
   for (size_t g = 0; g < groups.size(); ++g) {
-    size_t work = 0;  // of a sweep
+    size_t work = 1;  // of a sweep
     for (const int32_t r : groups[g])
       for (const auto& alternative : rules[size_t(r)].alternatives) work += 1 + alternative.symbols.size();
     const size_t sweeps = recursive[g] ? std::max<size_t>(1000, 200'000'000 / work) : 1;

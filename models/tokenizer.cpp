@@ -267,6 +267,7 @@ std::vector<std::string> Tokenizer::tokens_of(Kind kind, std::span<const std::st
   std::vector<std::string_view> sorted(tokens.begin(), tokens.end());
   std::sort(sorted.begin(), sorted.end());  // by bytes, which for UTF-8 is the order of code points
   std::vector<std::string> vocab;
+  vocab.reserve(sorted.size());
   for (std::string_view token : sorted) vocab.push_back(shown(kind, token));
   return vocab;
 }
