@@ -53,8 +53,8 @@ Try next:
   $gradus sample $run --prompt "The cat" --temperature 0.8     another beginning, more daring
   $gradus tune $run --out runs/asking --reward 'count:?'       another wish
   $gradus report $run-tuned                                    curves of the fine-tuning as a page
-  $gradus train data/fables.txt --out runs/lstm --model lstm     an LSTM on the same text
-  $gradus train YOUR_TEXT.txt --out runs/mine                    a text of your own, in any language
+  $gradus train data/fables.txt --out runs/lstm --model lstm          an LSTM on the same text
+  $gradus train YOUR_TEXT.txt --out runs/mine                         a text of your own, in any language
   $gradus inspect $run                                         the weights by name
-  make test                                                          the proofs
+  make test                                                                    the proofs
 TEXT
