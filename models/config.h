@@ -61,7 +61,7 @@ void for_each_option(C& c, Visit&& visit) {
   visit("heads", c.heads, "attention heads (transformer)", 1, 1000);
   visit("embd", c.embd, "width of the embedding, and of the transformer", 1, 1 << 20);
   visit("hidden", c.hidden, "width of the state (lstm, rnn)", 1, 1 << 20);
-  visit("memory", c.memory, "tokens that cells keep at first: from 1 to this many; 0: forget bias 1 (lstm)", 0,
+  visit("memory", c.memory, "tokens that cells keep at first: from 2 to this many; 0: forget bias 1 (lstm)", 0,
         1 << 20);
   visit("context", c.context, "tokens that the model sees at once", 1, 1 << 20);
   visit("dropout", c.dropout, "share of activations dropped while training", 0.0, 0.99);

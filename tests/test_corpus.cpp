@@ -1,5 +1,5 @@
 // models/corpus.h: reading files of every kind, splits of every size, windows that do not depend on the sharding, and
-// yardsticks worked out by hand.
+// yardsticks worked out by hand. Long, because every kind of file and of split has a case.
 #include "models/corpus.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // engine/parallel.h: every job runs once, exceptions come out in order, and the number of threads changes no bit.
+// Long, because whatever can go wrong on a thread has a case.
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

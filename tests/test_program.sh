@@ -1,6 +1,6 @@
 #!/bin/sh
 # The gradus program as a person meets it: determinism, resume, signals, JSON, sampling, bad input, exit codes.
-# sh tests/test_program.sh [GROUP...]; see tests/shell.sh.
+# sh tests/test_program.sh [GROUP...]; see tests/shell.sh. Long, because it is a list: a group for each promise.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 
@@ -108,6 +108,15 @@ signals() {
   *) disturbed "signals: $1, SIGTERM" "$2" "$3" 81 TERM ;;
   esac
 }
+# For the end of $child, which is killed after ten seconds; its exit code in $code.
+wait_at_most_ten() {
+  (sleep 10; kill -9 $child 2>/dev/null) >/dev/null 2>&1 &
+  watch=$!
+  wait $child 2>/dev/null
+  code=$?
+  child=
+  kill $watch 2>/dev/null
+}
 # Ctrl-C in an evaluation that would take hours: it ends at once. One that takes a second is done again, whole, when the
 # run goes on.
 interrupted_evaluation() {
@@ -116,12 +125,7 @@ interrupted_evaluation() {
   wait_until has_steps asked 1
   sleep 0.2
   kill -INT $child
-  (sleep 10; kill -9 $child 2>/dev/null) >/dev/null 2>&1 &
-  watch=$!
-  wait $child 2>/dev/null
-  code=$?
-  child=
-  kill $watch 2>/dev/null
+  wait_at_most_ten
   check "signals: SIGINT in an evaluation, exit code 130" "exit code $code" [ $code = 130 ]
   check "signals: SIGINT in an evaluation, the step is saved" "" steps_once asked "$(steps_of asked)"
   check "signals: SIGINT in an evaluation, which is thrown away" "" not grep -q '"type":"eval"' asked/log.jsonl
@@ -151,12 +155,7 @@ test_signals() {
   kill -INT $child
   sleep 0.2
   check "signals: SIGINT once waits for the step" "" kill -INT $child
-  (sleep 10; kill -9 $child 2>/dev/null) >/dev/null 2>&1 &
-  watch=$!
-  wait $child 2>/dev/null
-  code=$?
-  child=
-  kill $watch 2>/dev/null
+  wait_at_most_ten
   check "signals: SIGINT twice ends at once with 130" "exit code $code" [ $code = 130 ]
   check "signals: SIGINT twice leaves whole lines" "" json_lines twice/log.jsonl
   rm -rf prior twice waiting

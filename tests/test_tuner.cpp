@@ -1,4 +1,5 @@
 // rl/tuner, value, known_worlds: what one step of fine-tuning does, exactly; tests/test_tuning.cpp trains with it.
+// Long, because every option of a step has its own exact answer.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -3,7 +3,9 @@
 40 digits. Needs mpmath (Debian: python3-mpmath). Run from the repository root: python3 tests/goldens/make_worked_numbers.py
 
 Nothing is taken over from the C++: sums run over the sentences, gradients are finite differences of the definition at
-40 digits (so they know no score function), variances are second moments, optima are roots."""
+40 digits (so they know no score function), variances are second moments, optima are roots.
+
+Long, because it is a list: one section for each of the page, each from its definition."""
 import itertools
 import json
 
