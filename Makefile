@@ -31,18 +31,17 @@ CPPFLAGS += -I. -MMD -MP $(patsubst -I%,-isystem%,$(BLAS_CFLAGS))
 LDFLAGS += $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
 LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 
-LIB := $(wildcard engine/*.cpp models/*.cpp rl/*.cpp)
-APP := $(wildcard apps/*.cpp)
+LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
+APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Parts of the program that have tests of their own.
-TESTED_APP := apps/page.cpp apps/plot.cpp apps/run_log.cpp apps/step_examples.cpp apps/step_math.cpp apps/step_text.cpp apps/trace.cpp
+TESTED_APP := $(addsuffix .cpp,$(addprefix apps/,report/page report/plot report/run_log step/examples step/math step/text step/trace kl/worked_example))
 
-# Files that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
-ONCE := $(patsubst %,engine/%.cpp,atomic_file rng safetensors safetensors_header) \
-  $(patsubst %,models/%.cpp,config corpus count_trie grammar grammar_ambiguity grammar_network grammar_parse line_corpus shell_word tokenizer) \
-  $(patsubst %,rl/%.cpp,advantage child divergence estimators posterior reward_files tune_config unique_json words worked_example) \
-  $(patsubst %,apps/%.cpp,command_line corpus kl kl_numbers page plot report report_tuned run_log) \
+# Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
+ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \
+  engine/rng.cpp models/config.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
+  $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files rewards/unique_json tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
@@ -107,7 +106,7 @@ exercise: packages  ## a lesson: make exercise N=3 (SOLUTION=1: the solution; GD
 fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
 	@mkdir -p build/fuzz/corpus
 	clang++ -std=c++20 -O1 -g -I. -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.cpp \
-	  engine/safetensors*.cpp engine/atomic_file.cpp engine/error.cpp -o build/fuzz/safetensors
+	  engine/io/*.cpp engine/error.cpp -o build/fuzz/safetensors
 	build/fuzz/safetensors -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus
 
 lint: packages  ## clang-tidy over the library and the program, and the floors of the house
@@ -167,11 +166,11 @@ $(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST))
 $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST))
 	$(LINK)
 # What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
-$(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp) apps/step_examples.cpp tests/gdb/stepper.cpp)
+$(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) apps/step/examples.cpp tests/gdb/stepper.cpp)
 	$(LINK)
 stepper: $(B64)/stepper
 # The suite of an exercise with the function in exercise.cpp, or with that in solution.cpp; of the library the engine only.
-EXERCISED := $(call objects,$(B64),$(wildcard engine/*.cpp) tests/main.cpp)
+EXERCISED := $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) tests/main.cpp)
 $(B64)/tests/exercises/%.o: FLAGS_release := -O0
 $(B64)/tests/exercises/%.o: CXXFLAGS += -Wno-unused-parameter -Wno-unused-variable
 $(EXERCISES:%=$(B64)/%/yours): %/yours: %/test.o %/exercise.o $(EXERCISED)
@@ -205,7 +204,7 @@ exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
 	@sh tests/run_slow.sh
 
--include $(wildcard build/*/*/*.d build/*/tests/gdb/*.d build/*/tests/exercises/*/*.d)
+-include $(wildcard build/*/*/*.d build/*/*/*/*.d build/*/tests/exercises/*/*.d)
 
 # ---------------------------------------------------------------------------------------------------- packages
 

@@ -13,7 +13,7 @@
 #include "apps/commands.h"
 #include "engine/error.h"
 #include "engine/version.h"
-#include "rl/reward.h"
+#include "rl/rewards/reward.h"
 
 namespace gradus {
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
-#include "models/grammar.h"
+#include "models/grammar/grammar.h"
 
 namespace gradus {
 namespace {

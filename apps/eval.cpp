@@ -5,8 +5,8 @@
 #include "apps/console.h"
 #include "apps/run_folder.h"
 #include "apps/text.h"
-#include "models/checkpoint.h"
-#include "models/training.h"
+#include "models/run/checkpoint.h"
+#include "models/loss.h"
 
 namespace gradus {
 

@@ -9,12 +9,12 @@
 
 #include "apps/console.h"
 #include "apps/run_folder.h"
-#include "engine/safetensors.h"
-#include "models/checkpoint.h"
-#include "rl/exact.h"
+#include "engine/io/safetensors.h"
+#include "models/run/checkpoint.h"
+#include "rl/worlds/exact.h"
 #include "rl/gradient_estimate.h"
-#include "rl/posterior.h"
-#include "rl/text_reward.h"
+#include "rl/tables/posterior.h"
+#include "rl/rewards/text_reward.h"
 
 namespace gradus {
 namespace {

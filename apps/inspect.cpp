@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/console.h"
-#include "engine/safetensors.h"
-#include "models/checkpoint.h"
+#include "engine/io/safetensors.h"
+#include "models/run/checkpoint.h"
 
 namespace gradus {
 

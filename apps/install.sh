@@ -24,7 +24,7 @@ $OBJECTS-f64/libgradus-f64.a lib/libgradus-f64.a
 - lib/pkgconfig/gradus.pc
 - lib/pkgconfig/gradus-f64.pc
 LICENSE share/gradus/LICENSE"
-  for header in engine/*.h models/*.h rl/*.h; do
+  for header in engine/*.h engine/*/*.h models/*.h models/*/*.h rl/*.h rl/*/*.h; do
     [ ! -f "$header" ] || echo "$header include/gradus/$header"
   done
 }

@@ -7,7 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "engine/atomic_file.h"
+#include "engine/io/file.h"
 
 namespace gradus {
 

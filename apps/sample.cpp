@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/console.h"
-#include "models/checkpoint.h"
+#include "models/run/checkpoint.h"
 #include "models/sampler.h"
 
 namespace gradus {

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "apps/run_folder.h"
-#include "models/checkpoint.h"
+#include "models/run/checkpoint.h"
 #include "models/sampler.h"
 
 namespace gradus {

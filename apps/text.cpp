@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "apps/console.h"
-#include "engine/safetensors.h"
-#include "models/corpus.h"
+#include "engine/io/safetensors.h"
+#include "models/text/corpus.h"
 
 namespace gradus {
 

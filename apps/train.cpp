@@ -10,14 +10,14 @@
 #include "apps/console.h"
 #include "apps/run_folder.h"
 #include "apps/text.h"
-#include "apps/train_trace.h"
+#include "apps/step/train_trace.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
 #include "engine/version.h"
-#include "models/checkpoint.h"
-#include "models/count_trie.h"
+#include "models/run/checkpoint.h"
+#include "models/counted/count_trie.h"
 #include "models/sampler.h"
-#include "models/training.h"
+#include "models/loss.h"
 
 namespace gradus {
 

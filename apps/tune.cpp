@@ -6,7 +6,7 @@
 #include "apps/run_folder.h"
 #include "apps/tuned_run.h"
 #include "engine/blas.h"
-#include "rl/known_worlds.h"
+#include "rl/worlds/known_worlds.h"
 
 namespace gradus {
 namespace {

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "engine/blas.h"
-#include "models/corpus.h"
+#include "models/text/corpus.h"
 
 namespace gradus {
 namespace {

@@ -8,8 +8,8 @@
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "apps/run_folder.h"
-#include "models/checkpoint.h"
-#include "rl/text_reward.h"
+#include "models/run/checkpoint.h"
+#include "rl/rewards/text_reward.h"
 #include "rl/tune_config.h"
 
 namespace gradus {

@@ -1,8 +1,8 @@
 // The families of models by name: the one place that knows them all.
 #include "models/lstm_lm.h"
-#include "models/ngram_lm.h"
+#include "models/counted/ngram_lm.h"
 #include "models/rnn_lm.h"
-#include "models/tabular_lm.h"
+#include "models/counted/tabular_lm.h"
 #include "models/transformer_lm.h"
 
 namespace gradus {

@@ -52,7 +52,7 @@ class LanguageModel {
   virtual State start(int64_t B) const = 0;
   virtual Tensor next(State& state, std::span<const int32_t> tokens) const = 0;
 
-  // What a family that is fitted by counting was fitted from (models/count_trie.h): saved beside the parameters.
+  // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the parameters.
   virtual std::span<const double> counts() const { return {}; }
 
   Params& params() { return params_; }
@@ -75,7 +75,7 @@ class LanguageModel {
 };
 
 // Builds the family that config.model names, with values drawn from config.seed; ngram and tabular from `counts`, which
-// count_tokens (models/count_trie.h) or a checkpoint gives. REQUIRES: a resolved config.
+// count_tokens (models/counted/count_trie.h) or a checkpoint gives. REQUIRES: a resolved config.
 // Throws DataError, before it allocates them, if that takes more than max_parameters numbers.
 std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary, int64_t max_parameters = INT64_MAX,
                                           std::vector<double> counts = {});

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "rl/advantage.h"
-#include "rl/exact.h"
+#include "rl/worlds/exact.h"
 
 namespace gradus {
 

@@ -5,9 +5,9 @@
 #include <numeric>
 #include <set>
 
-#include "rl/estimators.h"
+#include "rl/tables/estimators.h"
 #include "rl/gradient_estimate.h"
-#include "rl/posterior.h"
+#include "rl/tables/posterior.h"
 #include "rl/tune_config.h"
 
 namespace gradus {

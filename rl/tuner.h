@@ -24,7 +24,7 @@ struct TuneOptions {
   int64_t batch = 64;
   // Earlier batches that a step uses again, each sequence weighted by π/μ, μ the policy that drew it.
   int64_t replay = 0;
-  double kl_target = 0;      // of the controller of rl/posterior.h; 0: the coefficient stays
+  double kl_target = 0;      // of the controller of rl/tables/posterior.h; 0: the coefficient stays
   double kl_horizon = 1000;  // sequences
   double value_lr = 1e-2;
   uint64_t seed = 1;

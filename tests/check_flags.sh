@@ -17,7 +17,7 @@ for mode in release debug asan; do
     else echo "ok $name"; fi
   done
 done
-pragmas=$(grep -nE '#pragma (GCC optimize|STDC FP_CONTRACT|omp|clang fp)|__attribute__.*optimize' engine/* models/* rl/* apps/* 2>/dev/null)
+pragmas=$(grep -nE '#pragma (GCC optimize|STDC FP_CONTRACT|omp|clang fp)|__attribute__.*optimize' -r engine models rl apps 2>/dev/null)
 if [ -n "$pragmas" ]; then echo "FAIL flags: no pragma changes the arithmetic: $pragmas"; code=1
 else echo "ok flags: no pragma changes the arithmetic"; fi
 exit ${code:-0}

@@ -8,7 +8,7 @@
 
 #include "engine/rng.h"
 #include "models/language_model.h"
-#include "rl/exact.h"
+#include "rl/worlds/exact.h"
 
 namespace gradus::testing {
 

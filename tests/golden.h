@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/real.h"
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 #include "tests/near.h"
 
 namespace gradus::testing {

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "engine/optim.h"
-#include "models/count_trie.h"
+#include "models/counted/count_trie.h"
 #include "models/language_model.h"
-#include "models/training.h"
+#include "models/loss.h"
 
 namespace gradus::testing {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/rng.h"
-#include "rl/divergence.h"
+#include "rl/tables/divergence.h"
 
 namespace gradus::testing {
 

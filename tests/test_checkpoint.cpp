@@ -8,8 +8,8 @@
 #include <limits>
 #include <string>
 
-#include "models/checkpoint.h"
-#include "models/corpus.h"
+#include "models/run/checkpoint.h"
+#include "models/text/corpus.h"
 #include "tests/scratch.h"
 
 namespace {

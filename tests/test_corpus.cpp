@@ -1,6 +1,6 @@
-// models/corpus.h: reading files of every kind, splits of every size, windows that do not depend on the sharding, and
+// models/text/corpus.h: reading files of every kind, splits of every size, windows that do not depend on the sharding, and
 // yardsticks worked out by hand. Long, because every kind of file and of split has a case.
-#include "models/corpus.h"
+#include "models/text/corpus.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 #include <map>
 #include <thread>
 
-#include "models/tokenizer.h"
+#include "models/text/tokenizer.h"
 #include "tests/scratch.h"
 
 namespace {

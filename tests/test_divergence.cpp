@@ -1,4 +1,4 @@
-// rl/divergence.h: definitions by the plain sum, zeros, gradients against central differences, invariances. The worked
+// rl/tables/divergence.h: definitions by the plain sum, zeros, gradients against central differences, invariances. The worked
 // numbers to twelve digits stand in test_worked_numbers.cpp.
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-#include "rl/divergence.h"
+#include "rl/tables/divergence.h"
 #include "tests/near.h"
 #include "tests/random_table.h"
 

@@ -1,10 +1,10 @@
-// rl/estimators.h: means and variances by definition, and what each estimate of a KL descends as a loss.
+// rl/tables/estimators.h: means and variances by definition, and what each estimate of a KL descends as a loss.
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-#include "rl/estimators.h"
-#include "rl/worked_example.h"
+#include "rl/tables/estimators.h"
+#include "apps/kl/worked_example.h"
 #include "tests/near.h"
 #include "tests/random_table.h"
 

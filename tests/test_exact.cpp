@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "rl/posterior.h"
+#include "rl/tables/posterior.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
 

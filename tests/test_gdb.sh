@@ -163,7 +163,7 @@ print gradus_live_tapes[0].ops_._M_impl._M_start[1].in[0]->shape
 why-nan
 '"$(tries step-grad; tries check-grad)" "$program"
     says "core: $real" '=> %1 (d) = add(%0, c)' '[] = [4]  grad [0.8]' 'grad %1 (d) [] = [0.8]' '= %1 (d) [] = [4]  grad [0.8]' \
-      '= %1 (d) = add(%0 (ab), c)  apps/step_examples.cpp:' '= []' 'every value and gradient is finite'
+      '= %1 (d) = add(%0 (ab), c)  apps/step/examples.cpp:' '= []' 'every value and gradient is finite'
     check "core: $real, running is refused" "$(cat session)" test "$(grep -c 'this is a core file, which cannot run' session)" = 2
   done
 }
@@ -201,7 +201,7 @@ why-nan
 set var gradus_live_tapes[0].ops_._M_impl._M_start[3].in[0].grad[0] = 0/0.0
 why-nan' "$(program_of $real)" step scalar
     says "planted: $real" 'first bad value: op %1 (d) = add' 'element [] of %1 is nan' 'first bad value: op %3 (0.1 d²) = scale' 'element [] of %3 is -inf' \
-      'every value and gradient is finite' 'first bad gradient: backward of op %3 (0.1 d²) = scale(%2) at apps/step_examples.cpp:29, into %2: element [] is nan'
+      'every value and gradient is finite' 'first bad gradient: backward of op %3 (0.1 d²) = scale(%2) at apps/step/examples.cpp:29, into %2: element [] is nan'
   done
 }
 
@@ -217,7 +217,7 @@ set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13] = sizeof(*
 why-nan
 step-grad 99
 grad w_hh' "$(program_of $real)" step lstm
-    says "elements: $real" 'first bad value: op %2 (x w_ihᵀ + b) = add_rows' 'element [1,3] of %2 is nan' 'input %1 (matmul_nt, apps/step_examples.cpp:' 'is -0.44 there' \
+    says "elements: $real" 'first bad value: op %2 (x w_ihᵀ + b) = add_rows' 'element [1,3] of %2 is nan' 'input %1 (matmul_nt, apps/step/examples.cpp:' 'is -0.44 there' \
       'every value and gradient is finite' 'grad %2[16:24] (x w_ihᵀ + b) += [0.0121783 0.0138778 ' 'grad %2[8:16] (x w_ihᵀ + b) += [0.0197144 ' \
       'grad w_hh [8,2] = [' '[-1.85076e-05 3.81253e-06]'
   done
@@ -271,7 +271,7 @@ set var gradus_live_tapes[0].ops_._M_impl._M_start[1].kind->backward = &gradus::
 check-grad all
 check-grad 1
 check-grad 0' "$program" step scalar
-    says "wrong: $real" 'the worst is input 1 c' '5 ops checked: DO NOT AGREE: %1 add at apps/step_examples.cpp:' 'DOES NOT AGREE' '%0 (ab) = mul(a, b): agrees'
+    says "wrong: $real" 'the worst is input 1 c' '5 ops checked: DO NOT AGREE: %1 add at apps/step/examples.cpp:' 'DOES NOT AGREE' '%0 (ab) = mul(a, b): agrees'
   done
 }
 

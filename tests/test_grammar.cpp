@@ -1,7 +1,7 @@
-// models/grammar.h: entropies against formulas by hand and against enumeration, probabilities against every derivation,
+// models/grammar/grammar.h: entropies against formulas by hand and against enumeration, probabilities against every derivation,
 // frequencies of what is drawn, proofs of ambiguity, and a sentence for every kind of file that is no grammar. Long for
 // the table of such files.
-#include "models/grammar.h"
+#include "models/grammar/grammar.h"
 
 #include <doctest/doctest.h>
 
@@ -9,8 +9,8 @@
 #include <limits>
 #include <set>
 
-#include "models/corpus.h"
-#include "models/grammar_network.h"
+#include "models/text/corpus.h"
+#include "models/grammar/network.h"
 #include "tests/near.h"
 
 namespace {

@@ -19,7 +19,7 @@ test_files() {
   must 'files: install' 0 $make_ install PREFIX="$prefix" DESTDIR="$stage"
   check 'files: nothing outside DESTDIR' "there is $prefix" [ ! -e "$prefix" ]
   (cd "$there" && find . -type f | sed 's|^\./||' | sort) >found
-  (cd "$root" && printf '%s\n' engine/*.h models/*.h rl/*.h) | grep -v '\*' | sed 's|^|include/gradus/|' >wanted
+  (cd "$root" && printf '%s\n' engine/*.h engine/*/*.h models/*.h models/*/*.h rl/*.h rl/*/*.h) | grep -v '\*' | sed 's|^|include/gradus/|' >wanted
   printf '%s\n' bin/gradus bin/gradus-f64 lib/libgradus-f32.a lib/libgradus-f64.a lib/pkgconfig/gradus.pc \
     lib/pkgconfig/gradus-f64.pc share/gradus/LICENSE share/gradus/installed >>wanted
   check 'files: programs, libraries, headers, .pc and no more' '' sh -c 'sort wanted | diff - found'

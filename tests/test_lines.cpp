@@ -1,4 +1,4 @@
-// models/line_corpus.h and models/batch.h: lines of every kind become sequences, in splits, and batches of both kinds
+// models/text/line_corpus.h and models/text/batch.h: lines of every kind become sequences, in splits, and batches of both kinds
 // of text.
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <map>
 
 #include "engine/ops.h"
-#include "models/batch.h"
+#include "models/text/batch.h"
 #include "tests/line_world.h"
 
 namespace {

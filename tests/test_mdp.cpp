@@ -1,13 +1,13 @@
-// rl/mdp.h: states that stay as they were, the two ways in which a walk ends, and rewards that add up to the reward of
+// tests/mdp.h: states that stay as they were, the two ways in which a walk ends, and rewards that add up to the reward of
 // the text, with the published listing that does not beside them.
-#include "rl/mdp.h"
+#include "tests/mdp.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
 #include "engine/rng.h"
-#include "rl/reward.h"
+#include "rl/rewards/reward.h"
 #include "tests/scratch.h"
 
 namespace {

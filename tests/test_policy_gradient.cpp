@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "rl/estimators.h"
+#include "rl/tables/estimators.h"
 #include "rl/gradient_estimate.h"
 #include "rl/rollout.h"
 #include "tests/exact_worlds.h"

@@ -1,10 +1,10 @@
-// rl/posterior.h: the identities that hold for any table, limits, and what is refused.
+// rl/tables/posterior.h: the identities that hold for any table, limits, and what is refused.
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-#include "rl/posterior.h"
-#include "rl/worked_example.h"
+#include "rl/tables/posterior.h"
+#include "apps/kl/worked_example.h"
 #include "tests/near.h"
 #include "tests/random_table.h"
 

@@ -1,4 +1,4 @@
-// apps/page.h, apps/plot.h and apps/run_log.h: what a report is put together from.
+// apps/report/page.h, apps/report/plot.h and apps/report/run_log.h: what a report is put together from.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -8,9 +8,9 @@
 #include <fstream>
 #include <limits>
 
-#include "apps/page.h"
-#include "apps/plot.h"
-#include "apps/run_log.h"
+#include "apps/report/page.h"
+#include "apps/report/plot.h"
+#include "apps/report/run_log.h"
 #include "engine/error.h"
 
 namespace {

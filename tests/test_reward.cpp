@@ -1,12 +1,12 @@
-// rl/reward.h: what each reward gives on texts worked out by hand, in English and Chinese; what is refused and how.
-#include "rl/reward.h"
+// rl/rewards/reward.h: what each reward gives on texts worked out by hand, in English and Chinese; what is refused and how.
+#include "rl/rewards/reward.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
 #include "engine/rng.h"
-#include "rl/words.h"
+#include "models/text/words.h"
 #include "tests/scratch.h"
 
 namespace {

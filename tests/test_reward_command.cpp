@@ -1,6 +1,6 @@
 // The reward `command:PROGRAM`: a program that answers as it should, in every size of batch, and every way in which one
 // can fail us. The programs are lines of sh, which reads and writes line by line (mawk would wait for a full block).
-#include "rl/reward_command.h"
+#include "rl/rewards/command.h"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -10,7 +10,7 @@
 #include <csignal>
 #include <thread>
 
-#include "rl/reward.h"
+#include "rl/rewards/reward.h"
 #include "tests/scratch.h"
 
 namespace {

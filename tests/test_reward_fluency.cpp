@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "models/checkpoint.h"
-#include "rl/reward.h"
+#include "models/run/checkpoint.h"
+#include "rl/rewards/reward.h"
 #include "tests/scratch.h"
 
 namespace {

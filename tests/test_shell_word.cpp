@@ -1,5 +1,5 @@
-// models/shell_word.h: what a real shell makes of a word is the word.
-#include "models/shell_word.h"
+// models/text/shell_word.h: what a real shell makes of a word is the word.
+#include "models/text/shell_word.h"
 
 #include <doctest/doctest.h>
 

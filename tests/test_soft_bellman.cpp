@@ -5,9 +5,9 @@
 #include <cmath>
 #include <functional>
 
-#include "rl/enumerate.h"
-#include "rl/posterior.h"
-#include "rl/soft_bellman.h"
+#include "rl/worlds/enumerate.h"
+#include "rl/tables/posterior.h"
+#include "tests/soft_bellman.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
 

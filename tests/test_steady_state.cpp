@@ -11,7 +11,7 @@
 #include "engine/ops.h"
 #include "engine/optim.h"
 #include "models/sampler.h"
-#include "models/training.h"
+#include "models/loss.h"
 #include "tests/alloc_count.h"
 
 namespace {

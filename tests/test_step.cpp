@@ -1,14 +1,14 @@
-// apps/trace.h and what reads it: the examples of `gradus step`, their gradients, the numbers put into the derivatives.
+// apps/step/trace.h and what reads it: the examples of `gradus step`, their gradients, the numbers put into the derivatives.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstring>
 
 #include "apps/commands.h"
-#include "apps/step_examples.h"
-#include "apps/step_math.h"
-#include "apps/step_text.h"
-#include "apps/trace.h"
+#include "apps/step/examples.h"
+#include "apps/step/math.h"
+#include "apps/step/text.h"
+#include "apps/step/trace.h"
 #include "engine/composed.h"
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
@@ -223,7 +223,7 @@ TEST_SUITE("step") {
         CHECK(text.find(part) != std::string::npos);
       }
     };
-    has(position_text(r.trace, 2), {"forward 3/6  %2 (o) = tanh(%1 (a))", "apps/step_examples.cpp:", "y = tanh x"});
+    has(position_text(r.trace, 2), {"forward 3/6  %2 (o) = tanh(%1 (a))", "apps/step/examples.cpp:", "y = tanh x"});
     has(position_text(r.trace, 6), {"Backward begins", "loss is 0.019"});
     has(position_text(r.trace, 10),
         {"backward 4/6  %2 (o) = tanh(%1 (a))", "dx += dy (1 − y²)", "arrived: d%2 (o)", "d%1 (a) +="});

@@ -19,7 +19,7 @@ test_text() {
     done
   done
   "$f64" step kl >out
-  for part in 'forward 1/5  %0 (π) = softmax(z)' 'apps/step_examples.cpp:' 'Backward begins. The loss is 0.09979' \
+  for part in 'forward 1/5  %0 (π) = softmax(z)' 'apps/step/examples.cpp:' 'Backward begins. The loss is 0.09979' \
     'backward 5/5  %0 (π) = softmax(z)' 'dx += y ∘ (dy − y·dy)     (x = z, y = π)' 'd%0 (π)  element' '0.06168   -0.1011  -0.07929    0.1187'; do
     check "text: kl has '$part'" "$(cat out)" grep -qF -e "$part" out
   done

@@ -3,9 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"
-#include "rl/known_worlds.h"
-#include "rl/posterior.h"
-#include "rl/text_reward.h"
+#include "rl/worlds/known_worlds.h"
+#include "rl/tables/posterior.h"
+#include "rl/rewards/text_reward.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
 #include "tests/scratch.h"
@@ -18,7 +18,7 @@ using namespace gradus::testing;
 TEST_SUITE_BEGIN("tuning");
 
 // The documents' four sentences as four words of a table (0.4, 0.3, 0.2, 0.1), reward 1 for a cat, step 1: the numbers
-// of rl/posterior.h's ascend(), which the worked examples hold to 40 digits.
+// of rl/tables/posterior.h's ascend(), which the worked examples hold to 40 digits.
 TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logits, to 1e-9") {
   if (sizeof(real) < sizeof(double)) return;
   const LineWorld lines("thecat\nthecat\nthecat\nthecat\nthedog\nthedog\nthedog\nacat\nacat\nadog\n",

@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 
 #include "rl/gradient_estimate.h"
-#include "rl/posterior.h"
-#include "rl/soft_bellman.h"
+#include "rl/tables/posterior.h"
+#include "tests/soft_bellman.h"
 #include "tests/exact_worlds.h"
 #include "tests/line_world.h"
 #include "tests/near.h"

@@ -1,5 +1,5 @@
-// models/tokenizer.h: round trips through every kind of character, and a readable sentence for every kind of bad input.
-#include "models/tokenizer.h"
+// models/text/tokenizer.h: round trips through every kind of character, and a readable sentence for every kind of bad input.
+#include "models/text/tokenizer.h"
 
 #include <doctest/doctest.h>
 

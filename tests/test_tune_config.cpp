@@ -1,7 +1,7 @@
 // rl/tune_config and text_reward: options as JSON and back, and texts for a Reward.
 #include <doctest/doctest.h>
 
-#include "rl/text_reward.h"
+#include "rl/rewards/text_reward.h"
 #include "rl/tune_config.h"
 
 namespace {

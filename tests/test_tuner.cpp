@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "rl/gradient_estimate.h"
-#include "rl/posterior.h"
+#include "rl/tables/posterior.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
 

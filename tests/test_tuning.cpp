@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "rl/posterior.h"
-#include "rl/soft_bellman.h"
+#include "rl/tables/posterior.h"
+#include "tests/soft_bellman.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
 

@@ -1,4 +1,4 @@
-// rl/worked_example.h against data/worked_numbers.json, number by number.
+// apps/kl/worked_example.h against tests/goldens/worked_numbers.json, number by number.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "rl/worked_example.h"
+#include "apps/kl/worked_example.h"
 #include "tests/near.h"
 
 namespace {
@@ -14,8 +14,8 @@ namespace {
 using namespace gradus;
 
 nlohmann::json data() {
-  std::ifstream file("data/worked_numbers.json");
-  REQUIRE_MESSAGE(file.good(), "run from the repository root: data/worked_numbers.json is not here");
+  std::ifstream file("tests/goldens/worked_numbers.json");
+  REQUIRE_MESSAGE(file.good(), "run from the repository root: tests/goldens/worked_numbers.json is not here");
   return nlohmann::json::parse(file);
 }
 

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "engine/optim.h"
-#include "rl/known_worlds.h"
+#include "rl/worlds/known_worlds.h"
 #include "tests/exact_worlds.h"
 
 namespace gradus::testing {

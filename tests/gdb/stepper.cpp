@@ -2,7 +2,7 @@
 // of `gradus step` and prints the loss and every gradient, to the last bit. tests/test_gdb.sh walks through it.
 #include <cstdio>
 
-#include "apps/step_examples.h"
+#include "apps/step/examples.h"
 
 int main(int argc, char** argv) {
   gradus::Tape tape;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes data/worked_numbers.json: what the worked numbers of rl/worked_example.h must be, from the definitions alone, at
+"""Writes tests/goldens/worked_numbers.json: what the worked numbers of apps/kl/worked_example.h must be, from the definitions alone, at
 40 digits. Needs mpmath (Debian: python3-mpmath). Run from the repository root: python3 tests/goldens/make_worked_numbers.py
 
 Nothing is taken over from the C++: sums run over the sentences, gradients are finite differences of the definition at
@@ -399,7 +399,7 @@ printed = [
     {"source": "f-divergence 5.4", "what": "F1 of each row", "printed": [float(row[2]) for row in report],
      "name": "report.f1"},
 ]
-about = ("What rl/worked_example.h computes must be these numbers, to 1e-12 (trajectories ascent.* and collapse.*: 1e-9). "
+about = ("What apps/kl/worked_example.h computes must be these numbers, to 1e-12 (trajectories ascent.* and collapse.*: 1e-9). "
          "From the definitions at 40 digits by tests/goldens/make_worked_numbers.py. Natural logarithms unless the name "
          "says bits. Sentences: the cat, the dog, a cat, a dog; q = .4 .3 .2 .1, pi = .5 .2 .1 .2, p = .3 .4 .2 .1, "
          "reward r = 1 0 1 0. 'source' is the document and section whose example or formula a number belongs to; "
@@ -411,5 +411,5 @@ lines += [" " + json.dumps(x) + ("," if x is not printed[-1] else "") for x in p
 lines += ["],", '"numbers": [']
 lines += [" " + json.dumps(x) + ("," if x is not numbers[-1] else "") for x in numbers]
 lines += ["]", "}"]
-with open("data/worked_numbers.json", "w") as file:
+with open("tests/goldens/worked_numbers.json", "w") as file:
     file.write("\n".join(lines) + "\n")

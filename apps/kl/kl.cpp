@@ -1,0 +1,159 @@
+// gradus kl: two tables of a file compared; without a file the worked numbers of the documents (apps/kl/numbers.cpp) or
+// a lesson (apps/kl/lesson.cpp).
+#include "apps/kl/kl.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "apps/console.h"
+#include "apps/run_folder.h"
+#include "models/text/corpus.h"
+#include "rl/tables/divergence.h"
+#include "rl/rewards/unique_json.h"
+
+namespace gradus {
+
+static int characters(const std::string& s) {
+  int n = 0;
+  for (unsigned char c : s) n += (c & 0xC0) != 0x80;
+  return n;
+}
+std::string left(const std::string& s, int width) {
+  return s + std::string(size_t(std::max(0, width - characters(s))), ' ');
+}
+std::string right(const std::string& s, int width) {
+  return std::string(size_t(std::max(0, width - characters(s))), ' ') + s;
+}
+std::string digits(double value, int significant) {
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  if (std::fabs(value) < 1e-15) return "0";
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%#.*g", significant, value);
+  return buffer;
+}
+
+namespace {
+
+// Two tables over the same names, in the order of their first mention.
+struct Pair {
+  std::vector<std::string> names;
+  Table p, q;
+};
+
+Json parse(const std::string& path) {
+  const std::string content = read_text(path);
+  try {
+    return parse_unique(content);
+  } catch (const DataError& error) {
+    throw DataError(text(path, ": ", error.what()));
+  }
+}
+
+Pair read_pair(const std::string& path) {
+  const Json file = parse(path);
+  if (!file.is_object()) throw DataError(path + ": must be an object {\"p\":{name: probability, ...},\"q\":{...}}");
+  Pair pair;
+  std::unordered_map<std::string, size_t> place;
+  std::vector<double> probabilities[2];
+  for (int side = 0; side < 2; ++side) {
+    const char* const key = side == 0 ? "p" : "q";
+    const auto table = file.find(key);
+    if (table == file.end())
+      throw DataError(text(path, ": has no \"", key, "\", which must be an object {name: probability, ...}"));
+    if (!table->is_object() || table->empty())
+      throw DataError(text(path, ": \"", key, "\" must be an object with at least one name: probability"));
+    Sum sum;
+    for (const auto& [name, value] : table->items()) {
+      const std::string entry = text(path, ": ", key, "[\"", one_line(name, 60), "\"]");
+      if (!value.is_number()) throw DataError(text(entry, " is ", one_line(value.dump(), 40), ", must be a number"));
+      const double probability = value.get<double>();
+      if (!(probability >= 0 && std::isfinite(probability)))
+        throw DataError(text(entry, " is ", probability, ", must be a probability, from 0 to 1"));
+      sum += probability;
+      const auto [at, is_new] = place.try_emplace(name, pair.names.size());
+      if (is_new) pair.names.push_back(name);
+      for (auto& column : probabilities) column.resize(pair.names.size());
+      probabilities[side][at->second] = probability;
+    }
+    if (!(std::fabs(sum - 1) <= 1e-6))
+      throw DataError(text(path, ": \"", key, "\" sums to ", digits(sum, 9), ", must sum to 1 within 1e-6"));
+    for (double& x : probabilities[side]) x /= sum;  // or a rounded table would have a KL below 0
+  }
+  pair.p = Table::of(std::move(probabilities[0]));
+  pair.q = Table::of(std::move(probabilities[1]));
+  return pair;
+}
+
+Json to_json(const Comparison& c) {
+  Json nats, bits;
+  c.for_each([&](const char* name, double value, bool information) {
+    nats[name] = number(value);
+    bits[name] = number(information ? value / kLog2 : value);
+  });
+  nats["bits"] = bits;
+  return nats;
+}
+
+void print_pair(const Pair& pair, const Comparison& c) {
+  constexpr size_t kMostRows = 20;
+  int width = 4;
+  for (const std::string& name : pair.names) width = std::max(width, std::min(40, characters(name)));
+  std::printf("%s  %10s  %10s  %14s\n", left("", width).c_str(), "p", "q", "p log(p/q)");
+  const std::vector<double> u = log_ratios(pair.p, pair.q);
+  for (size_t i = 0; i < std::min(kMostRows, u.size()); ++i)
+    std::printf("%s  %10.6f  %10.6f  %14s\n", left(one_line(pair.names[i], 40), width).c_str(), pair.p.p[i],
+                pair.q.p[i], pair.p.p[i] == 0 ? "0" : digits(pair.p.p[i] * u[i], 10).c_str());
+  if (u.size() > kMostRows) std::printf("... and %zu more\n", u.size() - kMostRows);
+  const std::map<std::string, const char*> formulas{
+      {"kl_ab", "KL(p‖q) = Σ p log(p/q)"},         {"kl_ba", "KL(q‖p) = Σ q log(q/p)"},
+      {"js", "JS, halved: ½ KL(p‖m) + ½ KL(q‖m)"}, {"tv", "total variation ½ Σ |p−q|"},
+      {"chi2_ab", "χ²(p‖q) = Σ (p−q)²/q"},         {"chi2_ba", "χ²(q‖p) = Σ (p−q)²/p"},
+      {"hellinger2", "Hellinger², ½ Σ (√p−√q)²"},  {"entropy_a", "H(p) = −Σ p log p"},
+      {"entropy_b", "H(q) = −Σ q log q"},          {"cross_entropy_ab", "H(p,q) = −Σ p log q"}};
+  std::printf("\n%s  %20s  %20s\n", left("", 36).c_str(), "nats", "bits");
+  c.for_each([&](const char* name, double value, bool information) {
+    std::printf("%s  %20s  %20s\n", left(formulas.at(name), 36).c_str(), digits(value, 15).c_str(),
+                information ? digits(value / kLog2, 15).c_str() : "no unit");
+  });
+  for (const auto& [a, b, ratio] : {std::tuple{"p", "q", INFINITY}, {"q", "p", -INFINITY}}) {
+    const auto only = std::find(u.begin(), u.end(), ratio);
+    if (only != u.end())
+      std::printf("\nKL(%s‖%s) is infinite: %s gives \"%s\" a probability, %s gives it none.\n", a, b, a,
+                  one_line(pair.names[size_t(only - u.begin())], 60).c_str(), b);
+  }
+}
+
+}  // namespace
+
+int kl(const KlCommand& command) {
+  if (!command.file.empty()) {
+    if (command.lesson) throw UsageError("--lesson takes no file: gradus kl --lesson");
+    const Pair pair = read_pair(command.file);
+    const Comparison c = compare(pair.p, pair.q);
+    if (command.common.json)
+      std::printf("%s\n", to_json(c).dump().c_str());
+    else
+      print_pair(pair, c);
+    return kDone;
+  }
+  const WorkedNumbers numbers = worked_numbers();
+  if (command.common.json) {
+    if (command.lesson) throw UsageError("--lesson is a page to read; gradus kl --json gives its numbers");
+    Json all;
+    for (const WorkedNumbers::Entry& entry : numbers.entries())
+      all[entry.name] = entry.values.size() == 1 ? Json(entry.values[0]) : Json(entry.values);
+    std::printf("%s\n", all.dump().c_str());
+    return kDone;
+  }
+  if (command.lesson)
+    print_kl_lesson(numbers);
+  else
+    print_worked_numbers(numbers);
+  return kDone;
+}
+
+}  // namespace gradus

@@ -1,0 +1,49 @@
+#include "apps/step/page.h"
+
+#include "apps/report/page.h"
+#include "engine/error.h"
+
+namespace gradus {
+
+namespace {
+
+constexpr const char* kStyle =
+#include "apps/step/page_style.inc"
+    ;
+constexpr const char* kScript =
+#include "apps/step/page_script.inc"
+    ;
+
+constexpr const char* kBody = R"(<div id="walk">
+<div id="bar">
+<button type="button" id="back" aria-label="one step back">←</button>
+<button type="button" id="next" aria-label="next step">→</button>
+<button type="button" id="forward-part" class="word">forward</button>
+<button type="button" id="backward-part" class="word">backward</button>
+<input type="range" id="slider" min="0" max="1" value="0" step="1" aria-label="place in the walk">
+<span id="count"></span>
+</div>
+<div id="graph"></div>
+<div id="detail" aria-live="polite"><noscript>The walk needs JavaScript, which this browser does not run.</noscript></div>
+</div>
+)";
+
+// JSON within a script element: nothing in it may end the element.
+std::string embedded(std::string json) {
+  for (size_t at = 0; (at = json.find("</", at)) != std::string::npos; at += 3) json.replace(at, 2, "<\\/");
+  return json;
+}
+
+}  // namespace
+
+std::string step_page(const Trace& trace) {
+  Page page("gradus step " + trace.name, trace.title);
+  page.style(kStyle);
+  page.bare(kBody);
+  page.bare("<script type=\"application/json\" id=\"trace\">" + embedded(to_json(trace).dump()) +
+            "</script>\n<script>" + std::string(kScript) + "</script>\n");
+  return page.str(text("gradus step, ", trace.ops.size(), " ops, ", trace.precision,
+                       ". Keys: → next, ← back, f forward part, b backward part."));
+}
+
+}  // namespace gradus

@@ -1,0 +1,13 @@
+// A Trace as a page for the browser: the graph and the walk through it, in one file that asks for nothing from
+// anywhere.
+#pragma once
+
+#include <string>
+
+#include "apps/step/trace.h"
+
+namespace gradus {
+
+std::string step_page(const Trace& trace);
+
+}  // namespace gradus

@@ -1,0 +1,111 @@
+#include "engine/io/file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <system_error>
+
+#include "engine/error.h"
+
+namespace gradus {
+namespace {
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+int sync_to_disk(int fd) {
+  int result = 0;
+  do result = ::fsync(fd);
+  while (result != 0 && errno == EINTR);
+  return result;
+}
+
+// True where `digits` is the id of a process that is gone. Our own id on a file we have not made yet is that of a dead
+// namesake: in a container every start may have the same id.
+bool left_by_dead_process(std::string_view digits) {
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
+  if (error != std::errc() || end != digits.data() + digits.size() || pid <= 0) return false;
+  return pid == ::getpid() || (::kill(pid, 0) != 0 && errno == ESRCH);
+}
+
+// Removing is a courtesy: what cannot be listed or removed stays, and open() below speaks up if it is in the way.
+void remove_stale_temporaries(const std::string& path) {
+  const std::string prefix = std::filesystem::path(path).filename().string() + ".tmp.";
+  std::error_code error;
+  std::filesystem::directory_iterator entry(folder_of(path), error), end;
+  while (!error && entry != end) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix) && left_by_dead_process(std::string_view(name).substr(prefix.size())))
+      ::unlink(entry->path().c_str());
+    entry.increment(error);
+  }
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), temporary_(path_ + ".tmp." + std::to_string(::getpid())) {
+  struct stat old {};
+  replaces_ = ::stat(path_.c_str(), &old) == 0;
+  // As root, a rename over /dev/null would succeed.
+  if (replaces_ && !S_ISREG(old.st_mode))
+    throw WriteError(text(path_, ": is a folder, a device or a pipe; a regular file or a free name is wanted"));
+  remove_stale_temporaries(path_);
+  fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!fd_) fail("open of its temporary file");
+}
+
+AtomicFile::~AtomicFile() {
+  ::unlink(temporary_.c_str());  // after the rename there is none
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t done = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) fail("write");
+    bytes = bytes.subspan(static_cast<size_t>(done));
+  }
+}
+
+void AtomicFile::commit() {
+  // The folder is opened first, so that after the rename only its fsync is left to fail.
+  const Descriptor folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) fail("open of its folder");
+  if (sync_to_disk(fd_.get()) != 0) fail("fsync");
+  // After EINTR Linux has closed the descriptor, and the data is on the disk already.
+  if (::close(fd_.release()) != 0 && errno != EINTR) fail("close");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
+  // EINVAL: this file system has no fsync of folders, and never will.
+  if (sync_to_disk(folder.get()) != 0 && errno != EINVAL) {
+    const int code = errno;
+    throw WriteError(text(path_, ": fsync of its folder failed: ", std::generic_category().message(code),
+                          "; the new file is in place but may not survive a power cut"));
+  }
+}
+
+void AtomicFile::fail(const char* call) const {
+  const int code = errno;
+  throw WriteError(text(path_, ": ", call, " failed: ", std::generic_category().message(code),
+                        replaces_ ? "; the old file is kept" : "; no file was made"));
+}
+
+void write_file_atomically(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+}  // namespace gradus

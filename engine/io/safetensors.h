@@ -1,0 +1,107 @@
+// The safetensors format: named arrays in one file, from anybody. Nothing in a file can make this code crash, read
+// beyond its end or allocate more than it holds; the rules are listed in
+// safetensors_header.cpp.
+//
+//   8 bytes         N, little-endian
+//   N bytes         JSON: {"name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, ...}, spaces at the end
+//   all the others  the values, row-major, little-endian, without gaps
+//
+// Format: https://github.com/huggingface/safetensors. It has no checksum, so our files carry one in their metadata.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/io/file.h"
+
+namespace gradus {
+
+inline constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
+inline constexpr size_t kMaxTensors = 65536, kMaxDims = 8, kMaxNameBytes = 512;
+
+struct TensorInfo {
+  std::string name;
+  std::string dtype;            // "F32", "F64", "F16", "BF16"; others may be listed but not read
+  std::vector<int64_t> shape;   // up to kMaxDims sizes; empty for a scalar
+  uint64_t begin = 0, end = 0;  // bytes of its values, counted from the end of the header
+
+  int64_t numel() const;
+};
+
+// A file whose header has passed every check and, where it is ours, whose hash agrees.
+// All errors are DataError, one sentence: FILE: the rule that is broken, the tensor, the offset, what would be right.
+class SafetensorsFile {
+ public:
+  // Keeps the file open: a file replaced meanwhile is still read as it was.
+  static SafetensorsFile open(const std::string& path);
+  // The same from memory, which has to outlive the result; `name` stands in for the path in messages.
+  static SafetensorsFile parse(std::span<const std::byte> bytes, std::string name = "memory");
+
+  const std::string& path() const { return path_; }
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the order of their values in the file
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const TensorInfo* find(std::string_view name) const;  // null where there is none
+  const TensorInfo& at(std::string_view name) const;    // DataError where there is none
+
+  // The values of a floating-point tensor (F64, F32, F16, BF16). DataError where the dtype is another one, where `out`
+  // is not of numel() values, and where a finite value does not fit into float.
+  void read(const TensorInfo& tensor, std::span<float> out) const;
+  void read(const TensorInfo& tensor, std::span<double> out) const;
+
+ private:
+  SafetensorsFile(std::string path, Descriptor fd, std::span<const std::byte> bytes, uint64_t size);
+  void fetch(uint64_t offset, std::span<std::byte> out) const;
+  void check_hash(std::string header) const;
+  template <class To>
+  void read_as(const TensorInfo& tensor, std::span<To> out) const;
+
+  std::string path_;
+  Descriptor fd_;                     // the file, or
+  std::span<const std::byte> bytes_;  // the memory
+  uint64_t size_ = 0, data_begin_ = 0;
+  std::vector<TensorInfo> tensors_;
+  std::map<std::string, std::string> metadata_;
+  std::map<std::string, size_t, std::less<>> index_;
+};
+
+// One array to be written; refers to the values, which stay the caller's.
+struct TensorSource {
+  TensorSource(std::string path, std::vector<int64_t> sizes, std::span<const float> values)
+      : name(std::move(path)), dtype("F32"), shape(std::move(sizes)), bytes(std::as_bytes(values)) {}
+  TensorSource(std::string path, std::vector<int64_t> sizes, std::span<const double> values)
+      : name(std::move(path)), dtype("F64"), shape(std::move(sizes)), bytes(std::as_bytes(values)) {}
+
+  std::string name;
+  const char* dtype;
+  std::vector<int64_t> shape;
+  std::span<const std::byte> bytes;
+};
+
+// Replaces PATH atomically (engine/io/file.h). Equal content gives equal bytes, whatever the order of `tensors`:
+// F64 before F32, then by name, the values 8-aligned. Metadata keys "format" ("gradus") and "hash" are set here.
+// WriteError where a call fails, or, before anything is touched, where the reader above would refuse the file.
+void write_safetensors(const std::string& path, std::vector<TensorSource> tensors,
+                       std::map<std::string, std::string> metadata);
+
+// 64-bit hash of a stream of bytes, however it is cut into pieces. For each 8-byte word w: h = rotl(h ^ w, 29) * odd.
+// Each step is a bijection of h for a fixed w and of w for a fixed h, so damage within one aligned word, a flipped bit
+// above all, always changes the result; wider damage escapes with probability about 2^-64. The product carries bits
+// upward, the rotation brings them down again. Against accidents, not against forgers.
+class Hash64 {
+ public:
+  void add(std::span<const std::byte> bytes);
+  void add(std::string_view text) { add(std::as_bytes(std::span(text))); }
+  uint64_t value() const;
+  std::string hex() const;  // value() as 16 digits
+
+ private:
+  uint64_t hash_ = 0x6772616475732e31;  // "gradus.1"
+  uint64_t length_ = 0, word_ = 0;      // bytes so far; those beyond the last full word
+};
+
+}  // namespace gradus

@@ -1,0 +1,108 @@
+#include "models/counted/count_trie.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <unordered_map>
+
+namespace gradus {
+namespace {
+
+// A tree that grows: nodes in the order in which they were met.
+struct GrowingTrie {
+  std::vector<int64_t> parent{-1};
+  std::vector<int32_t> token{-1};
+  std::vector<double> count{0};
+  std::unordered_map<uint64_t, int64_t> child;  // by parent and token; there are fewer than 2^32 nodes
+
+  // Counts each beginning of `sequence` that is longer than `silent` tokens.
+  void add(std::span<const int32_t> sequence, size_t silent = 0) {
+    int64_t node = CountTrie::kRoot;
+    for (size_t i = 0; i < sequence.size(); ++i) {
+      const auto [found, fresh] = child.emplace(uint64_t(node) << 32 | uint32_t(sequence[i]), int64_t(parent.size()));
+      if (fresh) {
+        parent.push_back(node);
+        token.push_back(sequence[i]);
+        count.push_back(0);
+      }
+      node = found->second;
+      if (i >= silent) ++count[size_t(node)];
+    }
+  }
+
+  // Nodes renumbered level by level, siblings by token.
+  std::vector<double> table() const {
+    std::vector<int64_t> depth(parent.size(), 0), order(parent.size()), number(parent.size());
+    for (size_t n = 1; n < parent.size(); ++n) depth[n] = depth[size_t(parent[n])] + 1;
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int64_t a, int64_t b) { return depth[size_t(a)] < depth[size_t(b)]; });
+    std::vector<double> rows;
+    for (size_t begin = 1, end; begin < order.size(); begin = end) {  // one level; the one above has its numbers
+      for (end = begin; end < order.size() && depth[size_t(order[end])] == depth[size_t(order[begin])];) ++end;
+      std::sort(order.begin() + long(begin), order.begin() + long(end), [&](int64_t a, int64_t b) {
+        const int64_t p = number[size_t(parent[size_t(a)])], q = number[size_t(parent[size_t(b)])];
+        return p != q ? p < q : token[size_t(a)] < token[size_t(b)];
+      });
+      for (size_t i = begin; i < end; ++i) {
+        const size_t n = size_t(order[i]);
+        number[n] = int64_t(i);
+        rows.insert(rows.end(), {double(number[size_t(parent[n])]), double(token[n]), count[n]});
+      }
+    }
+    return rows;
+  }
+};
+
+}  // namespace
+
+std::vector<double> count_tokens(const Config& config, const Corpus& corpus) {
+  GrowingTrie trie;
+  const auto add_runs = [&](std::span<const int32_t> sequence, bool begins_with_mark) {
+    for (size_t i = 0; i < sequence.size(); ++i)
+      trie.add(sequence.subspan(i, std::min(size_t(config.order), sequence.size() - i)), i == 0 && begins_with_mark);
+  };
+  if (!config.lines) add_runs(corpus.tokens(Split::kTrain), false);
+  for (int64_t i = 0; i < corpus.lines(Split::kTrain); ++i) {
+    const Window line = corpus.window(Split::kTrain, i);
+    if (config.model == "tabular")
+      trie.add(line.targets);
+    else
+      add_runs({line.inputs.data(), line.inputs.size() + 1}, true);  // the last target lies behind the last input
+  }
+  return trie.table();
+}
+
+CountTrie::CountTrie(std::span<const double> table, int64_t V) : parent_{-1}, token_{-1}, count_{0} {
+  const auto whole = [](double x, double least, double most) { return x >= least && x <= most && x == std::floor(x); };
+  for (size_t i = 0; i + 2 < table.size(); i += 3) {
+    const double *row = &table[i], n = double(size());
+    if (!whole(row[0], std::max(0.0, double(parent_.back())), n - 1) || !whole(row[1], 0, double(V - 1)) ||
+        !whole(row[2], 1, 0x1p53) || (row[0] == double(parent_.back()) && row[1] <= double(token_.back())))
+      throw DataError(text("counts: row ", i / 3, " is (", row[0], ", ", row[1], ", ", row[2],
+                           "), no parent above it, token and count in order"));
+    parent_.push_back(int64_t(row[0]));
+    token_.push_back(int32_t(row[1]));
+    count_.push_back(row[2]);
+  }
+  if (table.size() % 3 != 0 || table.empty())
+    throw DataError("counts: the table must have rows of three numbers, at least one");
+  for (int64_t node = 0, next = 1; node <= size(); ++node) {
+    while (next < size() && parent_[size_t(next)] < node) ++next;
+    first_child_.push_back(next);
+  }
+}
+
+int64_t CountTrie::child(int64_t node, int32_t token) const {
+  const auto begin = token_.begin() + first_child(node), end = token_.begin() + first_child(node + 1);
+  const auto found = std::lower_bound(begin, end, token);
+  return found != end && *found == token ? found - token_.begin() : -1;
+}
+
+int64_t CountTrie::find(std::span<const int32_t> sequence) const {
+  int64_t node = kRoot;
+  for (size_t i = 0; i < sequence.size() && node >= 0; ++i) node = child(node, sequence[i]);
+  return node;
+}
+
+}  // namespace gradus

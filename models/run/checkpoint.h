@@ -1,0 +1,57 @@
+// Checkpoint: everything a run needs to go on, in one safetensors file: weights, optimiser, step, configuration and
+// vocabulary. Random numbers and the place in the data are functions of (seed, step) and need no room.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/optim.h"
+#include "models/language_model.h"
+#include "models/text/tokenizer.h"
+
+namespace gradus {
+
+struct Checkpoint {
+  Config config;
+  Tokenizer tokenizer;
+  std::unique_ptr<LanguageModel> model;
+  std::optional<AdamW> optimizer;  // absent in a file that carries none
+  int64_t step = 0;                // training steps done
+  std::optional<double> best_val_loss;
+  int32_t start_id = 0;             // the token that a sample starts from when no prompt is given
+  std::vector<std::string> corpus;  // files that the run was trained on
+  std::string corpus_hash;          // of their text
+  std::string blas_core;            // kernels that OpenBLAS used
+  std::string path = {};            // where it was read from
+  std::string hash = {};            // of that file, as its metadata give it
+
+  // Of a fine-tuned run: what rl/ and apps/tuned_run.h keep in it, JSON, empty for others; and arrays beside the
+  // model's own, whose names begin with one of kBeside, or with adam.m. or adam.v. and one of them.
+  struct Array {
+    std::string name;
+    std::vector<int64_t> shape;
+    std::vector<double> values;
+    bool wide = false;  // kept as F64 in any build
+  };
+  static constexpr const char* kBeside[] = {"value.", "replay."};
+  std::string tuning = {};
+  std::vector<Array> beside = {};
+
+  // What the model has read before the first token that it draws: one long text begins with the prompt, a line with the
+  // mark before it, and without a prompt both begin with start_id.
+  std::vector<int32_t> beginning(const std::string& prompt) const;
+  // UsageError where a Transformer does not see a beginning of so many tokens and --max-tokens draws at once.
+  void require_one_window(int64_t tokens, int64_t max_tokens) const;
+
+  // Replaces the file atomically; the old one stays if anything fails (WriteError).
+  void save(const std::string& path) const;
+};
+
+// A run folder's checkpoint, or the file itself.
+std::string checkpoint_path(const std::string& run_or_file);
+// Throws DataError, which says what is missing or does not fit.
+Checkpoint load_checkpoint(const std::string& run_or_file);
+
+AdamWOptions adamw_options(const Config& config);
+
+}  // namespace gradus

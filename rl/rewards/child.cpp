@@ -1,0 +1,129 @@
+#include "rl/rewards/child.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <thread>
+
+#include "engine/error.h"
+
+extern char** environ;
+
+namespace gradus {
+namespace {
+
+struct Pipe {
+  Descriptor read, write;
+};
+
+// Closed on exec, and above the standard descriptors, onto which the child will copy it.
+Descriptor above_standard(int fd) {
+  const Descriptor low(fd);
+  return Descriptor(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
+Pipe make_pipe() {
+  int fd[2];
+  if (pipe2(fd, O_CLOEXEC) != 0) return {};
+  return {above_standard(fd[0]), above_standard(fd[1])};
+}
+
+sigset_t only(int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  return set;
+}
+
+// A set of posix_spawn's attributes and file actions.
+struct Spawn {
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_t files;
+  Spawn() {
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_init(&files);
+  }
+  ~Spawn() {
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+  }
+  Spawn(const Spawn&) = delete;
+};
+
+}  // namespace
+
+Child::Child(const std::string& program) {
+  Pipe input = make_pipe(), output = make_pipe();
+  int error = errno;
+  if (input.read && input.write && output.read && output.write) {
+    Spawn spawn;
+    sigset_t standard = only(SIGPIPE), none;
+    sigaddset(&standard, SIGINT);
+    sigaddset(&standard, SIGTERM);
+    sigemptyset(&none);
+    posix_spawnattr_setflags(&spawn.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setpgroup(&spawn.attributes, 0);
+    posix_spawnattr_setsigdefault(&spawn.attributes, &standard);
+    posix_spawnattr_setsigmask(&spawn.attributes, &none);
+    posix_spawn_file_actions_adddup2(&spawn.files, input.read.get(), STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&spawn.files, output.write.get(), STDOUT_FILENO);
+    std::string shell = "sh", option = "-c", command = program;
+    char* const argv[] = {shell.data(), option.data(), command.data(), nullptr};
+    error = posix_spawn(&pid_, "/bin/sh", &spawn.files, &spawn.attributes, argv, environ);
+    if (error == 0) {
+      in_ = std::move(input.write);
+      out_ = std::move(output.read);
+      for (int fd : {in(), out()}) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+      return;
+    }
+    pid_ = -1;
+  }
+  throw DataError(text(program, ": no process can be started: ", std::strerror(error)));
+}
+
+ssize_t Child::write(std::string_view bytes) const {
+  // SIGPIPE is held back on this thread, and taken off it again if it is ours.
+  const sigset_t pipe = only(SIGPIPE);
+  sigset_t before, pending;
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  const ssize_t n = ::write(in(), bytes.data(), bytes.size());
+  const int error = errno;
+  const timespec at_once{};
+  if (n < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE)) sigtimedwait(&pipe, nullptr, &at_once);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return n;
+}
+
+std::string Child::end(std::chrono::milliseconds grace) {
+  if (pid_ < 0) return ending_;
+  in_ = Descriptor();
+  out_ = Descriptor();
+  const auto deadline = std::chrono::steady_clock::now() + grace;
+  siginfo_t info{};
+  // WNOWAIT leaves the process unreaped, so that its number, and its group's, still belong to it when we kill.
+  const auto is_gone = [&] { return waitid(P_PID, id_t(pid_), &info, WEXITED | WNOHANG | WNOWAIT), info.si_pid != 0; };
+  while (!is_gone() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const bool by_itself = is_gone();
+  kill(-pid_, SIGKILL);  // what it has started too
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+  if (!by_itself)
+    ending_ = "killed";
+  else if (WIFSIGNALED(status))
+    ending_ = text("signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")");
+  else
+    ending_ = text("exit status ", WEXITSTATUS(status), WEXITSTATUS(status) == 127 ? ", command not found" : "");
+  return ending_;
+}
+
+}  // namespace gradus

@@ -1,0 +1,144 @@
+#include "rl/rewards/command.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "models/text/words.h"
+
+namespace gradus {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void append_escaped(std::string& out, std::string_view text) {
+  for (char c : text) {
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\0')
+      out += "\\0";
+    else
+      out += c;
+  }
+}
+
+// The texts as the program reads them, and where the line of each ends.
+struct Lines {
+  std::string bytes;
+  std::vector<size_t> end;
+  explicit Lines(std::span<const Generated> sequences) {
+    for (const Generated& g : sequences) {
+      append_escaped(bytes, g.text);
+      bytes += '\n';
+      end.push_back(bytes.size());
+    }
+  }
+};
+
+std::string_view trimmed(std::string_view s) {
+  constexpr std::string_view kWhite = " \t\r";
+  const size_t first = s.find_first_not_of(kWhite);
+  return first == std::string_view::npos ? "" : s.substr(first, s.find_last_not_of(kWhite) - first + 1);
+}
+
+}  // namespace
+
+RewardCommand::RewardCommand(std::string program, std::chrono::milliseconds silence)
+    : program_(std::move(program)), silence_(silence), child_(std::make_unique<Child>(program_)) {}
+
+void RewardCommand::score(std::span<const Generated> sequences, std::span<double> scores) {
+  const std::lock_guard lock(mutex_);
+  try {
+    if (child_) exchange(sequences, scores);
+  } catch (const DataError& error) {
+    failure_ = error.what();
+    child_->end(std::chrono::milliseconds(0));
+    child_.reset();
+  }
+  if (!child_) throw DataError(failure_);
+}
+
+// Takes what the program has written; false at its end.
+bool RewardCommand::receive() {
+  char bytes[65536];
+  const ssize_t n = read(child_->out(), bytes, sizeof bytes);
+  if (n > 0) received_.append(bytes, size_t(n));
+  return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+// Both directions at once: a program that answers while we still write must not find its own pipe full.
+void RewardCommand::exchange(std::span<const Generated> sequences, std::span<double> scores) {
+  constexpr size_t kLongestLine = 4096;
+  constexpr int kPatience = 50;  // ms
+  const size_t n = sequences.size();
+  const Lines lines(sequences);
+  size_t sent = 0, answered = 0;
+  bool reads = true;
+  const auto fail = [&](const auto&... what) {
+    throw DataError(text("reward 'command:", program_, "': the program ", what...));
+  };
+  // Lines that have come, as numbers of texts that have gone.
+  const auto take_lines = [&] {
+    size_t begin = 0;
+    for (size_t newline; (newline = received_.find('\n', begin)) != std::string::npos; begin = newline + 1) {
+      const std::string_view line = std::string_view(received_).substr(begin, newline - begin);
+      if (answered == n || lines.end[answered] > sent)
+        fail("wrote ", shown(line), " without having been given a text for it");
+      if (!parse_number(trimmed(line), scores[answered]))
+        fail("wrote ", shown(line), " for the text ", shown(sequences[answered].text), "; a finite number was wanted");
+      ++answered;
+    }
+    received_.erase(0, begin);
+    // A text of which something has gone may already be answered in part.
+    const size_t asked = answered == 0 ? 0 : lines.end[answered - 1];
+    if (!received_.empty() && (answered == n || asked >= sent || received_.size() > kLongestLine))
+      fail("wrote ", shown(received_), " where ", answered == n ? "nothing more" : "one number a line", " was wanted");
+  };
+
+  Clock::time_point last = Clock::now();  // something moved
+  while (answered < n) {
+    pollfd ready[2] = {{child_->out(), POLLIN, 0},
+                       {reads && sent < lines.bytes.size() ? child_->in() : -1, POLLOUT, 0}};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(last + silence_ - Clock::now());
+    if (left.count() <= 0)
+      fail("said nothing for ", double(silence_.count()) / 1000, " s, after ", answered, " of ", n, " numbers",
+           "; does it flush each line?");
+    if (poll(ready, 2, int(left.count())) < 0) {
+      if (errno != EINTR) fail("cannot be waited for: ", std::strerror(errno));
+      continue;
+    }
+    if (ready[0].revents) {  // before we write: what has come without a question is found out
+      last = Clock::now();
+      if (!receive())
+        fail("ended (", child_->end(std::chrono::seconds(1)), ") after ", answered, " of ", n, " numbers");
+      take_lines();
+    }
+    if (ready[1].revents) {
+      const ssize_t written = child_->write(std::string_view(lines.bytes).substr(sent));
+      if (written > 0) {
+        sent += size_t(written);
+        last = Clock::now();
+      } else if (errno != EAGAIN && errno != EINTR) {
+        reads = false;  // its answers, or its end, are still to come
+      }
+    }
+  }
+  // More than was wanted? What comes later is found by the next call; the first time we wait a little for it, so that a
+  // program that always writes too much is found out even if there is no next call.
+  pollfd more{child_->out(), POLLIN, 0};
+  if (n > 0 && poll(&more, 1, std::exchange(first_, false) ? kPatience : 0) > 0 && receive()) take_lines();
+}
+
+Scorer reward::command(const std::string& program, const Tokenizer&) {
+  return [asked = std::make_shared<RewardCommand>(program)](
+             std::span<const Generated> sequences, std::span<double> scores) { asked->score(sequences, scores); };
+}
+
+}  // namespace gradus

@@ -1,0 +1,79 @@
+#include "rl/rewards/reward.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+#include "rl/rewards/command.h"
+#include "models/text/words.h"
+
+namespace gradus {
+namespace {
+
+// Every reward: a row here, its maker in rl/rewards/terms.h.
+struct Name {
+  const char* name;
+  const char* argument;  // null: takes none
+  Scorer (*make)(const std::string& argument, const Tokenizer& tokenizer);
+};
+constexpr Name kNames[] = {
+    {"contains", "S", reward::contains},       {"count", "S", reward::count},
+    {"length", "N", reward::length},           {"end", nullptr, reward::end},
+    {"grammar", "FILE", reward::grammar},      {"blocklist", "FILE", reward::blocklist},
+    {"lexicon", "FILE", reward::lexicon},      {"similarity", "S", reward::similarity},
+    {"relevance", nullptr, reward::relevance}, {"distinct", "N", reward::distinct},
+    {"fluency", "RUN", reward::fluency},       {"table", "FILE.json", reward::table},
+    {"command", "PROGRAM", reward::command},
+};
+
+std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
+
+}  // namespace
+
+std::string Reward::names() {
+  std::string list;
+  for (const Name& n : kNames) list += (list.empty() ? "" : " | ") + usage(n);
+  return list;
+}
+
+Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer) {
+  for (const std::string& spec : terms) {
+    const auto fail = [&](const std::string& what) { throw UsageError(text("reward '", spec, "': ", what)); };
+    const size_t colon = spec.find(':'),
+                 star = spec.substr(0, colon).find('*');  // a * behind the colon is the argument's
+    double weight = 1;
+    if (star != std::string::npos && !parse_number(std::string_view(spec).substr(0, star), weight))
+      fail(text("the weight '", spec.substr(0, star), "' is not a finite number"));
+    const size_t begin = star == std::string::npos ? 0 : star + 1;
+    const std::string name = spec.substr(begin, colon == std::string::npos ? colon : colon - begin);
+    const std::string argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
+
+    const Name* known =
+        std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.name == name; });
+    if (known == std::end(kNames)) fail(text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", names()));
+    if (known->argument && argument.empty()) fail(text("wants an argument: ", usage(*known)));
+    if (!known->argument && colon != std::string::npos) fail(text(name, " takes no argument"));
+    try {
+      terms_.push_back({spec, weight, known->make(argument, tokenizer)});
+    } catch (const UsageError& error) {
+      fail(error.what());
+    }
+  }
+}
+
+std::vector<double> Reward::score(std::span<const Generated> sequences) const {
+  std::vector<double> sum(sequences.size()), one(sequences.size());
+  for (const Term& term : terms_) {
+    term.score(sequences, one);
+    for (size_t i = 0; i < sum.size(); ++i) {
+      sum[i] += term.weight * one[i];
+      if (!std::isfinite(sum[i]))  // so is 0 times a term that is not
+        throw DataError(text("reward '", term.spec, "' is ", one[i],
+                             std::isfinite(one[i]) ? ", which makes the sum infinite," : "", " for the text ",
+                             shown(sequences[i].text), "; it must be a finite number"));
+    }
+  }
+  return sum;
+}
+
+}  // namespace gradus

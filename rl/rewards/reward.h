@@ -1,0 +1,38 @@
+// Reward: what a generated sequence is worth, said in words. `[WEIGHT*]NAME[:ARGUMENT]`, several add up:
+//
+//   const Reward reward({"contains:cat", "0.1*length:12", "-2*blocklist:words.txt"}, run.tokenizer);
+//   std::vector<double> r = reward.score(sequences);
+//
+// rl/rewards/terms.h says what each name computes.
+#pragma once
+
+#include <vector>
+
+#include "rl/rewards/terms.h"
+
+namespace gradus {
+
+class Reward {
+ public:
+  // UsageError (exit 2) for an unknown name, with the names that there are, a weight that is not a finite number, an
+  // argument that is missing, not wanted or means nothing; DataError (exit 4) for a file that cannot be used.
+  Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer);
+
+  // Σ weight · term of every sequence; each a finite number, else DataError with the term and the text. A term of
+  // weight 0 is computed all the same. May be called from several threads at once.
+  std::vector<double> score(std::span<const Generated> sequences) const;
+  double operator()(const Generated& sequence) const { return score({&sequence, 1})[0]; }
+
+  // "contains:S | count:S | ...", for --help.
+  static std::string names();
+
+ private:
+  struct Term {
+    std::string spec;
+    double weight;
+    Scorer score;
+  };
+  std::vector<Term> terms_;
+};
+
+}  // namespace gradus

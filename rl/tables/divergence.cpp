@@ -1,0 +1,193 @@
+// rl/tables/divergence.h. Every sum is one line of mathematics over outcomes; its zeros stand in the small functions first.
+#include "rl/tables/divergence.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace gradus {
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+void same_size(const char* op, const Table& a, const Table& b) {
+  require(a.size() == b.size(), op, Loc::here(), "tables of ", a.size(), " and ", b.size(), " outcomes");
+}
+
+// Σ_i f(i).
+template <class F>
+double sum_over(size_t n, F&& f) {
+  Sum sum;
+  for (size_t i = 0; i < n; ++i) sum += f(i);
+  return sum;
+}
+
+// p (log p − log q), where 0·anything = 0.
+double information(double p, double log_p, double log_q) { return p == 0 ? 0 : p * (log_p - log_q); }
+// (p−q)²/q, where 0/0 = 0.
+double chi2_term(double p, double q) { return p == q ? 0 : (p - q) * ((p - q) / q); }
+double hellinger_term(double p, double q) {
+  const double d = std::sqrt(p) - std::sqrt(q);
+  return d * d / 2;
+}
+// p log(2p/(p+q)); below 1e-300 it is below 1e-297.
+double jensen_term(double p, double q) { return p < 1e-300 ? 0 : -p * std::log1p((q - p) / (2 * p)); }
+
+double f_term(FDivergence f, const Table& pi, const Table& t, size_t i) {
+  const double p = pi.p[i], q = t.p[i];
+  switch (f) {
+    case FDivergence::kForwardKl:
+      return information(q, t.log_p[i], pi.log_p[i]);
+    case FDivergence::kReverseKl:
+      return information(p, pi.log_p[i], t.log_p[i]);
+    case FDivergence::kTotal:
+      return std::fabs(p - q) / 2;
+    case FDivergence::kJensen:
+      return jensen_term(p, q) + jensen_term(q, p);
+    case FDivergence::kForwardChi2:
+      return chi2_term(q, p);
+    case FDivergence::kReverseChi2:
+      return chi2_term(p, q);
+    case FDivergence::kHellinger:
+      return hellinger_term(p, q);
+  }
+  return 0;
+}
+
+// π f'(π/t), in the limit where π = 0.
+double flow(FDivergence f, double p, double q, double log_tau) {
+  if (f == FDivergence::kForwardKl) return -q;
+  if (p > 0) return p * f_slope(f, log_tau);
+  return f == FDivergence::kForwardChi2 && q > 0 ? -kInfinity : 0;
+}
+
+}  // namespace
+
+Sum& Sum::operator+=(double x) {
+  const double sum = sum_ + x;
+  if (std::isfinite(sum)) lost_ += std::fabs(sum_) >= std::fabs(x) ? (sum_ - sum) + x : (x - sum) + sum_;
+  sum_ = sum;
+  return *this;
+}
+
+Table Table::of(std::vector<double> probabilities, Loc where) {
+  Table t{std::move(probabilities), {}};
+  t.log_p.reserve(t.size());
+  for (double p : t.p) {
+    require(std::isfinite(p) && p >= 0, "Table", where, p, " is not a probability");
+    t.log_p.push_back(std::log(p));
+  }
+  return t;
+}
+
+Table Table::of_logs(std::vector<double> log_probabilities, Loc where) {
+  Table t{{}, std::move(log_probabilities)};
+  t.p.reserve(t.log_p.size());
+  for (double l : t.log_p) {
+    require(l < kInfinity, "Table", where, l, " is not the logarithm of a probability");  // also NaN
+    t.p.push_back(std::exp(l));
+  }
+  return t;
+}
+
+Table Table::of_logits(std::span<const double> z) {
+  const double log_z = log_sum_exp(z);
+  std::vector<double> logs(z.begin(), z.end());
+  for (double& l : logs) l -= log_z;
+  return of_logs(std::move(logs));
+}
+
+double Table::mean(std::span<const double> f) const {
+  require(f.size() == size(), "Table::mean", Loc::here(), f.size(), " values for ", size(), " outcomes");
+  return sum_over(size(), [&](size_t i) { return p[i] == 0 ? 0 : p[i] * f[i]; });
+}
+
+double log_sum_exp(std::span<const double> x) {
+  const double top = x.empty() ? -kInfinity : *std::max_element(x.begin(), x.end());
+  if (!std::isfinite(top)) return top;
+  return top + std::log(sum_over(x.size(), [&](size_t i) { return std::exp(x[i] - top); }));
+}
+
+double entropy(const Table& p) {
+  return sum_over(p.size(), [&](size_t i) { return information(p.p[i], 0, p.log_p[i]); });
+}
+
+double cross_entropy(const Table& p, const Table& q) {
+  same_size("cross_entropy", p, q);
+  return sum_over(p.size(), [&](size_t i) { return information(p.p[i], 0, q.log_p[i]); });
+}
+
+double kl(const Table& p, const Table& q) { return f_divergence(FDivergence::kReverseKl, p, q); }
+double chi2(const Table& p, const Table& q) { return f_divergence(FDivergence::kReverseChi2, p, q); }
+double total_variation(const Table& p, const Table& q) { return f_divergence(FDivergence::kTotal, p, q); }
+double hellinger2(const Table& p, const Table& q) { return f_divergence(FDivergence::kHellinger, p, q); }
+double jensen_shannon(const Table& p, const Table& q) { return f_divergence(FDivergence::kJensen, p, q) / 2; }
+
+std::vector<double> log_ratios(const Table& p, const Table& q) {
+  same_size("log_ratios", p, q);
+  std::vector<double> u(p.size());
+  for (size_t i = 0; i < u.size(); ++i) u[i] = p.log_p[i] == q.log_p[i] ? 0 : p.log_p[i] - q.log_p[i];
+  return u;
+}
+
+std::vector<double> score_gradient(const Table& pi, std::span<const double> f) {
+  const double mean = pi.mean(f);
+  std::vector<double> g(pi.size());
+  for (size_t j = 0; j < g.size(); ++j) g[j] = pi.p[j] == 0 ? 0 : pi.p[j] * (f[j] - mean);
+  return g;
+}
+
+std::vector<double> entropy_gradient(const Table& pi) {
+  std::vector<double> g = score_gradient(pi, pi.log_p);
+  for (double& x : g) x = -x;
+  return g;
+}
+
+double f_divergence(FDivergence f, const Table& pi, const Table& t) {
+  same_size("f_divergence", pi, t);
+  return sum_over(pi.size(), [&](size_t i) { return f_term(f, pi, t, i); });
+}
+
+double f_slope(FDivergence f, double u) {
+  switch (f) {
+    case FDivergence::kForwardKl:
+      return -std::exp(-u);  // −1/τ
+    case FDivergence::kReverseKl:
+      return u + 1;  // log τ + 1
+    case FDivergence::kTotal:
+      return u > 0 ? 0.5 : u < 0 ? -0.5 : 0;  // ½ sign(τ−1)
+    case FDivergence::kJensen:
+      return kLog2 + std::min(u, 0.0) - std::log1p(std::exp(-std::fabs(u)));  // log(2τ/(1+τ))
+    case FDivergence::kForwardChi2:
+      return -std::expm1(-2 * u);  // 1 − 1/τ²
+    case FDivergence::kReverseChi2:
+      return 2 * std::expm1(u);  // 2(τ−1)
+    case FDivergence::kHellinger:
+      return -std::expm1(-u / 2) / 2;  // ½(1 − 1/√τ)
+  }
+  return 0;
+}
+
+std::vector<double> f_gradient(FDivergence f, const Table& pi, const Table& t) {
+  std::vector<double> g = log_ratios(pi, t);
+  for (size_t i = 0; i < g.size(); ++i) g[i] = flow(f, pi.p[i], t.p[i], g[i]);
+  const double sum = sum_over(g.size(), [&](size_t i) { return g[i]; });  // E_π[f']
+  for (size_t j = 0; j < g.size(); ++j)
+    if (std::isfinite(g[j]) && pi.p[j] > 0) g[j] -= pi.p[j] * sum;
+  return g;
+}
+
+Comparison compare(const Table& a, const Table& b) {
+  return {.kl_ab = kl(a, b),
+          .kl_ba = kl(b, a),
+          .js = jensen_shannon(a, b),
+          .tv = total_variation(a, b),
+          .chi2_ab = chi2(a, b),
+          .chi2_ba = chi2(b, a),
+          .hellinger2 = hellinger2(a, b),
+          .entropy_a = entropy(a),
+          .entropy_b = entropy(b),
+          .cross_entropy_ab = cross_entropy(a, b)};
+}
+
+}  // namespace gradus

@@ -1,0 +1,199 @@
+#include "rl/worlds/enumerate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/sampler.h"
+
+namespace gradus {
+
+double Enumeration::total_probability(size_t model) const {
+  double sum = 0;
+  for (const double x : log_prob[model]) sum += std::exp(x);
+  return sum;
+}
+
+int64_t full_size(const World& world, int64_t vocabulary, int64_t most) {
+  const bool ends = world.end_id >= 0;
+  int64_t open = 1, closed = 0;  // prefixes that go on, sequences that have ended
+  for (int64_t t = 0; t < world.max_tokens && open > 0 && open + closed <= most; ++t) {
+    if (ends) closed += open;
+    open = std::min(open * (vocabulary - ends), most + 1);
+  }
+  return std::min(open + closed, most + 1);
+}
+
+namespace {
+
+// One child of a prefix: the row of the level before that it continues, and the token it adds.
+struct Child {
+  int32_t row, token;
+};
+
+// Prefixes of one length, in a chunk of at most `chunk` rows.
+struct Level {
+  std::vector<State> states;      // of each model, after all tokens but the last of each prefix
+  std::vector<Child> rows;        // the last token of each prefix, and where the rest stands; none at the root
+  std::vector<double> log_prob;   // [rows, models]
+  std::vector<Child> children;    // that go on
+  std::vector<double> child_log;  // [children, models]
+  size_t next = 0;                // the first child that has not been walked yet
+};
+
+class Walk {
+ public:
+  Walk(std::span<const LanguageModel* const> models, const World& world, int64_t most);
+  Enumeration run();
+
+ private:
+  void begin();
+  void descend(int64_t depth);
+  void expand(int64_t depth);
+  void leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob);
+
+  std::span<const LanguageModel* const> models_;
+  const World& world_;
+  const int64_t most_, vocabulary_;
+  int64_t chunk_;
+  Tape tape_;
+  std::vector<Level> levels_;  // [max_tokens], by the length of their prefixes
+  std::vector<double> log_p_, log_next_;
+  std::vector<int32_t> last_, draws_;
+  std::vector<int64_t> which_;
+  Enumeration found_;
+};
+
+Walk::Walk(std::span<const LanguageModel* const> models, const World& world, int64_t most)
+    : models_(models),
+      world_(world),
+      most_(most),
+      vocabulary_(models[0]->vocabulary()),
+      log_p_(size_t(vocabulary_)),
+      found_{Sequences(world.end_id), std::vector<std::vector<double>>(models.size())} {
+  int64_t bytes = vocabulary_ * int64_t(sizeof(Child) + 2 * models.size() * sizeof(double));  // of a row
+  for (const LanguageModel* model : models) {
+    require(model->vocabulary() == vocabulary_, "enumerate", Loc::here(), "the models have vocabularies of ",
+            vocabulary_, " and ", model->vocabulary(), " tokens; they must share one");
+    const State one = model->start(1);
+    bytes += 2 * (one.width * int64_t(sizeof(real)) + one.window * 4 + 8);  // a State keeps spare room for select()
+  }
+  chunk_ = std::clamp<int64_t>(kWalkBytes / bytes / world.max_tokens, 16, 2048);
+}
+
+// The empty prefix: every model has read the prompt but its last token.
+void Walk::begin() {
+  levels_.resize(1);
+  Level& root = levels_[0];
+  root.log_prob.assign(models_.size(), 0);
+  for (const LanguageModel* model : models_) {
+    State state = model->start(1);
+    for (size_t t = 0; t + 1 < world_.prompt.size(); ++t) {
+      const Tape::Mark mark(tape_);
+      model->next(state, std::span(world_.prompt).subspan(t, 1));
+    }
+    root.states.push_back(std::move(state));
+  }
+}
+
+// One token further: the leaves among the children of this level's prefixes go into the result, the others wait.
+void Walk::expand(int64_t depth) {
+  Level& at = levels_[size_t(depth)];
+  const int64_t rows = at.states[0].rows, M = int64_t(models_.size()), V = vocabulary_;
+  last_.resize(size_t(rows));
+  for (int64_t r = 0; r < rows; ++r) last_[size_t(r)] = depth == 0 ? world_.prompt.back() : at.rows[size_t(r)].token;
+  log_next_.assign(size_t(M * rows * V), kImpossible);
+  for (int64_t m = 0; m < M; ++m) {
+    const Tape::Mark mark(tape_);
+    const Tensor logits = models_[size_t(m)]->next(at.states[size_t(m)], last_);
+    for (int64_t r = 0; r < rows; ++r) {
+      const double before = at.log_prob[size_t(r * M + m)];
+      if (before == kImpossible) continue;
+      const std::span<const real> row = logits.span().subspan(size_t(r * V), size_t(V));
+      log_distribution(row, world_.temperature, log_p_);
+      if (std::isnan(log_p_[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
+      for (int64_t v = 0; v < V; ++v) log_next_[size_t((r * V + v) * M + m)] = before + log_p_[size_t(v)];
+    }
+  }
+  at.children.clear();
+  at.child_log.clear();
+  at.next = 0;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < V; ++v) {
+      const auto log_prob = std::span(log_next_).subspan(size_t((r * V + v) * M), size_t(M));
+      if (std::all_of(log_prob.begin(), log_prob.end(), [](double x) { return x == kImpossible; })) continue;
+      if (v == world_.end_id || depth + 1 == world_.max_tokens) {
+        leaf(depth, int32_t(r), int32_t(v), log_prob);
+      } else {
+        at.children.push_back({int32_t(r), int32_t(v)});
+        at.child_log.insert(at.child_log.end(), log_prob.begin(), log_prob.end());
+      }
+    }
+}
+
+// Fills level depth + 1 with the next chunk of children of level depth.
+void Walk::descend(int64_t depth) {
+  if (levels_.size() == size_t(depth) + 1) levels_.emplace_back();
+  Level &from = levels_[size_t(depth)], &to = levels_[size_t(depth) + 1];
+  const size_t M = models_.size(), n = std::min(size_t(chunk_), from.children.size() - from.next);
+  const auto child = std::span(from.children).subspan(from.next, n);
+  which_.clear();
+  for (const Child& c : child) which_.push_back(c.row);
+  to.rows.assign(child.begin(), child.end());
+  const auto log_prob = std::span(from.child_log).subspan(from.next * M, n * M);
+  to.log_prob.assign(log_prob.begin(), log_prob.end());
+  to.states = from.states;
+  for (State& state : to.states) state.select(which_);
+  from.next += n;
+}
+
+// The sequence that adds `token` to a prefix of `depth` tokens; the levels before hold its other tokens.
+void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob) {
+  if (found_.sequences.size() == most_) {
+    World fitting = world_;
+    while (fitting.max_tokens > 1 && full_size(fitting, vocabulary_, most_) > most_) --fitting.max_tokens;
+    throw WorldTooLarge(text(
+        "this world has more than ", most_, " sequences of at most ", world_.max_tokens,
+        " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " --max-tokens ", fitting.max_tokens,
+        full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; take a smaller vocabulary" : " fits"));
+  }
+  draws_.resize(size_t(depth) + 1);
+  draws_.back() = token;
+  for (int64_t d = depth; d > 0; --d) {
+    const Child& at = levels_[size_t(d)].rows[size_t(row)];
+    draws_[size_t(d) - 1] = at.token;
+    row = at.row;
+  }
+  found_.sequences.add(draws_);
+  for (size_t m = 0; m < log_prob.size(); ++m) found_.log_prob[m].push_back(log_prob[m]);
+}
+
+Enumeration Walk::run() {
+  const Tape::Use use(tape_);
+  begin();
+  expand(0);
+  for (int64_t depth = 0; depth >= 0;) {
+    if (levels_[size_t(depth)].next == levels_[size_t(depth)].children.size()) {
+      --depth;
+    } else {
+      descend(depth);
+      expand(++depth);
+    }
+  }
+  return std::move(found_);
+}
+
+}  // namespace
+
+Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most) {
+  require(!models.empty() && !world.prompt.empty(), "enumerate", Loc::here(), "wants a model and a prompt");
+  require(world.max_tokens >= 1, "enumerate", Loc::here(), "max_tokens is ", world.max_tokens, ", it must be positive");
+  require(world.temperature > 0, "enumerate", Loc::here(), "the temperature is ", world.temperature,
+          ", it must be positive");
+  return Walk(models, world, most).run();
+}
+Enumeration enumerate(const LanguageModel& model, const World& world, int64_t most) {
+  const LanguageModel* const one[] = {&model};
+  return enumerate(one, world, most);
+}
+
+}  // namespace gradus

@@ -1,0 +1,78 @@
+#include "rl/worlds/known_worlds.h"
+
+#include <algorithm>
+
+#include "rl/tables/posterior.h"
+
+namespace gradus {
+
+static std::vector<double> rewards(const PromptedReward& reward, const Sequences& sequences, size_t prompt) {
+  return reward(sequences, std::vector<int32_t>(size_t(sequences.size()), int32_t(prompt)));
+}
+
+KnownWorlds::KnownWorlds(const LanguageModel& prior, const std::vector<std::vector<int32_t>>& prompts,
+                         const World& world, const PromptedReward& reward, int64_t most)
+    : prior_(prior), reward_(reward), most_(most) {
+  for (const std::vector<int32_t>& prompt : prompts) {
+    World w = world;
+    w.prompt = prompt;
+    Enumeration all = enumerate(prior, w, most - sequences());
+    worlds_.push_back({std::move(w), std::move(all.sequences), std::move(all.log_prob[0]), {}, {}, {}});
+    worlds_.back().reward = rewards(reward, worlds_.back().sequences, worlds_.size() - 1);
+  }
+}
+
+int64_t KnownWorlds::sequences() const {
+  int64_t n = 0;
+  for (const Known& known : worlds_) n += known.sequences.size();
+  return n;
+}
+
+// Alone, the policy is walked exactly as the prior was, so that equal models have equal bits. Only where it can say
+// other sequences than the prior they are walked side by side.
+void KnownWorlds::enumerate_policy(Known& known, const LanguageModel& policy) const {
+  Enumeration all = enumerate(policy, known.world, most_);
+  if (all.sequences == known.sequences) {
+    known.log_pi = std::move(all.log_prob[0]);
+    return;
+  }
+  const LanguageModel* const both[] = {&policy, &prior_};
+  all = enumerate(both, known.world, most_);
+  known.log_pi = std::move(all.log_prob[0]);
+  known.log_q = std::move(all.log_prob[1]);
+  if (all.sequences == known.sequences) return;
+  known.sequences = std::move(all.sequences);
+  known.reward = rewards(reward_, known.sequences, size_t(&known - worlds_.data()));
+}
+
+Truth KnownWorlds::of(const LanguageModel& policy, double kl_coef, double entropy_coef) {
+  const double tempering = kl_coef + entropy_coef, share = 1 / double(worlds_.size());
+  Truth truth{{0, 0, 0, 0}, 0, tempering > 0 ? std::optional(0.0) : std::nullopt};
+  for (Known& known : worlds_) {
+    enumerate_policy(known, policy);
+    const Objective at = exact_objective(known.log_pi, known.log_q, known.reward, kl_coef);
+    truth.at.reward += share * at.reward;
+    truth.at.kl += share * at.kl;
+    truth.at.entropy += share * at.entropy;
+    truth.at.objective += share * (at.objective + entropy_coef * at.entropy);
+    if (tempering == 0) {
+      double best = kImpossible;
+      for (size_t i = 0; i < known.reward.size(); ++i)
+        if (known.log_q[i] != kImpossible) best = std::max(best, known.reward[i]);
+      truth.j_star += share * best;
+      known.log_posterior.clear();
+      continue;
+    }
+    // An entropy bonus is a KL coefficient of β + α and the reward r − α log q (rl/advantage.h).
+    std::vector<double> r = known.reward;
+    for (size_t i = 0; entropy_coef > 0 && i < r.size(); ++i)
+      if (known.log_q[i] != kImpossible) r[i] -= entropy_coef * known.log_q[i];
+    const Posterior best = posterior(Table::of_logs(known.log_q), r, tempering);
+    truth.j_star += share * best.j_star;
+    *truth.kl_to_posterior += share * kl(Table::of_logs(known.log_pi), best.table);
+    known.log_posterior = best.table.log_p;
+  }
+  return truth;
+}
+
+}  // namespace gradus
