@@ -153,6 +153,8 @@ $(B)/%.o: %.cpp Makefile
 # The program and the tests spend their time in the library, so they are compiled for the compiler's sake. Debug
 # information of every type is wanted where a debugger looks into release builds, in the engine; elsewhere lines are enough.
 $(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o $(b)/tests/%.o): FLAGS_release := -O0 -g1
+# What gradus bench says of the processor is the speed of a loop of its own.
+$(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1
 $(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^

@@ -70,6 +70,14 @@ struct SampleCommand {
 };
 int sample(const SampleCommand& command);
 
+struct BenchCommand {
+  Common common;
+  std::vector<std::string> names;  // empty: every work
+  double seconds = 1;              // for each work and number of threads
+};
+int bench(const BenchCommand& command);
+std::string bench_names();  // of the works, for people
+
 struct EvalCommand {
   Common common;
   std::string run;

@@ -34,6 +34,11 @@ void Console::end_live() {
   open_ = false;
 }
 
+void Console::clear_live() {
+  if (open_) std::fputs("\r\x1b[K", out_);
+  open_ = false;
+}
+
 const char* family(const Config& config) {
   if (config.model == "ngram") return "an n-gram model";
   if (config.model == "tabular") return "a table";
