@@ -343,9 +343,10 @@ Json measure(const Work& work, const Machine& machine, uint64_t seed, double sec
   record["fma_share"] = gflops > 0 ? Json(gflops / machine.fma) : Json(nullptr);
   record["sgemm_share"] = gflops > 0 ? Json(gflops / machine.product) : Json(nullptr);
   Parts parts = job.parts();
-  double rest = median;
-  for (const auto& [name, part] : parts) rest -= part;
-  parts.emplace_back(job.rest, std::max(0.0, rest));
+  double known = 0;
+  for (const auto& part : parts) known += part.second;
+  parts.emplace_back(job.rest, std::max(0.0, median - known));
+  for (auto& part : parts) part.second *= median / std::max(known, median);  // that pass may have been the slower one
   std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   record["ops"] = Json::array();
   for (const auto& [name, part] : parts) record["ops"].push_back({{"name", name}, {"ms", part}});

@@ -15,6 +15,7 @@ checks kl 'tables compared, the worked numbers, the lesson' sh tests/test_kl.sh
 checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
 checks exact 'small worlds: every answer against its worked number' sh tests/test_exact.sh
 checks tune 'fine-tuning: truth, resume, prompts, bad input' sh tests/test_tune.sh
+checks bench 'gradus bench: works, fields, figures that agree' sh tests/test_bench.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
