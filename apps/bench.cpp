@@ -2,7 +2,8 @@
 //
 // Every row of kWorks is prepared once for one thread and once for --threads; its run is repeated for --seconds and
 // reported as median and spread. Where the time goes is asked in passes of their own, which the measured ones do not
-// feel. Texts are random: the work does not depend on what they say.
+// feel. Texts are random: the work does not depend on what they say. Long, since works, machine and report are one
+// page.
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -358,7 +359,7 @@ std::string short_number(double x) { return fixed(x, x < 1 ? 3 : x < 10 ? 2 : x 
 
 void print_row(const Json& r) {
   const double median = r["ms"][1];
-  std::printf("%-15s %7d %7s %7s %7s %11s %-6s", r["name"].get<std::string>().c_str(), r["threads"].get<int>(),
+  std::printf("%-14s %7d %7s %7s %7s %11s %-6s", r["name"].get<std::string>().c_str(), r["threads"].get<int>(),
               short_number(r["ms"][0]).c_str(), short_number(median).c_str(), short_number(r["ms"][2]).c_str(),
               grouped(std::llround(r["per_second"].get<double>())).c_str(), r["unit"].get<std::string>().c_str());
   if (!r["gflops"].is_null())
@@ -404,7 +405,7 @@ int bench(const BenchCommand& command) {
     for (const Machine& m : machines)
       std::printf("%d thread%s, %s: multiply-adds %.0f GFLOP/s, OpenBLAS %s products %.0f GFLOP/s\n", m.threads,
                   m.threads == 1 ? "" : "s", kRealName, m.fma, blas_core(), m.product);
-    std::printf("\n%-15s %7s %23s %18s %4s %4s %4s\n%-15s %7s %7s %7s %7s %18s %4s %4s %4s\n", "", "", "ms a run  ", "",
+    std::printf("\n%-14s %7s %23s %18s %4s %4s %4s\n%-14s %7s %7s %7s %7s %18s %4s %4s %4s\n", "", "", "ms a run  ", "",
                 "GFL", "of", "of", "work", "threads", "min", "median", "max", "a second      ", "OP/s", "FMA", "gemm");
   }
   for (const Work& work : kWorks) {
