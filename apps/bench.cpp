@@ -403,7 +403,7 @@ int bench(const BenchCommand& command) {
   console.clear_live();
   if (show) {
     for (const Machine& m : machines)
-      std::printf("%d thread%s, %s: multiply-adds %.0f GFLOP/s, OpenBLAS %s products %.0f GFLOP/s\n", m.threads,
+      std::printf("%d thread%s, %s, GFLOP/s: multiply-adds %.0f, products (OpenBLAS %s) %.0f\n", m.threads,
                   m.threads == 1 ? "" : "s", kRealName, m.fma, blas_core(), m.product);
     std::printf("\n%-14s %7s %23s %18s %4s %4s %4s\n%-14s %7s %7s %7s %7s %18s %4s %4s %4s\n", "", "", "ms a run  ", "",
                 "GFL", "of", "of", "work", "threads", "min", "median", "max", "a second      ", "OP/s", "FMA", "gemm");
