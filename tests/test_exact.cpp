@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
 

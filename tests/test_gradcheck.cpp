@@ -9,6 +9,7 @@
 
 #include "engine/gradcheck.h"
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "tests/near.h"
 

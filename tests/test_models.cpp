@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/optim.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 

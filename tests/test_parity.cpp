@@ -11,6 +11,7 @@
 
 #include "engine/io/json.h"
 #include "engine/optim.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 
