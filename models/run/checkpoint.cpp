@@ -172,7 +172,7 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   c.model = make_model(config, c.tokenizer.size(), numbers, read_counts(file, config));
   Params& params = c.model->params();
   size_t expected = size_t(params.count()) + !c.model->counts().empty();
-  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.values(i));
+  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.edit(i));
   if (params.count() > 0 && file.find(kMean + params.name(0))) {
     c.optimizer.emplace(params, adamw_options(config));
     c.optimizer->steps = c.step;
