@@ -14,7 +14,10 @@ program exact 'small worlds: every answer against its worked number'
 program report 'report.html: cut logs, resumed runs, no requests'
 checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
 checks texts 'gradus corpus, the files in data/' sh tests/test_texts.sh
-checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
+program lines 'texts of lines and of bytes'
+program counting 'tables and n-grams'
+program eval 'losses known by hand'
+program score 'log-probabilities of given texts'
 checks tune 'fine-tuning: truth, resume, prompts, bad input' sh tests/test_tune.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh

@@ -49,8 +49,15 @@ std::string between(std::string_view text, std::string_view before, std::string_
   return end == text.npos ? "" : std::string(text.substr(begin, end - begin));
 }
 
-size_t characters(std::string_view utf8) {
-  return size_t(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+size_t characters(std::string_view text) {
+  return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// A reader that refuses other bytes reads it as the value of a string of JSON.
+bool utf8(std::string_view text) {
+  std::string string = "\"";
+  for (const char c : text) string += (c == '"' || c == '\\' || (c >= 0 && c < ' ')) ? ' ' : c;
+  return !Json::parse_or_null(string + '"').is_null();
 }
 
 std::vector<std::string> names(const Json& object) {
@@ -70,14 +77,13 @@ static std::string replaced(std::string text, std::string_view from, std::string
   return text;
 }
 
-static std::string slurp(const std::string& path) {
+std::string bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file || fs::is_directory(path)) throw DataError(path + " cannot be read");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::string stored(const std::string& name) { return slurp(root() + name); }
-std::string fables() { return stored("data/fables.txt").substr(0, 4000); }
+std::string fables() { return bytes_of(root() + "data/fables.txt").substr(0, 4000); }
 std::string four_sentences() {
   return repeated("the cat\n", 4) + repeated("the dog\n", 3) + repeated("a cat\n", 2) + "a dog\n";
 }
@@ -259,7 +265,7 @@ void Scratch::write(std::string_view name, std::string_view bytes) const {
 void Scratch::append(std::string_view name, std::string_view bytes) const {
   std::ofstream(*this / name, std::ios::binary | std::ios::app) << bytes;
 }
-std::string Scratch::read(std::string_view name) const { return slurp(*this / name); }
+std::string Scratch::read(std::string_view name) const { return bytes_of(*this / name); }
 bool Scratch::has(std::string_view name) const { return fs::exists(*this / name); }
 void Scratch::copy(std::string_view from, std::string_view to) const {
   fs::copy(*this / from, *this / to, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
@@ -271,7 +277,7 @@ std::vector<std::pair<std::string, std::string>> Scratch::contents(std::string_v
   std::vector<std::pair<std::string, std::string>> all;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(*this / name))
     if (entry.is_regular_file())
-      all.emplace_back(fs::relative(entry.path(), *this / name).string(), slurp(entry.path().string()));
+      all.emplace_back(fs::relative(entry.path(), *this / name).string(), bytes_of(entry.path().string()));
   std::sort(all.begin(), all.end());
   return all;
 }

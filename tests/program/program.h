@@ -126,7 +126,8 @@ size_t count(std::string_view text, std::string_view part);  // occurrences
 std::vector<std::string> lines(std::string_view text);       // without their ends
 // What stands between the first `before` and the next `after`; empty if they do not occur.
 std::string between(std::string_view text, std::string_view before, std::string_view after);
-size_t characters(std::string_view utf8);
+size_t characters(std::string_view text);            // code points of UTF-8
+bool utf8(std::string_view text);                    // is it?
 std::vector<std::string> names(const Json& object);  // of its members, in their order
 std::string repeated(std::string_view text, int times);
 
@@ -141,7 +142,7 @@ bool wait_until(Condition condition) {
   return false;
 }
 
-std::string stored(const std::string& name);  // the bytes of a file of the repository
+std::string bytes_of(const std::string& path);  // of a file, DataError if it cannot be read
 // The first 4000 bytes of data/fables.txt.
 std::string fables();
 // Four sentences of two words: the cat 4 times of 10, the dog 3, a cat 2, a dog 1; their entropy is 1.27985422583367.

@@ -178,7 +178,7 @@ TEST_CASE("every worked number that is stored stands on the page, to the digits 
   }
   size_t numbers = 0;
   std::string missing;
-  const Json golden = Json::parse(stored("tests/goldens/worked_numbers.json"));
+  const Json golden = Json::parse(bytes_of("tests/goldens/worked_numbers.json"));
   for (const Json& entry : golden["numbers"]) {
     const std::string what = entry["name"].get<std::string>();
     const bool few = what.starts_with("report"),
