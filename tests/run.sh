@@ -18,7 +18,8 @@ program lines 'texts of lines and of bytes'
 program counting 'tables and n-grams'
 program eval 'losses known by hand'
 program score 'log-probabilities of given texts'
-checks tune 'fine-tuning: truth, resume, prompts, bad input' sh tests/test_tune.sh
+program tune 'fine-tuning: truth, report, prompts, bad input'
+program tune-resume 'stopped, interrupted, its reward dead'
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh

@@ -150,6 +150,17 @@ std::string four_sentences();
 // Options of a model that trains in no time.
 std::string tiny(const std::string& model);
 
+// A folder with text.txt, the first bytes of the fables.
+struct Text : Scratch {
+  Text() { write("text.txt", fables()); }
+};
+// What is promised of both families and both builds is tested with each.
+struct Kind {
+  std::string model;
+  Precision real;
+};
+inline std::vector<Kind> kinds() { return {{"transformer", f32}, {"transformer", f64}, {"lstm", f32}, {"lstm", f64}}; }
+
 }  // namespace gradus::testing
 
 template <>

@@ -13,8 +13,7 @@ TEST_SUITE_BEGIN("report");
 static const char* const kTiny =
     " --embd 16 --heads 2 --layers 1 --context 16 --batch 4 --shards 2 --eval-batches 2 --quiet ";
 
-struct Text : Scratch {
-  Text() { write("text.txt", fables()); }
+struct Reported : Text {
   bool shows(const std::string& run, std::string_view part) const { return contains(report(run), part); }
   // The steps of the evaluations that are marked in the loss plot.
   std::string marks(const std::string& run) const {
@@ -43,7 +42,7 @@ struct Text : Scratch {
 };
 
 TEST_CASE("train leaves a report with the curves, the reference losses, the samples and the options of the run") {
-  const Text dir;
+  const Reported dir;
   CHECK(exits(dir.run(f32, std::string("train text.txt --out a --steps 8 --eval-every 4 --entropy-rate 1.25") + kTiny),
               0));
   CHECK(!dir.report("a").empty());
@@ -59,7 +58,7 @@ TEST_CASE("train leaves a report with the curves, the reference losses, the samp
 }
 
 TEST_CASE("gradus report writes the same bytes as train, and the command it shows makes the same run") {
-  const Text dir;
+  const Reported dir;
   dir.must(f32, std::string("train text.txt --out a --steps 8 --eval-every 4 --entropy-rate 1.25") + kTiny);
   const std::string before = dir.report("a");
   CHECK(exits(dir.run(f32, "report a"), 0));
@@ -75,7 +74,7 @@ TEST_CASE("gradus report writes the same bytes as train, and the command it show
 }
 
 TEST_CASE("a report that cannot be written does not end a run") {
-  const Text dir;
+  const Reported dir;
   dir.make_folder("b/report.html/x");
   const Run run =
       dir.run(f32, "train text.txt --out b --steps 2 --embd 16 --heads 2 --layers 1 --context 16 --batch 4");
@@ -85,7 +84,7 @@ TEST_CASE("a report that cannot be written does not end a run") {
 
 TEST_CASE(
     "the report of a resumed run has every evaluation once, and differs from a whole run's in name and clock only") {
-  const Text dir;
+  const Reported dir;
   const std::string options = std::string(" --steps 12 --eval-every 3") + kTiny;
   dir.must(f32, "train text.txt --out whole" + options);
   dir.run(f32, "train text.txt --out part --stop-after 7" + options);
@@ -113,7 +112,7 @@ TEST_CASE(
 }
 
 TEST_CASE("the report of a killed run leaves a half line out, says how far it came, and changes nothing in the log") {
-  const Text dir;
+  const Reported dir;
   Child child =
       dir.start(f32, std::string("train text.txt --out run --steps 1000000 --eval-every 10 --save-every 20") + kTiny);
   CHECK(wait_until([&] { return dir.logged_steps("run") >= 45; }));
@@ -133,7 +132,7 @@ TEST_CASE("the report of a killed run leaves a half line out, says how far it ca
 }
 
 TEST_CASE("runs of no step and of one step without validation have a whole report") {
-  const Text dir;
+  const Reported dir;
   CHECK(exits(dir.run(f32, std::string("train text.txt --out none --steps 0") + kTiny), 0));
   CHECK(exits(dir.run(f32, std::string("train text.txt --out one --steps 1 --val-fraction 0") + kTiny), 0));
   CHECK(!dir.shows("one", "validation, evaluated"));
@@ -145,7 +144,7 @@ TEST_CASE("runs of no step and of one step without validation have a whole repor
 }
 
 TEST_CASE("a text and a folder's name with HTML in them are escaped, and the command is quoted for a shell") {
-  const Text dir;
+  const Reported dir;
   const std::string run = "it's & <b>";
   dir.write("zh.txt", repeated("山中有一只鹿。<b>鹿</b>走到水边，&喝水。\"看\"见月亮。", 64));
   CHECK(exits(
@@ -160,7 +159,7 @@ TEST_CASE("a text and a folder's name with HTML in them are escaped, and the com
 }
 
 TEST_CASE("the report of an LSTM on lines of words says so, and its command makes the same weights") {
-  const Text dir;
+  const Reported dir;
   dir.write("lines.txt", "the cat\nthe dog\na cat\nthe cat\na <b>\nthe dog\n");
   CHECK(exits(dir.run(f64, std::string("train lines.txt --out lines --steps 6 --eval-every 3 --model lstm --hidden 16"
                                        " --lines --tokenizer word") +
@@ -177,7 +176,7 @@ TEST_CASE("the report of an LSTM on lines of words says so, and its command make
 }
 
 TEST_CASE("the report of a counted model says so, shows no learning rate, and its command makes the same model") {
-  const Text dir;
+  const Reported dir;
   dir.write("lines.txt", "the cat\nthe dog\na cat\nthe cat\na <b>\nthe dog\n");
   CHECK(
       exits(dir.run(f64, "train lines.txt --out counted --model ngram --order 2 --smoothing add --lines --quiet"), 0));
@@ -192,7 +191,7 @@ TEST_CASE("the report of a counted model says so, shows no learning rate, and it
 }
 
 TEST_CASE("a report of 100000 steps stays below 400 kB") {
-  const Text dir;
+  const Reported dir;
   dir.must(f32, std::string("train text.txt --out long --steps 1 --val-fraction 0") + kTiny);
   std::string log = lines(dir.read("long/log.jsonl")).at(0) + "\n";
   const size_t steps = log.find("\"steps\":1,");
@@ -224,7 +223,7 @@ TEST_CASE("a report of 100000 steps stays below 400 kB") {
 }
 
 TEST_CASE("gradus report refuses what is not the folder of a run, and leaves no page") {
-  const Text dir;
+  const Reported dir;
   CHECK(refuses(dir.run(f32, "report nowhere"), 4, "is not the folder of a run"));
   CHECK(refuses(dir.run(f32, "report text.txt"), 4, "is not the folder of a run"));
   CHECK(refuses(dir.run(f32, "report"), 2, "RUN"));
