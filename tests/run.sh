@@ -12,8 +12,14 @@ one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 program kl 'tables compared, the worked numbers, the lesson'
 program exact 'small worlds: every answer against its worked number'
 program report 'report.html: cut logs, resumed runs, no requests'
-checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
-checks texts 'gradus corpus, the files in data/' sh tests/test_texts.sh
+program train 'seeds, threads, JSON, log, both precisions'
+program resume 'a stopped run = a whole run'
+program signals 'Ctrl-C and kill -9 at any step, locks'
+program sample 'temperature, counts, prompts'
+program input 'texts and options that cannot be used'
+program damage 'checkpoints cut, flipped, of others'
+program write 'full disk, no memory, diverged losses'
+program texts 'gradus corpus, the files in data/'
 program lines 'texts of lines and of bytes'
 program counting 'tables and n-grams'
 program eval 'losses known by hand'

@@ -183,6 +183,10 @@ Child::~Child() {
     if (file >= 0) ::close(file);
 }
 
+bool Child::running() const {
+  siginfo_t state{};
+  return ::waitid(P_PID, id_t(pid_), &state, WEXITED | WNOHANG | WNOWAIT) == 0 && state.si_pid == 0;
+}
 bool Child::kill(int signal) const { return ::kill(pid_, signal) == 0; }
 
 Run Child::wait() {

@@ -60,6 +60,7 @@ class Child {
   Child(const Child&) = delete;
   pid_t pid() const { return pid_; }
   bool kill(int signal) const;
+  bool running() const;
   Run wait();
 
  private:

@@ -11,8 +11,9 @@ TEST_CASE("a run that was stopped twice and resumed on other threads is the whol
     CAPTURE(model);
     CAPTURE(real);
     const Text dir;
-    const std::string train = "train text.txt --dropout 0.2 --warmup 4 --eval-every 4 --eval-batches 2 --save-every 6 --steps 20" +
-                              tiny(model);
+    const std::string train =
+        "train text.txt --dropout 0.2 --warmup 4 --eval-every 4 --eval-batches 2 --save-every 6 --steps 20" +
+        tiny(model);
     const Json whole = dir.must(real, train + "--out whole --json").json();
     const Run first = dir.run(real, train + "--out part --stop-after 9 --threads 1");
     CHECK(exits(first, 130));
@@ -41,7 +42,9 @@ TEST_CASE("a run whose --steps are raised is the run that had them from the begi
     CHECK(exits(dir.run(real, "train --out raised --resume --steps 20 --quiet"), 0));
     CHECK(dir.same_weights("long", "raised"));
     CHECK(dir.same_steps("long", "raised"));
-    CHECK(exits(dir.run(real, "train text.txt --out zero --warmup 4 --eval-every 4 --eval-batches 2 --quiet --steps 0" + tiny(model)), 0));
+    CHECK(exits(dir.run(real, "train text.txt --out zero --warmup 4 --eval-every 4 --eval-batches 2 --quiet --steps 0" +
+                                  tiny(model)),
+                0));
     CHECK(exits(dir.run(real, "train --out zero --resume --steps 20 --quiet"), 0));
     CHECK(dir.same_steps("long", "zero"));
     CHECK(refuses(dir.run(real, "train --out zero --resume --stop-after 20"), 2, "has already done 20"));
@@ -53,9 +56,10 @@ TEST_CASE("resuming a finished run changes none of its files and says its best l
     CAPTURE(model);
     CAPTURE(real);
     const Text dir;
-    const Json first = dir.must(real, "train text.txt --out done --warmup 4 --decay-steps 20 --eval-every 4 --eval-batches 2" +
-                                          (" --quiet --steps 5 --json" + tiny(model)))
-                           .json();
+    const Json first =
+        dir.must(real, "train text.txt --out done --warmup 4 --decay-steps 20 --eval-every 4 --eval-batches 2" +
+                           (" --quiet --steps 5 --json" + tiny(model)))
+            .json();
     const auto before = dir.contents("done");
     const Run run = dir.run(real, "train --out done --resume --json --quiet");
     CHECK(exits(run, 0));
@@ -64,7 +68,8 @@ TEST_CASE("resuming a finished run changes none of its files and says its best l
   }
 }
 
-TEST_CASE("a folder that holds a run is refused with both ways on, and --resume refuses what would make it another run") {
+TEST_CASE(
+    "a folder that holds a run is refused with both ways on, and --resume refuses what would make it another run") {
   const Text dir;
   dir.must(f32, "train text.txt --out run --steps 5 --quiet" + tiny("lstm"));
   const auto before = dir.contents("run");

@@ -25,8 +25,9 @@ TEST_CASE("a run depends on its seed and its dropout, and not on the number of t
 
 TEST_CASE("a batch may be cut into as many shards as there may be") {
   const Text dir;
-  CHECK(exits(dir.run(f32, "train text.txt --out many --model transformer --embd 16 --heads 2 --layers 1 --context 16"
-                           " --batch 256 --shards 256 --steps 1 --quiet"),
+  CHECK(exits(dir.run(f32,
+                      "train text.txt --out many --model transformer --embd 16 --heads 2 --layers 1 --context 16"
+                      " --batch 256 --shards 256 --steps 1 --quiet"),
               0));
 }
 
@@ -35,7 +36,8 @@ TEST_CASE("train --json prints one object, progress goes to stderr, and the log 
     CAPTURE(model);
     CAPTURE(real);
     const Text dir;
-    const Run run = dir.run(real, "train text.txt --out r --steps 6 --eval-every 2 --eval-batches 2 --json" + tiny(model));
+    const Run run =
+        dir.run(real, "train text.txt --out r --steps 6 --eval-every 2 --eval-batches 2 --json" + tiny(model));
     CHECK(exits(run, 0));
     const Json said = run.json();
     const std::vector<std::string> fields = {"steps",      "train_loss",        "val_loss", "best_val_loss",
@@ -117,7 +119,8 @@ TEST_CASE("sample and inspect print one object of JSON and nothing on stderr") {
   }
 }
 
-TEST_CASE("without a validation split its loss is null in JSON and in the log, and --quiet --json leaves stderr empty") {
+TEST_CASE(
+    "without a validation split its loss is null in JSON and in the log, and --quiet --json leaves stderr empty") {
   for (const auto& [model, real] : kinds()) {
     CAPTURE(model);
     CAPTURE(real);
