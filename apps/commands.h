@@ -124,6 +124,7 @@ struct KlCommand {
   Common common;
   std::string file;  // empty: the worked numbers, or the lesson
   bool lesson = false;
+  std::optional<int64_t> section;  // of the worked numbers; all if not given
 };
 int kl(const KlCommand& command);
 struct StepCommand {

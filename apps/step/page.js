@@ -1,4 +1,3 @@
-R"js(
 'use strict';
 // The walk: `position` runs over the ops of the forward part, then "the pass begins", then the steps of the backward
 // part, as in apps/step/trace.h. draw() makes everything that is seen from the trace and the position alone.
@@ -316,4 +315,3 @@ addEventListener('resize', draw);
 addEventListener('hashchange', () => go(Number(location.hash.slice(1))));
 if (/^#\d+$/.test(location.hash)) position = Math.min(last, Number(location.hash.slice(1)));
 draw();
-)js"
