@@ -2,6 +2,7 @@
 // more than a call of divergence.h, estimators.h or posterior.h with the tables of the example.
 #include "apps/kl/worked_example.h"
 
+#include <array>
 #include <cmath>
 
 #include "rl/tables/estimators.h"

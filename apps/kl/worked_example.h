@@ -2,7 +2,6 @@
 // computed again. tests/goldens/worked_numbers.json holds what the numbers must be, from the definitions at 40 digits.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
