@@ -1,9 +1,8 @@
 // gradus sample: text from a trained model, token by token. On a terminal it appears as it is drawn.
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "apps/console.h"
+#include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 
@@ -37,7 +36,7 @@ int sample(const SampleCommand& command) {
   const SampleOptions options{command.temperature, command.top_k, command.top_p};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
 
-  nlohmann::ordered_json samples = nlohmann::ordered_json::array();
+  Json samples = Json::array();
   Writer writer;
   for (int64_t i = 0; i < command.count; ++i) {
     const bool show = !command.common.json;
@@ -61,7 +60,7 @@ int sample(const SampleCommand& command) {
                        {"log_probs", log_probs},
                        {"ended", ended}});
   }
-  if (command.common.json) std::printf("%s\n", nlohmann::ordered_json{{"samples", samples}}.dump().c_str());
+  if (command.common.json) std::printf("%s\n", Json{{"samples", samples}}.dump().c_str());
   return kDone;
 }
 

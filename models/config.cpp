@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "engine/io/json.h"
 #include "models/options_json.h"
 
 namespace gradus {
-
-using Json = nlohmann::ordered_json;
 
 void Config::resolve(int cores) {
   if (layers == 0) layers = model == "lstm" || model == "rnn" ? 1 : 4;
@@ -38,7 +37,7 @@ std::string to_json(const Config& config) {
 }
 
 Config config_from_json(const std::string& text_, const std::string& source) {
-  const Json json = Json::parse(text_, nullptr, false);
+  const Json json = Json::parse_or_null(text_);
   if (!json.is_object()) throw DataError(text(source, ": the configuration is not a JSON object"));
   Config config;
   ReadOptions read{json, source};

@@ -3,17 +3,17 @@
 #pragma once
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/io/json.h"
 
 namespace gradus {
 
 // visit(...) of a table writes the options into `json`.
 struct WriteOptions {
-  nlohmann::ordered_json& json;
+  Json& json;
   template <class T, class... Rest>
   void operator()(const char* name, const T& value, const char*, const Rest&...) {
     json[name] = value;
@@ -26,22 +26,22 @@ struct WriteOptions {
 // visit(...) of a table reads them back. DataError, naming `source`, for one that is missing, ill-typed or out of
 // range; `used` counts those that were there.
 struct ReadOptions {
-  const nlohmann::ordered_json& json;
+  const Json& json;
   const std::string& source;
   size_t used = 0;
 
-  const nlohmann::ordered_json& get(const char* name) {
-    const auto i = json.find(name);
-    if (i == json.end()) throw DataError(text(source, ": the configuration lacks '", name, "'"));
+  const Json& get(const char* name) {
+    const Json* member = json.find(name);
+    if (!member) throw DataError(text(source, ": the configuration lacks '", name, "'"));
     ++used;
-    return *i;
+    return *member;
   }
   [[noreturn]] void bad(const char* name, const std::string& wanted) {
     throw DataError(
         text(source, ": '", name, "' in the configuration is ", json.at(name).dump(), ", it must be ", wanted));
   }
   void operator()(const char* name, std::string& value, const char*, std::initializer_list<const char*> words) {
-    const nlohmann::ordered_json& j = get(name);
+    const Json& j = get(name);
     std::string list;
     for (const char* word : words) list += (list.empty() ? "" : ", ") + std::string(word);
     if (!j.is_string() || std::find(words.begin(), words.end(), j.get<std::string>()) == words.end())
@@ -49,24 +49,24 @@ struct ReadOptions {
     value = j.get<std::string>();
   }
   void operator()(const char* name, std::vector<std::string>& value, const char*) {
-    const nlohmann::ordered_json& j = get(name);
+    const Json& j = get(name);
     if (!j.is_array() || !std::ranges::all_of(j, [](const auto& word) { return word.is_string(); }))
       bad(name, "a list of texts");
     value = j.get<std::vector<std::string>>();
   }
   void operator()(const char* name, bool& value, const char*) {
-    const nlohmann::ordered_json& j = get(name);
+    const Json& j = get(name);
     if (!j.is_boolean()) bad(name, "true or false");
     value = j.get<bool>();
   }
   void operator()(const char* name, int64_t& value, const char*, int64_t least, int64_t greatest) {
-    const nlohmann::ordered_json& j = get(name);
+    const Json& j = get(name);
     if (!j.is_number_integer() || j.get<int64_t>() < least || j.get<int64_t>() > greatest)
       bad(name, text("a whole number from ", least, " to ", greatest));
     value = j.get<int64_t>();
   }
   void operator()(const char* name, double& value, const char*, double least, double greatest) {
-    const nlohmann::ordered_json& j = get(name);
+    const Json& j = get(name);
     if (!j.is_number() || !(j.get<double>() >= least && j.get<double>() <= greatest))
       bad(name, text("a number from ", least, " to ", greatest));
     value = j.get<double>();
@@ -76,7 +76,7 @@ struct ReadOptions {
 // All options of a table, an object in one line.
 template <class C>
 std::string options_to_json(const C& options) {
-  nlohmann::ordered_json json;
+  Json json;
   for_each_option(options, WriteOptions{json});
   return json.dump();
 }

@@ -21,7 +21,7 @@ void TuneConfig::resolve(int cores) {
 std::string to_json(const TuneConfig& config) { return options_to_json(config); }
 
 TuneConfig tune_config_from_json(const std::string& json_text, const std::string& source) {
-  const auto json = nlohmann::ordered_json::parse(json_text, nullptr, false);
+  const auto json = Json::parse_or_null(json_text);
   if (!json.is_object()) throw DataError(text(source, ": the options of the fine-tuning are not a JSON object"));
   TuneConfig config;
   ReadOptions read{json, source};

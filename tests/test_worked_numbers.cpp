@@ -3,12 +3,13 @@
 
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
 #include "apps/embedded.h"
 #include "apps/kl/pages.h"
+#include "engine/io/json.h"
+#include "models/text/corpus.h"
 #include "models/text/tokenizer.h"
 #include "tests/near.h"
 
@@ -16,10 +17,8 @@ namespace {
 
 using namespace gradus;
 
-nlohmann::json data() {
-  std::ifstream file("tests/goldens/worked_numbers.json");
-  REQUIRE_MESSAGE(file.good(), "run from the repository root: tests/goldens/worked_numbers.json is not here");
-  return nlohmann::json::parse(file);
+Json data() {
+  return Json::parse(read_text("tests/goldens/worked_numbers.json"));  // run from the repository root
 }
 
 }  // namespace
@@ -27,12 +26,12 @@ nlohmann::json data() {
 TEST_SUITE("worked_numbers") {
   TEST_CASE("worked numbers: every number of the documents' examples, to 1e-12") {
     const WorkedNumbers got = worked_numbers();
-    const nlohmann::json wanted = data().at("numbers");
+    const Json wanted = data().at("numbers");
     std::set<std::string> names;
     for (const WorkedNumbers::Entry& entry : got.entries()) CHECK_MESSAGE(names.insert(entry.name).second, entry.name);
     CHECK(names.size() == wanted.size());
     for (const auto& number : wanted) {
-      const std::string name = number.at("name");
+      const auto name = number.at("name").get<std::string>();
       const bool trajectory = name.rfind("ascent.", 0) == 0 || name.rfind("collapse.", 0) == 0;
       CHECK_MESSAGE(near(got[name], number.at("values").get<std::vector<double>>(), 1) <= (trajectory ? 1e-9 : 1e-12),
                     name);
@@ -41,15 +40,14 @@ TEST_SUITE("worked_numbers") {
   }
 
   TEST_CASE("worked numbers: what the documents print beside what is true") {
-    const nlohmann::json file = data();
+    const Json file = data();
     const WorkedNumbers got = worked_numbers();
     CHECK(got.one("kl.pi.q") < 0.0997934720914666);
     CHECK(got.one("kl.pi.q") > 0.0997934720914664);
     CHECK(got.one("chi2.q.pi") == doctest::Approx(0.22).epsilon(1e-14));  // what the 0.22 is
     for (const auto& row : file.at("printed")) {
-      const std::string source = row.at("source");
+      const auto source = row.at("source").get<std::string>(), name = row.at("name").get<std::string>();
       CHECK(file.at("documents").contains(source.substr(0, source.find(' '))));
-      const std::string name = row.at("name");
       const std::vector<double> printed = row.at("printed").is_array() ? row.at("printed").get<std::vector<double>>()
                                                                        : std::vector{row.at("printed").get<double>()};
       CHECK_FALSE(near(got[name], printed) <= 1e-3);  // each is wrong

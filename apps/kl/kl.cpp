@@ -12,9 +12,9 @@
 #include "apps/embedded.h"
 #include "apps/kl/pages.h"
 #include "apps/run_folder.h"
+#include "engine/io/json.h"
 #include "models/text/corpus.h"
 #include "models/text/tokenizer.h"
-#include "rl/rewards/unique_json.h"
 #include "rl/tables/divergence.h"
 
 namespace gradus {
@@ -30,7 +30,7 @@ struct Pair {
 Json parse(const std::string& path) {
   const std::string content = read_text(path);
   try {
-    return parse_unique(content);
+    return Json::parse(content);
   } catch (const DataError& error) {
     throw DataError(text(path, ": ", error.what()));
   }

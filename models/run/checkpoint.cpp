@@ -4,15 +4,14 @@
 #include <cmath>
 #include <deque>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/blas.h"
+#include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 
 namespace gradus {
 
-using Json = nlohmann::json;
 
 static constexpr int kVersion = 1;
 static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.", *kCounts = "counts";
@@ -103,9 +102,9 @@ const std::string& metadata(const SafetensorsFile& file, const std::string& key)
 
 template <class T>
 T parsed(const SafetensorsFile& file, const std::string& key) {
-  const Json json = Json::parse(metadata(file, key), nullptr, false);
+  const Json json = Json::parse_or_null(metadata(file, key));
   try {
-    if (json.is_discarded() || json.is_boolean()) throw DataError("");
+    if (json.is_null() || json.is_boolean()) throw DataError("");
     return json.get<T>();
   } catch (const std::exception&) {
     throw DataError(text(file.path(), ": the metadata's '", key, "' cannot be read"));
