@@ -1,4 +1,4 @@
-// apps/report/page.h, apps/report/plot.h and apps/report/run_log.h: what a report is put together from.
+// apps/report/page.h, apps/report/plot.h and apps/report/log.h: what a report is put together from.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
-#include "apps/report/run_log.h"
+#include "apps/report/log.h"
 #include "engine/error.h"
 
 namespace {

@@ -56,7 +56,7 @@ test_keys() {
   typed derivative 'jd\ndq' "$f64 step scalar"
   seen 'd puts the numbers in' 'dy b = 0.1·4 = 0.4'
   typed verify 'jd\nvq' "$f64 step scalar"
-  seen 'v verifies' 'd%1 (d) is complete; finite differences of the loss, which differ by'
+  seen 'v verifies' 'd%1 (d) is complete; finite differences of the loss differ from it by at most'
   typed end 'nnnnnnq' "$f64 step scalar"
   seen 'the last step shows the gradients' 'That was the last step.'
   wait_=2  # Ctrl-C before the program has the terminal would end the shell around it

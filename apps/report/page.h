@@ -1,5 +1,6 @@
-// A page that opens from disk: one HTML file with its style inside, which asks for nothing from anywhere, reads well on
-// a phone and in a lecture hall, and follows the reader's light or dark setting. Plots for it come from apps/report/plot.h.
+// A page that opens from disk: one HTML file with its style inside, which loads nothing from elsewhere, reads well on
+// a phone and in a lecture hall, and follows the reader's light or dark setting. Plots for it come from
+// apps/report/plot.h.
 //
 //   Page page("A run", "what it is");
 //   page.section("Loss");

@@ -1,6 +1,6 @@
-// Plots as inline SVG for a Page (apps/report/page.h), which holds their colours and type. A plot is as wide as its place and
-// of fixed height: curves are stretched, text and strokes are not, so that one drawing serves a phone and a lecture
-// hall.
+// Plots as inline SVG for a Page (apps/report/page.h), which holds their colours and type. A plot is as wide as its
+// place and of fixed height: curves are stretched, text and strokes are not, so that one drawing serves a phone and a
+// lecture hall.
 #pragma once
 
 #include <optional>

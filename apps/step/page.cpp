@@ -18,7 +18,7 @@ constexpr const char* kBody = R"(<div id="walk">
 <span id="count"></span>
 </div>
 <div id="graph"></div>
-<div id="detail" aria-live="polite"><noscript>The walk needs JavaScript, which this browser does not run.</noscript></div>
+<div id="detail" aria-live="polite"><noscript>This page needs JavaScript.</noscript></div>
 </div>
 )";
 
@@ -31,7 +31,7 @@ std::string embedded(std::string json) {
 }  // namespace
 
 std::string step_page(const Trace& trace) {
-  Page page("gradus step " + trace.name, trace.title);
+  Page page("gradus step: " + trace.name, trace.title);
   page.style(apps_step_page_css);
   page.bare(kBody);
   page.bare("<script type=\"application/json\" id=\"trace\">" + embedded(to_json(trace).dump()) +
