@@ -84,6 +84,15 @@ test_page() {
   done
 }
 
+test_script() {
+  if ! command -v node >/dev/null; then skip script 'node is not installed'; return; fi
+  for script in apps/step/page.js tests/step_page.js; do
+    must "script: node can read $script" 0 node --check "$root/$script"
+  done
+  echo 'const a = ;' >wrong.js
+  must 'script: and refuses one that is wrong' 1 node --check wrong.js
+}
+
 # The check of HTML itself: pages that are broken fail.
 test_validator() {
   "$f64" step kl --html whole.html >made
@@ -128,5 +137,5 @@ test_trace() {
   check "trace: but a warning says it" "$(cat out err)" grep -q '^warning: .*nowhere' out err
 }
 
-groups text keys validator page trace -- "$@"
+groups text keys script validator page trace -- "$@"
 finish
