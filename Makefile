@@ -36,8 +36,8 @@ APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
-# Parts of the program that have tests of their own.
-TESTED_APP := $(addsuffix .cpp,$(addprefix apps/,console report/page report/plot report/log step/examples step/math step/text step/trace kl/pages kl/worked_example))
+# Tests of parts of the program are linked with all of it.
+TESTED_APP := $(filter-out apps/main.cpp,$(APP))
 
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
 ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \

@@ -23,7 +23,7 @@ RunFacts read_run(const std::string& folder) {
     throw DataError(text(file.path(), ": not a gradus checkpoint, its metadata lack 'config' or 'step'"));
   facts.config = config_from_json(config->second, file.path());
   const Json saved = Json::parse_or_null(step->second);
-  if (!saved.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' is no whole number"));
+  if (!saved.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' is not a whole number"));
   facts.saved_step = saved.get<int64_t>();
   return facts;
 }

@@ -19,7 +19,7 @@ namespace gradus {
 // not UTF-8 and code points that HTML forbids become U+FFFD; newlines and tabs stay.
 std::string escape_html(std::string_view text);
 
-// Every argument but that of html() is plain text and is escaped here.
+// Every argument that is not called html or css is plain text and is escaped here.
 class Page {
  public:
   Page(std::string_view title, std::string_view subtitle);
