@@ -156,7 +156,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the composed rung gives the same logits") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 2);
       const auto fused = lively(config, 3);
       config.ops = "composed";
@@ -171,7 +171,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: a later token changes nothing before it") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = lively(family, 2);
       Batch batch = Batch::numbered(2, 6, kVocabulary);
       OnTape t;
@@ -186,7 +186,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: select picks, repeats and mixes rows, whose positions may differ") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       INFO(family);
       const auto model = lively(family, 2, 8);
       OnTape t;
@@ -275,7 +275,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: wrong tokens and sizes are refused") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(config_of(family, 1), kVocabulary);
       OnTape t;
       const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6};
@@ -418,7 +418,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the seed decides on the first values, and nothing else does") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 2);
       const auto a = make_model(config, kVocabulary), b = make_model(config, kVocabulary);
       CHECK(first_difference(a->params().data(), b->params().data()) == -1);
@@ -440,7 +440,7 @@ TEST_SUITE("models") {
     std::string letters(text);
     std::ranges::sort(letters);
     letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 1, 16);
       config.embd = 24;
       config.hidden = 32;
