@@ -118,14 +118,15 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
 }
 
 std::string draw_sample(const Checkpoint& run, int64_t tokens) {
-  const std::vector<std::vector<int32_t>> prompt{{run.start_id}};
-  Sampler sampler(*run.model, prompt, {.temperature = 0.8}, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
+  Tape tape;
+  const Tape::Use use(tape);
+  const std::vector<int32_t> prompt{run.start_id}, of{0};
+  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = tokens};
+  Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
   try {
-    for (int64_t t = 0; t < tokens && (ids.empty() || ids.back() != run.tokenizer.end_id()); ++t) {
-      sampler.next();
-      ids.push_back(sampler.tokens()[0]);
-    }
+    while (sampler.next())
+      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token);
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
   return valid_utf8(run.tokenizer.decode(ids));

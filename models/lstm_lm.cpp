@@ -19,7 +19,7 @@ void LstmLm::initialise() {
   LanguageModel::initialise();
   const int64_t H = options().hidden, N = options().memory;
   for (const Layer& layer : layers_) {
-    real *b_i = layer.bias.data(), *b_f = b_i + H;
+    real *b_i = params_.edit(layer.bias).data(), *b_f = b_i + H;
     std::fill_n(b_f, H, real(1));
     for (int64_t k = 0; N > 0 && k < H; ++k) {
       const double u = 1 + double(std::max<int64_t>(N - 2, 0)) * (double(k) + 0.5) / double(H);

@@ -35,7 +35,7 @@ const LineWorld& mixed() {
 void enliven(LanguageModel& model) {
   for (int64_t i = 0; i < model.params().count(); ++i)
     if (model.params().name(i) != "table.weight" && model.params().shape(i).rank() >= 2)
-      for (real& w : model.params().values(i)) w *= model.options().model == "transformer" ? 15 : 2;
+      for (real& w : model.params().edit(i)) w *= model.options().model == "transformer" ? 15 : 2;
 }
 
 struct Named {
@@ -167,7 +167,7 @@ TEST_SUITE("families") {
     const LineWorld& world = two_words();
     const auto model = world.model("tabular");
     const auto exact = enumerate(*model, world.end_id(), 4);
-    for (real& w : model->params().data()) w = 0;
+    for (real& w : model->params().edit()) w = 0;
     const Corpus corpus = world.corpus(model->options().model);
     CHECK(testing::nats_per_line(*model, corpus) > testing::kTwoWordsEntropy + 0.1);  // all four alike
     CHECK(testing::fit(*model, corpus, 250, 5e-2) - testing::kTwoWordsEntropy < 1e-3);

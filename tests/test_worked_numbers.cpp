@@ -3,20 +3,19 @@
 
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/kl/worked_example.h"
+#include "engine/io/json.h"
+#include "models/text/corpus.h"
 #include "tests/near.h"
 
 namespace {
 
 using namespace gradus;
 
-nlohmann::json data() {
-  std::ifstream file("tests/goldens/worked_numbers.json");
-  REQUIRE_MESSAGE(file.good(), "run from the repository root: tests/goldens/worked_numbers.json is not here");
-  return nlohmann::json::parse(file);
+Json data() {
+  return Json::parse(read_text("tests/goldens/worked_numbers.json"));  // run from the repository root
 }
 
 }  // namespace
@@ -24,12 +23,12 @@ nlohmann::json data() {
 TEST_SUITE("worked_numbers") {
   TEST_CASE("worked numbers: every number of the documents' examples, to 1e-12") {
     const WorkedNumbers got = worked_numbers();
-    const nlohmann::json wanted = data().at("numbers");
+    const Json wanted = data().at("numbers");
     std::set<std::string> names;
     for (const WorkedNumbers::Entry& entry : got.entries()) CHECK_MESSAGE(names.insert(entry.name).second, entry.name);
     CHECK(names.size() == wanted.size());
     for (const auto& number : wanted) {
-      const std::string name = number.at("name");
+      const auto name = number.at("name").get<std::string>();
       const bool trajectory = name.rfind("ascent.", 0) == 0 || name.rfind("collapse.", 0) == 0;
       CHECK_MESSAGE(near(got[name], number.at("values").get<std::vector<double>>(), 1) <= (trajectory ? 1e-9 : 1e-12),
                     name);
@@ -38,7 +37,7 @@ TEST_SUITE("worked_numbers") {
   }
 
   TEST_CASE("worked numbers: what the documents print beside what is true") {
-    const nlohmann::json file = data();
+    const Json file = data();
     const WorkedNumbers got = worked_numbers();
     CHECK(got.one("kl.pi.q") < 0.0997934720914666);
     CHECK(got.one("kl.pi.q") > 0.0997934720914664);
@@ -47,7 +46,7 @@ TEST_SUITE("worked_numbers") {
       CHECK(
           file.at("documents")
               .contains(row.at("source").get<std::string>().substr(0, row.at("source").get<std::string>().find(' '))));
-      const std::string name = row.at("name");
+      const auto name = row.at("name").get<std::string>();
       const std::vector<double> printed = row.at("printed").is_array() ? row.at("printed").get<std::vector<double>>()
                                                                        : std::vector{row.at("printed").get<double>()};
       CHECK_FALSE(near(got[name], printed) <= 1e-3);  // each is wrong
@@ -55,9 +54,10 @@ TEST_SUITE("worked_numbers") {
     const Report report = printed_report();
     for (const auto& row : file.at("printed"))
       if (row.at("name") == "report.f1")
-        for (size_t i = 0; i < report.rows.size(); ++i) CHECK(report.rows[i].f1 == row.at("printed").at(i));
+        for (size_t i = 0; i < report.rows.size(); ++i)
+          CHECK(report.rows[i].f1 == row.at("printed").at(i).get<double>());
       else if (row.at("name") == "report.support")
-        CHECK(report.micro.support == row.at("printed"));
+        CHECK(report.micro.support == row.at("printed").get<int64_t>());
       else if (row.at("name") == "report.macro")
         CHECK(std::vector{report.macro.precision, report.macro.recall, report.macro.f1} ==
               row.at("printed").get<std::vector<double>>());

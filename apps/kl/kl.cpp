@@ -13,7 +13,7 @@
 #include "apps/run_folder.h"
 #include "models/text/corpus.h"
 #include "rl/tables/divergence.h"
-#include "rl/rewards/unique_json.h"
+#include "engine/io/json.h"
 
 namespace gradus {
 
@@ -47,7 +47,7 @@ struct Pair {
 Json parse(const std::string& path) {
   const std::string content = read_text(path);
   try {
-    return parse_unique(content);
+    return Json::parse(content);
   } catch (const DataError& error) {
     throw DataError(text(path, ": ", error.what()));
   }

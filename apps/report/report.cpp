@@ -46,7 +46,7 @@ RunFacts read_run(const std::string& folder) {
   if (config == file.metadata().end() || step == file.metadata().end())
     throw DataError(text(file.path(), ": not a gradus checkpoint, its metadata lack 'config' or 'step'"));
   facts.config = config_from_json(config->second, file.path());
-  const Json number = Json::parse(step->second, nullptr, false);
+  const Json number = Json::parse_or_null(step->second);
   if (!number.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' is no whole number"));
   facts.saved_step = number.get<int64_t>();
   return facts;

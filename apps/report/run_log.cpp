@@ -36,16 +36,16 @@ void append(Records& records, const Json& record) {
 // The record behind those before it; what is wrong with it, or nothing.
 std::string add(RunLog& log, const Json& record) {
   if (!record.is_object()) return "is not a JSON object";
-  const auto type = record.find("type"), step = record.find("step"), words = record.find("text");
-  if (type == record.end() || !type->is_string()) return "has no \"type\"";
+  const Json *type = record.find("type"), *step = record.find("step"), *words = record.find("text");
+  if (!type || !type->is_string()) return "has no \"type\"";
   Records* records = *type == "step"     ? &log.steps
                      : *type == "eval"   ? &log.evals
                      : *type == "sample" ? &log.samples
                                          : nullptr;
   if (*type == "posterior") log.posterior = record;
   if (!records) return "";
-  if (step == record.end() || !step->is_number_integer() || *step < 0) return "has no \"step\"";
-  if (words != record.end() && !words->is_string()) return "has a \"text\" that is none";
+  if (!step || !step->is_number_integer() || step->get<int64_t>() < 0) return "has no \"step\"";
+  if (words && !words->is_string()) return "has a \"text\" that is none";
   append(*records, record);
   log.last_step = step->get<int64_t>();
   return "";
@@ -64,12 +64,13 @@ RunLog read_run_log(const std::string& path) {
   size_t line = 1;
   for (size_t at = 0, end; at < all.size(); at = end + 1, ++line) {
     end = std::min(all.find('\n', at), all.size());
-    Json record = Json::parse(all.begin() + std::ptrdiff_t(at), all.begin() + std::ptrdiff_t(end), nullptr, false);
+    Json record = Json::parse_or_null(std::string_view(all).substr(at, end - at));
     if (line == 1) {
-      if (!record.is_object() || record.value("type", Json()) != "run" || !record.value("config", Json()).is_object())
+      if (!record.is_object() || record.value("type", Json()) != Json("run") ||
+          !record.value("config", Json()).is_object())
         throw DataError(text(path, ": is not the log of a run, which begins with {\"type\":\"run\",\"config\":{...}}"));
       log.run = std::move(record);
-    } else if (record.is_discarded() && end == all.size()) {
+    } else if (record.is_null() && end == all.size()) {
       break;  // cut short
     } else if (const std::string wrong = add(log, record); !wrong.empty()) {
       throw DataError(text(path, ": line ", line, " ", wrong, ", so the log is damaged"));

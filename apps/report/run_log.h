@@ -2,13 +2,12 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-namespace gradus {
+#include "engine/io/json.h"
 
-using Json = nlohmann::ordered_json;
+namespace gradus {
 
 // The records of one type, in the order of their steps, each step once: a column for every field that is a number.
 struct Records {

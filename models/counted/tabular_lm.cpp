@@ -23,12 +23,13 @@ TabularLm::TabularLm(const ModelOptions& options, int64_t V, std::vector<double>
 
 void TabularLm::initialise() {
   LanguageModel::initialise();
+  const std::span<real> table = params_.edit(table_);
   for (size_t r = 0; r < node_.size(); ++r) {
     const int64_t first = trie_.first_child(node_[r]), end = trie_.first_child(node_[r] + 1);
     double total = 0;
     for (int64_t c = first; c < end; ++c) total += trie_.count(c);
     for (int64_t c = first; c < end; ++c)
-      table_.data()[int64_t(r) * vocabulary() + trie_.token(c)] = real(std::log(trie_.count(c) / total));
+      table[r * size_t(vocabulary()) + size_t(trie_.token(c))] = real(std::log(trie_.count(c) / total));
   }
 }
 

@@ -4,16 +4,15 @@
 #include <cmath>
 #include <deque>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/blas.h"
+#include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "models/families.h"
 
 namespace gradus {
 
-using Json = nlohmann::json;
 
 static constexpr int kVersion = 1;
 static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.", *kCounts = "counts";
@@ -104,9 +103,9 @@ const std::string& metadata(const SafetensorsFile& file, const std::string& key)
 
 template <class T>
 T parsed(const SafetensorsFile& file, const std::string& key) {
-  const Json json = Json::parse(metadata(file, key), nullptr, false);
+  const Json json = Json::parse_or_null(metadata(file, key));
   try {
-    if (json.is_discarded() || json.is_boolean()) throw DataError("");
+    if (json.is_null() || json.is_boolean()) throw DataError("");
     return json.get<T>();
   } catch (const std::exception&) {
     throw DataError(text(file.path(), ": the metadata's '", key, "' cannot be read"));
@@ -173,7 +172,7 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   c.model = make_model(config, c.tokenizer.size(), numbers, read_counts(file, config));
   Params& params = c.model->params();
   size_t expected = size_t(params.count()) + !c.model->counts().empty();
-  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.values(i));
+  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.edit(i));
   if (params.count() > 0 && file.find(kMean + params.name(0))) {
     c.optimizer.emplace(params, adamw_options(config));
     c.optimizer->steps = c.step;

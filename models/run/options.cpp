@@ -1,14 +1,12 @@
 #include "models/run/options.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "engine/io/json.h"
 #include "models/table.h"
 
 namespace gradus {
-
-using Json = nlohmann::ordered_json;
 
 Option option(const char* name, bool& value, bool usual, std::string help, Owners owners) {
   return {.name = name, .value = Switch{&value, usual}, .help = std::move(help), .owners = std::move(owners)};
@@ -119,7 +117,7 @@ std::string without_meaning(const std::vector<Option>& rows, const std::vector<s
 std::string options_to_json(const std::vector<Option>& rows, const std::vector<Option>& usual) {
   Json json = Json::object();
   for (size_t i = 0; i < rows.size(); ++i)
-    if (!rows[i].newer || json_of(rows[i]) != json_of(usual[i])) json[rows[i].name] = json_of(rows[i]);
+    if (!rows[i].newer || !(json_of(rows[i]) == json_of(usual[i]))) json[rows[i].name] = json_of(rows[i]);
   return json.dump();
 }
 
@@ -151,7 +149,7 @@ static bool read_value(const Json& json, const Option& row) {
 }
 
 void options_from_json(const std::vector<Option>& rows, const std::string& json_text, const std::string& source) {
-  const Json json = Json::parse(json_text, nullptr, false);
+  const Json json = Json::parse_or_null(json_text);
   if (!json.is_object()) throw DataError(text(source, ": the configuration is not a JSON object"));
   size_t used = 0;
   for (const Option& row : rows) {
