@@ -23,8 +23,8 @@ class Nnlm : public LanguageModel {
  private:
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
   Tensor advance(State& state, std::span<const int32_t> tokens) const override;
-  int64_t seen() const { return options().order - 1; }                       // n
-  int32_t nothing() const { return int32_t(vocabulary()); }                  // id of a place before the first token
+  int64_t seen() const { return options().order - 1; }                      // n
+  int32_t nothing() const { return int32_t(vocabulary()); }                 // id of a place before the first token
   Tensor features_of(std::span<const int32_t> histories, int64_t N) const;  // [N,n] → [N,C]
 
   Tensor embedding_, hidden_w_, hidden_b_;  // [V+1,E], H [hidden,nE], d [hidden]
