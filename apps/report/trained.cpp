@@ -7,6 +7,7 @@
 #include "apps/console.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
+#include "models/table.h"
 #include "models/text/shell_word.h"
 
 namespace gradus {
@@ -24,12 +25,6 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   if (const Json list = facts.logged("corpus"); list.is_array())
     for (const Json& file : list) files.push_back(plain(file));
   return files;
-}
-
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
 }
 
 // The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
