@@ -344,7 +344,7 @@ TEST_SUITE("inspect") {
       config.dropout = 0.2;
       config.resolve(1);
       const auto model = make_model(config, 5);
-      const testing::Batch batch = testing::Batch::numbered(3, 4, 5);
+      const testing::TokenBatch batch = testing::TokenBatch::numbered(3, 4, 5);
       testing::LmStep step(1, 1);
       step.run(*model, {.training = true}, batch);
       Tape& tape = step.shards().tape(0);

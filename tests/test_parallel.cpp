@@ -22,8 +22,8 @@
 namespace {
 
 using namespace gradus;
-using testing::Batch;
 using testing::LmStep;
+using testing::TokenBatch;
 
 struct Counts {
   std::vector<std::atomic<int>> run;
@@ -64,7 +64,7 @@ Trained train(const std::string& family, int shards, int threads, int64_t steps)
   LmStep step(shards, threads);
   Trained out;
   for (int64_t n = 1; n <= steps; ++n) {
-    const Batch batch = Batch::numbered(5, 6, kVocabulary, uint32_t(n));
+    const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary, uint32_t(n));
     out.losses.push_back(step.run(*model, {.seed = 9, .step = n, .training = true}, batch));
     const auto gradient = step.gradient(*model);
     optimizer.step(model->params(), gradient, 1e-2, clip_factor(gradient_norm(gradient), 1));
@@ -73,7 +73,7 @@ Trained train(const std::string& family, int shards, int threads, int64_t steps)
   return out;
 }
 
-std::vector<real> gradient_of(const LanguageModel& model, const Batch& batch, int shards, bool training = false) {
+std::vector<real> gradient_of(const LanguageModel& model, const TokenBatch& batch, int shards, bool training = false) {
   LmStep step(shards, 2);
   step.run(model, {.seed = 9, .step = 1, .training = training}, batch);
   const auto g = step.gradient(model);
@@ -244,7 +244,7 @@ TEST_SUITE("parallel") {
   TEST_CASE("shards: the gradient of a batch does not depend on how it is cut, up to rounding") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
-      const Batch batch = Batch::numbered(5, 6, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary);
       for (const bool training : {false, true}) {
         const std::vector<real> whole = gradient_of(*model, batch, 1, training);
         CHECK(gradient_norm(whole) > 1e-3);
@@ -261,7 +261,7 @@ TEST_SUITE("parallel") {
       Config config = small(family);
       config.dropout = 0.5;
       const auto model = make_model(config, kVocabulary);
-      const Batch batch = Batch::numbered(5, 6, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 1, true);
       for (const int shards : {2, 3, 5, 9}) {
         INFO(family, ", ", shards, " shards");
@@ -325,7 +325,7 @@ TEST_SUITE("parallel") {
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
-      const Batch batch = Batch::numbered(4, 6, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(4, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 2);
       std::vector<double> sum(whole.size());
       for (int64_t b = 0; b < batch.B; ++b) {
@@ -341,7 +341,8 @@ TEST_SUITE("parallel") {
 
   TEST_CASE("shards: more shards than sequences, and a batch of another size afterwards") {
     const auto model = make_model(small("transformer"), kVocabulary);
-    const Batch large = Batch::numbered(5, 6, kVocabulary), small_batch = Batch::numbered(2, 6, kVocabulary);
+    const TokenBatch large = TokenBatch::numbered(5, 6, kVocabulary),
+                     small_batch = TokenBatch::numbered(2, 6, kVocabulary);
     const std::vector<real> wanted = gradient_of(*model, small_batch, 1);
     LmStep step(4, 2);
     for (int round = 0; round < 3; ++round) {
@@ -356,11 +357,11 @@ TEST_SUITE("parallel") {
 
   TEST_CASE("shards: an error in one shard comes out, and the next step works") {
     const auto model = make_model(small("lstm"), kVocabulary);
-    Batch batch = Batch::numbered(4, 6, kVocabulary);
+    TokenBatch batch = TokenBatch::numbered(4, 6, kVocabulary);
     LmStep step(2, 2);
     const std::vector<real> wanted = gradient_of(*model, batch, 2);
     for (int round = 0; round < 3; ++round) {
-      Batch bad = batch;
+      TokenBatch bad = batch;
       bad.tokens[20] = kVocabulary;
       CHECK_THROWS_AS(step.run(*model, {}, bad), ShapeError);
       step.run(*model, {}, batch);

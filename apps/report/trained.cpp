@@ -7,6 +7,7 @@
 #include "apps/console.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
+#include "models/table.h"
 #include "models/text/shell_word.h"
 
 namespace gradus {
@@ -26,32 +27,23 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   return files;
 }
 
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
-}
-
 // The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
 // are always there.
-std::vector<std::pair<std::string, std::string>> given_options(const Config& config) {
-  Config usual;
-  usual.model = config.model;
+std::vector<std::pair<std::string, std::string>> given_options(Config config) {
+  Config usual, fresh;
+  usual.model = config.model;  // its defaults are those of the family
   usual.lines = config.lines;
   usual.resolve(1);
-  usual.model = Config().model;  // its defaults are those of the family, but the family itself must be said
+  usual.model = fresh.model;  // but these must be said
+  usual.lines = fresh.lines;
   usual.shards = 0;
-  const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(usual));
+  usual.decay_steps = config.steps;
+  const std::vector<Option> rows = options(config), usual_rows = options(usual);
   std::vector<std::pair<std::string, std::string>> given;
-  for (const auto& [key, value] : all.items()) {
-    if (key == "end_id" || (key != "lines" && value == defaults[key])) continue;
-    if ((key == "lines" && !config.lines) || (key == "decay_steps" && value == all["steps"])) continue;
-    const std::string name = option_name(key);
-    if (value.is_boolean())
-      given.emplace_back(value.get<bool>() ? name : "--no" + name.substr(1), "");
-    else
-      given.emplace_back(name, plain(value));
-  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (value_text(rows[i]) != value_text(usual_rows[i]))
+      given.emplace_back(option_name(rows[i]),
+                         std::holds_alternative<Switch>(rows[i].value) ? "" : value_text(rows[i]));
   return given;
 }
 
@@ -196,17 +188,16 @@ std::vector<Page::Passage> milestones(const RunFacts& facts) {
   return out;
 }
 
-std::vector<Page::Fact> configuration(const Config& config) {
+std::vector<Page::Fact> configuration(Config config) {
   const auto given = given_options(config);
   std::vector<Page::Fact> out;
-  const Json all = Json::parse(to_json(config));
-  for (const auto& [key, value] : all.items()) {
-    const std::string name = option_name(key);
-    const bool marked = std::any_of(given.begin(), given.end(), [&](const auto& option) {
-      return option.first == name || option.first == "--no" + name.substr(1);
-    });
-    out.push_back({name.substr(2), value.is_boolean() ? (value.get<bool>() ? "yes" : "no") : plain(value), marked});
+  for (const Option& row : options(config)) {
+    const Switch* s = std::get_if<Switch>(&row.value);
+    const bool marked =
+        std::any_of(given.begin(), given.end(), [&](const auto& option) { return option.first == option_name(row); });
+    out.push_back({option_name(row.name).substr(2), s ? (*s->value ? "yes" : "no") : value_text(row), marked});
   }
+  if (config.lines) out.push_back({"end-id", std::to_string(config.end_id), false});
   return out;
 }
 

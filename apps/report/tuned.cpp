@@ -8,6 +8,7 @@
 #include "apps/report/plot.h"
 #include "engine/error.h"
 #include "models/text/shell_word.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
 namespace {
@@ -74,19 +75,20 @@ BarPlot bars(const RunLog& log) {
 std::string command_line(const RunFacts& facts) {
   std::string line =
       "gradus tune " + shell_word(plain(facts.logged("prior"))) + " --out " + shell_word(facts.name + "-again");
-  const Json config = facts.logged("config"), prompts = facts.logged("prompts");
+  const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
-  for (const auto& [key, value] : config.items()) {
-    const std::string option = " " + option_name(key);
-    if (value.is_array())
-      for (const Json& one : value) line += option + " " + shell_word(plain(one));
-    else if (value.is_boolean())
-      line += value.get<bool>() ? option : "";
-    else if (key != "algorithm" &&
-             !(key.starts_with("kl_") && key != "kl_coef" && config.value("kl_target", 0.0) == 0) &&
-             !(key == "value_lr" && config.value("baseline", "") != "value"))
-      line += option + " " + plain(value);
+  TuneConfig config = tune_config_from_json(facts.logged("config").dump(), facts.name + "/log.jsonl");
+  const std::vector<Option> rows = options(config);
+  for (const Option& row : rows) {
+    if (!has_meaning(row, rows)) continue;
+    const std::string option = " " + option_name(row);
+    if (const Switch* s = std::get_if<Switch>(&row.value))
+      line += *s->value == s->usual ? "" : option;
+    else if (const Texts* texts = std::get_if<Texts>(&row.value))
+      for (const std::string& one : *texts->value) line += option + " " + shell_word(one);
+    else
+      line += option + " " + value_text(row);
   }
   return line;
 }
