@@ -39,7 +39,7 @@ EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 TESTED_APP := $(addsuffix .cpp,$(addprefix apps/,report/page report/plot report/run_log step/examples step/math step/text step/trace kl/worked_example))
 
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
-ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \
+ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl)) \
   engine/rng.cpp models/config.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
   $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files rewards/unique_json tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \

@@ -11,7 +11,7 @@
 #include "apps/run_folder.h"
 #include "apps/text.h"
 #include "apps/step/train_trace.h"
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "engine/inspect.h"
 #include "engine/version.h"
 #include "models/run/checkpoint.h"

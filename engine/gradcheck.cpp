@@ -355,13 +355,8 @@ std::ostream& operator<<(std::ostream& out, const GradCheck& c) {
   line.precision(12);
   line << c.op << ": of " << c.elements << " elements the worst is " << c.leaf << ' ' << c.shape << " at " << c.index;
   if (c.shape.rank() > 1) {
-    int64_t below = c.shape.numel();
-    line << " = (";
-    for (int d = 0; d < c.shape.rank(); ++d) {
-      below /= c.shape[d];
-      line << (d ? "," : "") << c.index / below % c.shape[d];
-    }
-    line << ')';
+    const std::string at = index_text(c.shape, c.index);
+    line << " = (" << at.substr(1, at.size() - 2) << ')';
   }
   line << ": analytic " << c.analytic << ", numeric " << c.numeric;
   line.precision(3);

@@ -4,8 +4,8 @@
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "engine/parallel.h"
-#include "models/text/batch.h"
 #include "models/run/checkpoint.h"
+#include "models/text/batch.h"
 
 namespace gradus {
 
