@@ -1,5 +1,6 @@
 #include "apps/tuned_run.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -44,7 +45,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
   Checkpoint policy = load_checkpoint(command.out);
   if (policy.tuning.empty())
     throw DataError(text(policy.path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
-  const Json tuning = Json::parse(policy.tuning, nullptr, false);
+  const Json tuning = Json::parse_or_null(policy.tuning);
   const std::string path = policy.path;
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), policy.path);
@@ -64,7 +65,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
       console.note(text("note: the run began on OpenBLAS ", run.policy.blas_core, " kernels, this machine uses ",
                         blas_core(), "; results will differ in the last bits"));
     return run;
-  } catch (const Json::exception&) {
+  } catch (const JsonError&) {
     throw DataError(path + ": the metadata's 'tuning' cannot be read");
   }
 }

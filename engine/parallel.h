@@ -39,6 +39,12 @@ class Pool {
   int threads() const { return int(workers_.size()) + 1; }
   // Returns when all have run; rethrows the exception of the lowest i that threw.
   void run(int n, void (*job)(void*, int), void* context);
+  // The same for f(i).
+  template <class F>
+  void each(int n, F f) {
+    run(
+        n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);
+  }
 
  private:
   void work();
@@ -87,7 +93,7 @@ class Shards {
   // Runs f(s) for each of this rank's shards that is not empty, with its tape current.
   template <class F>
   void each(F&& f) {
-    for_each(int(tapes_.size()), [&](int i) {
+    pool_.each(int(tapes_.size()), [&](int i) {
       const int s = own_first() + i;
       if (count(s) == 0) return;
       const Tape::Use use(tape(s));
@@ -105,12 +111,6 @@ class Shards {
   void gather_by_sequence(std::span<double> values);
 
  private:
-  template <class F>
-  void for_each(int n, F f) {
-    pool_.run(
-        n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);
-  }
-
   int first_of(int rank) const { return int(int64_t(shards_) * rank / comm_.ranks()); }
   void add_own(const Params& params);
   // Rank r has values begin[r] .. begin[r+1]-1.

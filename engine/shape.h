@@ -4,7 +4,7 @@
 #include <cassert>
 #include <cstdint>
 #include <initializer_list>
-#include <ostream>
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -37,25 +37,17 @@ class Shape {
     return s;
   }
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
-  friend std::ostream& operator<<(std::ostream& out, const Shape& s) {
-    out << '[';
-    for (int i = 0; i < s.rank_; ++i) out << (i ? "," : "") << s.size_[i];
-    return out << ']';
-  }
 
  private:
   int64_t size_[kMaxRank] = {0, 0, 0, 0};
   int32_t rank_ = 0;
 };
 
+// "[2,3]"
+void append(std::string& out, const Shape& shape);
+std::ostream& operator<<(std::ostream& out, const Shape& shape);
+
 // Where number `element` stands, in row-major order: 5 of [2,3] is "[1,2]".
-inline std::string index_text(const Shape& shape, int64_t element) {
-  std::string s;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    s.insert(0, std::to_string(element % shape[d]) + (s.empty() ? "" : ","));
-    element /= shape[d];
-  }
-  return "[" + s + "]";
-}
+std::string index_text(const Shape& shape, int64_t element);
 
 }  // namespace gradus

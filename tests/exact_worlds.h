@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "rl/worlds/exact.h"
 

@@ -12,6 +12,7 @@
 #include "engine/inspect.h"
 #include "engine/ops.h"
 #include "engine/params.h"
+#include "models/run/config.h"
 #include "tests/lm_step.h"
 #include "tests/near.h"
 

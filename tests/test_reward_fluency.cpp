@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "models/run/config.h"
 #include "models/run/checkpoint.h"
 #include "rl/rewards/reward.h"
 #include "tests/scratch.h"

@@ -4,6 +4,7 @@
 
 #include "rl/gradient_estimate.h"
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/soft_bellman.h"
 #include "tests/exact_worlds.h"
 #include "tests/line_world.h"

@@ -7,6 +7,7 @@
 
 #include "rl/gradient_estimate.h"
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
 

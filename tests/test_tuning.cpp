@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/soft_bellman.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
