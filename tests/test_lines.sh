@@ -75,7 +75,7 @@ test_lines() {
     "$f32" train b.txt a.txt --out two --resume --steps 2
   must "lines: resumed with the files in their order" 0 "$f32" train a.txt b.txt --out two --resume --steps 2 --quiet
   run "$f32" train a.txt --out cut $(small lstm) --lines --steps 1
-  check "lines: a line that does not fit is cut, and a note says so" "$(cat out)" grep -q 'note: .*a.txt: 1 of 1 line cut to --context 16 tokens, without an end mark' out
+  check "lines: a line that does not fit is cut, and a note says so" "$(cat out)" grep -q 'note: .*a.txt: 1 of 1 line cut to the context of 16 tokens, without an end mark' out
   must "lines: an empty prompt is the beginning of a line" 0 "$f32" sample two --prompt '' --tokens 3
   must "lines: a prompt is continued" 0 "$f32" sample two --prompt 'one' --tokens 3
   check "lines: and stands before the sample" "$(cat out)" grep -q '^one' out

@@ -7,7 +7,7 @@
 
 #include "apps/kl/worked_example.h"
 #include "engine/io/json.h"
-#include "models/text/corpus.h"
+#include "models/text/read_text.h"
 #include "tests/near.h"
 
 namespace {

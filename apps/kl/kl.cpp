@@ -9,9 +9,10 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "apps/console.h"
-#include "apps/run_folder.h"
-#include "models/text/corpus.h"
+#include "apps/commands.h"
+#include "apps/json_number.h"
+#include "models/text/read_text.h"
+#include "models/text/utf8.h"
 #include "rl/tables/divergence.h"
 #include "engine/io/json.h"
 
@@ -91,8 +92,8 @@ Pair read_pair(const std::string& path) {
 Json to_json(const Comparison& c) {
   Json nats, bits;
   c.for_each([&](const char* name, double value, bool information) {
-    nats[name] = number(value);
-    bits[name] = number(information ? value / kLog2 : value);
+    nats[name] = json_number(value);
+    bits[name] = json_number(information ? value / kLog2 : value);
   });
   nats["bits"] = bits;
   return nats;

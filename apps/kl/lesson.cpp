@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "apps/console.h"
+#include "apps/format.h"
 #include "apps/kl/kl.h"
 
 namespace gradus {

@@ -6,10 +6,11 @@
 #include <filesystem>
 
 #include "apps/console.h"
+#include "apps/format.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "apps/report/report_tuned.h"
-#include "apps/run_folder.h"
+#include "apps/run.h"
 #include "apps/report/run_log.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
@@ -301,6 +302,15 @@ std::string write_report(const std::string& folder) {
   const RunFacts facts = read_run(folder);
   write_file_atomically(path, is_tuned(facts.log) ? page_of_tuned(facts.name, facts.log) : page_of(facts));
   return path;
+}
+
+std::string try_write_report(const std::string& folder) {
+  try {
+    write_report(folder);
+    return "";
+  } catch (const std::exception& error) {
+    return text("no report: ", error.what());
+  }
 }
 
 int report(const ReportCommand& command) {
