@@ -26,6 +26,4 @@ class Console {
   bool quiet_, live_, open_ = false;
 };
 
-const char* family(const Config& config);  // "an LSTM"
-
 }  // namespace gradus

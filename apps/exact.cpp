@@ -204,7 +204,7 @@ int gradient(const ExactCommand& command) {
   };
   EstimatedGradient g;
   int64_t enumerated = 0;
-  if (command.estimator == "exact") {
+  if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
     const std::vector<double> r = rewards(all.sequences);
     Shards shards(kShards, threads);

@@ -1,6 +1,5 @@
 // gradus train: maximum likelihood on a text. The loop is at the end of the file; apps/train_run.h opens a run.
 #include <cmath>
-#include <numeric>
 
 #include "apps/format.h"
 #include "apps/json_number.h"
@@ -16,14 +15,15 @@ namespace gradus {
 namespace {
 
 std::string draw_sample(const Checkpoint& run, int64_t tokens) {
-  const std::vector<std::vector<int32_t>> prompt{{run.start_id}};
-  Sampler sampler(*run.model, prompt, {.temperature = 0.8}, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
+  Tape tape;
+  const Tape::Use use(tape);
+  const std::vector<int32_t> prompt{run.start_id}, of{0};
+  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = tokens};
+  Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
   try {
-    for (int64_t t = 0; t < tokens && (ids.empty() || ids.back() != run.tokenizer.end_id()); ++t) {
-      sampler.next();
-      ids.push_back(sampler.tokens()[0]);
-    }
+    while (sampler.next())
+      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token);
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
   return valid_utf8(run.tokenizer.decode(ids));
@@ -38,8 +38,9 @@ struct Losses {
 };
 std::optional<Losses> evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
   const auto loss = [&](Split split, bool whole) {
-    return (whole ? loss_of_split(*run.model, corpus, split, shards, 0, interrupted)
-                  : loss_of_batches(*run.model, corpus, split, shards, run.step, run.config.eval_batches, interrupted))
+    return (whole ? loss_of_split(*run.model, corpus, split, shards, run.config.batch, 0, interrupted)
+                  : loss_of_batches(*run.model, corpus, split, shards, run.config.batch, run.step,
+                                    run.config.eval_batches, interrupted))
         .mean();
   };
   Losses losses{loss(Split::kTrain, run.config.counts()), {}};
@@ -162,7 +163,7 @@ int train(TrainCommand command) {
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
-  std::vector<double> loss_of_shard(size_t(config.shards));
+  BatchLoss batch_loss(shards);
   Batch batch;
   Progress progress(console, folder, run);
   const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
@@ -175,11 +176,8 @@ int train(TrainCommand command) {
     progress.begin_step();
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
     const double weight = 1 / double(batch.scored);  // the loss is the mean over the tokens of the batch
-    shards.begin({.seed = seed, .step = step, .training = true}, config.batch);
-    shards.each([&](int s) {
-      loss_of_shard[size_t(s)] = batch_loss(*run.model, batch, shards.first(s), shards.count(s), weight);
-    });
-    const double loss = std::accumulate(loss_of_shard.begin(), loss_of_shard.end(), 0.0) * weight;
+    const double loss = weight * batch_loss.forward(*run.model, batch, {.seed = seed, .step = step, .training = true});
+    batch_loss.backward(weight);
     const std::span<const real> gradient = shards.gradient(run.model->params());
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);

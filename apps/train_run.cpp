@@ -9,7 +9,7 @@
 #include "apps/json_number.h"
 #include "engine/blas.h"
 #include "engine/version.h"
-#include "models/counted/count_trie.h"
+#include "models/families.h"
 
 namespace gradus {
 namespace {
@@ -21,11 +21,9 @@ double numbers_in_memory() {
 // Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
 int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
 
-// Better a sentence now than a machine that swaps: a step keeps at least 10 numbers a token for each channel of each
-// layer (an LSTM's gates and state twice over, a block's projections), the logits, and the gradients of both.
-void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
-  const double width = double(c.model == "transformer" ? c.embd : c.hidden);
-  const double needed = double(c.batch) * double(c.context) * (10 * width * double(c.layers) + 2 * double(vocabulary));
+// Better a sentence now than a machine that swaps.
+void refuse_batch_beyond_memory(const Config& c, const LanguageModel& model) {
+  const double needed = double(c.batch) * double(c.context) * double(model.numbers_per_token());
   if (needed > numbers_in_memory())
     throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
                           fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
@@ -35,8 +33,7 @@ void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
 
 // A new model; the families that count are fitted here, by counting.
 std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus) {
-  std::vector<double> counts;
-  if (config.counts()) counts = count_tokens(config, corpus);
+  std::vector<double> counts = count_tokens(config, corpus);
   try {
     return make_model(config, tokenizer.size(), parameter_limit(config), std::move(counts));
   } catch (const DataError& error) {
@@ -60,9 +57,9 @@ TrainRun begin(TrainCommand& command) {
   Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
                                      : Tokenizer::from_text(config.tokenizer, files.content);
   config.end_id = tokenizer.end_id();
-  Corpus corpus(config, tokenizer, files.content, files.name());
+  Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
   std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
-  if (!config.counts()) refuse_batch_beyond_memory(config, tokenizer.size());
+  if (!config.counts()) refuse_batch_beyond_memory(config, *model);
   const int32_t start_id = start_of(config, tokenizer, files, corpus);
   Checkpoint checkpoint{.config = config,
                         .tokenizer = std::move(tokenizer),
@@ -110,7 +107,7 @@ TrainRun resume(const TrainCommand& command, Console& console) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
-  Corpus corpus(run.config, run.tokenizer, files.content, files.name());
+  Corpus corpus(run.config.corpus(), run.tokenizer, files.content, files.name());
   return {std::move(run), std::move(files), std::move(corpus), std::move(folder)};
 }
 
@@ -128,11 +125,11 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
   const std::string unit = tokenizer.cutter().unit(), of = unit == "character" ? "letter" : unit;
   const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
   console.note(
-      text(c.counts() ? "Counting " : "Training ", family(c), c.model == "ngram" ? text(" of order ", c.order) : "",
-           " on ", files, ": ", c.lines ? grouped(lines) + " lines, " : "",
-           grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
-           tokenizer.size() - c.lines, " distinct, ", grouped(run.checkpoint.model->params().size()), " parameters, ",
-           threads, threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
+      text(c.counts() ? "Counting " : "Training ", c.family().title,
+           c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
+           c.lines ? grouped(lines) + " lines, " : "", grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks),
+           " ", unit, "s, ", tokenizer.size() - c.lines, " distinct, ", grouped(run.checkpoint.model->params().size()),
+           " parameters, ", threads, threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
   console.note(text("Yardsticks, nats per ", unit, ": uniform ", fixed(y.uniform, 2), ", ", of, " frequencies ",
                     fixed(y.unigram, 2), ", ", of, " pairs ", fixed(y.bigram, 2), c.lines ? " (marks counted)." : "."));
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());

@@ -32,12 +32,6 @@ AdamW new_optimizer(const LanguageModel& policy) {
   return AdamW(policy.params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
 }
 
-std::unique_ptr<LanguageModel> copy_of(const LanguageModel& model) {
-  auto copy = make_model(model.config(), model.vocabulary(), INT64_MAX, {model.counts().begin(), model.counts().end()});
-  copy->params().copy_from(model.params());
-  return copy;
-}
-
 DataError unreadable(const std::string& path) {
   return DataError(text(path, ": the metadata's '", kTuning, "' cannot be read"));
 }
@@ -82,7 +76,7 @@ TunedRun begin(TuneCommand& command) {
   refuse_existing(command.out);
   resolve_options(command.config);
   Checkpoint policy = load_checkpoint(command.run);
-  std::unique_ptr<LanguageModel> prior = copy_of(*policy.model);
+  std::unique_ptr<LanguageModel> prior = policy.model->clone();
   const std::string prior_path = policy.path;
   policy.step = 0;
   policy.best_val_loss.reset();

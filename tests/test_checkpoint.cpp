@@ -11,6 +11,7 @@
 
 #include "engine/io/json.h"
 #include "models/run/checkpoint.h"
+#include "models/run/config.h"
 #include "models/text/read_text.h"
 #include "tests/scratch.h"
 

@@ -74,7 +74,7 @@ void save_params(ArchiveWriter& out, const Params& params, const std::string& pr
 }
 
 void load_params(ArchiveReader& in, Params& params, const std::string& prefix) {
-  for (int64_t i = 0; i < params.count(); ++i) in.read(prefix + params.name(i), params.shape(i), params.values(i));
+  for (int64_t i = 0; i < params.count(); ++i) in.read(prefix + params.name(i), params.shape(i), params.edit(i));
 }
 
 // The part of an array as long as all parameters that belongs to parameter i.

@@ -5,6 +5,7 @@
 
 #include "engine/blas.h"
 #include "engine/io/json.h"
+#include "models/families.h"
 
 namespace gradus {
 
@@ -29,7 +30,7 @@ std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
 
 void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
   const int64_t inputs = tokens + max_tokens - 1, room = config.context + 1 - tokens;  // the last draw is no input
-  if (config.model != "transformer" || room >= max_tokens) return;
+  if (!config.family().windowed || room >= max_tokens) return;
   throw UsageError(text("a prompt of ", tokens, " tokens and ", max_tokens, " drawn ones make ", inputs,
                         " inputs, more than the context of ", config.context, " of ", path, ": ",
                         room > 0 ? text("draw at most ", room) : "take a shorter prompt"));

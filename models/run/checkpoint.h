@@ -8,6 +8,7 @@
 
 #include "models/language_model.h"
 #include "models/run/archive.h"
+#include "models/run/config.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {

@@ -4,17 +4,24 @@
 //
 //   const std::string words = read_text("data/fables.txt");
 //   const Tokenizer tokenizer = Tokenizer::from_text("char", words);
-//   const Corpus corpus(config, tokenizer, words, "data/fables.txt");
+//   const Corpus corpus({.context = 64, .val_fraction = 0.1}, tokenizer, words, "data/fables.txt");
 #pragma once
 
 #include <variant>
 
-#include "models/config.h"
 #include "models/text/line_corpus.h"
 #include "models/text/stream_corpus.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {
+
+// How a text is cut.
+struct CorpusOptions {
+  bool lines = false;        // each line is a sequence; else one long text, in windows
+  int64_t context = 64;      // tokens of a window, and of a line at most
+  double val_fraction = 0;   // of the text, at its end, that validates
+  bool whole_lines = false;  // no line is cut, however long
+};
 
 // Losses of three models that know little, in nats a token.
 struct Yardsticks {
@@ -32,12 +39,11 @@ struct Yardsticks {
 // REQUIRES: train has more than `first` tokens and its ids are in [0, V), else ShapeError.
 Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first = 0, Loc where = Loc::here());
 
-// One long text in windows, or with config.lines a text of lines.
+// One long text in windows, or with options.lines a text of lines.
 class Corpus {
  public:
-  // Throws DataError for what the tokenizer does not know and for a text that is too short. REQUIRES: a resolved
-  // config.
-  Corpus(const Config& config, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
+  // Throws DataError for what the tokenizer does not know and for a text that is too short.
+  Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
 
   bool has_validation() const;
   const std::string& note() const;  // what a person should know of its splits; may be empty
