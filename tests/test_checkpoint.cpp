@@ -90,7 +90,7 @@ std::string foreign_file(const Params& params, int64_t first) {
 TEST_SUITE_BEGIN("checkpoint");
 
 TEST_CASE("checkpoint: everything comes back") {
-  for (const std::string family : {"transformer", "lstm"}) {
+  for (const std::string family : {"transformer", "lstm", "nnlm"}) {
     const Folder folder;
     const Checkpoint run = small(family);
     run.save(folder / "checkpoint.safetensors");

@@ -80,13 +80,18 @@ std::vector<const Cutter*> cutters() {
   return {&chars, &bytes, &words};
 }
 
+std::vector<std::string> cutter_names() {
+  std::vector<std::string> names;
+  for (const Cutter* cutter : cutters()) names.push_back(cutter->name());
+  return names;
+}
+
 const Cutter& find_cutter(std::string_view name) {
-  std::string names;
-  for (const Cutter* cutter : cutters()) {
+  for (const Cutter* cutter : cutters())
     if (cutter->name() == name) return *cutter;
-    names += (names.empty() ? "" : ", ") + std::string(cutter->name());
-  }
-  throw DataError(text("unknown tokenizer '", name, "'; there are: ", names));
+  std::string known;
+  for (const std::string& one : cutter_names()) known += (known.empty() ? "" : ", ") + one;
+  throw DataError(text("unknown tokenizer '", name, "'; there are: ", known));
 }
 
 }  // namespace gradus

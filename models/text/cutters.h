@@ -40,5 +40,6 @@ class Cutter {
 // The cutter of that name. DataError with the list of names for any other.
 const Cutter& find_cutter(std::string_view name);
 std::vector<const Cutter*> cutters();  // all of them, the default first
+std::vector<std::string> cutter_names();
 
 }  // namespace gradus
