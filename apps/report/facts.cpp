@@ -1,6 +1,5 @@
 #include "apps/report/facts.h"
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -30,11 +29,6 @@ RunFacts read_run(const std::string& folder) {
 
 std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 double last_of(const std::vector<double>& column) { return column.empty() ? NAN : column.back(); }
-
-std::string option_name(std::string key) {
-  std::replace(key.begin(), key.end(), '_', '-');
-  return "--" + key;
-}
 
 std::string precision_of(const RunFacts& facts) {
   return facts.logged("real") == Json("f64") ? "double precision" : "single precision";

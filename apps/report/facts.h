@@ -27,7 +27,6 @@ RunFacts read_run(const std::string& folder);
 
 std::string plain(const Json& value);               // a string as it is, anything else as JSON
 double last_of(const std::vector<double>& column);  // NaN if it is empty
-std::string option_name(std::string key);           // "kl_coef" → "--kl-coef"
 std::string precision_of(const RunFacts& facts);    // "double precision"
 
 }  // namespace gradus
