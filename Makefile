@@ -29,7 +29,8 @@ FLAGS_asan := -O1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,und
 CXXFLAGS += -std=c++20 -g -Wall -Wextra -Wshadow $(if $(CLANG),,-Wno-restrict) $(ARITHMETIC) $(FLAGS_$(MODE))
 CPPFLAGS += -I. -MMD -MP $(patsubst -I%,-isystem%,$(BLAS_CFLAGS))
 LDFLAGS += $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
-LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
+UTF8PROC_LIBS := $(shell pkg-config --libs libutf8proc 2>/dev/null)
+LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
@@ -205,7 +206,7 @@ build/tests/fault_io.so: tests/fault_io.c
 LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a
 install-files: binaries $(LIBRARIES)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' OBJECTS='$(B32:-f32=)' VERSION='$(VERSION)' CFLAGS='$(ARITHMETIC)' \
-	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) -pthread' sh apps/install.sh install
+	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread' sh apps/install.sh install
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh

@@ -7,6 +7,7 @@
 #include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 

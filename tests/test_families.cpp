@@ -22,12 +22,12 @@ using Ids = std::vector<int32_t>;
 constexpr double kExact = kDouble ? 1e-12 : 2e-5;
 
 const LineWorld& two_words() {
-  static const LineWorld world(testing::kTwoWords, Tokenizer::Kind::kWord);
+  static const LineWorld world(testing::kTwoWords, "word");
   return world;
 }
 // Lines of 0 to 5 words, some twice.
 const LineWorld& mixed() {
-  static const LineWorld world("a b c\n\nb\nc c c c a\na b c\nb a\nd\na b\n\nd d d d\n", Tokenizer::Kind::kWord);
+  static const LineWorld world("a b c\n\nb\nc c c c a\na b c\nb a\nd\na b\n\nd d d d\n", "word");
   return world;
 }
 
@@ -86,7 +86,7 @@ TEST_SUITE("families") {
       std::string words;
       for (int s = 0; s < 4; ++s)
         for (int i = 0; i < int(std::lround(10 * wanted[s])); ++i) words += sentence[s] + "\n";
-      const LineWorld world(words, Tokenizer::Kind::kWord);
+      const LineWorld world(words, "word");
       for (const std::string family : {"ngram", "tabular"}) {
         const auto model = world.model(family, [](Config& c) { c.order = 2; });
         const Enumeration all = enumerate(*model, world.end_id(), 5);
@@ -102,7 +102,7 @@ TEST_SUITE("families") {
   }
 
   TEST_CASE("families: an order of one knows frequencies, and four know the fourth word") {
-    const LineWorld world("a b c d\nb b c e\n", Tokenizer::Kind::kWord);
+    const LineWorld world("a b c d\nb b c e\n", "word");
     const auto ending = [&](int64_t order) {  // log P(d | a b c)
       const auto model = world.model("ngram", [&](Config& c) { c.order = order; });
       const Ids line = world.ids("a b c d");

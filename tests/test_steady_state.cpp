@@ -89,8 +89,8 @@ TEST_SUITE("steady state") {
         INFO(family, lines ? ", lines" : "");
         Config config = config_of(family);
         config.lines = lines;
-        const Tokenizer tokenizer = lines ? Tokenizer::from_lines(Tokenizer::Kind::kChar, split_lines(kText))
-                                          : Tokenizer::from_text(Tokenizer::Kind::kChar, kText);
+        const Tokenizer tokenizer =
+            lines ? Tokenizer::from_lines("char", split_lines(kText)) : Tokenizer::from_text("char", kText);
         config.end_id = tokenizer.end_id();
         const Corpus corpus(config.corpus(), tokenizer, kText, "text");
         const auto model = make_model(config, tokenizer.size());

@@ -1,10 +1,9 @@
 #include "apps/report/facts.h"
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
-#include "apps/run_folder.h"
+#include "apps/run.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
 

@@ -19,6 +19,15 @@ std::string write_report(const std::string& folder) {
   return path;
 }
 
+std::string try_write_report(const std::string& folder) {
+  try {
+    write_report(folder);
+    return "";
+  } catch (const std::exception& error) {
+    return text("no report: ", error.what());
+  }
+}
+
 int report(const ReportCommand& command) {
   Console console(command.common);
   const std::string path = write_report(command.run);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "apps/console.h"
+#include "apps/format.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "models/table.h"

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/console.h"
+#include "apps/format.h"
+#include "models/text/utf8.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/error.h"
