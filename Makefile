@@ -40,12 +40,11 @@ EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 TESTED_APP := $(addsuffix .cpp,$(addprefix apps/,report/page report/plot report/run_log step/examples step/math step/text step/trace kl/worked_example))
 
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
-ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \
-  engine/rng.cpp models/config.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
-  $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files rewards/unique_json tune_config) \
-  $(PROGRAM_TEST) $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
+ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program))) \
+  engine/rng.cpp models/table.cpp models/run/config.cpp models/run/options.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
+  $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files tune_config) \
+  $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
-ONCE += $(PROGRAM_TEST)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
 # function the linker takes the first, and the library's is the optimised one.
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
@@ -127,8 +126,8 @@ lines:  ## lines of code by folder, and the longest files
 	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
 	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
 
-compile_commands.json: Makefile $(LIB) $(APP) $(TEST)  ## for clangd and clang-tidy
-	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST); do \
+compile_commands.json: Makefile $(LIB) $(APP) $(TEST) $(PROGRAM_TEST)  ## for clangd and clang-tidy
+	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST) $(PROGRAM_TEST); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
 	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
 

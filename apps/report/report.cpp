@@ -109,7 +109,7 @@ std::string command_line(const RunFacts& facts) {
 std::string subtitle(const RunFacts& facts) {
   const Config& c = facts.config;
   const std::vector<std::string> files = corpus_files(facts);
-  std::string line = text(family(c), " of ", count(facts.logged("parameters")), " parameters");
+  std::string line = text(c.family().title, " of ", count(facts.logged("parameters")), " parameters");
   line[0] = 'A';
   if (!files.empty()) line += " on " + std::filesystem::path(files[0]).filename().string();
   if (files.size() > 1) line += text(" and ", files.size() - 1, " more");
