@@ -15,6 +15,7 @@ doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 one suites 'every suite of the program has its row' every_suite_has_its_row
+program helper 'what these rows rely on sees mistakes'
 program kl 'tables compared, the worked numbers, the lesson'
 program exact 'small worlds: every answer against its worked number'
 program report 'report.html: cut logs, resumed runs, no requests'
