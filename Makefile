@@ -128,8 +128,8 @@ lines:  ## lines of code by folder, and the longest files
 	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
 	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
 
-compile_commands.json: Makefile $(LIB) $(APP) $(TEST)  ## for clangd and clang-tidy
-	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST); do \
+compile_commands.json: Makefile $(LIB) $(APP) $(TEST) $(PROGRAM_TEST)  ## for clangd and clang-tidy
+	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST) $(PROGRAM_TEST); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
 	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
 
