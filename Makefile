@@ -35,13 +35,14 @@ LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.c
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(wildcard tests/*.cpp)
 EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
+PROGRAM_TEST := $(wildcard tests/program/*.cpp)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Tests of parts of the program are linked with all of it.
 TESTED_APP := $(filter-out apps/main.cpp,$(APP))
 
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
-ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \
-  engine/rng.cpp models/config.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
+ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program))) \
+  engine/rng.cpp models/table.cpp models/run/config.cpp models/run/options.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
   $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
@@ -172,6 +173,9 @@ $(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED
 	$(LINK)
 $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
+# Tests that run the programs, whatever their precision.
+$(B)/tests/program/all: $(call objects,,$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp)
+	@echo "  LINK $@"; $(CXX) $(LDFLAGS) $^ -o $@
 # What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
 $(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) apps/step/examples.cpp tests/gdb/stepper.cpp)
 	$(LINK)
@@ -205,7 +209,7 @@ install-files: binaries $(LIBRARIES)
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh
-run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
+run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all $(B)/tests/program/all build/tests/fault_io.so
 	@sh tests/run.sh
 exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so

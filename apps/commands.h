@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/config.h"
+#include "models/run/config.h"
 #include "rl/tune_config.h"
 
 namespace gradus {
@@ -70,6 +70,9 @@ struct SampleCommand {
 };
 int sample(const SampleCommand& command);
 
+// Parts of a text, by the words of --split.
+inline constexpr Named<Split> kSplits[] = {{"all", Split::kAll}, {"train", Split::kTrain}, {"val", Split::kValidation}};
+
 struct EvalCommand {
   Common common;
   std::string run;
@@ -85,6 +88,10 @@ struct ScoreCommand {
   double temperature = 1;
 };
 int score(const ScoreCommand& command);
+
+// How exact gradient finds it: from every sequence, or from a sample of them.
+enum class Estimator { kExact, kReinforce };
+inline constexpr Named<Estimator> kEstimators[] = {{"exact", Estimator::kExact}, {"reinforce", Estimator::kReinforce}};
 
 struct ExactCommand {
   Common common;

@@ -11,10 +11,10 @@
 #include "apps/run_folder.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
-#include "rl/worlds/exact.h"
 #include "rl/gradient_estimate.h"
-#include "rl/tables/posterior.h"
 #include "rl/rewards/text_reward.h"
+#include "rl/tables/posterior.h"
+#include "rl/worlds/exact.h"
 
 namespace gradus {
 namespace {
@@ -202,7 +202,7 @@ int gradient(const ExactCommand& command) {
   };
   EstimatedGradient g;
   int64_t enumerated = 0;
-  if (command.estimator == "exact") {
+  if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
     const std::vector<double> r = rewards(all.sequences);
     Shards shards(kShards, threads);

@@ -141,7 +141,7 @@ void TunedRun::restore(Tuner& tuner) const {
       std::ranges::transform(array_of(policy, prefix + params.name(i), n).values, to.subspan(first, n).begin(),
                              [](double x) { return real(x); });
     };
-    put("", params.data());
+    put("", params.edit());
     put(kMean, optimizer.m);
     put(kSquare, optimizer.v);
   }

@@ -117,6 +117,7 @@ class Function {
 
   std::vector<GradLeaf> leaf;
   std::vector<Tensor> x;
+  Params* params = nullptr;  // of which x are the parameters; edited at each run, since an element may have changed
   const std::vector<std::vector<real>>& weights() const { return w_; }
 
   // Seeds the outputs and the leaves, runs backward.
@@ -131,7 +132,7 @@ class Function {
         tape_.seed(x[i], some_weights(o_.seed, kFirstLeaf + int64_t(i), x[i].numel(where_)), where_);
     tape_.backward(where_);
   }
-  // What backward gave to leaf i, without the leaf's own weight.
+  // What backward gave to leaf i, which needs a gradient, without the leaf's own weight.
   std::vector<double> gradient(size_t i) const {
     std::vector<double> g;
     for (const real dx : x[i].grad(where_))
@@ -153,6 +154,7 @@ class Function {
  private:
   std::vector<Tensor> call() {
     tape_.new_step(o_.info);
+    if (params) params->edit();
     if (!leaf.empty()) x.resize(leaf.size());
     for (size_t i = 0; i < leaf.size(); ++i) {
       const GradLeaf& l = leaf[i];
@@ -194,14 +196,22 @@ GradCheck check_parameters(const char* op, Params& params, GradFunction f, const
   Tape tape;
   const Tape::Use use(tape);
   GradCheck worst{.op = op, .leaf = {}, .shape = {}};
-  if (params.count() == 0) return worst;
+  std::vector<int64_t> trained;
   Function function(tape, f, context, o, where);
-  for (int64_t i = 0; i < params.count(); ++i) function.x.push_back(params.tensor(i));
+  function.params = &params;
+  for (int64_t i = 0; i < params.count(); ++i) {
+    if (params.frozen(i)) continue;
+    trained.push_back(i);
+    function.x.push_back(params.tensor(i));
+  }
+  if (trained.empty()) return worst;
   function.backward();
   std::vector<std::vector<double>> analytic;
-  for (int64_t i = 0; i < params.count(); ++i) analytic.push_back(function.gradient(size_t(i)));
-  for (int64_t i = 0; i < params.count(); ++i)
-    check_leaf(worst, params.name(i), params.shape(i), params.values(i).data(), analytic[size_t(i)], o, function);
+  for (size_t j = 0; j < trained.size(); ++j) analytic.push_back(function.gradient(j));
+  for (size_t j = 0; j < trained.size(); ++j) {
+    const int64_t i = trained[j];
+    check_leaf(worst, params.name(i), params.shape(i), params.edit(i).data(), analytic[j], o, function);
+  }
   return worst;
 }
 

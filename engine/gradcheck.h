@@ -79,8 +79,8 @@ GradCheck check_gradient(const char* op, const std::vector<GradLeaf>& leaves, co
                          const GradCheckOptions& options = {}, Loc where = Loc::here()) {
   return check_gradient(op, leaves, call_grad_function<F>, &f, options, where);
 }
-// The leaves are all parameters of `params`, in their order. Their values are changed meanwhile and restored, bit for
-// bit: no other tape may run on them.
+// The leaves are all parameters of `params` that are not frozen, in their order. Their values are changed meanwhile and
+// restored, bit for bit: no other tape may run on them.
 template <class F>
 GradCheck check_parameters(const char* op, Params& params, const F& f, const GradCheckOptions& options = {},
                            Loc where = Loc::here()) {

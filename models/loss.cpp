@@ -5,19 +5,36 @@
 
 namespace gradus {
 
-double batch_loss(const LanguageModel& model, Batch& batch, int64_t first, int64_t count, double weight) {
+Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int64_t count) {
+  return model.losses(batch.inputs_of(first, count), batch.targets_of(first, count), count, batch.T);
+}
+
+void backward_from(const Tensor& losses, double weight) {
   Tape& tape = Tape::current(Loc::here());
-  const Tensor logits = model.logits(batch.inputs_of(first, count), count, batch.T);
-  const Tensor loss = model.rung().softmax_cross_entropy(logits, batch.targets_of(first, count), Loc::here());
+  real* weights = tape.arena().reals(losses.numel());
+  std::fill_n(weights, losses.numel(), real(weight));
+  tape.seed(losses, {weights, size_t(losses.numel())});
+  tape.backward();
+}
+
+static double total(const Tensor& losses) {
   double sum = 0;
-  for (real x : loss.span()) sum += double(x);
-  if (weight > 0) {
-    real* weights = tape.arena().reals(loss.numel());
-    std::fill_n(weights, loss.numel(), real(weight));
-    tape.seed(loss, {weights, size_t(loss.numel())});
-    tape.backward();
-  }
+  for (real x : losses.span()) sum += double(x);
   return sum;
+}
+
+double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepInfo& info) {
+  shards_.begin(info, batch.B);
+  std::fill(sum_.begin(), sum_.end(), 0);
+  shards_.each([&](int s) {
+    losses_[size_t(s)] = token_losses(model, batch, shards_.first(s), shards_.count(s));
+    sum_[size_t(s)] = total(losses_[size_t(s)]);
+  });
+  return std::accumulate(sum_.begin(), sum_.end(), 0.0);
+}
+
+void BatchLoss::backward(double weight) {
+  shards_.each([&](int s) { backward_from(losses_[size_t(s)], weight); });
 }
 
 // Adds the losses of the batch, without gradients; the shards' sums in their order.
@@ -26,16 +43,15 @@ static void evaluate(const LanguageModel& model, Batch& batch, Shards& shards, S
   shards.begin({}, batch.B);
   shards.each([&](int s) {
     const NoGrad no_grad;
-    sum[size_t(s)] = batch_loss(model, batch, shards.first(s), shards.count(s));
+    sum[size_t(s)] = total(token_losses(model, batch, shards.first(s), shards.count(s)));
   });
   loss.nats += std::accumulate(sum.begin(), sum.end(), 0.0);
   loss.tokens += batch.scored;
 }
 
-SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t step,
-                          int64_t batches, Stop stop) {
-  const int64_t B = model.config().batch;
-  const Rng rng(uint64_t(model.config().seed), Stream::kEvaluate, step);
+SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
+                          int64_t step, int64_t batches, Stop stop) {
+  const Rng rng(uint64_t(model.options().seed), Stream::kEvaluate, step);
   Batch batch;
   SplitLoss loss;
   for (int64_t i = 0; i < batches && !(stop && stop()); ++i) {
@@ -45,12 +61,11 @@ SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Spli
   return loss;
 }
 
-SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t stride,
-                        Stop stop) {
-  const int64_t B = model.config().batch, n = corpus.windows(split, stride);
+SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
+                        int64_t stride, Stop stop) {
   Batch batch;
   SplitLoss loss;
-  for (int64_t first = 0; first < n && !(stop && stop()); first += B) {
+  for (int64_t first = 0; first < corpus.windows(split, stride) && !(stop && stop()); first += B) {
     batch.take(corpus, split, first, B, stride);
     evaluate(model, batch, shards, loss);
   }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 
+#include "models/run/config.h"
 #include "models/run/checkpoint.h"
 #include "models/text/corpus.h"
 #include "tests/scratch.h"

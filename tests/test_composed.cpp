@@ -13,6 +13,7 @@
 #include "engine/composed.h"
 #include "engine/optim.h"
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "tests/near.h"
 

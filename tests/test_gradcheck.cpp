@@ -9,6 +9,7 @@
 
 #include "engine/gradcheck.h"
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "tests/near.h"
 
@@ -310,7 +311,7 @@ TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
     const std::string name = model_name;
     const auto model = make_model(small(name, "fused"), kV);
     for (int64_t i = 0; i < model->params().count(); ++i)  // away from the linear middle, where much of it is 0
-      for (real& w : model->params().values(i))
+      for (real& w : model->params().edit(i))
         w = model->params().shape(i).rank() > 1 ? w * real(name == "lstm" ? 1 : 10) : w + real(0.1);
     const GradCheck c = check_parameters(model_name, model->params(), [&](Inputs) { return loss_of(*model); },
                                          {.retries = 1, .info = kTraining});

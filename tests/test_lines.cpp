@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/ops.h"
+#include "models/run/config.h"
 #include "models/text/batch.h"
 #include "tests/line_world.h"
 
@@ -160,7 +161,7 @@ TEST_SUITE("lines") {
   TEST_CASE("lines: a line that the vocabulary lacks is named by its number") {
     const testing::LineWorld world("a b\n", Tokenizer::Kind::kWord);
     try {
-      Corpus(world.config("lstm"), world.tokenizer, "a\nb a\nb zebra\n", "t.txt");
+      Corpus(world.config("lstm").corpus(), world.tokenizer, "a\nb a\nb zebra\n", "t.txt");
       FAIL("accepted");
     } catch (const DataError& error) {
       CHECK(std::string(error.what()) ==

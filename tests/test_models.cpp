@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/optim.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 
@@ -44,7 +45,7 @@ std::unique_ptr<LanguageModel> lively(const Config& config, real factor) {
   auto model = make_model(config, kVocabulary);
   for (int64_t i = 0; i < model->params().count(); ++i)
     if (model->params().shape(i).rank() >= 2)
-      for (real& w : model->params().values(i)) w *= factor;
+      for (real& w : model->params().edit(i)) w *= factor;
   return model;
 }
 std::unique_ptr<LanguageModel> lively(const std::string& family, int64_t layers, int64_t context = 9) {

@@ -11,6 +11,7 @@
 
 #include "engine/composed.h"
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "tests/near.h"
 

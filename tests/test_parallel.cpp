@@ -15,6 +15,7 @@
 
 #include "engine/optim.h"
 #include "engine/parallel.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 

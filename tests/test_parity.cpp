@@ -11,6 +11,7 @@
 
 #include "engine/io/json.h"
 #include "engine/optim.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 
@@ -45,7 +46,7 @@ std::unique_ptr<LanguageModel> golden_model(const Golden& golden, const std::str
     const TensorInfo& info = golden.file().at("weight/" + params.name(i));
     REQUIRE(int(info.shape.size()) == params.shape(i).rank());
     for (int d = 0; d < params.shape(i).rank(); ++d) REQUIRE(info.shape[size_t(d)] == params.shape(i)[d]);
-    golden.file().read(info, params.values(i));
+    golden.file().read(info, params.edit(i));
   }
   return model;
 }

@@ -4,6 +4,7 @@
 
 #include "rl/gradient_estimate.h"
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/soft_bellman.h"
 #include "tests/exact_worlds.h"
 #include "tests/line_world.h"
@@ -182,8 +183,8 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
     KnownWorld w = known(kSentences, 3);
     const Rng rng(seed, Stream::kTest);
     for (int64_t i = 0; i < w.policy->params().size(); ++i) {
-      w.policy->params().data()[size_t(i)] = real(rng.normal(2 * i));
-      w.prior->params().data()[size_t(i)] = real(rng.normal(2 * i + 1));
+      w.policy->params().edit()[size_t(i)] = real(rng.normal(2 * i));
+      w.prior->params().edit()[size_t(i)] = real(rng.normal(2 * i + 1));
     }
     w.refresh();
     for (size_t i = 0; i < w.reward.size(); ++i) w.reward[i] = rng.normal(1000 + int64_t(i));
@@ -195,15 +196,14 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
     const std::vector<double> g = exact(w, beta);
     const double h = 1e-3;
     for (size_t k = 0; k < g.size(); ++k) {
-      real& x = w.policy->params().data()[k];
-      const real before = x;
+      const real before = w.policy->params().data()[k];
       const auto at = [&](double step) {
-        x = real(double(before) + step);
+        w.policy->params().edit()[k] = real(double(before) + step);
         w.refresh();
         return w.objective(beta).objective;
       };
       const double numeric = (-at(2 * h) + 8 * at(h) - 8 * at(-h) + at(-2 * h)) / (12 * h);
-      x = before;
+      w.policy->params().edit()[k] = before;
       CHECK(std::fabs(numeric - g[k]) <= 1e-8);
     }
   }

@@ -18,7 +18,7 @@ void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const
   tape.new_step({.training = true, .sequences = sequences});
   Batch batch;
   batch.draw(corpus, Split::kTrain, Rng(uint64_t(c.seed), Stream::kBatch, command.trace_step), 0, c.batch);
-  batch_loss(*run.model, batch, 0, sequences, 1);
+  backward_from(token_losses(*run.model, batch, 0, sequences), 1);
   if (const TraceSize size = trace_size(tape); !size.fits())
     throw UsageError(
         text("--trace: a step of this model has ", size.ops, " ops and ", size.numbers,

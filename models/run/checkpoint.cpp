@@ -9,6 +9,7 @@
 #include "engine/blas.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
+#include "models/families.h"
 
 namespace gradus {
 
@@ -40,7 +41,7 @@ std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
 
 void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
   const int64_t inputs = tokens + max_tokens - 1, room = config.context + 1 - tokens;  // the last draw is no input
-  if (config.model != "transformer" || room >= max_tokens) return;
+  if (!config.family().windowed || room >= max_tokens) return;
   throw UsageError(text("a prompt of ", tokens, " tokens and --max-tokens ", max_tokens, " make ", inputs,
                         " inputs, more than the context of ", config.context, " of ", path, ": ",
                         room > 0 ? text("--max-tokens ", room, " fits") : "a shorter prompt is wanted"));
@@ -171,7 +172,7 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   c.model = make_model(config, c.tokenizer.size(), numbers, read_counts(file, config));
   Params& params = c.model->params();
   size_t expected = size_t(params.count()) + !c.model->counts().empty();
-  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.values(i));
+  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.edit(i));
   if (params.count() > 0 && file.find(kMean + params.name(0))) {
     c.optimizer.emplace(params, adamw_options(config));
     c.optimizer->steps = c.step;
