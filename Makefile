@@ -34,8 +34,8 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(wildcard tests/*.cpp)
-EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 PROGRAM_TEST := $(wildcard tests/program/*.cpp)
+EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Tests of parts of the program are linked with all of it.
 TESTED_APP := $(filter-out apps/main.cpp,$(APP))

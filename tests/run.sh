@@ -31,6 +31,7 @@ checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
 one formulas 'formulas shown are those of the ops' sh tests/check_formulas.sh
-checks step 'gradus step: text, keys, pages in a browser' sh tests/test_step.sh
+program step 'gradus step: text, refusals'
+checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh
 checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh
 summary 'All tests passed.'

@@ -1,33 +1,10 @@
 #!/bin/sh
-# gradus step: its text, its keys in a terminal, its page in a browser; gradus train --trace. See tests/shell.sh.
+# gradus step: its keys in a terminal, its page in a browser; the page of gradus train --trace. See tests/shell.sh.
 # The terminal is made by `script`, the browser is driven by node (tests/step_page.js). What is missing is skipped by name.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
 examples='scalar neuron lstm attention kl'
-
-test_text() {
-  for program in "$f64" "$f32"; do
-    real=${program##*-}; [ "$program" = "$f64" ] || real=f32
-    for example in $examples; do
-      must "text: $example, $real" 0 "$program" step $example
-      cp out whole
-      check "text: $example, $real, every gradient agrees" "$(grep 'DOES NOT' whole)" not grep -q 'DOES NOT AGREE' whole
-      check "text: $example, $real, --all says the same" "" sh -c "'$program' step $example --all | cmp - whole"
-      must "text: $example, $real, --json" 0 "$program" step $example --json
-      check "text: $example, $real, --json is one object" "" json_lines out
-    done
-  done
-  "$f64" step kl >out
-  for part in 'forward 1/5  %0 (π) = softmax(z)' 'apps/step/examples.cpp:' 'Backward begins. The loss is 0.09979' \
-    'backward 5/5  %0 (π) = softmax(z)' 'dx += y ∘ (dy − y·dy)     (x = z, y = π)' 'd%0 (π)  element' '0.06168   -0.1011  -0.07929    0.1187'; do
-    check "text: kl has '$part'" "$(cat out)" grep -qF -e "$part" out
-  done
-  must "text: without a name, the scalar" 0 "$f64" step
-  check "text: the scalar's name" "" grep -q '^scalar: ' out
-  refuses "text: an unknown example" 2 'scalar | neuron | lstm | attention | kl' "$f64" step nobody
-  refuses "text: a page in a folder that is not there" 3 'nowhere' "$f64" step kl --html nowhere/step.html
-}
 
 # typed NAME KEYS COMMAND: `screen` is what a terminal showed.
 typed() {
@@ -130,12 +107,7 @@ test_trace() {
     fi
     rm -rf traced plain step.html
   done
-  refuses "trace: too large a model" 2 'a page holds' "$f64" train few.txt --out new --steps 4 --quiet --trace 1 step.html
-  refuses "trace: a step that will not be" 2 'steps 1 to 4' "$f64" train few.txt --out new --steps 4 --quiet --trace 5 step.html
-  refuses "trace: step 0" 2 '1 or later' "$f64" train few.txt --out new --steps 4 --quiet --trace 0 step.html
-  must "trace: a page that cannot be written ends no run" 0 "$f64" train few.txt --out r $(echo "$o" | sed 's/--quiet//') --trace 1 nowhere/step.html
-  check "trace: but a warning says it" "$(cat out err)" grep -q '^warning: .*nowhere' out err
 }
 
-groups text keys script validator page trace -- "$@"
+groups keys script validator page trace -- "$@"
 finish

@@ -106,7 +106,7 @@ class Scratch {
   Verdict same_steps(std::string_view a, std::string_view b) const;    // likewise, of the records of steps
   // The log is whole lines of JSON, and its steps are 1, 2, ..., steps, each once.
   Verdict steps_once(std::string_view run, int64_t steps) const;
-  // By html-validate (its path in HTML_VALIDATE, or on PATH), else by tidy; left out where there is neither.
+  // As tests/valid_html.sh says; left out where there is no validator.
   Verdict valid_html(std::string_view page) const;
 
  private:
