@@ -69,6 +69,14 @@ struct SampleCommand {
 };
 int sample(const SampleCommand& command);
 
+struct BenchCommand {
+  Common common;
+  std::vector<std::string> names;  // empty: every work
+  double seconds = 1;              // for each work and number of threads
+};
+int bench(const BenchCommand& command);
+std::string bench_names();  // of the works, for people
+
 // Parts of a text, by the words of --split.
 inline constexpr Named<Split> kSplits[] = {{"all", Split::kAll}, {"train", Split::kTrain}, {"val", Split::kValidation}};
 

@@ -35,4 +35,9 @@ void Console::end_live() {
   open_ = false;
 }
 
+void Console::clear_live() {
+  if (open_) std::fputs("\r\x1b[K", out_);
+  open_ = false;
+}
+
 }  // namespace gradus

@@ -20,6 +20,7 @@ class Console {
   void live(const std::string& line);
   bool is_live() const { return live_; }
   void end_live();
+  void clear_live();  // as if it had not been
 
  private:
   std::FILE* out_;
