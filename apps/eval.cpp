@@ -3,10 +3,12 @@
 #include <cstdio>
 
 #include "apps/console.h"
-#include "apps/run_folder.h"
-#include "apps/text.h"
-#include "models/run/checkpoint.h"
+#include "apps/corpus_files.h"
+#include "apps/format.h"
+#include "apps/json_number.h"
 #include "models/loss.h"
+#include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -41,10 +43,8 @@ int eval(const EvalCommand& command) {
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
                           config.context));
   if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
-  const Text content = read_texts(command.corpus, config);
-  const Split split = command.split == "train" ? Split::kTrain
-                      : command.split == "val" ? Split::kValidation
-                                               : Split::kAll;
+  const CorpusFiles content = read_corpus_files(command.corpus, config);
+  const Split split = row_named(kSplits, command.split, "split").value;
   int64_t stride = command.stride;
   if (split == Split::kAll) {
     config.val_fraction = 0;
@@ -54,7 +54,7 @@ int eval(const EvalCommand& command) {
       stride = std::min(stride, config.context);
     }
   }
-  const Corpus corpus(config, run.tokenizer, content.content, content.name());
+  const Corpus corpus(config.corpus(), run.tokenizer, content.content, content.name());
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
                          config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
@@ -62,13 +62,13 @@ int eval(const EvalCommand& command) {
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
-  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, stride);
+  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
   const double bits =
       loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},
-                    {"nats_per_token", number(loss.mean())},
-                    {"bits_per_character", number(bits)},
-                    {"perplexity", number(std::exp(loss.mean()))}};
+                    {"nats_per_token", json_number(loss.mean())},
+                    {"bits_per_character", json_number(bits)},
+                    {"perplexity", json_number(std::exp(loss.mean()))}};
   if (command.common.json)
     std::printf("%s\n", result.dump().c_str());
   else

@@ -1,15 +1,15 @@
 // gradus inspect: what a safetensors file holds, of a run or of anybody.
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
-#include "apps/console.h"
+#include "apps/commands.h"
+#include "apps/format.h"
+#include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
-
-using Json = nlohmann::ordered_json;
 
 // √Σ x², or null for numbers that are not floating-point.
 static Json norm_of(const SafetensorsFile& file, const TensorInfo& tensor) {

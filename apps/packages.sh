@@ -15,7 +15,7 @@ command -v pkg-config >/dev/null || missing="$missing pkg-config"
 # Not any cblas.h: that of the reference BLAS, libblas-dev, lacks what the engine asks of OpenBLAS.
 [ -n "$BLAS_LIBS" ] && printf '#include <cblas.h>\nauto f = openblas_set_num_threads;\n' |
   $CXX -std=c++20 $BLAS_CFLAGS -fsyntax-only -x c++ - >/dev/null 2>&1 || missing="$missing libopenblas-pthread-dev"
-for need in CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev utf8.h:libutfcpp-dev doctest/doctest.h:doctest-dev; do
+for need in CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev utf8.h:libutfcpp-dev utf8proc.h:libutf8proc-dev doctest/doctest.h:doctest-dev; do
   echo "#include <${need%%:*}>" | preprocesses || missing="$missing ${need#*:}"
 done
 fi

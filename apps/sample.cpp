@@ -2,11 +2,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "apps/console.h"
+#include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -45,7 +46,7 @@ int sample(const SampleCommand& command) {
   Pool pool(threads_for(command.common, (command.count + group - 1) / group));
 
   const bool show = !command.common.json;
-  nlohmann::ordered_json samples = nlohmann::ordered_json::array();
+  Json samples = Json::array();
   Writer writer;
   bool follows = false;  // a token or a prompt stands before the next token
   const auto begin = [&](int64_t i) {
@@ -76,7 +77,7 @@ int sample(const SampleCommand& command) {
       writer.finish();
     }
   }
-  if (command.common.json) std::printf("%s\n", nlohmann::ordered_json{{"samples", samples}}.dump().c_str());
+  if (command.common.json) std::printf("%s\n", Json{{"samples", samples}}.dump().c_str());
   return kDone;
 }
 

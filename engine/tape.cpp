@@ -4,7 +4,7 @@
 #include <atomic>
 #include <mutex>
 
-gradus::Tape* gradus_live_tapes[gradus::Tape::kMaxLive];
+gradus::Tape* gradus_live_tapes[gradus::kMaxLiveTapes];
 
 // The empty asm keeps the calls where they stand, in every build.
 [[gnu::noinline, gnu::used]] void gradus_backward_begin(gradus::Tape* tape) { asm volatile("" ::"r"(tape) : "memory"); }
@@ -47,11 +47,10 @@ std::span<const real> Tensor::grad(Loc where) const {
     Tape& tape = Tape::current(where);
     return tape.gradient(*v->owner).subspan(size_t(v->data - v->owner->data.data()), size_t(v->shape.numel()));
   }
-  if (!v->grad && v->needs_grad && v->base && v->base->grad)
-    return {v->base->grad + (v->data - v->base->data), size_t(v->shape.numel())};
-  require(v->grad != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
+  const real* arrived = v->arrived();
+  require(arrived != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
           v->needs_grad ? "; backward has not run, or the loss does not depend on it" : "; it is a constant");
-  return {v->grad, size_t(v->shape.numel())};
+  return {arrived, size_t(v->shape.numel())};
 }
 
 Tensor Tensor::reshape(Shape to, Loc where) const {
@@ -66,17 +65,9 @@ Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
   require(v->shape.rank() >= 1, "rows", where, "a scalar has no rows");
   require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ",
           first + count, " are not in ", v->shape);
-  int64_t size[4] = {count, 1, 1, 1};
-  for (int i = 1; i < v->shape.rank(); ++i) size[i] = v->shape[i];
-  const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
-  const Shape all{size[0], size[1], size[2], size[3]};
-  const int rank = v->shape.rank();
-  const Shape shape = rank == 1   ? Shape{count}
-                      : rank == 2 ? Shape{count, size[1]}
-                      : rank == 3 ? Shape{count, size[1], size[2]}
-                                  : all;
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
-  return tape.window(*this, first * row, shape, v->needs_grad, where);
+  const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
+  return tape.window(*this, first * row, v->shape.with(0, count), v->needs_grad, where);
 }
 
 Kept::Kept(const Tensor& t, Loc where) : value_(std::make_unique<Value>()) { assign(t, where); }
@@ -93,8 +84,8 @@ void Kept::assign(const Tensor& t, Loc where) {
 
 Tape::Tape() {
   const std::lock_guard lock(live_mutex);
-  slot_ = uint64_t(std::find(gradus_live_tapes, gradus_live_tapes + kMaxLive, nullptr) - gradus_live_tapes);
-  require(slot_ < kMaxLive, "Tape", Loc::here(), "at most ", kMaxLive, " tapes may be alive at once");
+  slot_ = uint64_t(std::find(gradus_live_tapes, gradus_live_tapes + kMaxLiveTapes, nullptr) - gradus_live_tapes);
+  require(slot_ < kMaxLiveTapes, "Tape", Loc::here(), "at most ", kMaxLiveTapes, " tapes may be alive at once");
   epochs_.reserve(16);
   epochs_.push_back(new_epoch());
   gradus_live_tapes[slot_] = this;
@@ -107,7 +98,7 @@ Tape::~Tape() {
 
 uint64_t Tape::new_epoch() const {
   static std::atomic<uint64_t> serial{0};
-  return ++serial * kMaxLive + slot_;
+  return ++serial * kMaxLiveTapes + slot_;
 }
 
 Tape::Use::Use(Tape& tape) : before_(current_tape) { current_tape = &tape; }
@@ -127,6 +118,7 @@ void Tape::new_step(const StepInfo& info, Loc where) {
   ops_.clear();
   met_.clear();
   seeds_.clear();
+  bound_.clear();
   arena_.reset();
   scratch_.reset();
   epochs_.assign(1, new_epoch());
@@ -173,11 +165,31 @@ Value* Tape::input(const Tensor& t, const Loc& where) {
   Value* v = t.value(where);
   require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
           " was made on another tape");
-  if (!recording_ || t.epoch_ != 0) return v;
+  if (t.epoch_ != 0) return v;
+  if (v->owner && !bound_.empty())
+    if (Value* instead = bound(*v)) return instead;
+  if (!recording_) return v;
   if (v->owner) return local(*v);
   Value* copy = new_value(v->shape, v->name, false);
   copy->data = arena_.copy(std::span<const real>(v->data, size_t(v->shape.numel()))).data();
   return copy;
+}
+
+void Tape::bind(const Tensor& parameter, const Tensor& instead, Loc where) {
+  const Value* p = parameter.value(where);
+  require(p->owner != nullptr, "bind", where, p->name, ' ', p->shape, " is no parameter, only Params makes those");
+  require(p->shape == instead.shape(where), "bind", where, "the parameter ", p->name, " is ", p->shape,
+          ", what is bound to it ", instead.shape(where));
+  require(epochs_.size() == 1, "bind", where, "a Tape::Mark is open, and what is bound under it would die with it");
+  const Tensor whole = window(instead, 0, p->shape, instead.value(where)->needs_grad, where);
+  std::erase_if(bound_, [p](const Bound& b) { return b.parameter == p; });
+  bound_.push_back({p, whole.value(where)});
+}
+
+Value* Tape::bound(const Value& parameter) const {
+  const auto is = [&parameter](const Bound& b) { return b.parameter == &parameter; };
+  const auto found = std::find_if(bound_.begin(), bound_.end(), is);
+  return found == bound_.end() ? nullptr : found->instead;
 }
 
 Value* Tape::local(const Value& parameter) {

@@ -21,14 +21,15 @@
 
 namespace gradus {
 class Tape;
-}
+inline constexpr uint64_t kMaxLiveTapes = 1024;  // alive at once in one process
+}  // namespace gradus
 
 // Stable breakpoints around each op of a backward pass, and the live tapes, for debuggers.
 extern "C" {
 void gradus_backward_begin(gradus::Tape* tape);
 void gradus_backward_end(gradus::Tape* tape);
 int64_t gradus_rewind(gradus::Tape* tape, int64_t k);
-extern gradus::Tape* gradus_live_tapes[1024];
+extern gradus::Tape* gradus_live_tapes[gradus::kMaxLiveTapes];
 }
 
 namespace gradus {
@@ -36,11 +37,22 @@ namespace gradus {
 struct Op;
 using OpFunction = void (*)(Op&);
 
-// What an op is: its name and its two named functions, so that a debugger can break on them and run them again.
+// The mathematics of an op as text, for people: `gradus step`, its page and gdb show it.
+struct OpMath {
+  const char* formula = "";   // what forward computes; the output is y
+  const char* gradient = "";  // what backward adds
+  const char* inputs = "";    // what both call the inputs, in order, with a blank between
+  // A letter for each input says which of its numbers element [.., j] of an output is made of: e, its own element
+  // there; c, its element j, one for each column; -, several. Inputs beyond the last letter: several.
+  const char* elements = "";
+};
+
+// What an op is: its name, its two named functions, which a debugger can break on and run again, and its mathematics.
 struct OpKind {
   const char* name;
   OpFunction forward;   // computes the outputs from the inputs; may be run again
   OpFunction backward;  // adds to the gradients of the inputs that need them
+  OpMath math = {};
 };
 
 // One line of the tape. Inputs and outputs are pointers to Values in the arena; what backward needs beyond them stands
@@ -97,6 +109,13 @@ class Tape {
   void backward(const Tensor& loss, Loc where = Loc::here());
   void backward(Loc where = Loc::here());
 
+  // From here to the end of the step `instead` stands in the parameter's place: every op on this tape that is given the
+  // parameter, also without gradients, takes `instead`, and its gradient goes there. Ops before, those that make
+  // `instead` above all, take the parameter itself. Other tapes see nothing of it. So weights may be results of ops,
+  // without a change to any model: w + a b (LoRA), μ + σ ε. A second bind replaces the first.
+  // Throws ShapeError if `parameter` is none, the shapes differ, or a Mark is open, with which `instead` would die.
+  void bind(const Tensor& parameter, const Tensor& instead, Loc where = Loc::here());
+
   // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the
   // next step.
   std::span<const real> gradient(const ParamArray& array);
@@ -116,7 +135,7 @@ class Tape {
   Tensor window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where);
   real* grad_of(Value* v);  // zero-filled on first use
   bool alive(uint64_t epoch) const;
-  static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLive]; }  // the tape that made this epoch
+  static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLiveTapes]; }  // the tape that made this epoch
 
   // --- for debuggers: the backward pass as a state machine ---
   // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op. Tensors
@@ -148,8 +167,7 @@ class Tape {
     bool recording_;
   };
 
-  static Tape& current(const Loc& where);     // throws if this thread has none
-  static constexpr uint64_t kMaxLive = 1024;  // tapes alive at once in one process
+  static Tape& current(const Loc& where);  // throws if this thread has none
 
  private:
   friend class NoGrad;
@@ -163,9 +181,14 @@ class Tape {
     Value* value;
     const real* dy;
   };
+  struct Bound {
+    const Value* parameter;
+    Value* instead;
+  };
   void require_ready(const char* op, const Loc& where) const;  // for a backward pass
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
   Value* input(const Tensor& t, const Loc& where);
+  Value* bound(const Value& parameter) const;  // null if nothing is
   Value* local(const Value& parameter);
   uint64_t new_epoch() const;  // never used before, and names this tape: see of()
   void clear_gradients();
@@ -177,6 +200,7 @@ class Tape {
   std::vector<Op> ops_;
   std::vector<Met> met_;
   std::vector<Seed> seeds_;
+  std::vector<Bound> bound_;
   std::vector<uint64_t> epochs_;  // of the step and of the open Marks
   uint64_t slot_ = 0;             // in gradus_live_tapes
   Arena::Mark backward_begin_{};
@@ -206,18 +230,9 @@ inline Tensor record(const OpKind& kind, std::initializer_list<Tensor> in, const
   return tape.output(tape.record(kind, {in.begin(), in.size()}, {out}, saved, where));
 }
 
-// Scratch memory of the current tape for the body of an op, given back at the end of the scope.
-class Scratch {
- public:
-  Scratch() : arena_(Tape::current(Loc::here()).scratch()), mark_(arena_.mark()) {}
-  ~Scratch() { arena_.rewind(mark_); }
-  Scratch(const Scratch&) = delete;
-  real* reals(int64_t n) { return arena_.reals(n); }
-  real* zeros(int64_t n) { return arena_.zeros(n); }
-
- private:
-  Arena& arena_;
-  Arena::Mark mark_;
+// Memory of the current tape for the body of an op, given back at the end of the scope.
+struct Scratch : ArenaScope {
+  Scratch() : ArenaScope(Tape::current(Loc::here()).scratch()) {}
 };
 
 inline real* Op::gradient(Value* v) { return v->grad ? v->grad : Tape::current(Loc::here()).grad_of(v); }

@@ -24,12 +24,18 @@ struct Value {
   Shape shape;
   int32_t index = -1;  // of a parameter: its place in the owner
   bool needs_grad = false;
+
+  // What has arrived, as many numbers as the value has; null if nothing has. A window's is part of its base's.
+  const real* arrived() const {
+    return grad ? grad : base && base->grad && needs_grad ? base->grad + (data - base->data) : nullptr;
+  }
 };
 
 // One flat array of parameter values, read-only while tapes run. Params (engine/params.h) fills it.
 struct ParamArray {
   std::vector<real> data;
   std::vector<std::unique_ptr<Value>> values;  // one for each parameter, pointing into data, in order
+  uint64_t version = 0;                        // goes up whenever data is opened for writing
 };
 
 // A window on a Value. A tensor made in a step is dead once its tape has begun a new step or left the Mark it was made

@@ -1,14 +1,10 @@
 #include "rl/tune_config.h"
 
-#include "models/options_json.h"
-
 namespace gradus {
 
 void TuneConfig::resolve(int cores) {
-  if (decay_steps == 0) decay_steps = steps;
-  if (shards == 0) shards = cores;
-  shards = std::min(shards, batch);
-  if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
+  RunOptions::resolve(cores, batch);
+  RunOptions::check(batch);
   if (baseline == "leave-one-out" && batch < 2)
     throw DataError("--baseline leave-one-out compares the sequences of a batch: --batch must be at least 2");
   if (kl_target > 0 && kl_coef == 0)
@@ -18,16 +14,47 @@ void TuneConfig::resolve(int cores) {
                          ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(batch)));
 }
 
-std::string to_json(const TuneConfig& config) { return options_to_json(config); }
+std::vector<Option> options(TuneConfig& c) {
+  const std::vector<Option> shared = run_options(c, c.seed);
+  const TuneConfig usual;
+  return {
+      option("reward", c.reward, "what a text is worth"),
+      option("algorithm", c.algorithm, {"reinforce"}, "how the advantage is made"),
+      option("baseline", c.baseline, {"leave-one-out", "none", "moving", "value"}, "what a return is compared with"),
+      option("reward_to_go", c.reward_to_go, usual.reward_to_go, "a draw answers only for what is earned from it on"),
+      option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)"),
+      option("kl_target", c.kl_target, 0, 1e9, "move beta until KL is this many nats a sequence (default: beta stays)",
+             {"kl_target"}),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may move by a fifth", {"kl_target"}),
+      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha of a bonus alpha times the entropy of whole sequences"),
+      option("replay", c.replay, 0, 1000, "earlier batches that a step uses again, importance-weighted"),
+      row_of(shared, "steps"),
+      option("batch", c.batch, 1, 1 << 20, "sequences of a step"),
+      option("max_tokens", c.max_tokens, 1, 1 << 20, "draws of a sequence at most, the end mark counted"),
+      row_of(shared, "lr"),
+      row_of(shared, "min_lr"),
+      row_of(shared, "warmup"),
+      row_of(shared, "decay_steps"),
+      option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network", {"baseline", {"value"}}),
+      row_of(shared, "clip"),
+      option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
+      option("exact", c.exact, names_of(kExactWords),
+             "the truth by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
+             "step | never"),
+      row_of(shared, "save_every"),
+      row_of(shared, "shards"),
+      row_of(shared, "seed"),
+  };
+}
 
-TuneConfig tune_config_from_json(const std::string& json_text, const std::string& source) {
-  const auto json = nlohmann::ordered_json::parse(json_text, nullptr, false);
-  if (!json.is_object()) throw DataError(text(source, ": the options of the fine-tuning are not a JSON object"));
+std::string to_json(const TuneConfig& config) {
+  TuneConfig stored = config, usual;
+  return options_to_json(options(stored), options(usual));
+}
+
+TuneConfig tune_config_from_json(const std::string& json, const std::string& source) {
   TuneConfig config;
-  ReadOptions read{json, source};
-  for_each_option(config, read);
-  if (read.used != json.size())
-    throw DataError(text(source, ": the fine-tuning has options this version does not know"));
+  options_from_json(options(config), json, source);
   return config;
 }
 

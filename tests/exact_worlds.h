@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "rl/worlds/exact.h"
 
@@ -36,8 +37,8 @@ inline std::unique_ptr<LanguageModel> random_model(const Config& config, int64_t
                                                    double deviation = 0.7) {
   auto model = make_model(config, vocabulary);
   const Rng rng(seed, Stream::kTest);
-  for (int64_t i = 0; i < model->params().size(); ++i)
-    model->params().data()[size_t(i)] += real(deviation * rng.normal(i));
+  const std::span<real> w = model->params().edit();
+  for (int64_t i = 0; i < model->params().size(); ++i) w[size_t(i)] += real(deviation * rng.normal(i));
   return model;
 }
 inline std::unique_ptr<LanguageModel> random_model(const std::string& family, uint64_t seed) {

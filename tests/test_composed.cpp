@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "engine/composed.h"
+#include "engine/rung.h"
 #include "engine/optim.h"
 #include "engine/rng.h"
+#include "models/run/config.h"
 #include "models/language_model.h"
 #include "tests/near.h"
 

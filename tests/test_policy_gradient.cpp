@@ -10,6 +10,7 @@
 #include "rl/tables/estimators.h"
 #include "rl/gradient_estimate.h"
 #include "rl/rollout.h"
+#include "models/run/config.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "models/run/config.h"
 #include "models/run/checkpoint.h"
 #include "rl/rewards/reward.h"
 #include "tests/scratch.h"
@@ -31,11 +32,11 @@ struct Run {
     config.hidden = 8;
     config.context = context;
     config.resolve(1);
-    Tokenizer tokenizer = Tokenizer::from_vocab(Tokenizer::Kind::kChar, std::move(vocab));
+    Tokenizer tokenizer = Tokenizer::from_vocab("char", std::move(vocab));
     config.lines = tokenizer.end_id() >= 0;
     config.end_id = tokenizer.end_id();
     auto model = make_model(config, tokenizer.size());
-    for (real& x : model->params().data()) x *= family == "transformer" ? 20 : 3;
+    for (real& x : model->params().edit()) x *= family == "transformer" ? 20 : 3;
     const int32_t start = tokenizer.end_id() >= 0 ? tokenizer.end_id() : 1;
     return {config, std::move(tokenizer), std::move(model), {}, 0, {}, start, {}, "", "", ""};
   }
@@ -71,7 +72,7 @@ TEST_CASE("the summed log-probability with the end mark, of texts of mixed lengt
     CAPTURE(family);
     const Run run(folder, family, {"a", "b", kCat, Tokenizer::kEndMark});
     const LanguageModel& model = *run.checkpoint.model;
-    const Tokenizer other = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {kCat, "x", "b", "a"});  // ids differ
+    const Tokenizer other = Tokenizer::from_vocab("char", {kCat, "x", "b", "a"});  // ids differ
     const Reward reward({"fluency:" + run.path}, other);
     const std::vector<std::string> texts{"ab", "", std::string("b") + kCat + "aab", "a", "", std::string(kCat)};
     std::vector<Ids> tokens;
@@ -137,7 +138,7 @@ TEST_CASE("a text longer than the context is scored as sampling would go on") {
 TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run that is not there") {
   const Folder folder;
   Run run(folder, "lstm", {"a", "b"});
-  const Tokenizer other = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {"a", "x"});
+  const Tokenizer other = Tokenizer::from_vocab("char", {"a", "x"});
   const Reward reward({"2*fluency:" + run.path}, other);
   const Ids tokens{0, 1};
   const std::string said = complaint<DataError>([&] { reward({"ax", tokens, true}); });
@@ -145,7 +146,7 @@ TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run th
   CHECK(has(said, "'x'"));
   CHECK(has(said, run.path));
   CHECK(has(complaint<DataError>([&] { Reward({"fluency:/nowhere/run"}, other); }), "/nowhere/run"));
-  run.checkpoint.model->params().data()[0] = real(NAN);  // in the embedding of a
+  run.checkpoint.model->params().edit()[0] = real(NAN);  // in the embedding of a
   run.checkpoint.save(run.path);
   const Reward broken({"fluency:" + run.path}, other);
   const Ids aa{0, 0};

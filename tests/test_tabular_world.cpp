@@ -4,10 +4,11 @@
 
 #include "rl/gradient_estimate.h"
 #include "rl/tables/posterior.h"
-#include "tests/soft_bellman.h"
+#include "models/run/config.h"
 #include "tests/exact_worlds.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
+#include "tests/soft_bellman.h"
 
 namespace {
 
@@ -27,8 +28,8 @@ std::string repeated(const std::vector<std::string>& lines, const std::vector<in
 
 // Policy π = (.5, .2, .1, .2), prior q = (.4, .3, .2, .1), reward (1, 0, 1, 0), in the order of `lines`.
 KnownWorld known(const std::vector<std::string>& lines, int64_t max_tokens) {
-  const LineWorld pi(repeated(lines, {5, 2, 1, 2}), Tokenizer::Kind::kWord);
-  const LineWorld q(repeated(lines, {4, 3, 2, 1}), Tokenizer::Kind::kWord);
+  const LineWorld pi(repeated(lines, {5, 2, 1, 2}), "word");
+  const LineWorld q(repeated(lines, {4, 3, 2, 1}), "word");
   const World world{{pi.end_id()}, pi.end_id(), max_tokens};
   KnownWorld w(pi.model("tabular"), q.model("tabular"), world, 1);
   for (int64_t i = 0; i < w.all.sequences.size(); ++i) {
@@ -182,8 +183,8 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
     KnownWorld w = known(kSentences, 3);
     const Rng rng(seed, Stream::kTest);
     for (int64_t i = 0; i < w.policy->params().size(); ++i) {
-      w.policy->params().data()[size_t(i)] = real(rng.normal(2 * i));
-      w.prior->params().data()[size_t(i)] = real(rng.normal(2 * i + 1));
+      w.policy->params().edit()[size_t(i)] = real(rng.normal(2 * i));
+      w.prior->params().edit()[size_t(i)] = real(rng.normal(2 * i + 1));
     }
     w.refresh();
     for (size_t i = 0; i < w.reward.size(); ++i) w.reward[i] = rng.normal(1000 + int64_t(i));
@@ -195,22 +196,21 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
     const std::vector<double> g = exact(w, beta);
     const double h = 1e-3;
     for (size_t k = 0; k < g.size(); ++k) {
-      real& x = w.policy->params().data()[k];
-      const real before = x;
+      const real before = w.policy->params().data()[k];
       const auto at = [&](double step) {
-        x = real(double(before) + step);
+        w.policy->params().edit()[k] = real(double(before) + step);
         w.refresh();
         return w.objective(beta).objective;
       };
       const double numeric = (-at(2 * h) + 8 * at(h) - 8 * at(-h) + at(-2 * h)) / (12 * h);
-      x = before;
+      w.policy->params().edit()[k] = before;
       CHECK(std::fabs(numeric - g[k]) <= 1e-8);
     }
   }
 }
 
 TEST_CASE("a bigram prior and a reward of tokens: the recursion has the J* of the enumeration") {
-  const LineWorld lines(testing::kTwoWords, Tokenizer::Kind::kWord);
+  const LineWorld lines(testing::kTwoWords, "word");
   const auto bigram = lines.model("ngram", [](Config& c) {
     c.order = 2;
     c.smoothing = "add";
@@ -229,7 +229,7 @@ TEST_CASE("a bigram prior and a reward of tokens: the recursion has the J* of th
     CHECK(near(soft_values(table, r, world, beta).j_star,
                posterior(Table::of_logs(all.log_prob[0]), reward, beta).j_star) <= kClose);
   // What follows b depends on what stands before it.
-  const LineWorld further("a b c\nd b e\n", Tokenizer::Kind::kWord);
+  const LineWorld further("a b c\nd b e\n", "word");
   CHECK_THROWS_AS(bigram_table(*further.model("ngram", [](Config& c) { c.order = 3; })), DataError);
 }
 

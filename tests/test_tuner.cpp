@@ -7,6 +7,7 @@
 
 #include "rl/gradient_estimate.h"
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
 
@@ -152,11 +153,11 @@ TEST_CASE("the value network: least squares on the returns, no gradient into the
     const double h = kDouble ? 1e-5 : 1e-2;
     for (int64_t i = 0; i < v.size(); ++i) {
       const real at = v.data()[size_t(i)];
-      v.data()[size_t(i)] = at + real(h);
+      v.edit()[size_t(i)] = at + real(h);
       const double up = loss();
-      v.data()[size_t(i)] = at - real(h);
+      v.edit()[size_t(i)] = at - real(h);
       slope.push_back((up - loss()) / (2 * h) / 2);
-      v.data()[size_t(i)] = at;
+      v.edit()[size_t(i)] = at;
     }
     with.gradient(1);
     CHECK(near(with.value_gradient(), slope, 0.1) <= (kDouble ? 1e-7 : 1e-3));
@@ -244,9 +245,9 @@ TEST_CASE("a buffer of old sequences, weighted by pi/mu, has the fresh gradient 
   for (int64_t n = 0; n < 1500; ++n) {
     Tuner tuner = w.tuner(o);
     for (size_t i = 0; i < here.size(); ++i)
-      w.policy->params().data()[i] = real(0.8 * double(here[i]) + 0.2 * double(w.prior->params().data()[i]));
+      w.policy->params().edit()[i] = real(0.8 * double(here[i]) + 0.2 * double(w.prior->params().data()[i]));
     tuner.gradient(2 * n + 1);
-    std::ranges::copy(here, w.policy->params().data().begin());
+    std::ranges::copy(here, w.policy->params().edit().begin());
     m.add(tuner.gradient(2 * n + 2));
     ess += *tuner.metrics().ess / 1500;
   }

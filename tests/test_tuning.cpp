@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "rl/tables/posterior.h"
+#include "models/run/config.h"
 #include "tests/soft_bellman.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
@@ -210,8 +211,8 @@ std::unique_ptr<LanguageModel> bigram_lstm(int64_t vocabulary, uint64_t seed) {
   c.hidden = 32;
   auto model = random_model(c, vocabulary, seed, 0.3);
   Params& p = model->params();
-  std::ranges::fill(p.values(p.find("lstm.weight_hh_l0")), real(0));
-  const auto bias = p.values(p.find("lstm.bias_l0"));
+  std::ranges::fill(p.edit(p.find("lstm.weight_hh_l0")), real(0));
+  const auto bias = p.edit(p.find("lstm.bias_l0"));
   std::fill_n(bias.begin() + c.hidden, c.hidden, real(-40));  // the forget gate
   return model;
 }

@@ -5,15 +5,10 @@
 
 #include "engine/optim.h"
 #include "rl/worlds/known_worlds.h"
+#include "models/families.h"
 #include "tests/exact_worlds.h"
 
 namespace gradus::testing {
-
-inline std::unique_ptr<LanguageModel> clone(const LanguageModel& model) {
-  auto copy = make_model(model.config(), model.vocabulary(), INT64_MAX, {model.counts().begin(), model.counts().end()});
-  copy->params().copy_from(model.params());
-  return copy;
-}
 
 // r of every sequence of an enumeration, looked up.
 inline PromptedReward table_reward(const Sequences& sequences, std::span<const double> reward) {
@@ -43,7 +38,7 @@ struct TunedWorld {
   TunedWorld(std::unique_ptr<LanguageModel> q, World w, PromptedReward r, TuneOptions o, int threads = 1,
              std::vector<std::vector<int32_t>> several = {})
       : prior(std::move(q)),
-        policy(clone(*prior)),
+        policy(prior->clone()),
         world(std::move(w)),
         prompts(several.empty() ? std::vector<std::vector<int32_t>>{world.prompt} : std::move(several)),
         reward(std::move(r)),

@@ -5,12 +5,12 @@
 #include <cstdio>
 
 #include "apps/commands.h"
-#include "apps/console.h"
+#include "apps/format.h"
 #include "apps/step/examples.h"
 #include "apps/step/page.h"
 #include "apps/step/text.h"
-#include "apps/step/walk.h"
 #include "apps/step/trace.h"
+#include "apps/step/walk.h"
 #include "engine/io/file.h"
 
 namespace gradus {

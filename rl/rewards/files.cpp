@@ -6,8 +6,9 @@
 
 #include "models/grammar/grammar.h"
 #include "models/text/line_corpus.h"
+#include "models/text/read_text.h"
 #include "rl/rewards/terms.h"
-#include "rl/rewards/unique_json.h"
+#include "engine/io/json.h"
 #include "models/text/words.h"
 
 namespace gradus::reward {
@@ -104,14 +105,13 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
 }
 
 Scorer table(const std::string& file, const Tokenizer&) {
-  using Json = nlohmann::ordered_json;
   const std::string content = read_text(file);
   const auto fail = [&](const std::string& what) {
     throw DataError(text(file, ": ", what, R"(; a table is {"rewards":{TEXT:number,...},"default":number})"));
   };
   Json json;
   try {
-    json = parse_unique(content);
+    json = Json::parse(content);
   } catch (const DataError& error) {
     fail(error.what());
   }
