@@ -12,7 +12,7 @@
 #include <numeric>
 
 #include "apps/console.h"
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "engine/ops.h"
 #include "engine/optim.h"
 #include "models/loss.h"
