@@ -281,10 +281,11 @@ void add_report(CLI::App& program, Run& run) {
 
 void add_kl(CLI::App& program, Run& run) {
   CLI::App* app =
-      program.add_subcommand("kl", "compare two tables; without a file, the worked numbers of the documents");
+      program.add_subcommand("kl", "compare two tables; without a file, print worked examples of KL-penalised RL");
   const auto c = std::make_shared<KlCommand>();
   app->add_option("FILE.json", c->file, R"({"p":{name: probability, ...},"q":{...}})");
-  app->add_flag("--lesson", c->lesson, "from the example to what fine-tuning will do, a page to read");
+  app->add_flag("--lesson", c->lesson, "a lesson to read: from the first example to what fine-tuning does");
+  app->add_option("--section", c->section, "print one section of the worked examples");
   add_common(*app, c->common);
   app->callback([=, &run] {
     if (app->count("FILE.json") > 0 && c->file.empty()) throw UsageError("FILE.json is empty: a file is wanted");

@@ -124,13 +124,14 @@ struct ReportCommand {
   std::string run;
 };
 int report(const ReportCommand& command);
-// Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is none of a
-// run's, WriteError where the page cannot be written.
+// Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is not that of
+// a run, WriteError where the page cannot be written.
 std::string write_report(const std::string& folder);
 struct KlCommand {
   Common common;
   std::string file;  // empty: the worked numbers, or the lesson
   bool lesson = false;
+  std::optional<int64_t> section;  // of the worked numbers; all if not given
 };
 int kl(const KlCommand& command);
 struct StepCommand {

@@ -179,8 +179,7 @@ void save_gradient(const std::string& out, const Params& params, std::span<const
                    std::span<const double> variance) {
   std::vector<TensorSource> tensors;
   for (int64_t i = 0; i < params.count(); ++i) {
-    std::vector<int64_t> sizes(size_t(params.shape(i).rank()));
-    for (size_t k = 0; k < sizes.size(); ++k) sizes[k] = params.shape(i)[int(k)];
+    const std::vector<int64_t> sizes = params.shape(i).sizes();
     const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
     tensors.emplace_back("mean/" + params.name(i), sizes, mean.subspan(first, n));
     if (!variance.empty()) tensors.emplace_back("variance/" + params.name(i), sizes, variance.subspan(first, n));

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "apps/console.h"
-#include "engine/io/safetensors.h"
+#include "engine/io/hash.h"
 #include "models/text/corpus.h"
 
 namespace gradus {

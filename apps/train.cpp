@@ -11,7 +11,7 @@
 #include "apps/run_folder.h"
 #include "apps/step/train_trace.h"
 #include "apps/text.h"
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "engine/inspect.h"
 #include "engine/version.h"
 #include "models/counted/count_trie.h"

@@ -5,7 +5,7 @@
 
 #include "apps/run_folder.h"
 #include "apps/tuned_run.h"
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "rl/worlds/known_worlds.h"
 
 namespace gradus {

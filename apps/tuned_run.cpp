@@ -5,7 +5,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "models/text/corpus.h"
 
 namespace gradus {
@@ -160,8 +160,7 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
     const Params& params = tuner.value()->params();
     for (int64_t i = 0; i < params.count(); ++i) {
       const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-      std::vector<int64_t> shape(size_t(params.shape(i).rank()));
-      for (size_t k = 0; k < shape.size(); ++k) shape[k] = params.shape(i)[int(k)];
+      const std::vector<int64_t> shape = params.shape(i).sizes();
       const auto take = [&](const std::string& prefix, std::span<const real> from) {
         const auto part = from.subspan(first, n);
         policy.beside.push_back({prefix + params.name(i), shape, {part.begin(), part.end()}});

@@ -349,30 +349,31 @@ bool show_check(Tape& tape, size_t index, bool only_failures) {
   return good;
 }
 
-std::ostream& operator<<(std::ostream& out, const GradCheck& c) {
-  if (c.elements == 0) return out << c.op << ": nothing was checked, no input needs a gradient";
-  std::ostringstream line;  // leaves the precision of `out` alone
-  line.precision(12);
-  line << c.op << ": of " << c.elements << " elements the worst is " << c.leaf << ' ' << c.shape << " at " << c.index;
-  if (c.shape.rank() > 1) {
-    int64_t below = c.shape.numel();
-    line << " = (";
-    for (int d = 0; d < c.shape.rank(); ++d) {
-      below /= c.shape[d];
-      line << (d ? "," : "") << c.index / below % c.shape[d];
-    }
-    line << ')';
-  }
-  line << ": analytic " << c.analytic << ", numeric " << c.numeric;
-  line.precision(3);
-  line << ", error " << c.error;
-  return out << line.str();
+static std::string digits(double x, int most) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%.*g", most, x);
+  return buffer;
 }
 
-std::ostream& operator<<(std::ostream& out, const OpCheck& c) {
-  out << c.worst << " (" << c.where.file << ':' << c.where.line << ')';
-  if (!c.repeats) out << "; its forward does not give the recorded outputs again: an input has changed since";
-  return out;
+void append(std::string& out, const GradCheck& c) {
+  if (c.elements == 0) {
+    out += c.op + ": nothing was checked, no input needs a gradient";
+    return;
+  }
+  out += text(c.op, ": of ", c.elements, " elements the worst is ", c.leaf, ' ', c.shape, " at ", c.index);
+  if (c.shape.rank() > 1) {
+    const std::string at = index_text(c.shape, c.index);
+    out += text(" = (", at.substr(1, at.size() - 2), ')');
+  }
+  out +=
+      text(": analytic ", digits(c.analytic, 12), ", numeric ", digits(c.numeric, 12), ", error ", digits(c.error, 3));
 }
+std::ostream& operator<<(std::ostream& out, const GradCheck& c) { return out << text(c); }
+
+void append(std::string& out, const OpCheck& c) {
+  out += text(c.worst, " (", c.where.file, ':', c.where.line, ')');
+  if (!c.repeats) out += "; its forward does not give the recorded outputs again: an input has changed since";
+}
+std::ostream& operator<<(std::ostream& out, const OpCheck& c) { return out << text(c); }
 
 }  // namespace gradus

@@ -53,6 +53,7 @@ struct GradCheck {
 };
 // "mul: of 12 elements the worst is b [2,3] at 4 = (1,1): analytic -1.5, numeric 1.5, error 2"
 std::ostream& operator<<(std::ostream& out, const GradCheck& c);
+void append(std::string& out, const GradCheck& c);
 
 struct GradLeaf {
   std::string name;
@@ -95,6 +96,7 @@ struct OpCheck {
   bool passes(double bound = kGradBound) const { return repeats && worst.passes(bound); }
 };
 std::ostream& operator<<(std::ostream& out, const OpCheck& c);
+void append(std::string& out, const OpCheck& c);
 
 // Checks op `index` of the tape at the values it was recorded with: runs its backward on the recorded outputs and saved
 // state, then its forward on copies of its inputs, one element changed at a time. Inputs that look into the same memory

@@ -5,6 +5,7 @@
 #include "models/counted/ngram_lm.h"
 #include "models/counted/tabular_lm.h"
 #include "models/lstm_lm.h"
+#include "models/nnlm.h"
 #include "models/rnn_lm.h"
 #include "models/transformer_lm.h"
 
@@ -37,15 +38,19 @@ const std::vector<Family>& families() {
        .options = {"layers", "embd", "hidden", "dropout"},
        .layers = 1,
        .declare = stepped<RnnLm>},
+      {.name = "nnlm",
+       .title = "a feed-forward network",
+       .options = {"embd", "hidden", "dropout", "order"},
+       .layers = 1,
+       .check = Nnlm::check,
+       .declare = stepped<Nnlm>},
       {.name = "ngram",
        .title = "an n-gram model",
        .options = {"order", "smoothing", "alpha"},
-       .val_fraction = 0,
        .count = count_runs,
        .declare = counted<NgramLm>},
       {.name = "tabular",
        .title = "a table",
-       .val_fraction = 0,
        .count = count_beginnings,
        .check = TabularLm::check,
        .declare = counted<TabularLm>,

@@ -17,8 +17,7 @@ struct Family {
   const char* title;  // as a sentence has it: "an LSTM"
   // The options that are its own: of those that no family lists each has all, of the others only those of its row.
   std::vector<std::string> options = {};
-  int64_t layers = 4;         // where nobody says how many
-  double val_fraction = 0.1;  // likewise
+  int64_t layers = 4;  // where nobody says how many
   // At most `context` tokens fit into what it sees of a sequence at once.
   bool windowed = false;
   // Of a family that is fitted by one count of the text instead of in steps: what it is made from.

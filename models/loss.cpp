@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 namespace gradus {
 
@@ -17,18 +18,14 @@ void backward_from(const Tensor& losses, double weight) {
   tape.backward();
 }
 
-static double total(const Tensor& losses) {
-  double sum = 0;
-  for (real x : losses.span()) sum += double(x);
-  return sum;
-}
-
-double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepInfo& info) {
+double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepInfo& info, bool with_gradients) {
   shards_.begin(info, batch.B);
   std::fill(sum_.begin(), sum_.end(), 0);
   shards_.each([&](int s) {
+    std::optional<NoGrad> no_grad;
+    if (!with_gradients) no_grad.emplace();
     losses_[size_t(s)] = token_losses(model, batch, shards_.first(s), shards_.count(s));
-    sum_[size_t(s)] = total(losses_[size_t(s)]);
+    for (real x : losses_[size_t(s)].span()) sum_[size_t(s)] += double(x);
   });
   return std::accumulate(sum_.begin(), sum_.end(), 0.0);
 }
@@ -37,37 +34,29 @@ void BatchLoss::backward(double weight) {
   shards_.each([&](int s) { backward_from(losses_[size_t(s)], weight); });
 }
 
-// Adds the losses of the batch, without gradients; the shards' sums in their order.
-static void evaluate(const LanguageModel& model, Batch& batch, Shards& shards, SplitLoss& loss) {
-  std::vector<double> sum(size_t(shards.size()));
-  shards.begin({}, batch.B);
-  shards.each([&](int s) {
-    const NoGrad no_grad;
-    sum[size_t(s)] = total(token_losses(model, batch, shards.first(s), shards.count(s)));
-  });
-  loss.nats += std::accumulate(sum.begin(), sum.end(), 0.0);
-  loss.tokens += batch.scored;
-}
-
 SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
                           int64_t step, int64_t batches, Stop stop) {
   const Rng rng(uint64_t(model.options().seed), Stream::kEvaluate, step);
+  BatchLoss batch_loss(shards);
   Batch batch;
   SplitLoss loss;
   for (int64_t i = 0; i < batches && !(stop && stop()); ++i) {
     batch.draw(corpus, split, rng, i * B, B);
-    evaluate(model, batch, shards, loss);
+    loss.nats += batch_loss.forward(model, batch, {}, false);
+    loss.tokens += batch.scored;
   }
   return loss;
 }
 
 SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
                         int64_t stride, Stop stop) {
+  BatchLoss batch_loss(shards);
   Batch batch;
   SplitLoss loss;
   for (int64_t first = 0; first < corpus.windows(split, stride) && !(stop && stop()); first += B) {
     batch.take(corpus, split, first, B, stride);
-    evaluate(model, batch, shards, loss);
+    loss.nats += batch_loss.forward(model, batch, {}, false);
+    loss.tokens += batch.scored;
   }
   return loss;
 }

@@ -18,8 +18,8 @@ class BatchLoss {
  public:
   explicit BatchLoss(Shards& shards) : shards_(shards), losses_(size_t(shards.size())), sum_(size_t(shards.size())) {}
   // The sum of the losses of all targets, each shard on its own tape and their sums in the shards' order.
-  double forward(const LanguageModel& model, Batch& batch, const StepInfo& info);
-  // Gradients of `weight` times that sum. REQUIRES: forward() before, and no other step of the shards since.
+  double forward(const LanguageModel& model, Batch& batch, const StepInfo& info, bool with_gradients = true);
+  // Gradients of `weight` times that sum. REQUIRES: forward() with gradients, and no other step of the shards since.
   void backward(double weight);
 
  private:

@@ -37,7 +37,6 @@ checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh sh
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
-one formulas 'formulas shown are those of the ops' sh tests/check_formulas.sh
 program step 'gradus step: text, refusals'
 checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh
 checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh

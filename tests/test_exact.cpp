@@ -15,7 +15,7 @@ using namespace gradus;
 using namespace gradus::testing;
 
 constexpr double kClose = kDouble ? 1e-12 : 1e-5;
-const std::vector<std::string> kFamilies{"lstm", "transformer"};
+const std::vector<std::string> kFamilies{"lstm", "nnlm", "transformer"};
 
 std::vector<std::vector<int32_t>> sorted(const Sequences& sequences) {
   std::vector<std::vector<int32_t>> list;

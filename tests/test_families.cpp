@@ -44,7 +44,7 @@ struct Named {
 };
 std::vector<Named> all_families(const LineWorld& world) {
   std::vector<Named> all;
-  for (const std::string family : {"transformer", "lstm", "rnn", "tabular"})
+  for (const std::string family : {"transformer", "lstm", "rnn", "nnlm", "tabular"})
     all.push_back({family, world.model(family)});
   all.push_back({"rnn, 2 layers", world.model("rnn", [](Config& c) { c.layers = 2; })});
   for (const std::string smoothing : {"none", "add", "kneser-ney"})
@@ -151,7 +151,7 @@ TEST_SUITE("families") {
 
   TEST_CASE("families: maximum likelihood on the ten sentences ends at their entropy") {
     const LineWorld& world = two_words();
-    for (const std::string family : {"ngram", "tabular", "rnn", "lstm", "transformer"}) {
+    for (const std::string family : {"ngram", "tabular", "nnlm", "rnn", "lstm", "transformer"}) {
       const auto model = world.model(family, [](Config& c) { c.embd = c.hidden = 16; });
       const Corpus corpus = world.corpus(model->options().model);
       const double nats =

@@ -307,7 +307,7 @@ TEST_CASE("gradcheck: mistakes of the caller") {
 }
 
 TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
-  for (const char* model_name : {"lstm", "rnn", "transformer"}) {
+  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"}) {
     const std::string name = model_name;
     const auto model = make_model(small(name, "fused"), kV);
     for (int64_t i = 0; i < model->params().count(); ++i)  // away from the linear middle, where much of it is 0
@@ -322,7 +322,7 @@ TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
 }
 
 TEST_CASE("gradcheck: check_op on every op of a model, and nothing has moved") {
-  for (const char* model_name : {"lstm", "rnn", "transformer"})
+  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"})
     for (const char* ops : {"fused", "composed"}) {
       const std::string name = text(model_name, " ", ops);
       CAPTURE(name);

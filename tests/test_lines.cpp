@@ -129,9 +129,7 @@ TEST_SUITE("lines") {
     CHECK(lines.lines(Split::kAll) == 4);
     CHECK(lines.windows(Split::kAll) == 4);
 
-    Config config;
-    config.context = 4;
-    config.val_fraction = 0;
+    const CorpusOptions config{.context = 4};
     const Tokenizer letters = Tokenizer::from_text(Tokenizer::Kind::kChar, "abcdefg");
     const Corpus stream(config, letters, "abcdefg", "t.txt");
     CHECK(stream.lines(Split::kAll) == 0);

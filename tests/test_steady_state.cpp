@@ -84,7 +84,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const bool lines : {false, true}) {
         INFO(family, lines ? ", lines" : "");
         Config config = config_of(family);
@@ -129,7 +129,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const SampleOptions& options : {SampleOptions{}, SampleOptions{0.7, 5, 0.8}, SampleOptions{0, 0, 1}}) {
         INFO(family, ", temperature ", options.temperature);
         const auto model = make_model(config_of(family), kVocabulary);
@@ -163,7 +163,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: next() requests no memory from its third call on, also when the window turns over") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const std::string ops : {"fused", "composed"}) {
         INFO(family, " ", ops);
         Config config = config_of(family);

@@ -33,7 +33,7 @@ test_keys() {
   typed derivative 'jd\ndq' "$f64 step scalar"
   seen 'd puts the numbers in' 'dy b = 0.1·4 = 0.4'
   typed verify 'jd\nvq' "$f64 step scalar"
-  seen 'v verifies' 'd%1 (d) is complete; finite differences of the loss, which differ by'
+  seen 'v verifies' 'd%1 (d) is complete; finite differences of the loss differ from it by at most'
   typed end 'nnnnnnq' "$f64 step scalar"
   seen 'the last step shows the gradients' 'That was the last step.'
   wait_=2  # Ctrl-C before the program has the terminal would end the shell around it
@@ -59,6 +59,15 @@ test_page() {
       grep -E '^(ok|FAIL) ' shown || fail "page: $example, in a browser" "$(tail -n 3 shown)"
     fi
   done
+}
+
+test_script() {
+  if ! command -v node >/dev/null; then skip script 'node is not installed'; return; fi
+  for script in apps/step/page.js tests/step_page.js; do
+    must "script: node can read $script" 0 node --check "$root/$script"
+  done
+  echo 'const a = ;' >wrong.js
+  must 'script: and refuses one that is wrong' 1 node --check wrong.js
 }
 
 # The check of HTML itself: pages that are broken fail.
@@ -100,5 +109,5 @@ test_trace() {
   done
 }
 
-groups keys validator page trace -- "$@"
+groups keys script validator page trace -- "$@"
 finish

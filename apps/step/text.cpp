@@ -49,7 +49,7 @@ std::string called(const Trace& t, const TraceInput& in) {
 std::string call_text(const Trace& t, const TraceOp& op) {
   std::string s;
   for (size_t i = 0; i < op.out.size(); ++i) s += (i ? ", " : "") + called(t.values[size_t(op.out[i])]);
-  s += " = " + op.kind + "(";
+  s += text(" = ", op.kind->name, "(");
   for (size_t i = 0; i < op.in.size(); ++i) s += (i ? ", " : "") + called(t, op.in[i]);
   return s + ")";
 }
@@ -86,7 +86,7 @@ std::string formula_text(const Trace& t, const TraceOp& op, const char* formula)
 }
 
 std::string seeds_text(const Trace& t) {
-  std::string s = text("Backward begins. The loss is ", brief(t.loss), "; what it is differentiated by starts at\n");
+  std::string s = text("Backward begins. The loss is ", brief(t.loss), "; its gradient starts as\n");
   for (const auto& [value, grad] : t.seeds)
     s += entry("d", called(t.values[size_t(value)]), t.values[size_t(value)].shape, grad);
   return s;
@@ -102,7 +102,7 @@ std::string position_text(const Trace& t, int position) {
   if (step < 0) {
     const TraceOp& op = t.ops[size_t(position)];
     std::string s = text("forward ", position + 1, "/", t.ops.size(), "  ", call_text(t, op), '\n', source_text(op));
-    s += formula_text(t, op, formula(op.kind).forward);
+    s += formula_text(t, op, op.kind->math.formula);
     for (const TraceInput& in : op.in)
       s += entry("", called(t, in), in.shape, part(t.values[size_t(in.value)].data, in.offset, in.shape));
     for (const int out : op.out)
@@ -112,7 +112,7 @@ std::string position_text(const Trace& t, int position) {
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s = text("backward ", step + 1, "/", t.steps.size(), "  ", call_text(t, op), '\n', source_text(op));
-  s += formula_text(t, op, formula(op.kind).backward);
+  s += formula_text(t, op, op.kind->math.gradient);
   for (const int out : op.out)
     if (const TraceValue& v = t.values[size_t(out)]; !v.grad.empty())
       s += entry("arrived: d", called(v), v.shape, v.grad);
@@ -128,19 +128,19 @@ std::string position_text(const Trace& t, int position) {
 
 std::string derivative_text(const Trace& t, int position) {
   const int step = step_at(t, position);
-  if (step < 0) return "The derivative belongs to the backward part: b goes there.\n";
+  if (step < 0) return "Derivatives belong to the backward part; press b to go there.\n";
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s;
   for (const TraceAdd& a : at.adds)
     s += "  d" + called(t, op.in[size_t(a.input)]) + "  " +
-         (a.worked.empty() ? formula(op.kind).backward : a.worked.c_str()) + "\n";
+         (a.worked.empty() ? op.kind->math.gradient : a.worked.c_str()) + "\n";
   return s;
 }
 
 std::string check_text(const Trace& t, int position) {
   const int step = step_at(t, position);
-  if (step < 0) return "Gradients are checked in the backward part: b goes there.\n";
+  if (step < 0) return "Gradients are checked in the backward part; press b to go there.\n";
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s = text("  This op alone against finite differences: ", op.passes ? "agrees" : "DOES NOT AGREE", "; ",
@@ -155,7 +155,7 @@ std::string check_text(const Trace& t, int position) {
     if (got < all) {
       s += text("  d", called(v), " has ", got, " of its ", all, " contributions; finite differences of the loss:\n");
     } else {
-      s += text("  d", called(v), " is complete; finite differences of the loss, which differ by ",
+      s += text("  d", called(v), " is complete; finite differences of the loss differ from it by at most ",
                 brief(worst_difference(v)), ":\n");
     }
     s += entry("numeric ", "", v.shape, v.numeric);
@@ -164,7 +164,7 @@ std::string check_text(const Trace& t, int position) {
 }
 
 std::string gradients_text(const Trace& t) {
-  std::string s = "The gradients, and beside each the greatest difference from finite differences of the loss:\n";
+  std::string s = "The gradients, each with its greatest difference from finite differences of the loss:\n";
   for (const TraceValue& v : t.values) {
     if (v.op >= 0 || v.grad.empty()) continue;
     s += entry("d", v.name, v.shape, v.grad);

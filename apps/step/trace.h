@@ -1,5 +1,5 @@
 // Trace: one recorded step, forward and backward, as plain numbers. `gradus step` walks it in a terminal
-// (step_text.h), its page walks it in a browser (step_page.h), both from the same record. JSON holds it all.
+// (text.h), its page walks it in a browser (page.h), both from the same record. JSON holds it all.
 #pragma once
 
 #include <string>
@@ -32,7 +32,7 @@ struct TraceInput {
 };
 
 struct TraceOp {
-  std::string kind;
+  const OpKind* kind = nullptr;
   std::vector<TraceInput> in;
   std::vector<int> out;  // values
   std::string file, function;

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "models/families.h"
@@ -23,12 +23,6 @@ AdamWOptions adamw_options(const Config& config) {
 
 std::string checkpoint_path(const std::string& run_or_file) {
   return std::filesystem::is_directory(run_or_file) ? run_or_file + "/checkpoint.safetensors" : run_or_file;
-}
-
-static std::vector<int64_t> sizes(const Shape& shape) {
-  std::vector<int64_t> list(size_t(shape.rank()));
-  for (int i = 0; i < shape.rank(); ++i) list[size_t(i)] = shape[i];
-  return list;
 }
 
 std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
@@ -51,11 +45,11 @@ void Checkpoint::save(const std::string& to) const {
   const Params& params = model->params();
   std::vector<TensorSource> tensors;
   for (int64_t i = 0; i < params.count(); ++i) {
-    tensors.emplace_back(params.name(i), sizes(params.shape(i)), params.values(i));
+    tensors.emplace_back(params.name(i), params.shape(i).sizes(), params.values(i));
     if (!optimizer) continue;
     const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    tensors.emplace_back(kMean + params.name(i), sizes(params.shape(i)), std::span(optimizer->m).subspan(first, n));
-    tensors.emplace_back(kSquare + params.name(i), sizes(params.shape(i)), std::span(optimizer->v).subspan(first, n));
+    tensors.emplace_back(kMean + params.name(i), params.shape(i).sizes(), std::span(optimizer->m).subspan(first, n));
+    tensors.emplace_back(kSquare + params.name(i), params.shape(i).sizes(), std::span(optimizer->v).subspan(first, n));
   }
   if (const std::span<const double> counts = model->counts(); !counts.empty())
     tensors.emplace_back(kCounts, std::vector<int64_t>{int64_t(counts.size()) / 3, 3}, counts);
@@ -86,7 +80,7 @@ namespace {
 void read_into(const SafetensorsFile& file, const std::string& name, const Shape& shape, std::span<real> out) {
   const TensorInfo* info = file.find(name);
   if (!info) throw DataError(text(file.path(), ": the tensor ", name, " ", shape, " of this model is missing"));
-  if (info->shape != sizes(shape)) {
+  if (info->shape != shape.sizes()) {
     std::string found;
     for (int64_t n : info->shape) found += (found.empty() ? "" : ",") + std::to_string(n);
     throw DataError(text(file.path(), ": ", name, " is [", found, "], this model wants ", shape));

@@ -13,7 +13,7 @@ bool Config::counts() const { return family().counted(); }
 
 void Config::resolve(int cores) {
   if (layers == 0) layers = family().layers;
-  if (val_fraction < 0) val_fraction = family().val_fraction;
+  if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
   RunOptions::resolve(cores, batch);
   check();
@@ -35,20 +35,6 @@ static Option own(Option row) {
   return row;
 }
 
-// "4; lstm, rnn 1": a default that is not the same for all families, of those that have the option.
-template <class Value>
-static std::string usual_of_families(Value Family::*value, std::string_view option = {}) {
-  std::string out = text(families()[0].*value), before;
-  for (const Family& f : families()) {
-    if (f.*value == families()[0].*value || !(option.empty() || f.has(option))) continue;
-    const std::string other = text(" ", f.*value);
-    out.resize(out.size() - (before == other ? before.size() : 0));
-    out += (before == other ? ", " : "; ") + std::string(f.name) + other;
-    before = other;
-  }
-  return out;
-}
-
 std::vector<Option> options(Config& c) {
   const Owners stepped{"model", stepped_families()};
   const std::vector<Option> shared = run_options(c, c.seed, stepped);
@@ -57,17 +43,16 @@ std::vector<Option> options(Config& c) {
       option("model", c.model, names_of(families()), "family of the model"),
       option("tokenizer", c.tokenizer, {"char", "byte", "word"}, "what a token is; word wants --lines"),
       option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end"),
-      own(option("layers", c.layers, 0, 1000,
-                 text("layers (default ", usual_of_families(&Family::layers, "layers"), ")"))),
+      own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),
       own(option("heads", c.heads, 1, 1000, "attention heads")),
       own(option("embd", c.embd, 1, 1 << 20, "width of the embedding, and of the transformer")),
-      own(option("hidden", c.hidden, 1, 1 << 20, "width of the state")),
+      own(option("hidden", c.hidden, 1, 1 << 20, "width of the state or hidden layer")),
       own(option("memory", c.memory, 0, 1 << 20,
                  "tokens that cells keep at first: from 2 to this many; 0: forget bias 1")),
       option("context", c.context, 1, 1 << 20, "tokens that the model sees at once"),
       own(option("dropout", c.dropout, 0, 0.99, "share of activations dropped while training")),
       own(option("bias", c.bias, usual.bias, "leave out the biases")),
-      own(option("order", c.order, 1, 100, "tokens of an n-gram: it predicts from the order - 1 before")),
+      own(option("order", c.order, 1, 100, "n-gram order: the model sees the last order - 1 tokens")),
       own(option("smoothing", c.smoothing, names_of(kSmoothings),
                  "none: the counts as they are; add --alpha to each; interpolated Kneser-Ney")),
       own(option("alpha", c.alpha, 1e-9, 1e9, "what --smoothing add adds to every count")),
@@ -82,8 +67,7 @@ std::vector<Option> options(Config& c) {
       option("weight_decay", c.weight_decay, 0, 1e3, "AdamW: decay of tensors of rank >= 2", stepped),
       row_of(shared, "clip"),
       option("val_fraction", c.val_fraction, 0, 0.9,
-             text("share of the text, at its end, kept for validation (default ",
-                  usual_of_families(&Family::val_fraction), ")")),
+             "share of the text, at its end, kept for validation (default 0.1; counted families 0)"),
       option("eval_every", c.eval_every, 0, kMany, "steps between evaluations; 0: only at the end", stepped),
       option("eval_batches", c.eval_batches, 1, 1 << 20, "random batches of an evaluation on the way", stepped),
       row_of(shared, "save_every"),

@@ -8,21 +8,6 @@
 
 namespace gradus {
 
-Option option(const char* name, bool& value, bool usual, std::string help, Owners owners) {
-  return {.name = name, .value = Switch{&value, usual}, .help = std::move(help), .owners = std::move(owners)};
-}
-Option option(const char* name, int64_t& value, int64_t least, int64_t greatest, std::string help, Owners owners) {
-  return {.name = name, .value = Whole{&value, least, greatest}, .help = std::move(help), .owners = std::move(owners)};
-}
-Option option(const char* name, double& value, double least, double greatest, std::string help, Owners owners) {
-  return {.name = name, .value = Number{&value, least, greatest}, .help = std::move(help), .owners = std::move(owners)};
-}
-Option option(const char* name, std::string& value, std::vector<std::string> known, std::string help, Owners owners) {
-  return {.name = name, .value = Word{&value, std::move(known)}, .help = std::move(help), .owners = std::move(owners)};
-}
-Option option(const char* name, std::vector<std::string>& values, std::string help) {
-  return {.name = name, .value = Texts{&values}, .help = std::move(help)};
-}
 Option newer(Option row) {
   row.newer = true;
   return row;

@@ -47,18 +47,28 @@ struct Option {
   std::variant<Switch, Whole, Number, Word, Texts> value;
   std::string help;
   Owners owners = {};
-  // Rows that came after the first files of format 1: a file leaves them out where they have their usual value, so old
-  // files can be read and new ones are read by old programs as long as nobody uses the option.
-  bool newer = false;
+  bool newer =
+      false;  // younger than format 1: a file leaves it out where it has its usual value, so old files can be read
 };
 
 // Rows, for tables that are read from above to below.
-Option option(const char* name, bool& value, bool usual, std::string help, Owners owners = {});
-Option option(const char* name, int64_t& value, int64_t least, int64_t greatest, std::string help, Owners owners = {});
-Option option(const char* name, double& value, double least, double greatest, std::string help, Owners owners = {});
-Option option(const char* name, std::string& value, std::vector<std::string> known, std::string help,
-              Owners owners = {});
-Option option(const char* name, std::vector<std::string>& values, std::string help);
+inline Option option(const char* name, bool& value, bool usual, std::string help, Owners owners = {}) {
+  return {.name = name, .value = Switch{&value, usual}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, int64_t& value, int64_t least, int64_t most, std::string help,
+                     Owners owners = {}) {
+  return {.name = name, .value = Whole{&value, least, most}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, double& value, double least, double most, std::string help, Owners owners = {}) {
+  return {.name = name, .value = Number{&value, least, most}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, std::string& value, std::vector<std::string> known, std::string help,
+                     Owners owners = {}) {
+  return {.name = name, .value = Word{&value, known}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, std::vector<std::string>& values, std::string help) {
+  return {.name = name, .value = Texts{&values}, .help = help};
+}
 Option newer(Option row);
 
 // What training and tuning share. The defaults are those of training.

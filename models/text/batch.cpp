@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/ops.h"
+#include "engine/error.h"
+#include "engine/target.h"
 
 namespace gradus {
 

@@ -126,7 +126,7 @@ TEST_CASE("a line that is cut counts up to the cut, and a last line without its 
 TEST_CASE("--split divides a text as the run did: the validation loss is what training said") {
   const Evaluated dir;
   const std::string text = root() + "data/fables.txt";
-  for (const std::string model : {"lstm", "rnn"}) {
+  for (const std::string model : {"lstm", "rnn", "nnlm"}) {
     CAPTURE(model);
     const Run train =
         dir.must(f64, "train " + text + " --steps 3 --json --quiet --hidden 16 --embd 16 --layers 1 --context 16" +

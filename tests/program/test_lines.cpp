@@ -15,7 +15,7 @@ static std::string small(const std::string& model) {
 TEST_CASE("a run on lines that was stopped and resumed on other threads is the whole run, byte for byte") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
-  for (const std::string model : {"transformer", "lstm", "rnn"}) {
+  for (const std::string model : {"transformer", "lstm", "rnn", "nnlm"}) {
     CAPTURE(model);
     const std::string whole = "whole-" + model, part = "part-" + model;
     const std::string train =
@@ -31,7 +31,7 @@ TEST_CASE("a run on lines that was stopped and resumed on other threads is the w
 TEST_CASE("the end mark of lines is the last token of the vocabulary, and a sample ends at its first mark or is cut") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
-  for (const std::string model : {"transformer", "lstm", "rnn"}) {
+  for (const std::string model : {"transformer", "lstm", "rnn", "nnlm"}) {
     CAPTURE(model);
     dir.must(f64, "train two_words.txt --lines --dropout 0.2 --quiet --steps 12" + small(model) + "--out " + model);
     const Json metadata = dir.must(f64, "inspect --json " + model).json()["metadata"];
@@ -57,7 +57,7 @@ TEST_CASE("CRLF ends a line as LF does, and empty lines are none") {
   const Scratch dir;
   dir.write("crlf.txt", "ab\r\n\r\nabc\r\nb");
   dir.write("lf.txt", "ab\n\nabc\nb\n");
-  for (const std::string model : {"transformer", "lstm", "rnn"}) {
+  for (const std::string model : {"transformer", "lstm", "rnn", "nnlm"}) {
     CAPTURE(model);
     for (const std::string ends : {"crlf", "lf"})
       dir.must(f64, "train --lines --steps 3 --quiet" + small(model) + ends + ".txt --out " + model + ends);

@@ -11,7 +11,7 @@ TEST_SUITE_BEGIN("score");
 TEST_CASE("score gives a sampled line the log-probabilities that the sampler gave it") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
-  for (const std::string model : {"transformer", "lstm", "rnn"}) {
+  for (const std::string model : {"transformer", "lstm", "rnn", "nnlm"}) {
     CAPTURE(model);
     dir.must(f64,
              "train two_words.txt --lines --steps 20 --quiet --embd 16 --hidden 16 --heads 2 --layers 1 --context 16" +

@@ -45,6 +45,24 @@ TEST_CASE("tuning a table reaches the exact posterior, and log, JSON and report 
   CHECK(near(compared.json()["kl_ab"].get<double>(), 0.26, 0.02));
 }
 
+TEST_CASE("a feed-forward network is tuned towards the posterior, from a prior that knows its sentences") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  dir.must(f64,
+           "train two_words.txt --out prior --model nnlm --lines --tokenizer word --embd 16 --hidden 16 --quiet"
+           " --batch 10 --steps 400 --lr 2e-2 --min-lr 2e-4 --warmup 5 --weight-decay 0 --val-fraction 0");
+  const Json loss = dir.must(f64, "eval prior two_words.txt --json").json()["nats_per_token"];
+  CHECK(near(3 * loss.get<double>(), 1.289, 0.01));  // of three tokens; the entropy of the sentences is 1.2798...
+  const Json said = dir.must(f64,
+                             "tune prior --out tuned --reward contains:cat --kl-coef 0.5 --max-tokens 3"
+                             " --lr 0.01 --steps 60 --json")
+                        .json();
+  CHECK(said["kl_to_posterior"].get<double>() < 0.05);
+  CHECK(said["objective_exact"].get<double>() <= said["j_star"].get<double>());
+  const Json all = dir.must(f64, "exact sequences tuned --max-tokens 3 --json").json();
+  CHECK(near(all["total_probability"].get<double>(), 1, 1e-12));
+}
+
 TEST_CASE("with --exact never no exact number is said") {
   const Scratch dir;
   table_prior(dir);

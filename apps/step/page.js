@@ -1,4 +1,3 @@
-R"js(
 'use strict';
 // The walk: `position` runs over the ops of the forward part, then "the pass begins", then the steps of the backward
 // part, as in apps/step/trace.h. draw() makes everything that is seen from the trace and the position alone.
@@ -231,7 +230,7 @@ function drawStep() {
     const s = steps[step], op = ops[s.op];
     parts.push(heading(op, `backward, step ${step + 1} of ${steps.length}`), formula(op.backward, op), source(op));
     const arrived = el('div', { class: 'tables' });
-    for (const o of op.out) if (values[o].grad.length) arrived.append(heat(`arrived: gradient of ${called(values[o])}`, values[o].grad, values[o].shape, 'arrived'));
+    for (const o of op.out) if (values[o].grad.length) arrived.append(heat(`received: gradient of ${called(values[o])}`, values[o].grad, values[o].shape, 'arrived'));
     parts.push(arrived);
     for (const [k, a] of s.adds.entries()) {
       const i = op.in[a.input], v = values[i.value];
@@ -240,36 +239,36 @@ function drawStep() {
       const tables = el('div', { class: 'tables' });
       parts.push(el('h3', {}, `gradient of ${inputName(i)} `, el('span', {}, all > 1 ? `contribution ${got} of ${all}` : 'its only contribution')));
       tables.append(heat('added', a.added, i.shape, 'added'));
-      if (!to && a.now.some((x, e) => x !== a.added[e])) tables.append(heat('now', a.now, i.shape, 'now'));
+      if (!to && a.now.some((x, e) => x !== a.added[e])) tables.append(heat('sum so far', a.now, i.shape, 'now'));
       if (!to) tables.append(heat('by finite differences', v.numeric.slice(i.offset, i.offset + a.now.length), i.shape, 'numeric'));
       parts.push(tables);
       if (a.worked) parts.push(el('p', { class: 'worked' }, a.worked));
       if (to) continue;
       const { worst, good } = agreement(v);
-      parts.push(got < all ? el('p', { class: 'check' }, 'not complete yet')
+      parts.push(got < all ? el('p', { class: 'check' }, 'more contributions to come')
         : good ? el('p', { class: 'check good' }, '✓ complete, agrees with finite differences of the loss')
           : el('p', { class: 'check bad' }, `✗ differs from finite differences by ${num(worst)}`));
     }
     if (op.checked && !op.passes) parts.push(el('p', { class: 'check bad' }, `✗ this op alone: ${op.check}`));
   } else if (step === -1) {
     parts.push(el('h2', {}, el('small', {}, 'the backward pass begins'), `loss = ${num(trace.loss)}`));
-    for (const s of trace.seeds) parts.push(el('div', { class: 'tables' }, heat(`gradient of ${called(values[s.value])} begins as`, s.grad, values[s.value].shape, 'seed')));
-    parts.push(el('p', { class: 'keys' }, 'Press → to run the backward of one op, ← to go back. f shows the forward part.'),
-      el('h3', {}, 'what was computed'), el('ol', { class: 'program', start: 0 }, ...ops.map((op, i) => {
+    for (const s of trace.seeds) parts.push(el('div', { class: 'tables' }, heat(`gradient of ${called(values[s.value])} starts as`, s.grad, values[s.value].shape, 'seed')));
+    parts.push(el('p', { class: 'keys' }, 'Press → to run the backward pass of one op, ← to go back, f for the forward part.'),
+      el('h3', {}, 'the forward pass'), el('ol', { class: 'program', start: 0 }, ...ops.map((op, i) => {
         const line = el('li', {}, op.out.map(v => called(values[v])).join(', '), ` = ${op.kind}(${op.in.map(inputName).join(', ')})  `, el('span', {}, `[${values[op.out[0]].shape}]`));
         line.addEventListener('click', () => go(i));
         return line;
       })),
-      el('p', { class: 'hint' }, 'In the graph each box holds its value on the left and its gradient on the right; blue is above 0, orange below. Tap a box to go to its op.'));
+      el('p', { class: 'hint' }, 'Each box of the graph shows a value on the left and its gradient on the right; blue is positive, orange negative. Click a box to go to its op.'));
   } else {
     const op = ops[position];
     parts.push(heading(op, `forward, op ${position + 1} of ${ops.length}`), formula(op.forward, op), source(op));
     const tables = el('div', { class: 'tables' });
     for (const i of op.in) tables.append(heat(inputName(i), values[i.value].data.slice(i.offset, i.offset + i.shape.reduce((a, b) => a * b, 1)), i.shape, 'input'));
-    parts.push(el('h3', {}, 'from'), tables);
+    parts.push(el('h3', {}, 'inputs'), tables);
     const out = el('div', { class: 'tables' });
     for (const o of op.out) out.append(heat(called(values[o]), values[o].data, values[o].shape, 'output'));
-    parts.push(el('h3', {}, 'computes'), out);
+    parts.push(el('h3', {}, 'result'), out);
   }
   box.replaceChildren(...parts);
   box.scrollTop = 0;
@@ -313,7 +312,7 @@ control('backward-part').addEventListener('click', () => go(begin));
 control('slider').max = last;
 control('slider').addEventListener('input', e => go(Number(e.target.value)));
 addEventListener('resize', draw);
-addEventListener('hashchange', () => go(Number(location.hash.slice(1))));
+// The address that was asked for: the one that follows may have been written over it by now.
+addEventListener('hashchange', e => go(Number(new URL(e.newURL).hash.slice(1))));
 if (/^#\d+$/.test(location.hash)) position = Math.min(last, Number(location.hash.slice(1)));
 draw();
-)js"

@@ -28,8 +28,8 @@ struct RunLog {
 };
 
 // A last line that was cut short is left out, and so are records of other types. Where a step is there twice the later
-// record holds: the run went on from an earlier step. DataError, one sentence with file and line, for what is no log of
-// a run.
+// record holds: the run went on from an earlier step. DataError, one sentence with file and line, for a file that is
+// not the log of a run.
 RunLog read_run_log(const std::string& path);
 
 }  // namespace gradus

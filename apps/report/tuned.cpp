@@ -1,4 +1,4 @@
-#include "apps/report/report_tuned.h"
+#include "apps/report/tuned.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,12 +7,12 @@
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/error.h"
+#include "models/text/shell_word.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
 namespace {
 
-std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
-double last_of(const std::vector<double>& y) { return y.empty() ? NAN : y.back(); }
 bool any(const std::vector<double>& y) {
   for (const double x : y)
     if (std::isfinite(x)) return true;
@@ -36,7 +36,7 @@ LinePlot curves(const RunLog& log, const std::string& title, const std::string& 
   return plot;
 }
 
-// One long text has none: its sequences always reach the limit.
+// A model of one long text has none: its sequences always reach the limit.
 bool has_end_mark(const RunLog& log) { return log.run.value("model", Json::object()).value("lines", false); }
 
 std::string definition_of_j(const RunLog& log) {
@@ -54,14 +54,14 @@ std::vector<Page::Figure> figures(const RunLog& log) {
   add("KL(policy, prior)", "kl", "nats a sequence, ± " + fixed(stderr_of_kl, 3), 3);
   add("entropy", "entropy", "nats a sequence", 2);
   add("J", "objective", definition_of_j(log), 3);
-  add("J*", "j_star", "the most that J can be", 3);
+  add("J*", "j_star", "the largest possible J", 3);
   add("KL(policy, posterior)", "kl_to_posterior", "nats, by enumeration", 5);
   return out;
 }
 
 BarPlot bars(const RunLog& log) {
   BarPlot plot{
-      .title = "Probability of the likeliest sequences", .names = {"prior", "policy", "posterior"}, .groups = {}};
+      .title = "Probabilities of the most probable sequences", .names = {"prior", "policy", "posterior"}, .groups = {}};
   const Json list = log.posterior.value("bars", Json::array());
   if (!list.empty() && !list[0].contains("posterior")) plot.names.pop_back();
   for (const Json& bar : list) {
@@ -72,43 +72,36 @@ BarPlot bars(const RunLog& log) {
   return plot;
 }
 
-// A word of a shell's command.
-std::string in_quotes(const std::string& word) {
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-std::string command_line(const std::string& name, const Json& run) {
-  std::string line = "gradus tune " + plain(run.value("prior", Json())) + " --out " + name + "-again";
-  const Json config = run.value("config", Json::object()), prompts = run.value("prompts", Json::array());
-  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + in_quotes(plain(prompts[0]));
+std::string command_line(const RunFacts& facts) {
+  std::string line =
+      "gradus tune " + shell_word(plain(facts.logged("prior"))) + " --out " + shell_word(facts.name + "-again");
+  const Json prompts = facts.logged("prompts");
+  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
-  for (const auto& [key, value] : config.items()) {
-    std::string option = key;
-    std::replace(option.begin(), option.end(), '_', '-');
-    if (value.is_array())
-      for (const Json& one : value) line += " --" + option + " " + in_quotes(plain(one));
-    else if (value.is_boolean())
-      line += value.get<bool>() ? " --" + option : "";
-    else if (key != "algorithm" &&
-             !(key.starts_with("kl_") && key != "kl_coef" && config.value("kl_target", 0.0) == 0) &&
-             !(key == "value_lr" && config.value("baseline", "") != "value"))
-      line += " --" + option + " " + plain(value);
+  TuneConfig config = tune_config_from_json(facts.logged("config").dump(), facts.name + "/log.jsonl");
+  const std::vector<Option> rows = options(config);
+  for (const Option& row : rows) {
+    if (!has_meaning(row, rows)) continue;
+    const std::string option = " " + option_name(row);
+    if (const Switch* s = std::get_if<Switch>(&row.value))
+      line += *s->value == s->usual ? "" : option;
+    else if (const Texts* texts = std::get_if<Texts>(&row.value))
+      for (const std::string& one : *texts->value) line += option + " " + shell_word(one);
+    else
+      line += option + " " + value_text(row);
   }
   return line;
 }
 
 }  // namespace
 
-bool is_tuned(const RunLog& log) { return log.run.contains("prior_hash"); }
-
-std::string page_of_tuned(const std::string& name, const RunLog& log) {
+std::string page_of_tuned(const RunFacts& facts) {
+  const RunLog& log = facts.log;
   const Json config = log.run.value("config", Json::object());
   std::string rewards;
   for (const Json& r : config.value("reward", Json::array())) rewards += (rewards.empty() ? "" : " + ") + plain(r);
-  Page page(name, text("Fine-tuned from ", plain(log.run.value("prior", Json())), " on the reward ", rewards, ": step ",
-                       grouped(log.last_step), " of ", plain(config.value("steps", Json()))));
+  Page page(facts.name, text("Fine-tuned from ", plain(log.run.value("prior", Json())), " on the reward ", rewards,
+                             ": step ", grouped(log.last_step), " of ", plain(config.value("steps", Json()))));
   page.figures(figures(log));
   page.section("Training");
   LinePlot objective = curves(log, "Objective J = " + definition_of_j(log), "",
@@ -141,26 +134,26 @@ std::string page_of_tuned(const std::string& name, const RunLog& log) {
   page.side_by_side(more);
   if (log.posterior.is_object()) {
     page.section("The world");
-    page.paragraph(text(
-        "The likeliest of ", grouped(log.posterior.value("sequences", int64_t{0})),
-        " sequences. The posterior, prior times e^(reward / beta) over Z, is the best that fine-tuning can reach."));
+    page.paragraph(text("The most probable of ", grouped(log.posterior.value("sequences", int64_t{0})),
+                        " sequences. The posterior, the prior times e^(reward / beta) over Z, is the best policy that "
+                        "fine-tuning can reach."));
     page.html(to_html(bars(log)));
   }
   if (!log.samples.empty()) {
-    page.section("Samples, the same random numbers each time");
+    page.section("Samples, drawn with the same random numbers at each step");
     std::vector<Page::Passage> passages;
     for (size_t i = 0; i < log.samples.step.size(); ++i)
       passages.push_back({"step " + grouped(int64_t(log.samples.step[i])), log.samples.texts[i]});
     page.passages(passages);
   }
   page.section("Configuration");
-  std::vector<Page::Fact> facts;
-  for (const auto& [key, value] : config.items()) facts.push_back({key, plain(value)});
-  facts.push_back({"prior_hash", plain(log.run.value("prior_hash", Json()))});
-  page.facts(facts);
-  page.section("Again");
-  page.code(command_line(name, log.run));
-  return page.str(text("gradus, ", log.run.value("real", Json()) == "f64" ? "double" : "single", " precision"));
+  std::vector<Page::Fact> options;
+  for (const auto& [key, value] : config.items()) options.push_back({key, plain(value)});
+  options.push_back({"prior_hash", plain(facts.logged("prior_hash"))});
+  page.facts(options);
+  page.section("Command that repeats this run");
+  page.code(command_line(facts));
+  return page.str("gradus, " + precision_of(facts));
 }
 
 }  // namespace gradus

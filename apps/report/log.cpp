@@ -1,4 +1,4 @@
-#include "apps/report/run_log.h"
+#include "apps/report/log.h"
 
 #include <limits>
 
@@ -45,7 +45,7 @@ std::string add(RunLog& log, const Json& record) {
   if (*type == "posterior") log.posterior = record;
   if (!records) return "";
   if (!step || !step->is_number_integer() || step->get<int64_t>() < 0) return "has no \"step\"";
-  if (words && !words->is_string()) return "has a \"text\" that is none";
+  if (words && !words->is_string()) return "has a \"text\" that is not a string";
   append(*records, record);
   log.last_step = step->get<int64_t>();
   return "";

@@ -4,11 +4,10 @@
 
 #include <string>
 
-#include "apps/report/run_log.h"
+#include "apps/report/facts.h"
 
 namespace gradus {
 
-bool is_tuned(const RunLog& log);
-std::string page_of_tuned(const std::string& name, const RunLog& log);
+std::string page_of_tuned(const RunFacts& facts);
 
 }  // namespace gradus
