@@ -29,7 +29,8 @@ FLAGS_asan := -O1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,und
 CXXFLAGS += -std=c++20 -g -Wall -Wextra -Wshadow $(if $(CLANG),,-Wno-restrict) $(ARITHMETIC) $(FLAGS_$(MODE))
 CPPFLAGS += -I. -MMD -MP $(patsubst -I%,-isystem%,$(BLAS_CFLAGS))
 LDFLAGS += $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
-LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
+UTF8PROC_LIBS := $(shell pkg-config --libs libutf8proc 2>/dev/null)
+LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
@@ -50,7 +51,7 @@ ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/ta
 # function the linker takes the first, and the library's is the optimised one.
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
-.PHONY: all demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -82,6 +83,10 @@ gdb: packages  ## step through gradients in a debugger: make gdb ARGS="step lstm
 asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
 	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
 	build/asan-f64/tests/all && build/asan-f32/tests/all
+
+bench-peers: packages  ## gradus and PyTorch on the same work in turn (PEERS="--pairs 5 --seconds 2 gpt-step ...")
+	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus
+	@sh tests/bench/run.sh $(PEERS)
 
 # VERSION, that of engine/version.h, is what pkg-config reports.
 VERSION := $(shell sed -n 's|.*kGradusVersion = "\(.*\)".*|\1|p' engine/version.h)
@@ -161,6 +166,8 @@ $(EMBEDDED:%=$(B)/%.o): $(B)/%.o: % Makefile
 # The program and the tests spend their time in the library, so they are compiled for the compiler's sake. Debug
 # information of every type is wanted where a debugger looks into release builds, in the engine; elsewhere lines are enough.
 $(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o $(b)/tests/%.o): FLAGS_release := -O0 -g1
+# What gradus bench says of the processor is the speed of a loop of its own.
+$(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1
 $(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
@@ -205,7 +212,7 @@ build/tests/fault_io.so: tests/fault_io.c
 LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a
 install-files: binaries $(LIBRARIES)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' OBJECTS='$(B32:-f32=)' VERSION='$(VERSION)' CFLAGS='$(ARITHMETIC)' \
-	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) -pthread' sh apps/install.sh install
+	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread' sh apps/install.sh install
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh

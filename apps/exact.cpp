@@ -8,9 +8,11 @@
 #include <stdexcept>
 
 #include "apps/console.h"
-#include "apps/run_folder.h"
+#include "apps/format.h"
+#include "apps/json_number.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 #include "rl/gradient_estimate.h"
 #include "rl/rewards/text_reward.h"
 #include "rl/tables/posterior.h"
@@ -30,7 +32,7 @@ World world_of(const ExactCommand& command, const Checkpoint& run) {
 Checkpoint load_beside(const std::string& other, const Checkpoint& run) {
   Checkpoint loaded = load_checkpoint(other);
   const auto &a = run.tokenizer.vocab(), &b = loaded.tokenizer.vocab();
-  if (a == b && run.tokenizer.kind() == loaded.tokenizer.kind()) return loaded;
+  if (a == b && &run.tokenizer.cutter() == &loaded.tokenizer.cutter()) return loaded;
   const auto [i, j] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   const auto name = [](auto at, auto end) { return at == end ? "nothing" : Json(*at).dump(); };
   throw DataError(text(run.path, " and ", loaded.path, " have different vocabularies (", a.size(), " and ", b.size(),
@@ -121,7 +123,7 @@ int compare(const ExactCommand& command) {
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
   if (command.common.json) {
     Json json;
-    c.for_each([&](const char* name, double x, bool) { json[name] = number(x); });
+    c.for_each([&](const char* name, double x, bool) { json[name] = json_number(x); });
     json["sequences"] = all.sequences.size();
     std::printf("%s\n", json.dump().c_str());
     return kDone;
@@ -220,15 +222,15 @@ int gradient(const ExactCommand& command) {
   save_gradient(command.out, run.model->params(), g.mean, g.variance);
   const Objective& j = g.objective;
   if (command.common.json) {
-    Json json{{"objective", number(j.objective)},
+    Json json{{"objective", json_number(j.objective)},
               {"reward", j.reward},
-              {"kl", number(j.kl)},
+              {"kl", json_number(j.kl)},
               {"entropy", j.entropy},
               {"samples", g.samples}};
     if (enumerated > 0)
       json["sequences"] = enumerated;
     else
-      json["kl_stderr"] = number(g.kl_stderr);
+      json["kl_stderr"] = json_number(g.kl_stderr);
     std::printf("%s\n", json.dump().c_str());
     return kDone;
   }

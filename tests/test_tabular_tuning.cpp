@@ -3,9 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"
-#include "rl/worlds/known_worlds.h"
-#include "rl/tables/posterior.h"
 #include "rl/rewards/text_reward.h"
+#include "rl/tables/posterior.h"
+#include "rl/worlds/known_worlds.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
 #include "tests/scratch.h"
@@ -21,8 +21,7 @@ TEST_SUITE_BEGIN("tuning");
 // of rl/tables/posterior.h's ascend(), which the worked examples hold to 40 digits.
 TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logits, to 1e-9") {
   if (sizeof(real) < sizeof(double)) return;
-  const LineWorld lines("thecat\nthecat\nthecat\nthecat\nthedog\nthedog\nthedog\nacat\nacat\nadog\n",
-                        Tokenizer::Kind::kWord);
+  const LineWorld lines("thecat\nthecat\nthecat\nthecat\nthedog\nthedog\nthedog\nacat\nacat\nadog\n", "word");
   const auto prior = lines.model("tabular"), policy = lines.model("tabular");
   const World world{{lines.end_id()}, lines.end_id(), 2, 1};
   const LanguageModel* const both[] = {policy.get(), prior.get()};
@@ -55,7 +54,7 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
 
 // Fine-tunes a table over lines of one to three words from samples.
 TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
-  const LineWorld lines("the cat\nthe cat\nthe dog\na cat\na\nthe the cat\na dog dog\n", Tokenizer::Kind::kWord);
+  const LineWorld lines("the cat\nthe cat\nthe dog\na cat\na\nthe the cat\na dog dog\n", "word");
   const auto prior = lines.model("tabular");
   const World world{{lines.end_id()}, lines.end_id(), 4, 1};
   const Folder folder;
@@ -90,7 +89,7 @@ TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
 }
 
 TEST_CASE("a KL that is infinite says so") {
-  const LineWorld lines("a b\nb a\n", Tokenizer::Kind::kWord);  // the table excludes what else an LSTM says
+  const LineWorld lines("a b\nb a\n", "word");  // the table excludes what else an LSTM says
   const auto prior = lines.model("tabular"), policy = lines.model("lstm");
   const World world{{lines.end_id()}, lines.end_id(), 3, 1};
   const auto zero = [](const Sequences& s, std::span<const int32_t>) {

@@ -1,4 +1,4 @@
-// What a report is made from: the log of a run and, of a trained one, the configuration in its checkpoint. The helpers
+// What a report is made from: the log of a run, and its configuration. The helpers
 // are those that the page of a trained run (trained.h) and that of a fine-tuned one (tuned.h) share.
 #pragma once
 
@@ -7,13 +7,15 @@
 
 #include "apps/report/log.h"
 #include "models/run/config.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
 
 struct RunFacts {
   std::string name;
   RunLog log;
-  Config config;            // the checkpoint's, since a resume may raise the steps; else the log's
+  Config config;            // of a trained run, the checkpoint's, since a resume may raise the steps; else the log's
+  TuneConfig tuning;        // of a fine-tuned one
   int64_t saved_step = -1;  // -1: there is no checkpoint
 
   bool is_tuned() const { return log.run.contains("prior_hash"); }

@@ -4,7 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "apps/console.h"
+#include "apps/format.h"
+#include "apps/report/configuration.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "models/table.h"
@@ -27,32 +28,25 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   return files;
 }
 
-// The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
-// are always there.
-std::vector<std::pair<std::string, std::string>> given_options(Config config) {
-  Config usual, fresh;
-  usual.model = config.model;  // its defaults are those of the family
+// The options that a run has if nobody says anything but what the family and the text are. Those that depend on the
+// machine are 0.
+Config usual_config(const Config& config) {
+  Config usual;
+  usual.model = config.model;
   usual.lines = config.lines;
   usual.resolve(1);
-  usual.model = fresh.model;  // but these must be said
-  usual.lines = fresh.lines;
-  usual.shards = 0;
+  usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
+  usual.lines = false;
   usual.decay_steps = config.steps;
-  const std::vector<Option> rows = options(config), usual_rows = options(usual);
-  std::vector<std::pair<std::string, std::string>> given;
-  for (size_t i = 0; i < rows.size(); ++i)
-    if (value_text(rows[i]) != value_text(usual_rows[i]))
-      given.emplace_back(option_name(rows[i]),
-                         std::holds_alternative<Switch>(rows[i].value) ? "" : value_text(rows[i]));
-  return given;
+  usual.shards = 0;
+  return usual;
 }
 
-std::string command_line(const RunFacts& facts) {
-  std::string line = facts.logged("real") == "f64" ? "gradus-f64 train" : "gradus train";
+// The command up to the options of the table.
+std::string command_begin(const RunFacts& facts) {
+  std::string line = facts.logged("real") == Json("f64") ? "gradus-f64 train" : "gradus train";
   for (const std::string& file : corpus_files(facts)) line += " " + shell_word(file);
   line += " --out " + shell_word(facts.name + "-again");
-  for (const auto& [name, value] : given_options(facts.config))
-    line += " " + name + (value.empty() ? "" : " " + shell_word(value));
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
   return line;
 }
@@ -188,19 +182,6 @@ std::vector<Page::Passage> milestones(const RunFacts& facts) {
   return out;
 }
 
-std::vector<Page::Fact> configuration(Config config) {
-  const auto given = given_options(config);
-  std::vector<Page::Fact> out;
-  for (const Option& row : options(config)) {
-    const Switch* s = std::get_if<Switch>(&row.value);
-    const bool marked =
-        std::any_of(given.begin(), given.end(), [&](const auto& option) { return option.first == option_name(row); });
-    out.push_back({option_name(row.name).substr(2), s ? (*s->value ? "yes" : "no") : value_text(row), marked});
-  }
-  if (config.lines) out.push_back({"end-id", std::to_string(config.end_id), false});
-  return out;
-}
-
 std::vector<Page::Fact> dataset(const RunFacts& facts) {
   std::vector<Page::Fact> out;
   const std::string unit = per_token(facts.config);
@@ -231,11 +212,8 @@ std::string page_of_trained(const RunFacts& facts) {
   page.section("Dataset");
   if (const auto files = corpus_files(facts); !files.empty()) page.code(joined(files, "\n"));
   page.facts(dataset(facts));
-  page.section("Configuration");
-  page.facts(configuration(facts.config));
-  page.paragraph("Options in bold were given for this run or chosen for its machine; the others are defaults.");
-  page.section("Command that repeats this run");
-  page.code(command_line(facts));
+  Config config = facts.config, usual = usual_config(config);
+  add_configuration(page, options(config), options(usual), command_begin(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");
   foot += ", " + precision_of(facts);
   if (facts.logged("blas_core").is_string()) foot += ", OpenBLAS " + plain(facts.logged("blas_core"));

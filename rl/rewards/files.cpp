@@ -6,6 +6,7 @@
 
 #include "models/grammar/grammar.h"
 #include "models/text/line_corpus.h"
+#include "models/text/read_text.h"
 #include "rl/rewards/terms.h"
 #include "engine/io/json.h"
 #include "models/text/words.h"
