@@ -41,7 +41,7 @@ TESTED_APP := $(addsuffix .cpp,$(addprefix apps/,report/page report/plot report/
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
 ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \
   engine/rng.cpp models/config.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
-  $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files rewards/unique_json tune_config) \
+  $(patsubst %,rl/%.cpp,controller rewards/child rewards/files rewards/unique_json tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline

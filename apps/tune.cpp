@@ -1,11 +1,12 @@
 // gradus tune: fine-tuning by REINFORCE with a baseline and a KL penalty to the prior. The loop is at the end of the
-// file; rl/tuner.h is the step, apps/tuned_run.h the run on disk.
+// file; rl/learner.h is the step, apps/tuned_run.h the run on disk.
 #include <chrono>
 #include <cmath>
 
 #include "apps/run_folder.h"
 #include "apps/tuned_run.h"
 #include "engine/blas.h"
+#include "rl/rollout.h"
 #include "rl/worlds/known_worlds.h"
 
 namespace gradus {
@@ -19,7 +20,7 @@ constexpr int64_t kSamples = 4;         // shown before and after
 constexpr size_t kBars = 12;            // sequences whose probabilities the log keeps
 
 // The world by enumeration, if it has at most `most` sequences.
-std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const PromptedReward& reward, int64_t most) {
+std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward, int64_t most) {
   const std::string& exact = run.config.exact;
   if (exact == "never") return nullptr;
   int64_t size = 0;  // where no token is impossible
@@ -122,11 +123,12 @@ void log_bars(RunFolder& folder, const TunedRun& run, const KnownWorlds& known) 
 }
 
 // A finite gradient says nothing of the weights after their update: they must not replace a good checkpoint unseen.
-void save(TunedRun& run, const Tuner& tuner, const RunFolder& folder) {
+void save(TunedRun& run, const RolloutSource& source, const Method& method, const Learner& learner,
+          const RunFolder& folder) {
   const Params& params = run.policy.model->params();
   if (const int64_t i = first_not_finite(params); i >= 0)
     stop_diverged(run.policy.step, params.name(i) + " is not finite after its update", folder);
-  run.save(tuner, folder.checkpoint());
+  run.save(source, method, learner, folder.checkpoint());
 }
 
 void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known) {
@@ -158,11 +160,13 @@ int tune(TuneCommand command) {
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
   const Reward terms(config.reward, run.prior.tokenizer);
-  const PromptedReward reward = text_reward(terms, run.prior.tokenizer, run.prompts);
+  const RewardFunction reward = text_reward(terms, run.prior.tokenizer, run.prompts);
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior.model, run.prompt_tokens, run.world, reward, config.options(), shards);
-  run.restore(tuner);
+  RolloutSource source(run.prompt_tokens, run.world, reward, config, shards);
+  const std::unique_ptr<Method> method = make_method(config);
+  Learner learner(policy, *run.prior.model, source, *method, config, shards);
+  run.restore(source, *method, learner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
   if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
     locked.emplace(command.out);
@@ -189,7 +193,7 @@ int tune(TuneCommand command) {
   const Clock::time_point begin = Clock::now();
   std::optional<TuneMetrics> last;
   const auto saved_after = [&](const DataError& error) {  // of a reward
-    save(run, tuner, folder);
+    save(run, source, *method, learner, folder);
     return DataError(text(error.what(), "; saved after step ", run.policy.step, ", go on with: gradus tune --out ",
                           command.out, " --resume"));
   };
@@ -199,20 +203,18 @@ int tune(TuneCommand command) {
     const int64_t step = run.policy.step + 1;
     const Clock::time_point step_begin = Clock::now();
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
-    std::span<const real> gradient;
+    double norm = 0;
+    const double lr = schedule.at(step);
     try {
-      if (known) truth = known->of(policy, tuner.kl_coef(), config.entropy_coef);
-      gradient = tuner.gradient(step);  // draws, scores, rewards, advantages, Σ A ∇ log π
+      if (known) truth = known->of(policy, learner.kl_coef(), config.entropy_coef);
+      norm = learner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {  // nothing of this step has happened yet
       throw saved_after(error);
     }
-    const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder);
-    run.policy.optimizer->step(policy.params(), gradient, lr, clip_factor(norm, config.clip));
-    tuner.learn();  // value network, moving baseline, KL coefficient
     run.policy.step = step;
 
-    last = tuner.metrics();
+    last = learner.metrics();
     Json record = record_of(step, *last);
     record["grad_norm"] = norm;
     record["lr"] = lr;
@@ -225,9 +227,9 @@ int tune(TuneCommand command) {
       console.live(line_of(step, config.steps, *last, truth));
     stop = interrupted() || step == command.stop_after;
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop)
-      save(run, tuner, folder);
+      save(run, source, *method, learner, folder);
   }
-  save(run, tuner, folder);
+  save(run, source, *method, learner, folder);
 
   Json result{{"steps", run.policy.step}};
   const Json all = last ? record_of(run.policy.step, *last) : Json();
@@ -241,7 +243,7 @@ int tune(TuneCommand command) {
     KnownWorlds* world = known.get();
     try {
       if (!world) world = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
-      if (world) truth_at_end = world->of(policy, tuner.kl_coef(), config.entropy_coef);
+      if (world) truth_at_end = world->of(policy, learner.kl_coef(), config.entropy_coef);
     } catch (const DataError& error) {
       throw saved_after(error);
     }

@@ -103,21 +103,26 @@ TunedRun open_tuned_run(TuneCommand& command, std::optional<RunFolder>& folder, 
   if (command.resume) {
     optimizer.m = std::move(run.policy.optimizer->m);
     optimizer.v = std::move(run.policy.optimizer->v);
-    optimizer.steps = run.policy.step;
+    optimizer.steps = run.policy.step * run.config.epochs * run.config.minibatches;
   }
   run.policy.optimizer = std::move(optimizer);
   return run;
 }
 
-void TunedRun::restore(Tuner& tuner) const {
+void TunedRun::restore(RolloutSource& source, Method& method, Learner& learner) const {
   if (policy.step == 0) return;
   const Json tuning = Json::parse(policy.tuning);
-  Tuner::State state{tuning.at("kl_coef").get<double>(),
-                     {tuning.at("moving").at(0).get<double>(), tuning.at("moving").at(1).get<double>()},
-                     {}};
+  learner.set_kl_coef(tuning.at("kl_coef").get<double>());
+  std::vector<NamedNumbers> of_method = method.state();
+  for (NamedNumbers& part : of_method) part.values = tuning.at(part.name).get<std::vector<double>>();
+  method.restore(of_method);
+  std::vector<Experience> memory;
   for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i) {
     const auto numbers = [&](const char* what) { return array_of(policy, text(kReplay, i, ".", what), 0).values; };
-    Experience e{Sequences(world.end_id), {}, numbers("reward"), numbers("log_mu"), numbers("log_q"), {}};
+    Experience e{.sequences = Sequences(world.end_id),
+                 .reward = numbers("reward"),
+                 .log_mu = numbers("log_mu"),
+                 .log_q = numbers("log_q")};
     const std::vector<double> tokens = numbers("tokens"), lengths = numbers("lengths"), of = numbers("prompts");
     std::vector<int32_t> draws;
     size_t at = 0;
@@ -126,14 +131,14 @@ void TunedRun::restore(Tuner& tuner) const {
       for (size_t end = at + size_t(length); at < end; ++at) draws.push_back(int32_t(tokens.at(at)));
       e.sequences.add(draws);
     }
-    e.prompt.assign(of.begin(), of.end());
-    state.memory.push_back(std::move(e));
+    e.group.assign(of.begin(), of.end());
+    memory.push_back(std::move(e));
   }
-  tuner.restore(std::move(state));
-  if (!tuner.value()) return;
-  Params& params = tuner.value()->params();
-  AdamW& optimizer = *tuner.value_optimizer();
-  optimizer.steps = policy.step;
+  source.restore(std::move(memory));
+  if (!learner.value()) return;
+  Params& params = learner.value()->params();
+  AdamW& optimizer = *learner.value_optimizer();
+  optimizer.steps = policy.step * config.epochs * config.minibatches;
   for (int64_t i = 0; i < params.count(); ++i) {
     const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
     const auto put = [&](const std::string& prefix, std::span<real> to) {
@@ -146,17 +151,18 @@ void TunedRun::restore(Tuner& tuner) const {
   }
 }
 
-void TunedRun::save(const Tuner& tuner, const std::string& path) {
-  const Tuner::State state = tuner.state();
+void TunedRun::save(const RolloutSource& source, const Method& method, const Learner& learner,
+                    const std::string& path) {
+  const std::vector<const Experience*> memory = source.remembered();
   Json tuning = Json::parse(policy.tuning);
   tuning["config"] = Json::parse(to_json(config));
-  tuning["kl_coef"] = state.kl_coef;
-  tuning["moving"] = {state.moving.sum, state.moving.weight};
-  tuning["replayed"] = state.memory.size();
+  tuning["kl_coef"] = learner.kl_coef();
+  for (const NamedNumbers& part : method.state()) tuning[part.name] = part.values;
+  tuning["replayed"] = memory.size();
   policy.tuning = tuning.dump();
   policy.beside.clear();
-  if (tuner.value()) {
-    const Params& params = tuner.value()->params();
+  if (learner.value()) {
+    const Params& params = learner.value()->params();
     for (int64_t i = 0; i < params.count(); ++i) {
       const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
       std::vector<int64_t> shape(size_t(params.shape(i).rank()));
@@ -166,12 +172,12 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
         policy.beside.push_back({prefix + params.name(i), shape, {part.begin(), part.end()}});
       };
       take("", params.data());
-      take(kMean, tuner.value_optimizer()->m);
-      take(kSquare, tuner.value_optimizer()->v);
+      take(kMean, learner.value_optimizer()->m);
+      take(kSquare, learner.value_optimizer()->v);
     }
   }
-  for (size_t i = 0; i < state.memory.size(); ++i) {
-    const Experience& e = state.memory[i];
+  for (size_t i = 0; i < memory.size(); ++i) {
+    const Experience& e = *memory[i];
     const auto take = [&](const char* what, std::vector<double> values) {
       policy.beside.push_back({text(kReplay, i, ".", what), {int64_t(values.size())}, std::move(values), true});
     };
@@ -183,8 +189,8 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
     }
     take("tokens", std::move(tokens));
     take("lengths", std::move(lengths));
-    take("prompts", {e.prompt.begin(), e.prompt.end()});
-    take("reward", e.reward);
+    take("prompts", {e.group.begin(), e.group.end()});
+    take("reward", sum_over_draws(e.batch, e.reward));
     take("log_mu", e.log_mu);
     take("log_q", e.log_q);
   }

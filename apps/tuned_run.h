@@ -9,8 +9,8 @@
 #include "apps/console.h"
 #include "apps/run_folder.h"
 #include "models/run/checkpoint.h"
-#include "rl/rewards/text_reward.h"
-#include "rl/tune_config.h"
+#include "rl/learner.h"
+#include "rl/rewards/reward.h"
 
 namespace gradus {
 
@@ -22,10 +22,10 @@ struct TunedRun {
   std::vector<std::vector<int32_t>> prompt_tokens;
   World world;  // all but the prompt
 
-  // Puts back into a new Tuner what the checkpoint remembers; nothing in a new run.
-  void restore(Tuner& tuner) const;
+  // Puts back into a new learner and what it stands on what the checkpoint remembers; nothing in a new run.
+  void restore(RolloutSource& source, Method& method, Learner& learner) const;
   // Writes everything; the old checkpoint stays if that fails.
-  void save(const Tuner& tuner, const std::string& path);
+  void save(const RolloutSource& source, const Method& method, const Learner& learner, const std::string& path);
 };
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError as

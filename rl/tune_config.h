@@ -8,10 +8,8 @@
 
 namespace gradus {
 
-struct TuneOptions;  // rl/tuner.h
-
 struct TuneConfig {
-  std::vector<std::string> reward;
+  std::vector<std::string> reward = {};
   std::string algorithm = "reinforce";
   std::string baseline = "leave-one-out";
   bool reward_to_go = false;
@@ -22,6 +20,8 @@ struct TuneConfig {
   int64_t replay = 0;
   int64_t steps = 200;
   int64_t batch = 64;
+  int64_t epochs = 1;
+  int64_t minibatches = 1;
   int64_t max_tokens = 32;
   double lr = 1e-3;
   double min_lr = 0;
@@ -37,7 +37,6 @@ struct TuneConfig {
 
   // Replaces the zeros above by what they stand for. Throws DataError where two options do not fit together.
   void resolve(int cores);
-  TuneOptions options() const;  // in rl/tuner.cpp
 };
 
 // Calls visit as for_each_option(Config&, ...) does; reward as visit(name, member, help).
@@ -56,6 +55,8 @@ void for_each_option(C& c, Visit&& visit) {
   visit("replay", c.replay, "earlier batches that a step uses again, importance-weighted", 0, 1000);
   visit("steps", c.steps, "steps in all", 0, kMany);
   visit("batch", c.batch, "sequences of a step", 1, 1 << 20);
+  visit("epochs", c.epochs, "times that a step goes over its batch", 1, 1000);
+  visit("minibatches", c.minibatches, "parts that an epoch cuts the batch into, with an update for each", 1, 1 << 20);
   visit("max_tokens", c.max_tokens, "draws of a sequence at most, the end mark counted", 1, 1 << 20);
   visit("lr", c.lr, "learning rate after the warm-up", 0.0, 1e3);
   visit("min_lr", c.min_lr, "learning rate at the end of the cosine", 0.0, 1e3);

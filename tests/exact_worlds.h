@@ -8,6 +8,7 @@
 
 #include "engine/rng.h"
 #include "models/language_model.h"
+#include "rl/exact_gradient.h"
 #include "rl/worlds/exact.h"
 
 namespace gradus::testing {
@@ -52,6 +53,17 @@ inline std::vector<double> random_rewards(int64_t n, uint64_t seed) {
   return r;
 }
 
+// Σ_x weight(x) ∇ log π(x), the weights constants, by one pass over all sequences.
+inline std::vector<double> weighted_score(const LanguageModel& policy, const World& world, const Sequences& sequences,
+                                          std::span<const double> weight, Shards& shards) {
+  PaddedBatch batch;
+  batch.fill(world.prompt, sequences);
+  TeacherForcing pass(policy, shards);
+  pass.forward(batch, world.temperature);
+  const auto g = pass.backward({.log_pi = on_every_draw(batch, weight)});
+  return {g.begin(), g.end()};
+}
+
 // Policy, prior and reward of a world, with all that follows from enumerating it.
 struct KnownWorld {
   World world;
@@ -74,10 +86,27 @@ struct KnownWorld {
   const std::vector<double>& log_pi() const { return all.log_prob[0]; }
   const std::vector<double>& log_q() const { return all.log_prob[1]; }
   Objective objective(double beta) const { return exact_objective(log_pi(), log_q(), reward, beta); }
-  std::vector<double> gradient(double beta, Shards& shards) const {
-    return exact_gradient(*policy, world, all.sequences, log_pi(), log_q(), reward, beta, shards);
+  // ∇J, as REINFORCE makes it.
+  std::vector<double> gradient(double beta, Shards& shards, const TuneConfig& options = {.baseline = "none"}) const {
+    return exact_gradient(*make_method(options), *policy, *prior, world, all.sequences, log_pi(), reward, beta, shards);
   }
 };
+
+// A method whose weights of log π are weights(experience, scores).
+template <class F>
+struct MethodOf : Method {
+  F weights;
+  explicit MethodOf(F f) : weights(std::move(f)) {}
+  void prepare(Experience&, double) override {}
+  Weights weigh(const Experience& e, const Scores& now) const override { return {.log_pi = weights(e, now)}; }
+};
+// Its exact mean.
+template <class F>
+std::vector<double> exact_mean(const KnownWorld& w, F weights) {
+  Shards shards(2, 1);
+  MethodOf method(std::move(weights));
+  return exact_gradient(method, *w.policy, *w.prior, w.world, w.all.sequences, w.log_pi(), w.reward, 0, shards);
+}
 
 inline double norm(std::span<const double> x) {
   double sum = 0;

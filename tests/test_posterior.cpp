@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rl/controller.h"
 #include "rl/tables/posterior.h"
 #include "apps/kl/worked_example.h"
 #include "tests/near.h"

@@ -2,7 +2,7 @@
 // four sentences of two words, where the KL of the first word is earned later.
 #include <doctest/doctest.h>
 
-#include "rl/gradient_estimate.h"
+#include "rl/methods/returns.h"
 #include "rl/tables/posterior.h"
 #include "tests/soft_bellman.h"
 #include "tests/exact_worlds.h"
@@ -150,30 +150,16 @@ TEST_CASE("four sentences: the gradient of the first word carries the KL of the 
   CHECK(near(kl, std::vector<double>{-0.03937667642855, 0.08980123706034, -0.09241962407466}).absolute <= kClose);
 
   // Reward to go gives the same; the KL of each draw by itself gives 0 for the first word.
-  Shards shards(2, 1);
-  PolicyGradient step(*w.policy, shards);
-  PaddedBatch batch;
-  const auto with = [&](auto make) {
-    batch.fill(w.world.prompt, w.all.sequences);
-    const auto log_pi = step.forward(batch, 1);
-    const auto log_q = token_log_probs(*w.prior, shards, batch, 1);
-    std::vector<double> a = make(log_pi, log_q);
-    for (int64_t b = 0; b < batch.B; ++b)
-      for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t)
-        a[size_t(b * batch.T + t)] *= std::exp(w.log_pi()[size_t(b)]);
-    const auto g = step.backward(a);
-    return three(std::vector<double>(g.begin(), g.end()));
-  };
-  const std::vector<double> nothing(4, 0.0);
-  const auto to_go = with([&](std::span<const double> log_pi, std::span<const double> log_q) {
-    return advantages(batch, nothing, log_pi, log_q, {1, Baseline::kNone, true});
-  });
+  const auto to_go = three(testing::exact_mean(w, [](Experience e, const Scores&) {
+    std::ranges::fill(e.reward, 0);
+    return returns_of_draws(e, e.log_pi, {.kl_coef = 1, .reward_to_go = true});
+  }));
   CHECK(near(to_go, std::vector<double>{-kl[0], -kl[1], -kl[2]}).absolute <= kClose);
-  const auto myopic = with([&](std::span<const double> log_pi, std::span<const double> log_q) {
-    std::vector<double> a(log_pi.size());
-    for (size_t i = 0; i < a.size(); ++i) a[i] = log_pi[i] - log_q[i];
+  const auto myopic = three(testing::exact_mean(w, [](const Experience& e, const Scores& now) {
+    std::vector<double> a(now.log_pi);
+    for (size_t i = 0; i < a.size(); ++i) a[i] -= e.log_q[i];
     return a;
-  });
+  }));
   CHECK(near(myopic, std::vector<double>{0, 0.08980123706034, -0.09241962407466}).absolute <= kClose);
 }
 

@@ -1,7 +1,9 @@
-// rl/tune_config and text_reward: options as JSON and back, and texts for a Reward.
+// rl/tune_config and rewards/reward: options as JSON and back, and texts for a Reward.
 #include <doctest/doctest.h>
 
-#include "rl/rewards/text_reward.h"
+#include "rl/methods/baselines.h"
+#include "rl/methods/method.h"
+#include "rl/rewards/reward.h"
 #include "rl/tune_config.h"
 
 namespace {
@@ -71,26 +73,32 @@ TEST_CASE("zeros stand for what the machine and other options say; what does not
   CHECK_THROWS_AS(c.resolve(8), DataError);
   c.kl_target = 0;
   c.resolve(8);
+  c.minibatches = 2;  // of a batch of 1
+  CHECK_THROWS_AS(c.resolve(8), DataError);
+  c.minibatches = 1;
   c.min_lr = 1;
   CHECK_THROWS_AS(c.resolve(8), DataError);
 }
 
-TEST_CASE("every option of a Tuner comes from its own option here") {
-  const TuneOptions o = changed().options();
-  CHECK(o.advantage.baseline == Baseline::kValue);
-  CHECK(o.advantage.reward_to_go);
-  CHECK(o.advantage.kl_coef == 0.1 + 0.2);
-  CHECK(o.kl_target == 3);
-  CHECK(o.replay == 2);
-  CHECK(o.batch == 64);
-  TuneConfig c;
-  CHECK(c.options().advantage.baseline == Baseline::kLeaveOneOut);
-  c.baseline = "none";
-  CHECK(c.options().advantage.baseline == Baseline::kNone);
-  c.baseline = "moving";
-  c.entropy_coef = 0.5;
-  CHECK(c.options().advantage.baseline == Baseline::kMoving);
-  CHECK(c.options().advantage.entropy_coef == 0.5);
+TEST_CASE("a word of no table is an error that lists the known ones") {
+  CHECK_THROWS_WITH_AS(make_method({.algorithm = "best"}), "there is no algorithm 'best'; it must be one of reinforce",
+                       UsageError);
+  CHECK_THROWS_WITH_AS(make_method({.baseline = "best"}),
+                       "there is no baseline 'best'; it must be one of leave-one-out, none, moving, value", UsageError);
+  for (const std::string& name : method_names())
+    for (const std::string& baseline : baseline_names())
+      CHECK(make_method({.algorithm = name, .baseline = baseline})->needs().value ==
+            baseline_named(baseline).needs_value);
+}
+
+TEST_CASE("the options of a run of version 0.1, which knew no epochs, are read as one epoch of the whole batch") {
+  std::string json = to_json(changed());
+  for (const std::string later : {"\"epochs\":1,", "\"minibatches\":1,"}) {
+    const size_t at = json.find(later);
+    REQUIRE(at != std::string::npos);
+    json.erase(at, later.size());
+  }
+  CHECK(to_json(tune_config_from_json(json, "a file")) == to_json(changed()));
 }
 
 TEST_CASE("a reward sees texts without the end mark, and each its own prompt") {

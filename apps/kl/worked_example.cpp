@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "rl/controller.h"
 #include "rl/tables/estimators.h"
 #include "rl/tables/posterior.h"
 
