@@ -6,10 +6,11 @@
 #include "rl/worlds/known_worlds.h"
 #include "rl/tables/posterior.h"
 #include "rl/rewards/reward.h"
+#include "tests/tuned_worlds.h"
+
 #include "tests/line_world.h"
 #include "tests/near.h"
 #include "tests/scratch.h"
-#include "tests/tuned_worlds.h"
 
 namespace {
 
