@@ -208,7 +208,7 @@ int tune(TuneCommand command) {
     try {
       if (known) truth = known->of(policy, learner.kl_coef(), config.entropy_coef);
       norm = learner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
-    } catch (const DataError& error) {  // nothing of this step has happened yet
+    } catch (const DataError& error) {                                    // nothing of this step has happened yet
       throw saved_after(error);
     }
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder);

@@ -106,8 +106,8 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
   return gradient;
 }
 
-// Where no sequence is compared with another each has a shard, hence a tape and a gradient, of its own; a batch shares a
-// few.
+// Where no sequence is compared with another each has a shard, hence a tape and a gradient, of its own; a batch shares
+// a few.
 static constexpr int64_t kTapes = 64, kShardsOfBatch = 4;
 
 EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageModel& prior, const World& world,

@@ -8,9 +8,9 @@
 namespace gradus {
 
 // E[Σ_t w_t ∇ score_t], flat, in the order of the policy's parameters, where the sequences of a group of `group` are
-// independent draws from μ: a sum over all ordered groups. Weights of one sequence alone take groups of 1; a method that
-// compares sequences takes 2 or 3, N^group groups of N sequences, of whose weights the mean is taken. The first of a
-// group is its row 0.
+// independent draws from μ: a sum over all ordered groups. Weights of one sequence alone take groups of 1; a method
+// that compares sequences takes 2 or 3, N^group groups of N sequences, of whose weights the mean is taken. The first of
+// a group is its row 0.
 //
 // sequences, log_mu and reward are of one enumeration, [N]: log μ by the method's behaviour, else by the policy; those
 // of probability 0 are left out. The sum is made in chunks of about kChunkSlots slots, or in one where group > 1.
@@ -22,12 +22,12 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
 inline constexpr int64_t kChunkSlots = 4096;
 
 struct EstimatedGradient {
-  // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the baseline compares
-  // sequences that of a batch's mean times the size of the batch. NaN where there is one contribution only.
+  // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the baseline
+  // compares sequences that of a batch's mean times the size of the batch. NaN where there is one contribution only.
   std::vector<double> mean, variance;
-  Objective objective;  // means over the samples; kl is the mean of k1 = log π − log q
-  double kl_stderr;     // of that mean
-  int64_t samples;
+  Objective objective = {};  // means over the samples; kl is the mean of k1 = log π − log q
+  double kl_stderr = 0;      // of that mean
+  int64_t samples = 0;
 };
 
 // The same from `samples` sequences, in batches of options.batch where the baseline compares them (then rounded up to

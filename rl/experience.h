@@ -38,8 +38,8 @@ std::vector<double> at_first_draw(const PaddedBatch& batch, std::span<const doub
 
 // The sequences which[0], which[1], ... with everything that is known of them; rows may be repeated.
 Experience rows_of(const Experience& e, std::span<const int64_t> which);
-// The rows of minibatch m of M: about the same number in each, every row in one of them; with `whole_groups` no group is
-// cut. ShapeError where there are fewer sequences, or groups, than minibatches.
+// The rows of minibatch m of M: about the same number in each, every row in one of them; with `whole_groups` no group
+// is cut. ShapeError where there are fewer sequences, or groups, than minibatches.
 std::vector<int64_t> minibatch(const Experience& e, int64_t m, int64_t M, bool whole_groups);
 
 }  // namespace gradus

@@ -30,13 +30,13 @@ struct TuneMetrics {
   double distinct_1, distinct_2;      // different n-grams of the batch over n-grams of the batch
   double cut;                         // share of sequences that reached the limit without the end mark
   double length;                      // mean number of draws
-  std::optional<double> ess;          // effective sample size of all importance weights of an epoch, where some are not 1
-  std::optional<double> value_loss;   // mean squared error of the value network
+  std::optional<double> ess;  // effective sample size of all importance weights of an epoch, where some are not 1
+  std::optional<double> value_loss;  // mean squared error of the value network
 };
 
 // Scores a batch by the policy as it is and writes what that says into it; a fresh one also by the prior and by the
-// model that drew it (null: the policy). DataError where the prior excludes a sequence of a fresh batch and kl_coef > 0.
-// Returns pass.scores(). With method.prepare this is how every batch begins.
+// model that drew it (null: the policy). DataError where the prior excludes a sequence of a fresh batch and kl_coef >
+// 0. Returns pass.scores(). With method.prepare this is how every batch begins.
 const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageModel& prior,
                           const LanguageModel* behaviour, Experience& e, double temperature, double kl_coef,
                           const StepInfo& info = {});

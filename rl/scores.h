@@ -1,8 +1,8 @@
 // Scores: what the policy of this moment says of every draw of a batch. Weights: what goes back on each of these, the
 // whole of what a method decides. rl/teacher_forcing.h makes the first and carries back the second.
 //
-// Every method is ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ], and some raise other rows as well: w is the weight of a row that
-// is to be raised. The minus sign of an optimiser, which descends, stands in rl/learner.cpp and nowhere else.
+// Every method is ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ], and some raise other rows as well: w is the weight of a row
+// that is to be raised. The minus sign of an optimiser, which descends, stands in rl/learner.cpp and nowhere else.
 #pragma once
 
 #include <vector>
@@ -44,7 +44,7 @@ struct Weights {
 inline constexpr size_t kScores = 5;
 inline constexpr std::vector<double> Scores::*kScoreOf[kScores] = {&Scores::log_pi, &Scores::value, &Scores::entropy,
                                                                    &Scores::kl, &Scores::logit};
-inline constexpr std::vector<double> Weights::*kWeightOf[kScores] = {
-    &Weights::log_pi, &Weights::value, &Weights::entropy, &Weights::kl, &Weights::logit};
+inline constexpr std::vector<double> Weights::*kWeightOf[kScores] = {&Weights::log_pi, &Weights::value,
+                                                                     &Weights::entropy, &Weights::kl, &Weights::logit};
 
 }  // namespace gradus

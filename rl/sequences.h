@@ -44,8 +44,7 @@ class Sequences {
 };
 
 // What sequences are worth: r of each, [B]; prompt[b] is the number of the prompt that sequence b continues.
-using RewardFunction =
-    std::function<std::vector<double>(const Sequences& sequences, std::span<const int32_t> prompt)>;
+using RewardFunction = std::function<std::vector<double>(const Sequences& sequences, std::span<const int32_t> prompt)>;
 
 // B sequences laid out for one teacher-forced pass: row b reads the prompt and its draws but the last, and is scored on
 // its draws alone. Slot (b, t) of any array [B,T] belongs to the draw that follows inputs (b, t); slots before

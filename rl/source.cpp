@@ -36,8 +36,7 @@ std::span<Experience* const> RolloutSource::draw(int64_t step, const LanguageMod
   if (is_open_) memory_.pop_back();
   is_open_ = false;
   const int64_t room = room_for_prompts(batch_);
-  Experience fresh{.group = choose_prompts(step),
-                   .independent = int64_t(prompts_.size()) <= room ? batch_ : room};
+  Experience fresh{.group = choose_prompts(step), .independent = int64_t(prompts_.size()) <= room ? batch_ : room};
   shards_.begin({.seed = seed_, .step = step}, batch_);
   const Rng rng(seed_, Stream::kSample, step);
   fresh.sequences = roll_out(behaviour, world_, prompts_, fresh.group, rng, shards_).sequences;

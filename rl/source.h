@@ -35,8 +35,8 @@ class RolloutSource : public Source {
   std::span<Experience* const> draw(int64_t step, const LanguageModel& behaviour) override;
   void remember() override;
 
-  // For a checkpoint: the batches that the next step will show again, the oldest first, and back. Of each restored batch
-  // sequences, group, reward [B], log_mu and log_q are wanted.
+  // For a checkpoint: the batches that the next step will show again, the oldest first, and back. Of each restored
+  // batch sequences, group, reward [B], log_mu and log_q are wanted.
   std::vector<const Experience*> remembered() const;
   void restore(std::vector<Experience> memory);
 

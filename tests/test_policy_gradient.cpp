@@ -96,7 +96,8 @@ TEST_CASE("k1, k2 and k3 as losses: gradient 0, of KL(pi, q), and of KL(q, pi)")
   }
 }
 
-// --- advantages, over all sequences or all groups ---------------------------------------------------------------------
+// --- advantages, over all sequences or all groups
+// ---------------------------------------------------------------------
 
 TEST_CASE("whole return and reward to go have the exact gradient as their mean; dropping the future KL does not") {
   for (const std::string& family : kFamilies)

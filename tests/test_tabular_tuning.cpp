@@ -3,9 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"
-#include "rl/worlds/known_worlds.h"
-#include "rl/tables/posterior.h"
 #include "rl/rewards/reward.h"
+#include "rl/tables/posterior.h"
+#include "rl/worlds/known_worlds.h"
 #include "tests/tuned_worlds.h"
 
 #include "tests/line_world.h"

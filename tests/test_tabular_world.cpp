@@ -4,10 +4,10 @@
 
 #include "rl/methods/returns.h"
 #include "rl/tables/posterior.h"
-#include "tests/soft_bellman.h"
 #include "tests/exact_worlds.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
+#include "tests/soft_bellman.h"
 
 namespace {
 

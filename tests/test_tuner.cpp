@@ -124,9 +124,8 @@ TEST_CASE("the entropy bonus raises J + alpha H; backpropagating -log pi of samp
   // ∇(E[r] − β KL + α H) = that of the reward r − α log q under the coefficient β + α.
   std::vector<double> r = w.reward;
   for (size_t i = 0; i < r.size(); ++i) r[i] -= alpha * w.log_q()[i];
-  const std::vector<double> g =
-      exact_gradient(*make_method({.baseline = "none"}), *w.policy, *w.prior, w.world, w.all.sequences, w.log_pi(), r,
-                     kBeta + alpha, w.shards);
+  const std::vector<double> g = exact_gradient(*make_method({.baseline = "none"}), *w.policy, *w.prior, w.world,
+                                               w.all.sequences, w.log_pi(), r, kBeta + alpha, w.shards);
   for (const bool to_go : {false, true}) {
     TuneConfig o = options("leave-one-out", to_go);
     o.entropy_coef = alpha;
@@ -316,8 +315,8 @@ TEST_CASE("metrics are those of the batch, and of the world within their spread"
 
 TEST_CASE("prompts take turns: over the steps none is continued more often than another") {
   const std::vector<std::vector<int32_t>> prompts{{0}, {1, 2}, {2}};
-  TunedWorld w(random_model("lstm", 16), ended_world(2), zero_reward, options("leave-one-out", false, kBeta, 8),
-               1, prompts);
+  TunedWorld w(random_model("lstm", 16), ended_world(2), zero_reward, options("leave-one-out", false, kBeta, 8), 1,
+               prompts);
   std::vector<int64_t> times(3);
   for (int64_t step = 1; step <= 3; ++step) {
     w.tuner.gradient(step);
@@ -333,8 +332,7 @@ TEST_CASE("the standard error of KL knows that two sequences of one drawn prompt
   const auto prior = random_model(small_config("lstm"), kEnd + 1, 17, 1.5),
              policy = random_model(small_config("lstm"), kEnd + 1, 18, 20);
   Shards shards(2, 1);
-  Tuner tuner(*policy, *prior, prompts, ended_world(1), zero_reward, options("none", false, kBeta, 16),
-              shards);
+  Tuner tuner(*policy, *prior, prompts, ended_world(1), zero_reward, options("none", false, kBeta, 16), shards);
   RunningMoments kl, square;
   for (int64_t step = 1; step <= 3000; ++step) {
     tuner.gradient(step);

@@ -7,8 +7,8 @@
 #include <cstdlib>
 
 #include "rl/tables/posterior.h"
-#include "tests/soft_bellman.h"
 #include "tests/near.h"
+#include "tests/soft_bellman.h"
 #include "tests/tuned_worlds.h"
 
 namespace {
@@ -147,8 +147,8 @@ TEST_CASE("no reward: at the prior nothing moves, to the last bit; from elsewher
     const Enumeration all = enumerate(both, w.world);
     const std::vector<double> r(all.log_prob[0].size(), 0.0);
     std::vector<real> g;
-    for (const double x : exact_gradient(*method, *w.policy, *w.prior, w.world, all.sequences, all.log_prob[0], r, 0.5,
-                                         shards))
+    for (const double x :
+         exact_gradient(*method, *w.policy, *w.prior, w.world, all.sequences, all.log_prob[0], r, 0.5, shards))
       g.push_back(real(-x));
     optimizer.step(w.policy->params(), g, Schedule{0.01, 0, 0, 600}.at(step));
   }
@@ -160,8 +160,8 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
   int64_t collapsed = 0, kept = 0;
   for (int64_t seed = 1; seed <= seeds; ++seed)
     for (const double beta : {0.0, 0.1}) {
-      TunedWorld w = random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed),
-                                  {.kl_coef = beta, .batch = 64}, 3);
+      TunedWorld w =
+          random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed), {.kl_coef = beta, .batch = 64}, 3);
       KnownWorlds known = w.known();
       const double before = known.of(*w.policy, beta).at.entropy;
       w.tuner.gradient(1'000'000);

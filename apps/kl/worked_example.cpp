@@ -1,5 +1,5 @@
-// apps/kl/worked_example.h: one function for each section of the lesson, in its order. Longer than 350 lines because it is a
-// list; nothing here is more than a call of divergence.h, estimators.h or posterior.h with the example's tables.
+// apps/kl/worked_example.h: one function for each section of the lesson, in its order. Longer than 350 lines because it
+// is a list; nothing here is more than a call of divergence.h, estimators.h or posterior.h with the example's tables.
 #include "apps/kl/worked_example.h"
 
 #include <cmath>

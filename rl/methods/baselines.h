@@ -31,8 +31,8 @@ struct BaselineInput {
 struct Baseline {
   const char* name;
   const char* help;
-  bool needs_value = false;   // of the value network
-  int64_t least_batch = 1;    // sequences that it can compare
+  bool needs_value = false;  // of the value network
+  int64_t least_batch = 1;   // sequences that it can compare
   // b of each draw, [B,T]; what stands in padding means nothing.
   std::vector<double> (*make)(const BaselineInput& input);
 };

@@ -1,5 +1,6 @@
-// Method: a way to make the weights w of ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ]. Each is a page of this folder and a row of
-// the table in rl/methods/methods.cpp; rl/learner.h runs it and rl/exact_gradient.h enumerates it, through the same calls.
+// Method: a way to make the weights w of ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ]. Each is a page of this folder and a row
+// of the table in rl/methods/methods.cpp; rl/learner.h runs it and rl/exact_gradient.h enumerates it, through the same
+// calls.
 //
 // A method sees numbers in double on the host and never a tape: what it makes is a constant to the gradient.
 #pragma once

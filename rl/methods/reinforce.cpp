@@ -1,5 +1,5 @@
-// REINFORCE (Williams 1992) with a baseline: w_t = R_t − b_t, where R is the return with the KL and entropy terms in it.
-// Sequences that another policy μ drew, or the policy before an update, count π/μ, a ratio of whole sequences.
+// REINFORCE (Williams 1992) with a baseline: w_t = R_t − b_t, where R is the return with the KL and entropy terms in
+// it. Sequences that another policy μ drew, or the policy before an update, count π/μ, a ratio of whole sequences.
 #include <cmath>
 
 #include "rl/methods/baselines.h"

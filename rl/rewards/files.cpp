@@ -6,9 +6,9 @@
 
 #include "models/grammar/grammar.h"
 #include "models/text/line_corpus.h"
+#include "models/text/words.h"
 #include "rl/rewards/terms.h"
 #include "rl/rewards/unique_json.h"
-#include "models/text/words.h"
 
 namespace gradus::reward {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
-#include "rl/rewards/terms.h"
 #include "models/text/words.h"
+#include "rl/rewards/terms.h"
 
 namespace gradus {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <iterator>
 
-#include "rl/rewards/command.h"
 #include "models/text/words.h"
+#include "rl/rewards/command.h"
 
 namespace gradus {
 namespace {

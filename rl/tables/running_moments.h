@@ -1,4 +1,5 @@
-// RunningMoments: mean and variance of each coordinate of vectors that arrive one after the other (Welford's recursion).
+// RunningMoments: mean and variance of each coordinate of vectors that arrive one after the other (Welford's
+// recursion).
 #pragma once
 
 #include <cstdint>

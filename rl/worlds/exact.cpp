@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-
 namespace gradus {
 
 Objective exact_objective(std::span<const double> log_pi, std::span<const double> log_q, std::span<const double> reward,
