@@ -34,15 +34,17 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(wildcard tests/*.cpp)
+PROGRAM_TEST := $(wildcard tests/program/*.cpp)
+EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
-# Parts of the program that have tests of their own.
-TESTED_APP := $(addsuffix .cpp,$(addprefix apps/,report/page report/plot report/run_log step/examples step/math step/text step/trace kl/worked_example))
+# Tests of parts of the program are linked with all of it.
+TESTED_APP := $(filter-out apps/main.cpp,$(APP))
 
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
-ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl))) \
-  engine/rng.cpp models/config.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
-  $(patsubst %,rl/%.cpp,controller rewards/child rewards/files rewards/unique_json tune_config) \
-  $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_posterior test_report test_rng \
+ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program))) \
+  engine/rng.cpp models/table.cpp models/run/config.cpp models/run/options.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
+  $(patsubst %,rl/%.cpp,controller rewards/child rewards/files tune_config) \
+  $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
 # function the linker takes the first, and the library's is the optimised one.
@@ -150,6 +152,12 @@ $(B)/%.o: %.cpp Makefile
 	@mkdir -p $(@D); echo "  CXX      $<"
 	$(Q)$(CXX) -DGRADUS_NO_REAL $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
+# A style, a script or a page of text becomes the array that apps/embedded.h declares.
+$(EMBEDDED:%=$(B)/%.o): $(B)/%.o: % Makefile
+	@mkdir -p $(@D); echo "  EMBED    $<"
+	$(Q)printf '.section .rodata\n.global %s\n%s:\n.incbin "$<"\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' \
+	  $(subst .,_,$(subst /,_,$< $<)) | $(CXX) -x assembler -c - -o $@
+
 # The program and the tests spend their time in the library, so they are compiled for the compiler's sake. Debug
 # information of every type is wanted where a debugger looks into release builds, in the engine; elsewhere lines are enough.
 $(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o $(b)/tests/%.o): FLAGS_release := -O0 -g1
@@ -157,14 +165,17 @@ $(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
-$(B32)/gradus: $(call objects,$(B32),$(LIB) $(APP))
+$(B32)/gradus: $(call objects,$(B32),$(LIB) $(APP)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
-$(B64)/gradus: $(call objects,$(B64),$(LIB) $(APP))
+$(B64)/gradus: $(call objects,$(B64),$(LIB) $(APP)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
-$(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST))
+$(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
-$(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST))
+$(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
+# Tests that run the programs, whatever their precision.
+$(B)/tests/program/all: $(call objects,,$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp)
+	@echo "  LINK $@"; $(CXX) $(LDFLAGS) $^ -o $@
 # What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
 $(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) apps/step/examples.cpp tests/gdb/stepper.cpp)
 	$(LINK)
@@ -198,7 +209,7 @@ install-files: binaries $(LIBRARIES)
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh
-run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all build/tests/fault_io.so
+run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all $(B)/tests/program/all build/tests/fault_io.so
 	@sh tests/run.sh
 exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
 run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so

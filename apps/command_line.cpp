@@ -51,44 +51,38 @@ CLI::Option* number(CLI::App& app, const std::string& name, double& value, const
 }
 
 // One word of a list; the value it has is the default.
-void words(CLI::App& app, const std::string& name, std::string& value, const std::string& help,
-           std::initializer_list<const char*> list) {
-  std::string all;
-  for (const char* word : list) all += (all.empty() ? "" : " | ") + std::string(word);
-  const std::vector<std::string> known(list.begin(), list.end());
-  app.add_option(name, value, text(help, ": ", all, " (", value, ")"))->check([=](const std::string& input) {
-    return std::find(known.begin(), known.end(), input) != known.end()
-               ? std::string()
-               : text(name, " ", input, ": must be one of ", all);
-  });
+void words(CLI::App& app, const std::string& name, const std::string& help, const Word& word) {
+  const std::string all = joined(word.known, " | ");
+  app.add_option(name, *word.value, text(help, ": ", all, " (", *word.value, ")"))
+      ->check([=, known = word.known](const std::string& input) {
+        return std::find(known.begin(), known.end(), input) != known.end()
+                   ? std::string()
+                   : text(name, " ", input, ": must be one of ", all);
+      });
 }
 
-// The options of Config, from its table.
-struct ConfigOptions {
-  CLI::App& app;
-  static std::string option(std::string name) {
-    std::replace(name.begin(), name.end(), '_', '-');
-    return "--" + name;
+// The options of a table, each with its owners and its default. Left out: the seed, which every command has, and lists
+// of texts, which a command declares itself.
+void add_options(CLI::App& app, const std::vector<Option>& rows) {
+  for (const Option& row : rows) {
+    if (row.name == "seed" || std::holds_alternative<Texts>(row.value)) continue;
+    const std::string name = option_name(row);
+    std::string help = row.help;
+    if (const Word* w = std::get_if<Word>(&row.value))
+      words(app, name, help, *w);
+    else if (const Switch* s = std::get_if<Switch>(&row.value))
+      app.add_flag_callback(
+          name, [value = s->value, usual = s->usual] { *value = !usual; }, help);
+    else {
+      const Whole* n = std::get_if<Whole>(&row.value);
+      const Number* x = std::get_if<Number>(&row.value);
+      if (help.find("(default") == std::string::npos)
+        help += n ? text(" (", *n->value, ")") : text(" (", *x->value, ")");
+      if (n) number(app, name, *n->value, help, n->least, n->greatest);
+      if (x) number(app, name, *x->value, help, x->least, x->greatest);
+    }
   }
-  static std::string with_default(const char* help, const std::string& value) {
-    return std::string(help).find("(default") == std::string::npos ? text(help, " (", value, ")") : help;
-  }
-  void operator()(const char* name, std::string& value, const char* help, std::initializer_list<const char*> list) {
-    words(app, option(name), value, help, list);
-  }
-  void operator()(const char*, std::vector<std::string>&, const char*) {}  // a list is declared by its command
-  void operator()(const char* name, bool& value, const char* help) {
-    app.add_flag_callback(
-        value ? "--no-" + std::string(name) : option(name), [&value, set = !value] { value = set; }, help);
-  }
-  void operator()(const char* name, int64_t& value, const char* help, int64_t least, int64_t greatest) {
-    if (std::string(name) != "seed")
-      number(app, option(name), value, with_default(help, std::to_string(value)), least, greatest);
-  }
-  void operator()(const char* name, double& value, const char* help, double least, double greatest) {
-    number(app, option(name), value, with_default(help, text(value)), least, greatest);
-  }
-};
+}
 
 void add_common(CLI::App& app, Common& common) {
   number(app, "--seed", common.seed, "everything random follows from it (1)", 0, INT64_MAX);
@@ -97,21 +91,13 @@ void add_common(CLI::App& app, Common& common) {
   app.add_flag("--quiet", common.quiet, "no progress and no notes");
 }
 
-// Options that are accepted but mean nothing to the chosen family.
-void note_foreign_options(const CLI::App& app, const Config& config, const Common& common) {
-  const std::string recurrent = "lstm rnn", stepped = "transformer lstm rnn", counted = "ngram";
-  std::vector<std::pair<std::string, std::string>> owners{
-      {"--heads", "transformer"}, {"--no-bias", "transformer"}, {"--hidden", recurrent}, {"--order", counted},
-      {"--smoothing", counted},   {"--alpha", counted},         {"--memory", "lstm"}};
-  for (const char* name : {"--layers", "--embd", "--dropout", "--steps", "--lr", "--min-lr", "--warmup",
-                           "--decay-steps", "--beta1", "--beta2", "--weight-decay", "--clip", "--eval-every",
-                           "--eval-batches", "--save-every", "--ops", "--stop-after"})
-    owners.emplace_back(name, stepped);
-  std::string names;
-  for (const auto& [name, owner] : owners)
-    if (owner.find(config.model) == std::string::npos && app.count(name)) names += (names.empty() ? "" : ", ") + name;
-  if (!names.empty() && !common.quiet)
-    std::fprintf(stderr, "note: %s has no meaning for --model %s\n", names.c_str(), config.model.c_str());
+// Says which options were accepted but mean nothing beside the others.
+void note_foreign_options(const CLI::App& app, const std::vector<Option>& rows, const Common& common) {
+  std::vector<std::string> given;
+  for (const Option& row : rows)
+    if (!std::holds_alternative<Texts>(row.value) && app.count(option_name(row)) > 0) given.push_back(row.name);
+  const std::string note = without_meaning(rows, given);
+  if (!note.empty() && !common.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
 }
 
 // What CLI11 objects to, in our words.
@@ -150,6 +136,12 @@ void refuse_beside_resume(const CLI::App& app, const std::string& source) {
       throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
 }
 
+// Of train and tune: an option of this process, which no file keeps.
+Option stop_after(int64_t& step, const Owners& owners) {
+  return option("stop_after", step, 1, INT64_MAX,
+                "end after this step as Ctrl-C would: save, exit code 130 (default: after the last)", owners);
+}
+
 using Run = std::function<int()>;  // what the parsed command line asks for
 
 void add_train(CLI::App& program, Run& run) {
@@ -159,8 +151,9 @@ void add_train(CLI::App& program, Run& run) {
                   "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
   app->add_option("--out", c->out, "folder of the run")->required();
   app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
-  for_each_option(c->config, ConfigOptions{*app});
-  number(*app, "--stop-after", c->stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1, INT64_MAX);
+  std::vector<Option> rows = options(c->config);
+  rows.push_back(stop_after(c->stop_after, row_of(rows, "steps").owners));
+  add_options(*app, rows);
   const auto trace = std::make_shared<std::pair<int64_t, std::string>>();
   app->add_option("--trace", *trace, "STEP FILE.html: write the gradients of this step of a tiny model as a page")
       ->type_name("STEP FILE");
@@ -180,7 +173,7 @@ void add_train(CLI::App& program, Run& run) {
     }
     if (!c->resume && c->corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c->out);
     if (c->resume) refuse_beside_resume(*app, "CORPUS");
-    note_foreign_options(*app, c->config, c->common);
+    note_foreign_options(*app, rows, c->common);
     run = [=] { return train(*c); };
   });
 }
@@ -196,8 +189,9 @@ void add_tune(CLI::App& program, Run& run) {
       ->allow_extra_args(false);
   app->add_option("--prompt", c->prompt, "text before the first draw (what the run starts from)");
   app->add_option("--prompts", c->prompts, "file of prompts, one a line");
-  for_each_option(c->config, ConfigOptions{*app});
-  number(*app, "--stop-after", c->stop_after, "end after this step as Ctrl-C would: save, exit code 130", 1, INT64_MAX);
+  std::vector<Option> rows = options(c->config);
+  rows.push_back(stop_after(c->stop_after, {}));
+  add_options(*app, rows);
   add_common(*app, c->common);
   app->callback([=, &run] {
     run = [=] { return tune(*c); };
@@ -211,12 +205,7 @@ void add_tune(CLI::App& program, Run& run) {
       throw UsageError("--prompt and --prompts are both given; one of them says what is continued");
     if (app->count("--kl-target") > 0 && c->config.kl_target <= 0)
       throw UsageError("--kl-target must be above 0: it is the KL that the coefficient is steered to");
-    std::string names;
-    for (const auto& [name, means] :
-         {std::pair{"--kl-horizon", c->config.kl_target > 0}, std::pair{"--value-lr", c->config.baseline == "value"}})
-      if (app->count(name) > 0 && !means) names += (names.empty() ? "" : ", ") + std::string(name);
-    if (!names.empty() && !c->common.quiet)
-      std::fprintf(stderr, "note: %s has no meaning with the other options\n", names.c_str());
+    note_foreign_options(*app, rows, c->common);
   });
 }
 
@@ -244,8 +233,7 @@ void add_eval(CLI::App& program, Run& run) {
   const auto c = std::make_shared<EvalCommand>();
   app->add_option("RUN", c->run, "run folder or checkpoint")->required();
   app->add_option("CORPUS", c->corpus, "text files, read as the run reads its own, one after the other")->required();
-  words(*app, "--split", c->split, "which part of the text, divided as the run divides its own",
-        {"all", "train", "val"});
+  words(*app, "--split", "which part of the text, divided as the run divides its own", {&c->split, names_of(kSplits)});
   number(*app, "--stride", c->stride,
          "tokens between the beginnings of two windows: smaller shows more before each token (the context)", 1,
          1 << 20);
@@ -293,10 +281,11 @@ void add_report(CLI::App& program, Run& run) {
 
 void add_kl(CLI::App& program, Run& run) {
   CLI::App* app =
-      program.add_subcommand("kl", "compare two tables; without a file, the worked numbers of the documents");
+      program.add_subcommand("kl", "compare two tables; without a file, print worked examples of KL-penalised RL");
   const auto c = std::make_shared<KlCommand>();
   app->add_option("FILE.json", c->file, R"({"p":{name: probability, ...},"q":{...}})");
-  app->add_flag("--lesson", c->lesson, "from the example to what fine-tuning will do, a page to read");
+  app->add_flag("--lesson", c->lesson, "a lesson to read: from the first example to what fine-tuning does");
+  app->add_option("--section", c->section, "print one section of the worked examples");
   add_common(*app, c->common);
   app->callback([=, &run] {
     if (app->count("FILE.json") > 0 && c->file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
@@ -349,20 +338,18 @@ void add_exact(CLI::App& program, Run& run) {
   CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
   gradient->add_option("--prior", c->other, "run that the KL is measured from")->required();
   objective(gradient, 0);
-  words(*gradient, "--estimator", c->estimator, "how", {"exact", "reinforce"});
-  words(*gradient, "--baseline", c->baseline, "what a return is compared with", {"none", "leave-one-out"});
-  number(*gradient, "--batch", c->batch, "sequences of a group (64)", 1, 1 << 20);
-  number(*gradient, "--samples", c->samples, "sequences in all, in whole groups with leave-one-out (10000)", 1,
-         1'000'000'000);
+  const Owners sampled{"estimator", {"reinforce"}};
+  const std::vector<Option> rows{
+      option("estimator", c->estimator, names_of(kEstimators), "how"),
+      option("baseline", c->baseline, {"none", "leave-one-out"}, "what a return is compared with", sampled),
+      option("batch", c->batch, 1, 1 << 20, "sequences of a group", sampled),
+      option("samples", c->samples, 1, 1'000'000'000, "sequences in all, in whole groups with leave-one-out", sampled),
+  };
+  add_options(*gradient, rows);
   gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();
   world(gradient);
   app->callback([=, &run] {
-    std::string names;
-    for (const char* name : {"--baseline", "--batch", "--samples"})
-      if (c->what == "gradient" && c->estimator == "exact" && gradient->count(name))
-        names += (names.empty() ? "" : ", ") + std::string(name);
-    if (!names.empty() && !c->common.quiet)
-      std::fprintf(stderr, "note: %s has no meaning for --estimator exact\n", names.c_str());
+    if (gradient->parsed()) note_foreign_options(*gradient, rows, c->common);
     run = [=] { return exact(*c); };
   });
 }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/config.h"
+#include "models/run/config.h"
 #include "rl/tune_config.h"
 
 namespace gradus {
@@ -70,6 +70,9 @@ struct SampleCommand {
 };
 int sample(const SampleCommand& command);
 
+// Parts of a text, by the words of --split.
+inline constexpr Named<Split> kSplits[] = {{"all", Split::kAll}, {"train", Split::kTrain}, {"val", Split::kValidation}};
+
 struct EvalCommand {
   Common common;
   std::string run;
@@ -85,6 +88,10 @@ struct ScoreCommand {
   double temperature = 1;
 };
 int score(const ScoreCommand& command);
+
+// How exact gradient finds it: from every sequence, or from a sample of them.
+enum class Estimator { kExact, kReinforce };
+inline constexpr Named<Estimator> kEstimators[] = {{"exact", Estimator::kExact}, {"reinforce", Estimator::kReinforce}};
 
 struct ExactCommand {
   Common common;
@@ -117,13 +124,14 @@ struct ReportCommand {
   std::string run;
 };
 int report(const ReportCommand& command);
-// Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is none of a
-// run's, WriteError where the page cannot be written.
+// Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is not that of
+// a run, WriteError where the page cannot be written.
 std::string write_report(const std::string& folder);
 struct KlCommand {
   Common common;
   std::string file;  // empty: the worked numbers, or the lesson
   bool lesson = false;
+  std::optional<int64_t> section;  // of the worked numbers; all if not given
 };
 int kl(const KlCommand& command);
 struct StepCommand {

@@ -34,12 +34,6 @@ void Console::end_live() {
   open_ = false;
 }
 
-const char* family(const Config& config) {
-  if (config.model == "ngram") return "an n-gram model";
-  if (config.model == "tabular") return "a table";
-  return config.model == "transformer" ? "a Transformer" : config.model == "lstm" ? "an LSTM" : "an RNN";
-}
-
 std::string fixed(double value, int digits) {
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);

@@ -1,9 +1,9 @@
 // gradus corpus: text with known truth. Draws whole lines from a grammar; with --json says what entropy they have,
 // which is the least loss that any model can reach on such text.
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "engine/io/json.h"
 #include "models/grammar/grammar.h"
 
 namespace gradus {
@@ -12,18 +12,18 @@ namespace {
 enum { kText = 0, kEstimate = 1 };  // what the random numbers are for: steps of the stream
 
 // nats of a line, as the loss of a token of three kinds of run (data/README.md defines each).
-nlohmann::ordered_json rates(const Grammar& grammar, const LineEntropy& entropy) {
+Json rates(const Grammar& grammar, const LineEntropy& entropy) {
   const double tokens = grammar.mean_characters() + 1;  // the end of the line counts
-  nlohmann::ordered_json out{{"entropy_rate", entropy.nats / tokens},
-                             {"exact", entropy.exact},
-                             {"unit", "nats per character"},
-                             {"stderr", entropy.standard_error / tokens},
-                             {"upper_bound", entropy.upper_bound / tokens},
-                             {"how", entropy.how},
-                             {"line_entropy", entropy.nats},
-                             {"characters_per_line", grammar.mean_characters()},
-                             {"words_per_line", nullptr},
-                             {"word_entropy_rate", nullptr}};
+  Json out{{"entropy_rate", entropy.nats / tokens},
+           {"exact", entropy.exact},
+           {"unit", "nats per character"},
+           {"stderr", entropy.standard_error / tokens},
+           {"upper_bound", entropy.upper_bound / tokens},
+           {"how", entropy.how},
+           {"line_entropy", entropy.nats},
+           {"characters_per_line", grammar.mean_characters()},
+           {"words_per_line", nullptr},
+           {"word_entropy_rate", nullptr}};
   if (const auto words = grammar.mean_words()) {
     out["words_per_line"] = *words;
     out["word_entropy_rate"] = entropy.nats / (*words + 1);
@@ -33,7 +33,7 @@ nlohmann::ordered_json rates(const Grammar& grammar, const LineEntropy& entropy)
 
 void write(const CorpusCommand& command, const Grammar& grammar) {
   const uint64_t seed = uint64_t(command.common.seed);
-  nlohmann::ordered_json result;
+  Json result;
   if (command.common.json) result = rates(grammar, grammar.entropy(Rng(seed, Stream::kSample, kEstimate)));
 
   const Rng rng(seed, Stream::kSample, kText);

@@ -5,8 +5,8 @@
 #include "apps/console.h"
 #include "apps/run_folder.h"
 #include "apps/text.h"
-#include "models/run/checkpoint.h"
 #include "models/loss.h"
+#include "models/run/checkpoint.h"
 
 namespace gradus {
 
@@ -42,9 +42,7 @@ int eval(const EvalCommand& command) {
                           config.context));
   if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
   const Text content = read_texts(command.corpus, config);
-  const Split split = command.split == "train" ? Split::kTrain
-                      : command.split == "val" ? Split::kValidation
-                                               : Split::kAll;
+  const Split split = row_named(kSplits, command.split, "split").value;
   int64_t stride = command.stride;
   if (split == Split::kAll) {
     config.val_fraction = 0;
@@ -54,7 +52,7 @@ int eval(const EvalCommand& command) {
       stride = std::min(stride, config.context);
     }
   }
-  const Corpus corpus(config, run.tokenizer, content.content, content.name());
+  const Corpus corpus(config.corpus(), run.tokenizer, content.content, content.name());
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
                          config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
@@ -62,7 +60,7 @@ int eval(const EvalCommand& command) {
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
-  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, stride);
+  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
   const double bits =
       loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},

@@ -198,11 +198,14 @@ int gradient(const ExactCommand& command) {
     model->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
   const int threads = threads_for(command.common, kMostThreads);
   const RewardFunction rewards = text_reward(reward, run.tokenizer, {command.prompt});
-  TuneConfig options{.baseline = command.baseline, .kl_coef = command.kl_coef, .batch = command.batch};
+  TuneConfig options;
+  options.baseline = command.baseline;
+  options.kl_coef = command.kl_coef;
+  options.batch = command.batch;
   options.seed = command.common.seed;
   EstimatedGradient g;
   int64_t enumerated = 0;
-  if (command.estimator == "exact") {
+  if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
     const std::vector<double> r = rewards(all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0));
     g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);

@@ -1,15 +1,13 @@
 // gradus inspect: what a safetensors file holds, of a run or of anybody.
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "apps/console.h"
+#include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
 
 namespace gradus {
-
-using Json = nlohmann::ordered_json;
 
 // √Σ x², or null for numbers that are not floating-point.
 static Json norm_of(const SafetensorsFile& file, const TensorInfo& tensor) {

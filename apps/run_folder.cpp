@@ -50,9 +50,11 @@ std::string RunFolder::truncate_log(int64_t step) {
   while (step > 0 && keep < all.size()) {
     const size_t end = all.find('\n', keep);
     if (end == std::string::npos) break;
-    const Json record = Json::parse(all.substr(keep, end - keep), nullptr, false);
-    if (!record.is_object() || (record.contains("step") && record["step"] > step)) break;
-    last = record.value("step", int64_t(-1)) == step ? record.value("type", "") : "";
+    const Json record = Json::parse_or_null(std::string_view(all).substr(keep, end - keep));
+    const Json* of = record.find("step");
+    if (!record.is_object() || (of && (!of->is_number_integer() || of->get<int64_t>() > step))) break;
+    const Json type = record.value("type", Json());
+    last = of && of->get<int64_t>() == step && type.is_string() ? type.get<std::string>() : "";
     keep = end + 1;
   }
   if (ftruncate(log_.get(), off_t(keep)) != 0)
@@ -61,8 +63,7 @@ std::string RunFolder::truncate_log(int64_t step) {
 }
 
 void RunFolder::log(const Json& record) {
-  // A sample may be cut within a character.
-  const std::string line = record.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string line = record.dump() + "\n";
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");

@@ -2,18 +2,16 @@
 // never write into one run.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "engine/io/file.h"
+#include "engine/io/json.h"
 
 namespace gradus {
 
 class Params;
-
-using Json = nlohmann::ordered_json;
 
 // A number, or "inf", "-inf", "nan", which JSON has no numbers for.
 Json number(double x);

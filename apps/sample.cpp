@@ -1,9 +1,10 @@
 // gradus sample: text from a trained model, token by token. On a terminal it appears as it is drawn.
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 
 #include "apps/console.h"
+#include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 
@@ -34,34 +35,44 @@ int sample(const SampleCommand& command) {
   if (command.prompt_given && command.prompt.empty() && end_id < 0)
     throw UsageError("--prompt is empty; leave it out to start from a newline");
   const std::vector<int32_t> prompt = run.beginning(command.prompt);
-  const SampleOptions options{command.temperature, command.top_k, command.top_p};
+  const SampleOptions options{command.temperature, command.top_k, command.top_p, end_id, command.tokens};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
+  const int64_t group = side_by_side(*run.model);
+  Pool pool(threads_for(command.common, (command.count + group - 1) / group));
 
-  nlohmann::ordered_json samples = nlohmann::ordered_json::array();
+  const bool show = !command.common.json;
+  Json samples = Json::array();
   Writer writer;
-  for (int64_t i = 0; i < command.count; ++i) {
-    const bool show = !command.common.json;
-    if (show) writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
-    Sampler sampler(*run.model, {&prompt, 1}, options, rng, i);
-    std::vector<int32_t> tokens;
-    std::vector<double> log_probs;
-    bool ended = false;
-    for (int64_t t = 0; t < command.tokens && !ended; ++t) {
-      sampler.next();
-      tokens.push_back(sampler.tokens()[0]);
-      log_probs.push_back(sampler.log_probs()[0]);
-      ended = tokens.back() == end_id;
-      if (!show || ended) continue;
-      const bool follows = t > 0 || !command.prompt.empty();
-      writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&tokens.back(), 1}));
+  bool follows = false;  // a token or a prompt stands before the next token
+  const auto begin = [&](int64_t i) {
+    writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
+    follows = !command.prompt.empty();
+  };
+  const auto write = [&](int32_t token) {
+    if (!show || token == end_id) return;
+    writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&token, 1}));
+    follows = true;
+  };
+  // The first sequence of a batch appears as it is drawn, the others when all are there.
+  for (int64_t first = 0; first < command.count; first += group * pool.threads()) {
+    const int64_t count = std::min(group * pool.threads(), command.count - first);
+    if (show) begin(first);
+    const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool, write);
+    for (int64_t k = 0; k < count; ++k) {
+      const auto& [tokens, log_probs] = batch[size_t(k)];
+      if (!show) {
+        samples.push_back({{"text", valid_utf8(run.tokenizer.decode(tokens))},
+                           {"tokens", tokens},
+                           {"log_probs", log_probs},
+                           {"ended", !tokens.empty() && tokens.back() == end_id}});
+        continue;
+      }
+      if (k > 0) begin(first + k);
+      if (k > 0) std::for_each(tokens.begin(), tokens.end(), write);
+      writer.finish();
     }
-    if (show) writer.finish();
-    samples.push_back({{"text", valid_utf8(run.tokenizer.decode(tokens))},
-                       {"tokens", tokens},
-                       {"log_probs", log_probs},
-                       {"ended", ended}});
   }
-  if (command.common.json) std::printf("%s\n", nlohmann::ordered_json{{"samples", samples}}.dump().c_str());
+  if (command.common.json) std::printf("%s\n", Json{{"samples", samples}}.dump().c_str());
   return kDone;
 }
 

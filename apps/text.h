@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/config.h"
+#include "models/run/config.h"
 
 namespace gradus {
 

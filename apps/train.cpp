@@ -9,15 +9,16 @@
 
 #include "apps/console.h"
 #include "apps/run_folder.h"
-#include "apps/text.h"
 #include "apps/step/train_trace.h"
+#include "apps/text.h"
 #include "engine/blas.h"
 #include "engine/inspect.h"
 #include "engine/version.h"
-#include "models/run/checkpoint.h"
 #include "models/counted/count_trie.h"
-#include "models/sampler.h"
+#include "models/families.h"
 #include "models/loss.h"
+#include "models/run/checkpoint.h"
+#include "models/sampler.h"
 
 namespace gradus {
 
@@ -33,11 +34,9 @@ double numbers_in_memory() {
 // Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
 int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
 
-// Better a sentence now than a machine that swaps: a step keeps at least 10 numbers a token for each channel of each
-// layer (an LSTM's gates and state twice over, a block's projections), the logits, and the gradients of both.
-void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
-  const double width = double(c.model == "transformer" ? c.embd : c.hidden);
-  const double needed = double(c.batch) * double(c.context) * (10 * width * double(c.layers) + 2 * double(vocabulary));
+// Better a sentence now than a machine that swaps.
+void refuse_batch_beyond_memory(const Config& c, const LanguageModel& model) {
+  const double needed = double(c.batch) * double(c.context) * double(model.numbers_per_token());
   if (needed > numbers_in_memory())
     throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
                           fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
@@ -48,7 +47,7 @@ void refuse_batch_beyond_memory(const Config& c, int64_t vocabulary) {
 // A new model; the families that count are fitted here, by counting.
 std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Text& corpus) {
   std::vector<double> counts;
-  if (config.counts()) counts = count_tokens(config, Corpus(config, tokenizer, corpus.content, corpus.name()));
+  if (config.counts()) counts = count_tokens(config, Corpus(config.corpus(), tokenizer, corpus.content, corpus.name()));
   try {
     return make_model(config, tokenizer.size(), parameter_limit(config), std::move(counts));
   } catch (const DataError& error) {
@@ -62,7 +61,7 @@ Checkpoint begin_run(Config config, const Text& corpus) {
                                      : Tokenizer::from_text(kind, corpus.content);
   config.end_id = tokenizer.end_id();
   std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
-  if (!config.counts()) refuse_batch_beyond_memory(config, tokenizer.size());
+  if (!config.counts()) refuse_batch_beyond_memory(config, *model);
   const bool newline = corpus.content.find('\n') != std::string::npos;
   const int32_t start = config.lines ? tokenizer.end_id() : tokenizer.encode(newline ? "\n" : corpus.content)[0];
   std::optional<AdamW> optimizer;
@@ -119,14 +118,15 @@ Checkpoint resume_run(TrainCommand& command, Text& corpus, Console& console) {
 }
 
 std::string draw_sample(const Checkpoint& run, int64_t tokens) {
-  const std::vector<std::vector<int32_t>> prompt{{run.start_id}};
-  Sampler sampler(*run.model, prompt, {.temperature = 0.8}, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
+  Tape tape;
+  const Tape::Use use(tape);
+  const std::vector<int32_t> prompt{run.start_id}, of{0};
+  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = tokens};
+  Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
   try {
-    for (int64_t t = 0; t < tokens && (ids.empty() || ids.back() != run.tokenizer.end_id()); ++t) {
-      sampler.next();
-      ids.push_back(sampler.tokens()[0]);
-    }
+    while (sampler.next())
+      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token);
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
   return valid_utf8(run.tokenizer.decode(ids));
@@ -139,8 +139,8 @@ void introduce(Console& console, const Checkpoint& run, const Text& corpus, cons
   if (corpus.files.size() > 1) files += text(" and ", corpus.files.size() - 1, " more");
   const std::string unit = run.tokenizer.unit(), of = unit == "character" ? "letter" : unit;
   const int64_t lines = tokens.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
-  console.note(text(c.counts() ? "Counting " : "Training ", family(c),
-                    c.model == "ngram" ? text(" of order ", c.order) : "", " on ", files, ": ",
+  console.note(text(c.counts() ? "Counting " : "Training ", c.family().title,
+                    c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
                     c.lines ? grouped(lines) + " lines, " : "",
                     grouped(int64_t(tokens.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
                     run.tokenizer.size() - c.lines, " distinct, ", grouped(run.model->params().size()), " parameters, ",
@@ -245,8 +245,9 @@ struct Losses {
 };
 std::optional<Losses> evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
   const auto loss = [&](Split split, bool whole) {
-    return (whole ? loss_of_split(*run.model, corpus, split, shards, 0, interrupted)
-                  : loss_of_batches(*run.model, corpus, split, shards, run.step, run.config.eval_batches, interrupted))
+    return (whole ? loss_of_split(*run.model, corpus, split, shards, run.config.batch, 0, interrupted)
+                  : loss_of_batches(*run.model, corpus, split, shards, run.config.batch, run.step,
+                                    run.config.eval_batches, interrupted))
         .mean();
   };
   Losses losses{loss(Split::kTrain, run.config.counts()), {}};
@@ -265,7 +266,7 @@ int train(TrainCommand command) {
   std::optional<RunFolder> locked;
   Checkpoint run = open_run(command, content, locked, console);
   const Config& config = run.config;
-  const Corpus corpus(config, run.tokenizer, content.content, content.name());
+  const Corpus corpus(config.corpus(), run.tokenizer, content.content, content.name());
   if (command.trace_step > 0) refuse_long_trace(command, run, corpus);
   if (!locked) {  // a new run makes its folder only now, so that a mistake leaves none behind
     locked.emplace(command.out);
@@ -298,7 +299,7 @@ int train(TrainCommand command) {
   const uint64_t seed = uint64_t(config.seed);
   Params& params = run.model->params();
   Shards shards(int(config.shards), threads);
-  std::vector<double> loss_of_shard(size_t(config.shards));
+  BatchLoss batch_loss(shards);
   Batch batch;
   Progress progress(console, run);
   if (run.step == 0 && config.steps > 0) folder.log(progress.sample_record());
@@ -324,11 +325,8 @@ int train(TrainCommand command) {
     progress.begin_step();
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
     const double weight = 1 / double(batch.scored);  // the loss is the mean over the tokens of the batch
-    shards.begin({.seed = seed, .step = step, .training = true}, config.batch);
-    shards.each([&](int s) {
-      loss_of_shard[size_t(s)] = batch_loss(*run.model, batch, shards.first(s), shards.count(s), weight);
-    });
-    const double loss = std::accumulate(loss_of_shard.begin(), loss_of_shard.end(), 0.0) * weight;
+    const double loss = weight * batch_loss.forward(*run.model, batch, {.seed = seed, .step = step, .training = true});
+    batch_loss.backward(weight);
     const std::span<const real> gradient = shards.gradient(params);
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);

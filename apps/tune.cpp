@@ -21,17 +21,17 @@ constexpr size_t kBars = 12;            // sequences whose probabilities the log
 
 // The world by enumeration, if it has at most `most` sequences.
 std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward, int64_t most) {
-  const std::string& exact = run.config.exact;
-  if (exact == "never") return nullptr;
+  const Exact exact = row_named(kExactWords, run.config.exact, "choice of --exact").value;
+  if (exact == Exact::kNever) return nullptr;
   int64_t size = 0;  // where no token is impossible
   for (size_t p = 0; p < run.prompts.size(); ++p) size += full_size(run.world, run.prior.model->vocabulary(), most);
   const bool may_exclude = run.prior.config.counts();
-  if (exact == "auto" && size > most && !may_exclude) return nullptr;
+  if (exact == Exact::kAuto && size > most && !may_exclude) return nullptr;
   try {
     return std::make_unique<KnownWorlds>(*run.prior.model, run.prompt_tokens, run.world, reward,
-                                         exact == "always" ? kMaxSequences : most);
+                                         exact == Exact::kAlways ? kMaxSequences : most);
   } catch (const WorldTooLarge&) {
-    if (exact == "always") throw;
+    if (exact == Exact::kAlways) throw;
     return nullptr;
   }
 }

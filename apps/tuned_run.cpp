@@ -1,5 +1,6 @@
 #include "apps/tuned_run.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -44,7 +45,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
   Checkpoint policy = load_checkpoint(command.out);
   if (policy.tuning.empty())
     throw DataError(text(policy.path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
-  const Json tuning = Json::parse(policy.tuning, nullptr, false);
+  const Json tuning = Json::parse_or_null(policy.tuning);
   const std::string path = policy.path;
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), policy.path);
@@ -64,7 +65,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
       console.note(text("note: the run began on OpenBLAS ", run.policy.blas_core, " kernels, this machine uses ",
                         blas_core(), "; results will differ in the last bits"));
     return run;
-  } catch (const Json::exception&) {
+  } catch (const JsonError&) {
     throw DataError(path + ": the metadata's 'tuning' cannot be read");
   }
 }
@@ -72,7 +73,7 @@ TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console&
 TunedRun begin(TuneCommand& command) {
   refuse_existing(command.out);
   try {
-    command.config.resolve(cores());
+    resolve(command.config, cores());
   } catch (const DataError& error) {
     throw UsageError(error.what());  // two options that do not fit together
   }
@@ -145,7 +146,7 @@ void TunedRun::restore(RolloutSource& source, Method& method, Learner& learner) 
       std::ranges::transform(array_of(policy, prefix + params.name(i), n).values, to.subspan(first, n).begin(),
                              [](double x) { return real(x); });
     };
-    put("", params.data());
+    put("", params.edit());
     put(kMean, optimizer.m);
     put(kSquare, optimizer.v);
   }

@@ -2,9 +2,10 @@
 // right; a mistake of ours is an assert. Nothing in the engine aborts, exits or returns an error code.
 #pragma once
 
-#include <sstream>
+#include <concepts>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace gradus {
 
@@ -41,12 +42,22 @@ struct DivergedError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// How a part is written by text(); a type of its own brings a function of this name. Real numbers have six digits, as
+// printf's %g. Without streams, whose header and code would stand in every file.
+void append(std::string& out, std::string_view part);
+void append(std::string& out, char part);
+void append(std::string& out, double part);
+template <std::integral T>
+void append(std::string& out, T part) {
+  append(out, std::string_view(std::to_string(part)));
+}
+
 // The parts written one after the other.
 template <class... Parts>
 std::string text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
+  std::string out;
+  (append(out, parts), ...);
+  return out;
 }
 
 // Throws ShapeError("op: parts... (file:line)").

@@ -117,6 +117,7 @@ class Function {
 
   std::vector<GradLeaf> leaf;
   std::vector<Tensor> x;
+  Params* params = nullptr;  // of which x are the parameters; edited at each run, since an element may have changed
   const std::vector<std::vector<real>>& weights() const { return w_; }
 
   // Seeds the outputs and the leaves, runs backward.
@@ -131,7 +132,7 @@ class Function {
         tape_.seed(x[i], some_weights(o_.seed, kFirstLeaf + int64_t(i), x[i].numel(where_)), where_);
     tape_.backward(where_);
   }
-  // What backward gave to leaf i, without the leaf's own weight.
+  // What backward gave to leaf i, which needs a gradient, without the leaf's own weight.
   std::vector<double> gradient(size_t i) const {
     std::vector<double> g;
     for (const real dx : x[i].grad(where_))
@@ -153,6 +154,7 @@ class Function {
  private:
   std::vector<Tensor> call() {
     tape_.new_step(o_.info);
+    if (params) params->edit();
     if (!leaf.empty()) x.resize(leaf.size());
     for (size_t i = 0; i < leaf.size(); ++i) {
       const GradLeaf& l = leaf[i];
@@ -194,14 +196,22 @@ GradCheck check_parameters(const char* op, Params& params, GradFunction f, const
   Tape tape;
   const Tape::Use use(tape);
   GradCheck worst{.op = op, .leaf = {}, .shape = {}};
-  if (params.count() == 0) return worst;
+  std::vector<int64_t> trained;
   Function function(tape, f, context, o, where);
-  for (int64_t i = 0; i < params.count(); ++i) function.x.push_back(params.tensor(i));
+  function.params = &params;
+  for (int64_t i = 0; i < params.count(); ++i) {
+    if (params.frozen(i)) continue;
+    trained.push_back(i);
+    function.x.push_back(params.tensor(i));
+  }
+  if (trained.empty()) return worst;
   function.backward();
   std::vector<std::vector<double>> analytic;
-  for (int64_t i = 0; i < params.count(); ++i) analytic.push_back(function.gradient(size_t(i)));
-  for (int64_t i = 0; i < params.count(); ++i)
-    check_leaf(worst, params.name(i), params.shape(i), params.values(i).data(), analytic[size_t(i)], o, function);
+  for (size_t j = 0; j < trained.size(); ++j) analytic.push_back(function.gradient(j));
+  for (size_t j = 0; j < trained.size(); ++j) {
+    const int64_t i = trained[j];
+    check_leaf(worst, params.name(i), params.shape(i), params.edit(i).data(), analytic[j], o, function);
+  }
   return worst;
 }
 
@@ -339,30 +349,35 @@ bool show_check(Tape& tape, size_t index, bool only_failures) {
   return good;
 }
 
-std::ostream& operator<<(std::ostream& out, const GradCheck& c) {
-  if (c.elements == 0) return out << c.op << ": nothing was checked, no input needs a gradient";
-  std::ostringstream line;  // leaves the precision of `out` alone
-  line.precision(12);
-  line << c.op << ": of " << c.elements << " elements the worst is " << c.leaf << ' ' << c.shape << " at " << c.index;
-  if (c.shape.rank() > 1) {
-    int64_t below = c.shape.numel();
-    line << " = (";
-    for (int d = 0; d < c.shape.rank(); ++d) {
-      below /= c.shape[d];
-      line << (d ? "," : "") << c.index / below % c.shape[d];
-    }
-    line << ')';
-  }
-  line << ": analytic " << c.analytic << ", numeric " << c.numeric;
-  line.precision(3);
-  line << ", error " << c.error;
-  return out << line.str();
+static std::string digits(double x, int most) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%.*g", most, x);
+  return buffer;
 }
 
-std::ostream& operator<<(std::ostream& out, const OpCheck& c) {
-  out << c.worst << " (" << c.where.file << ':' << c.where.line << ')';
-  if (!c.repeats) out << "; its forward does not give the recorded outputs again: an input has changed since";
-  return out;
+void append(std::string& out, const GradCheck& c) {
+  if (c.elements == 0) {
+    out += c.op + ": nothing was checked, no input needs a gradient";
+    return;
+  }
+  out += text(c.op, ": of ", c.elements, " elements the worst is ", c.leaf, ' ', c.shape, " at ", c.index);
+  if (c.shape.rank() > 1) {
+    int64_t below = c.shape.numel();
+    for (int d = 0; d < c.shape.rank(); ++d) {
+      below /= c.shape[d];
+      out += text(d ? "," : " = (", c.index / below % c.shape[d]);
+    }
+    out += ')';
+  }
+  out +=
+      text(": analytic ", digits(c.analytic, 12), ", numeric ", digits(c.numeric, 12), ", error ", digits(c.error, 3));
 }
+std::ostream& operator<<(std::ostream& out, const GradCheck& c) { return out << text(c); }
+
+void append(std::string& out, const OpCheck& c) {
+  out += text(c.worst, " (", c.where.file, ':', c.where.line, ')');
+  if (!c.repeats) out += "; its forward does not give the recorded outputs again: an input has changed since";
+}
+std::ostream& operator<<(std::ostream& out, const OpCheck& c) { return out << text(c); }
 
 }  // namespace gradus

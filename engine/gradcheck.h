@@ -53,6 +53,7 @@ struct GradCheck {
 };
 // "mul: of 12 elements the worst is b [2,3] at 4 = (1,1): analytic -1.5, numeric 1.5, error 2"
 std::ostream& operator<<(std::ostream& out, const GradCheck& c);
+void append(std::string& out, const GradCheck& c);
 
 struct GradLeaf {
   std::string name;
@@ -79,8 +80,8 @@ GradCheck check_gradient(const char* op, const std::vector<GradLeaf>& leaves, co
                          const GradCheckOptions& options = {}, Loc where = Loc::here()) {
   return check_gradient(op, leaves, call_grad_function<F>, &f, options, where);
 }
-// The leaves are all parameters of `params`, in their order. Their values are changed meanwhile and restored, bit for
-// bit: no other tape may run on them.
+// The leaves are all parameters of `params` that are not frozen, in their order. Their values are changed meanwhile and
+// restored, bit for bit: no other tape may run on them.
 template <class F>
 GradCheck check_parameters(const char* op, Params& params, const F& f, const GradCheckOptions& options = {},
                            Loc where = Loc::here()) {
@@ -95,6 +96,7 @@ struct OpCheck {
   bool passes(double bound = kGradBound) const { return repeats && worst.passes(bound); }
 };
 std::ostream& operator<<(std::ostream& out, const OpCheck& c);
+void append(std::string& out, const OpCheck& c);
 
 // Checks op `index` of the tape at the values it was recorded with: runs its backward on the recorded outputs and saved
 // state, then its forward on copies of its inputs, one element changed at a time. Inputs that look into the same memory

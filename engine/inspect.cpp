@@ -350,7 +350,7 @@ std::string to_dot(const Tape& tape) {
     for (int32_t k = 0; k < op.n_in; ++k) {
       const Value *v = op.in[k], *leaf = root(v);
       const int64_t maker = names.maker(v);
-      const std::string from = maker >= 0 ? text("op", maker) : text("leaf", static_cast<const void*>(leaf));
+      const std::string from = maker >= 0 ? text("op", maker) : text("leaf", reinterpret_cast<uintptr_t>(leaf));
       if (maker < 0 && leaves.insert(leaf).second)
         s += text("  ", from, " [shape=", leaf->index >= 0 ? "ellipse" : "plaintext", ", label=\"", escaped(leaf->name),
                   ' ', leaf->shape, "\"];\n");

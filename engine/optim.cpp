@@ -17,7 +17,10 @@ double clip_factor(double norm, double max_norm) { return max_norm > 0 && norm >
 void Sgd::step(Params& params, std::span<const real> gradient, double lr, double factor) {
   require(int64_t(gradient.size()) == params.size(), "Sgd", Loc::here(), "the gradient has ", gradient.size(),
           " numbers, the parameters have ", params.size());
-  kernel::axpy(params.size(), real(-lr * factor), gradient.data(), params.data().data());
+  const std::span<real> w = params.edit();
+  for (int64_t i = 0; i < params.count(); ++i)
+    if (const int64_t begin = params.offset(i); !params.frozen(i))
+      kernel::axpy(params.shape(i).numel(), real(-lr * factor), gradient.data() + begin, w.data() + begin);
 }
 
 AdamW::AdamW(const Params& params, AdamWOptions options)
@@ -32,11 +35,13 @@ void AdamW::step(Params& params, std::span<const real> gradient, double lr, doub
   const real rate = real(lr * std::sqrt(c2) / c1), eps = real(options_.epsilon * std::sqrt(c2)), f = real(factor);
   const real b1 = real(options_.beta1), b2 = real(options_.beta2), a1 = real(1 - options_.beta1),
              a2 = real(1 - options_.beta2);
+  real* const values = params.edit().data();
   for (int64_t i = 0; i < params.count(); ++i) {
+    if (params.frozen(i)) continue;
     const real keep = params.shape(i).rank() >= 2 ? real(1 - lr * options_.weight_decay) : real(1);
     const int64_t begin = params.offset(i), n = params.shape(i).numel();
     const real* __restrict g = gradient.data() + begin;
-    real* __restrict w = params.data().data() + begin, * __restrict mi = m.data() + begin, * __restrict vi = v.data() + begin;
+    real* __restrict w = values + begin, * __restrict mi = m.data() + begin, * __restrict vi = v.data() + begin;
     for (int64_t j = 0; j < n; ++j) {
       const real gj = f * g[j];
       mi[j] = b1 * mi[j] + a1 * gj;

@@ -81,7 +81,7 @@ std::span<const real> Shards::gradient(const Params& params) {
     if (count(s) > 0) parts_.push_back(tape(s).gradient(params.array()).data());
   const int slices = pool_.threads();
   const int64_t n = params.size();
-  for_each(slices, [&](int i) {  // each thread adds up all shards over its slice
+  pool_.each(slices, [&](int i) {  // each thread adds up all shards over its slice
     const int64_t first = n * i / slices, last = n * (i + 1) / slices;
     for (const real* part : parts_)
       for (int64_t j = first; j < last; ++j) sum_[size_t(j)] += part[j];

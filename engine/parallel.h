@@ -35,6 +35,12 @@ class Pool {
   int threads() const { return int(workers_.size()) + 1; }
   // Returns when all have run; rethrows the exception of the lowest i that threw.
   void run(int n, void (*job)(void*, int), void* context);
+  // The same for f(i).
+  template <class F>
+  void each(int n, F f) {
+    run(
+        n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);
+  }
 
  private:
   void work();
@@ -67,7 +73,7 @@ class Shards {
   // Runs f(s) for every shard that is not empty, with its tape current.
   template <class F>
   void each(F&& f) {
-    for_each(size(), [&](int s) {
+    pool_.each(size(), [&](int s) {
       if (count(s) == 0) return;
       const Tape::Use use(tape(s));
       f(s);
@@ -78,12 +84,6 @@ class Shards {
   std::span<const real> gradient(const Params& params);
 
  private:
-  template <class F>
-  void for_each(int n, F f) {
-    pool_.run(
-        n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);
-  }
-
   Pool pool_;
   std::vector<std::unique_ptr<Tape>> tapes_;
   std::vector<real> sum_;

@@ -20,21 +20,59 @@ Tensor Params::add(const std::string& name, const Shape& shape, Init init, Loc w
   return tensor(count() - 1);
 }
 
+void Params::place() {
+  for (int64_t i = 0; i < count(); ++i) {
+    array_->values[size_t(i)]->data = array_->data.data() + offset(i);
+    array_->values[size_t(i)]->name = name(i).c_str();
+  }
+}
+
 void Params::init(uint64_t seed) {
   array_->data.assign(size_t(total_), 0);
+  place();
   const Rng rng(seed, Stream::kInit, 0);
+  const std::span<real> data = edit();
   for (int64_t i = 0; i < count(); ++i) {
-    Value& value = *array_->values[size_t(i)];
-    const Entry& entry = entries_[size_t(i)];
-    value.data = array_->data.data() + entry.offset;
-    value.name = entry.name.c_str();
-    for (int64_t j = 0; j < value.shape.numel(); ++j) {
-      const int64_t place = entry.offset + j;
-      value.data[j] = real(entry.init.kind == Init::kNormal    ? entry.init.a * rng.normal(place)
-                           : entry.init.kind == Init::kUniform ? entry.init.a * (2 * rng.uniform(place) - 1)
-                                                               : entry.init.a);
-    }
+    const Init& init = entries_[size_t(i)].init;
+    for (int64_t at = offset(i); at < offset(i) + shape(i).numel(); ++at)
+      data[size_t(at)] = real(init.kind == Init::kNormal    ? init.a * rng.normal(at)
+                              : init.kind == Init::kUniform ? init.a * (2 * rng.uniform(at) - 1)
+                                                            : init.a);
   }
+}
+
+Params Params::clone() const {
+  Params copy;
+  copy.entries_ = entries_;
+  copy.total_ = total_;
+  copy.array_->data = array_->data;
+  for (const auto& value : array_->values) {
+    copy.array_->values.push_back(std::make_unique<Value>(*value));
+    copy.array_->values.back()->owner = copy.array_.get();
+  }
+  if (size() > 0) copy.place();
+  return copy;
+}
+
+void Params::freeze(const std::string& prefix, Loc where) {
+  bool found = false;
+  for (int64_t i = 0; i < count(); ++i)
+    if (name(i).starts_with(prefix)) {
+      array_->values[size_t(i)]->needs_grad = false;
+      found = true;
+    }
+  require(found, "freeze", where, "no parameter's name begins with \"", prefix, "\"");
+}
+
+std::span<real> Params::edit() {
+  ++array_->version;
+  return array_->data;
+}
+
+std::span<real> Params::edit(const Tensor& parameter, Loc where) {
+  const Value* value = parameter.value(where);
+  require(value->owner == array_.get(), "edit", where, value->name, ' ', value->shape, " is none of these parameters");
+  return edit(value->index);
 }
 
 int64_t Params::find(const std::string& name) const {
@@ -46,7 +84,7 @@ void Params::copy_from(const Params& other, Loc where) {
   bool same = count() == other.count();
   for (int64_t i = 0; same && i < count(); ++i) same = name(i) == other.name(i) && shape(i) == other.shape(i);
   require(same, "copy_from", where, "wants the same parameters in the same order");
-  std::copy(other.data().begin(), other.data().end(), array_->data.begin());
+  std::ranges::copy(other.data(), edit().begin());
 }
 
 }  // namespace gradus

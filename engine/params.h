@@ -4,6 +4,9 @@
 //   Params params;
 //   Tensor w = params.add("w", {2, 3}, Init::normal(0.02));
 //   params.init(seed);                       // fixes the array and draws the values
+//   Params prior = params.clone();
+//   params.freeze("h.0.");                   // the first block is no longer trained
+//   params.edit(0)[5] = 1;                   // the only way to write; everything else reads
 #pragma once
 
 #include <string>
@@ -27,24 +30,38 @@ class Params {
   Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here());
   // Allocates the flat array and draws every value as a function of (seed, place in it).
   void init(uint64_t seed);
+  // The same names, shapes, values and frozen parameters in an array of its own: a prior, a proposal, a target network.
+  Params clone() const;
+  // Takes the parameters whose names begin with `prefix` ("" for all) out of training: from the next step on no op
+  // computes their gradient, which is 0, and an optimiser leaves them and its own state of them alone.
+  // Throws ShapeError if no name begins so. REQUIRES: no step is under way.
+  void freeze(const std::string& prefix, Loc where = Loc::here());
+  bool frozen(int64_t i) const { return !array_->values[size_t(i)]->needs_grad; }
 
   int64_t declared_size() const { return total_; }                  // what init() will allocate
   int64_t size() const { return int64_t(array_->data.size()); }     // numbers in all parameters
   int64_t count() const { return int64_t(array_->values.size()); }  // parameters
-  std::span<real> data() { return array_->data; }
   std::span<const real> data() const { return array_->data; }
   const ParamArray& array() const { return *array_; }
+
+  // The one way to change values: all numbers, or those of parameter i, to be written before the next step reads them.
+  // Raises version(), so what was made of the old values (packed weights, say) can tell that it is stale. Ask again for
+  // each change; a span that is kept for later writes past the version. REQUIRES: no step is under way.
+  std::span<real> edit();
+  std::span<real> edit(int64_t i) { return edit().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
+  std::span<real> edit(const Tensor& parameter,
+                       Loc where = Loc::here());  // throws ShapeError if it is not one of these
+  uint64_t version() const { return array_->version; }
 
   // Parameter i: its name, its shape, where it begins in data(), its numbers.
   const std::string& name(int64_t i) const { return entries_[size_t(i)].name; }
   const Shape& shape(int64_t i) const { return array_->values[size_t(i)]->shape; }
   int64_t offset(int64_t i) const { return entries_[size_t(i)].offset; }
-  std::span<real> values(int64_t i) { return data().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
   std::span<const real> values(int64_t i) const { return data().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
   Tensor tensor(int64_t i) const { return Tensor(array_->values[size_t(i)].get(), 0); }
   int64_t find(const std::string& name) const;  // −1 if there is none
 
-  // Copies every value. REQUIRES: the same parameters in the same order.
+  // Copies every value. Throws ShapeError unless both have the same names and shapes in the same order.
   void copy_from(const Params& other, Loc where = Loc::here());
 
  private:
@@ -53,6 +70,8 @@ class Params {
     int64_t offset;
     Init init;
   };
+  void place();  // points every Value at its numbers and its name
+
   std::unique_ptr<ParamArray> array_ = std::make_unique<ParamArray>();  // tensors point into it, so it never moves
   std::vector<Entry> entries_;
   int64_t total_ = 0;

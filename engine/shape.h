@@ -3,7 +3,8 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <ostream>
+#include <iosfwd>
+#include <string>
 
 namespace gradus {
 
@@ -27,15 +28,14 @@ class Shape {
     return n;
   }
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
-  friend std::ostream& operator<<(std::ostream& out, const Shape& s) {
-    out << '[';
-    for (int i = 0; i < s.rank_; ++i) out << (i ? "," : "") << s.size_[i];
-    return out << ']';
-  }
 
  private:
   int64_t size_[kMaxRank] = {0, 0, 0, 0};
   int32_t rank_ = 0;
 };
+
+// "[2,3]"
+void append(std::string& out, const Shape& shape);
+std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 }  // namespace gradus

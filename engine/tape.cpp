@@ -127,6 +127,7 @@ void Tape::new_step(const StepInfo& info, Loc where) {
   ops_.clear();
   met_.clear();
   seeds_.clear();
+  bound_.clear();
   arena_.reset();
   scratch_.reset();
   epochs_.assign(1, new_epoch());
@@ -173,11 +174,31 @@ Value* Tape::input(const Tensor& t, const Loc& where) {
   Value* v = t.value(where);
   require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
           " was made on another tape");
-  if (!recording_ || t.epoch_ != 0) return v;
+  if (t.epoch_ != 0) return v;
+  if (v->owner && !bound_.empty())
+    if (Value* instead = bound(*v)) return instead;
+  if (!recording_) return v;
   if (v->owner) return local(*v);
   Value* copy = new_value(v->shape, v->name, false);
   copy->data = arena_.copy(std::span<const real>(v->data, size_t(v->shape.numel()))).data();
   return copy;
+}
+
+void Tape::bind(const Tensor& parameter, const Tensor& instead, Loc where) {
+  const Value* p = parameter.value(where);
+  require(p->owner != nullptr, "bind", where, p->name, ' ', p->shape, " is no parameter, only Params makes those");
+  require(p->shape == instead.shape(where), "bind", where, "the parameter ", p->name, " is ", p->shape,
+          ", what is bound to it ", instead.shape(where));
+  require(epochs_.size() == 1, "bind", where, "a Tape::Mark is open, and what is bound under it would die with it");
+  const Tensor whole = window(instead, 0, p->shape, instead.value(where)->needs_grad, where);
+  std::erase_if(bound_, [p](const Bound& b) { return b.parameter == p; });
+  bound_.push_back({p, whole.value(where)});
+}
+
+Value* Tape::bound(const Value& parameter) const {
+  const auto is = [&parameter](const Bound& b) { return b.parameter == &parameter; };
+  const auto found = std::find_if(bound_.begin(), bound_.end(), is);
+  return found == bound_.end() ? nullptr : found->instead;
 }
 
 Value* Tape::local(const Value& parameter) {

@@ -97,6 +97,13 @@ class Tape {
   void backward(const Tensor& loss, Loc where = Loc::here());
   void backward(Loc where = Loc::here());
 
+  // From here to the end of the step `instead` stands in the parameter's place: every op on this tape that is given the
+  // parameter, also without gradients, takes `instead`, and its gradient goes there. Ops before, those that make
+  // `instead` above all, take the parameter itself. Other tapes see nothing of it. So weights may be results of ops,
+  // without a change to any model: w + a b (LoRA), μ + σ ε. A second bind replaces the first.
+  // Throws ShapeError if `parameter` is none, the shapes differ, or a Mark is open, with which `instead` would die.
+  void bind(const Tensor& parameter, const Tensor& instead, Loc where = Loc::here());
+
   // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the
   // next step.
   std::span<const real> gradient(const ParamArray& array);
@@ -163,9 +170,14 @@ class Tape {
     Value* value;
     const real* dy;
   };
+  struct Bound {
+    const Value* parameter;
+    Value* instead;
+  };
   void require_ready(const char* op, const Loc& where) const;  // for a backward pass
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
   Value* input(const Tensor& t, const Loc& where);
+  Value* bound(const Value& parameter) const;  // null if nothing is
   Value* local(const Value& parameter);
   uint64_t new_epoch() const;  // never used before, and names this tape: see of()
   void clear_gradients();
@@ -177,6 +189,7 @@ class Tape {
   std::vector<Op> ops_;
   std::vector<Met> met_;
   std::vector<Seed> seeds_;
+  std::vector<Bound> bound_;
   std::vector<uint64_t> epochs_;  // of the step and of the open Marks
   uint64_t slot_ = 0;             // in gradus_live_tapes
   Arena::Mark backward_begin_{};

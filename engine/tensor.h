@@ -30,6 +30,7 @@ struct Value {
 struct ParamArray {
   std::vector<real> data;
   std::vector<std::unique_ptr<Value>> values;  // one for each parameter, pointing into data, in order
+  uint64_t version = 0;                        // goes up whenever data is opened for writing
 };
 
 // A window on a Value. A tensor made in a step is dead once its tape has begun a new step or left the Mark it was made

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/checks.h"
+
 namespace gradus {
 
 State::State(int64_t B, int64_t reals, int64_t window_tokens)
@@ -30,7 +32,38 @@ void State::select(std::span<const int64_t> which) {
   rows = int64_t(which.size());
 }
 
-LanguageModel::LanguageModel(const Config& config, int64_t vocabulary)
-    : config_(config), vocabulary_(vocabulary), rung_(config.ops == "composed" ? composed_rung() : fused_rung()) {}
+static const Rung& rung_of(const std::string& ops) {
+  return row_named(kOps, ops, "choice of ops").value == Ops::kFused ? fused_rung() : composed_rung();
+}
+
+Encoder::Encoder(const ModelOptions& options, int64_t vocabulary)
+    : options_(options), vocabulary_(vocabulary), rung_(rung_of(options.ops)) {}
+
+void Encoder::check_tokens(const char* what, std::span<const int32_t> tokens, int64_t wanted, Loc where) const {
+  require(int64_t(tokens.size()) == wanted, what, where, tokens.size(), " tokens where ", wanted, " belong");
+  require_ids(what, "tokens", tokens, vocabulary(), where);
+}
+
+Tensor Encoder::features(std::span<const int32_t> tokens, int64_t B, int64_t T, Loc where) const {
+  check_tokens("features", tokens, B * T, where);
+  return encode(tokens, B, T);
+}
+
+Tensor LanguageModel::next(State& state, std::span<const int32_t> tokens, Loc where) const {
+  const NoGrad no_grad;
+  check_tokens("next", tokens, state.rows, where);
+  return advance(state, tokens);
+}
+
+Tensor LanguageModel::losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B,
+                             int64_t T) const {
+  return rung().softmax_cross_entropy(logits(tokens, B, T), targets, Loc::here());
+}
+
+std::unique_ptr<LanguageModel> LanguageModel::with_values(std::unique_ptr<LanguageModel> fresh) const {
+  fresh->params_.init(0);
+  fresh->params_.copy_from(params_);
+  return fresh;
+}
 
 }  // namespace gradus

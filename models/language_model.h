@@ -10,7 +10,7 @@
 
 #include "engine/composed.h"
 #include "engine/params.h"
-#include "models/config.h"
+#include "models/model_options.h"
 
 namespace gradus {
 
@@ -34,50 +34,69 @@ struct State {
   std::vector<int64_t> spare_position_;
 };
 
-class LanguageModel {
+// A net that makes features of texts: the half of a model that a classifier or a value network needs too.
+class Encoder {
  public:
-  virtual ~LanguageModel() = default;
-  LanguageModel(const LanguageModel&) = delete;
+  virtual ~Encoder() = default;
+  Encoder(const Encoder&) = delete;
 
-  // Teacher-forced, on the current tape. tokens [B,T] → what the head sees, [B·T,C], row b·T+t after token t.
-  virtual Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const = 0;
-  virtual Tensor head(const Tensor& features) const = 0;  // [N,C] → [N,V]
-  // Both. A logit may be -inf, a token that cannot follow; never all of a row.
-  virtual Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-    return head(features(tokens, B, T));
-  }
+  // On the current tape, the text given: tokens [B,T] → [B·T,C], row b·T+t for token t of sequence b. ShapeError where
+  // there are not B·T tokens, or more of a sequence than the net sees at once, or an id is not below vocabulary().
+  Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T, Loc where = Loc::here()) const;
+  virtual int64_t width() const = 0;  // C
 
-  // Incremental, without gradients. next() takes one token for each row and returns the logits after it, [B,V], on the
-  // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().
-  virtual State start(int64_t B) const = 0;
-  virtual Tensor next(State& state, std::span<const int32_t> tokens) const = 0;
-
-  // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the parameters.
-  virtual std::span<const double> counts() const { return {}; }
+  // A constructor only declares the parameters; this draws their values, from options().seed.
+  virtual void initialise() { params_.init(uint64_t(options_.seed)); }
 
   Params& params() { return params_; }
   const Params& params() const { return params_; }
-  const Config& config() const { return config_; }
+  const ModelOptions& options() const { return options_; }
   int64_t vocabulary() const { return vocabulary_; }
   const Rung& rung() const { return rung_; }
 
  protected:
-  LanguageModel(const Config& config, int64_t vocabulary);
-  // A constructor only declares the parameters; this draws their values.
-  virtual void initialise() { params_.init(uint64_t(config_.seed)); }
-  friend std::unique_ptr<LanguageModel> make_model(const Config&, int64_t, int64_t, std::vector<double>);
+  Encoder(const ModelOptions& options, int64_t vocabulary);
+  virtual Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const = 0;  // features(), checked
+  // ShapeError where there are not `wanted` tokens, or an id is not below vocabulary().
+  void check_tokens(const char* what, std::span<const int32_t> tokens, int64_t wanted, Loc where) const;
   Params params_;
 
  private:
-  Config config_;
+  ModelOptions options_;
   int64_t vocabulary_;
   const Rung& rung_;
 };
 
-// Builds the family that config.model names, with values drawn from config.seed; ngram and tabular from `counts`, which
-// count_tokens (models/counted/count_trie.h) or a checkpoint gives. REQUIRES: a resolved config.
-// Throws DataError, before it allocates them, if that takes more than max_parameters numbers.
-std::unique_ptr<LanguageModel> make_model(const Config& config, int64_t vocabulary, int64_t max_parameters = INT64_MAX,
-                                          std::vector<double> counts = {});
+class LanguageModel : public Encoder {
+ public:
+  virtual Tensor head(const Tensor& features) const = 0;  // [N,C] → [N,V]
+  // The logits of the token after each: head(features()), [B·T,V]. Features of a token know nothing of those behind it.
+  // A logit may be -inf, a token that cannot follow; never all of a row. ShapeError as features().
+  virtual Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
+    return head(features(tokens, B, T));
+  }
+  // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget.
+  virtual Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const;
+
+  // Incremental, without gradients. next() takes one token for each row and returns the logits after it, [B,V], on the
+  // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().
+  // ShapeError where there are not as many tokens as rows, or an id is not below vocabulary().
+  virtual State start(int64_t B) const = 0;
+  Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
+
+  // A model of its own with the same options and the same values.
+  virtual std::unique_ptr<LanguageModel> clone() const = 0;
+  // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the
+  // parameters.
+  virtual std::span<const double> counts() const { return {}; }
+  // Numbers that a training step keeps for each token of its batch, at least: activations and their gradients.
+  virtual int64_t numbers_per_token() const { return 2 * vocabulary(); }
+
+ protected:
+  using Encoder::Encoder;
+  virtual Tensor advance(State& state, std::span<const int32_t> tokens) const = 0;  // next(), checked
+  // Gives `fresh`, declared with the same options, the values of this model.
+  std::unique_ptr<LanguageModel> with_values(std::unique_ptr<LanguageModel> fresh) const;
+};
 
 }  // namespace gradus

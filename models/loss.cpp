@@ -2,57 +2,61 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 namespace gradus {
 
-double batch_loss(const LanguageModel& model, Batch& batch, int64_t first, int64_t count, double weight) {
+Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int64_t count) {
+  return model.losses(batch.inputs_of(first, count), batch.targets_of(first, count), count, batch.T);
+}
+
+void backward_from(const Tensor& losses, double weight) {
   Tape& tape = Tape::current(Loc::here());
-  const Tensor logits = model.logits(batch.inputs_of(first, count), count, batch.T);
-  const Tensor loss = model.rung().softmax_cross_entropy(logits, batch.targets_of(first, count), Loc::here());
-  double sum = 0;
-  for (real x : loss.span()) sum += double(x);
-  if (weight > 0) {
-    real* weights = tape.arena().reals(loss.numel());
-    std::fill_n(weights, loss.numel(), real(weight));
-    tape.seed(loss, {weights, size_t(loss.numel())});
-    tape.backward();
-  }
-  return sum;
+  real* weights = tape.arena().reals(losses.numel());
+  std::fill_n(weights, losses.numel(), real(weight));
+  tape.seed(losses, {weights, size_t(losses.numel())});
+  tape.backward();
 }
 
-// Adds the losses of the batch, without gradients; the shards' sums in their order.
-static void evaluate(const LanguageModel& model, Batch& batch, Shards& shards, SplitLoss& loss) {
-  std::vector<double> sum(size_t(shards.size()));
-  shards.begin({}, batch.B);
-  shards.each([&](int s) {
-    const NoGrad no_grad;
-    sum[size_t(s)] = batch_loss(model, batch, shards.first(s), shards.count(s));
+double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepInfo& info, bool with_gradients) {
+  shards_.begin(info, batch.B);
+  std::fill(sum_.begin(), sum_.end(), 0);
+  shards_.each([&](int s) {
+    std::optional<NoGrad> no_grad;
+    if (!with_gradients) no_grad.emplace();
+    losses_[size_t(s)] = token_losses(model, batch, shards_.first(s), shards_.count(s));
+    for (real x : losses_[size_t(s)].span()) sum_[size_t(s)] += double(x);
   });
-  loss.nats += std::accumulate(sum.begin(), sum.end(), 0.0);
-  loss.tokens += batch.scored;
+  return std::accumulate(sum_.begin(), sum_.end(), 0.0);
 }
 
-SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t step,
-                          int64_t batches, Stop stop) {
-  const int64_t B = model.config().batch;
-  const Rng rng(uint64_t(model.config().seed), Stream::kEvaluate, step);
+void BatchLoss::backward(double weight) {
+  shards_.each([&](int s) { backward_from(losses_[size_t(s)], weight); });
+}
+
+SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
+                          int64_t step, int64_t batches, Stop stop) {
+  const Rng rng(uint64_t(model.options().seed), Stream::kEvaluate, step);
+  BatchLoss batch_loss(shards);
   Batch batch;
   SplitLoss loss;
   for (int64_t i = 0; i < batches && !(stop && stop()); ++i) {
     batch.draw(corpus, split, rng, i * B, B);
-    evaluate(model, batch, shards, loss);
+    loss.nats += batch_loss.forward(model, batch, {}, false);
+    loss.tokens += batch.scored;
   }
   return loss;
 }
 
-SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t stride,
-                        Stop stop) {
-  const int64_t B = model.config().batch, n = corpus.windows(split, stride);
+SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
+                        int64_t stride, Stop stop) {
+  BatchLoss batch_loss(shards);
   Batch batch;
   SplitLoss loss;
-  for (int64_t first = 0; first < n && !(stop && stop()); first += B) {
+  for (int64_t first = 0; first < corpus.windows(split, stride) && !(stop && stop()); first += B) {
     batch.take(corpus, split, first, B, stride);
-    evaluate(model, batch, shards, loss);
+    loss.nats += batch_loss.forward(model, batch, {}, false);
+    loss.tokens += batch.scored;
   }
   return loss;
 }

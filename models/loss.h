@@ -1,15 +1,37 @@
-// The loss of a language model on batches of text, over shards: what training and evaluation share.
+// The loss of a language model on batches of text, over shards: what training and evaluation share. All losses are in
+// nats.
 #pragma once
 
 #include "engine/parallel.h"
-#include "models/text/batch.h"
 #include "models/language_model.h"
+#include "models/text/batch.h"
 
 namespace gradus {
 
-// The sum of the losses of rows [first, first+count) of the batch, on the current tape; with weight > 0 also runs
-// backward with that weight on every token that counts.
-double batch_loss(const LanguageModel& model, Batch& batch, int64_t first, int64_t count, double weight = 0);
+// The two phases of a training step. Between them the caller knows the loss, and says what it weighs:
+//
+//   BatchLoss loss(shards);
+//   const double nats = loss.forward(model, batch, {.seed = 1, .step = step, .training = true});
+//   loss.backward(1 / double(batch.scored));           // the gradient of the mean
+//   optimizer.step(params, shards.gradient(params), lr);
+class BatchLoss {
+ public:
+  explicit BatchLoss(Shards& shards) : shards_(shards), losses_(size_t(shards.size())), sum_(size_t(shards.size())) {}
+  // The sum of the losses of all targets, each shard on its own tape and their sums in the shards' order.
+  double forward(const LanguageModel& model, Batch& batch, const StepInfo& info, bool with_gradients = true);
+  // Gradients of `weight` times that sum. REQUIRES: forward() with gradients, and no other step of the shards since.
+  void backward(double weight);
+
+ private:
+  Shards& shards_;
+  std::vector<Tensor> losses_;  // [rows·T] of each shard
+  std::vector<double> sum_;
+};
+
+// The same on one tape, the current one, for rows [first, first+count) of the batch: the loss of each token,
+// [count·T], and backward with one weight on all of them.
+Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int64_t count);
+void backward_from(const Tensor& losses, double weight);
 
 struct SplitLoss {
   double nats = 0;  // sum of the losses
@@ -18,11 +40,12 @@ struct SplitLoss {
 };
 // Asked before every batch of an evaluation: true ends it, and what is returned is of no use.
 using Stop = bool (*)();
-// Over `batches` random batches of a split: a function of (seed, step). No gradients.
-SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t step,
-                          int64_t batches, Stop stop = nullptr);
-// Over a whole split, every token of it once: in windows of the context, `stride` apart (0: the context), or lines.
-SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards,
+// Over `batches` random batches of B sequences of a split: a function of (seed of the model, step). No gradients.
+SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
+                          int64_t step, int64_t batches, Stop stop = nullptr);
+// Over a whole split in batches of B, every token of it once: in windows of the context, `stride` apart (0: the
+// context), or lines.
+SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
                         int64_t stride = 0, Stop stop = nullptr);
 
 }  // namespace gradus

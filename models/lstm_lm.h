@@ -1,28 +1,20 @@
-// LSTM language model: embedding → LSTM layers → linear head. Weights are named and laid out as in PyTorch, with its
-// two biases as one.
+// LSTM language model: its cells are LSTMs, gate order i f g o.
 #pragma once
 
-#include "models/language_model.h"
+#include "models/recurrent_lm.h"
 
 namespace gradus {
 
-class LstmLm : public LanguageModel {
+class LstmLm : public RecurrentLm {
  public:
-  LstmLm(const Config& config, int64_t vocabulary);
-  Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
-  Tensor head(const Tensor& features) const override;
-  State start(int64_t B) const override;
-  Tensor next(State& state, std::span<const int32_t> tokens) const override;
+  LstmLm(const ModelOptions& options, int64_t vocabulary);
+  void initialise() override;
+  std::unique_ptr<LanguageModel> clone() const override;
 
  private:
-  void initialise() override;
-  struct Layer {
-    Tensor w_ih, w_hh, bias;  // [4H,in], [4H,H], [4H]
-  };
-  Tensor input_products(std::span<const int32_t> tokens) const;
-
-  Tensor embedding_, head_w_, head_b_;
-  std::vector<Layer> layers_;
+  Tensor input_products(std::span<const int32_t> tokens) const override;
+  Tensor sequence(const Layer& layer, const Tensor& xw, const Tensor& zero) const override;
+  void cell(const Layer& layer, const Tensor& xw, std::span<Tensor> state) const override;
 };
 
 }  // namespace gradus

@@ -1,25 +1,18 @@
-// RNN language model: embedding → layers of tanh units that see their own last output → linear head. Weights are named
-// and laid out as in PyTorch, with its two biases as one.
+// RNN language model: its cells are tanh units, h_t = tanh(W_ih x_t + b + W_hh h_{t-1}).
 #pragma once
 
-#include "models/language_model.h"
+#include "models/recurrent_lm.h"
 
 namespace gradus {
 
-class RnnLm : public LanguageModel {
+class RnnLm : public RecurrentLm {
  public:
-  RnnLm(const Config& config, int64_t vocabulary);
-  Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
-  Tensor head(const Tensor& features) const override;
-  State start(int64_t B) const override;
-  Tensor next(State& state, std::span<const int32_t> tokens) const override;
+  RnnLm(const ModelOptions& options, int64_t vocabulary);
+  std::unique_ptr<LanguageModel> clone() const override;
 
  private:
-  struct Layer {
-    Tensor w_ih, w_hh, bias;  // [H,in], [H,H], [H]
-  };
-  Tensor embedding_, head_w_, head_b_;
-  std::vector<Layer> layers_;
+  Tensor sequence(const Layer& layer, const Tensor& xw, const Tensor& zero) const override;
+  void cell(const Layer& layer, const Tensor& xw, std::span<Tensor> state) const override;
 };
 
 }  // namespace gradus

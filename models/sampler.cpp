@@ -55,44 +55,105 @@ std::vector<double> score_sequence(const LanguageModel& model, int32_t start, st
   return log_probs;
 }
 
-Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
+Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts, std::span<const int32_t> of,
                  const SampleOptions& options, const Rng& rng, int64_t first_sequence)
     : model_(model),
       options_(options),
       rng_(rng),
       first_sequence_(first_sequence),
-      state_(model.start(int64_t(prompts.size()))),
-      token_(prompts.size()),
+      state_(model.start(int64_t(of.size()))),
       order_(size_t(model.vocabulary())),
-      log_prob_(prompts.size()),
       log_p_(size_t(model.vocabulary())),
       p_(log_p_.size()) {
-  const Tape::Use use(tape_);
-  for (const auto& prompt : prompts)
-    require(!prompt.empty() && prompt.size() == prompts[0].size(), "Sampler", Loc::here(),
-            "every prompt must have the same length, at least one token; one has ", prompt.size());
-  for (size_t t = 0; t < prompts[0].size(); ++t) {
-    if (t > 0) {
-      const Tape::Mark mark(tape_);
-      model_.next(state_, token_);
-    }
-    for (size_t b = 0; b < prompts.size(); ++b) token_[b] = prompts[b][t];
+  for (size_t i = 0; i < of.size() && options.max_tokens > 0; ++i) {
+    const std::vector<int32_t>& prompt = prompts[size_t(of[i])];
+    require(!prompt.empty(), "Sampler", Loc::here(), "prompt ", of[i],
+            " is empty; a model needs a token to go on from");
+    rows_.push_back({int64_t(i), prompt});
+    token_.push_back(prompt[0]);
   }
+  open_.reserve(rows_.size());
+  draws_.reserve(rows_.size());
 }
 
-void Sampler::next() {
-  const Tape::Use use(tape_);
-  const Tape::Mark mark(tape_);
+// A row that has ended keeps its end mark as its token.
+bool Sampler::goes_on(size_t row) const {
+  const int64_t drawn = read_ + 1 - int64_t(rows_[row].prompt.size());
+  return drawn <= 0 || (drawn < options_.max_tokens && token_[row] != options_.end_id);
+}
+
+bool Sampler::next() {
+  draws_.clear();
+  if (rows_.empty()) return false;
+  const Tape::Mark mark(Tape::current(Loc::here()));
   const Tensor logits = model_.next(state_, token_);
   const size_t V = size_t(model_.vocabulary());
-  for (size_t b = 0; b < token_.size(); ++b) {
-    const std::span<const real> row = logits.span().subspan(b * V, V);
-    sampling_distribution(row, options_, log_p_, p_, order_);
-    const double u = rng_.at(first_sequence_ + int64_t(b)).uniform(drawn_);
-    token_[b] = int32_t(categorical(p_, u));
-    log_prob_[b] = log_p_[size_t(token_[b])];
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    const auto& [sequence, prompt] = rows_[r];
+    if (!goes_on(r)) continue;
+    const int64_t t = read_ + 1 - int64_t(prompt.size());  // index of the draw; below 0 the prompt goes on
+    if (t < 0) {
+      token_[r] = prompt[size_t(read_ + 1)];
+      continue;
+    }
+    sampling_distribution(logits.span().subspan(r * V, V), options_, log_p_, p_, order_);
+    token_[r] = int32_t(categorical(p_, rng_.at(first_sequence_ + sequence).uniform(t)));
+    draws_.push_back({sequence, token_[r], log_p_[size_t(token_[r])]});
   }
-  ++drawn_;
+  ++read_;
+  close_up();
+  return true;
+}
+
+// Leaves out the rows that have ended, once they are a quarter: to leave out a few costs more than it saves.
+void Sampler::close_up() {
+  open_.clear();
+  for (size_t r = 0; r < rows_.size(); ++r)
+    if (goes_on(r)) open_.push_back(int64_t(r));
+  if (4 * open_.size() > 3 * rows_.size()) return;
+  state_.select(open_);
+  for (size_t i = 0; i < open_.size(); ++i) {
+    rows_[i] = rows_[size_t(open_[i])];
+    token_[i] = token_[size_t(open_[i])];
+  }
+  rows_.resize(open_.size());
+  token_.resize(open_.size());
+}
+
+std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
+                                  std::span<const int32_t> of, const SampleOptions& options, const Rng& rng,
+                                  int64_t first_sequence, const std::function<void(int32_t)>& watch) {
+  std::vector<Drawn> drawn(of.size());
+  Sampler sampler(model, prompts, of, options, rng, first_sequence);
+  while (sampler.next())
+    for (const Sampler::Draw& d : sampler.draws()) {
+      drawn[size_t(d.sequence)].tokens.push_back(d.token);
+      drawn[size_t(d.sequence)].log_probs.push_back(d.log_prob);
+      if (watch && d.sequence == 0) watch(d.token);
+    }
+  return drawn;
+}
+
+int64_t side_by_side(const LanguageModel& model) {
+  constexpr int64_t kMost = 32, kBytes = int64_t(64) << 20;
+  return std::clamp<int64_t>(kBytes / (1 + model.start(1).width * int64_t(sizeof(real))), 1, kMost);
+}
+
+std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,
+                                  int64_t count, const SampleOptions& options, const Rng& rng, Pool& pool,
+                                  const std::function<void(int32_t)>& watch) {
+  const int64_t rows = side_by_side(model);
+  const std::vector<int32_t> of(static_cast<size_t>(rows), 0);
+  std::vector<Drawn> drawn(static_cast<size_t>(count));
+  pool.each(int((count + rows - 1) / rows), [&](int group) {
+    Tape tape;
+    const Tape::Use use(tape);
+    const int64_t begin = group * rows, n = std::min(rows, count - begin);
+    std::vector<Drawn> part = draw_sequences(model, {&prompt, 1}, std::span(of).first(size_t(n)), options, rng,
+                                             first + begin, group == 0 ? watch : nullptr);
+    std::move(part.begin(), part.end(), drawn.begin() + begin);
+  });
+  return drawn;
 }
 
 }  // namespace gradus

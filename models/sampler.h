@@ -1,16 +1,22 @@
-// Sampler: draws sequences from a model, a token at a time for a batch of them. Token t of sequence s is a function of
-// (seed, step, s, t) and the model: how the sequences are split over samplers changes nothing.
+// Sampler: draws sequences from a model, a token at a time for a batch of them. Draw t of sequence s is a function of
+// (seed, step, s, t) and the model: how the sequences are split over samplers changes nothing but the last bits of a
+// logit, since a matrix product of more rows may round otherwise.
 #pragma once
 
+#include <functional>
+
+#include "engine/parallel.h"
 #include "engine/rng.h"
 #include "models/language_model.h"
 
 namespace gradus {
 
 struct SampleOptions {
-  double temperature = 1;  // divides the logits; 0 takes the most probable token
-  int64_t top_k = 0;       // only the k most probable tokens; 0: all
-  double top_p = 1;        // only the most probable tokens that together reach this probability
+  double temperature = 1;          // divides the logits; 0 takes the most probable token
+  int64_t top_k = 0;               // only the k most probable tokens; 0: all
+  double top_p = 1;                // only the most probable tokens that together reach this probability
+  int32_t end_id = -1;             // the draw that ends a sequence; -1: none does
+  int64_t max_tokens = INT64_MAX;  // draws of a sequence at most, the end mark counted
 };
 
 // log_p = log softmax(logits / temperature), in double; at temperature 0, 0 for the most probable token (the lowest id
@@ -30,26 +36,58 @@ std::vector<double> score_sequence(const LanguageModel& model, int32_t start, st
 
 class Sampler {
  public:
-  // One sequence for each prompt; none may be empty, and all must have the same length. Sequence i of this sampler is
-  // sequence first_sequence + i to the random numbers.
-  Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts, const SampleOptions& options,
-          const Rng& rng, int64_t first_sequence = 0);
+  // Sequence i continues prompts[of[i]] and is sequence first_sequence + i to the random numbers. Prompts may differ in
+  // length and must outlive the sampler; an empty one is a ShapeError.
+  Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts, std::span<const int32_t> of,
+          const SampleOptions& options, const Rng& rng, int64_t first_sequence = 0);
 
-  // Draws the next token of every sequence. Allocates nothing after the second call.
-  void next();
-  std::span<const int32_t> tokens() const { return token_; }  // drawn by the last call
-  // Natural log-probability of each under softmax(logits / temperature): that of the model, before top-k and top-p.
-  std::span<const double> log_probs() const { return log_prob_; }
+  // One token further, on the current tape, for every sequence that goes on: the next of its prompt, or a draw. False,
+  // with nothing done, when none goes on. Allocates nothing after the second call.
+  bool next();
+  struct Draw {
+    int64_t sequence;  // i of the constructor
+    int32_t token;
+    double log_prob;  // natural, under softmax(logits / temperature): that of the model, before top-k and top-p
+  };
+  std::span<const Draw> draws() const { return draws_; }  // made by the last call, in the order of the sequences
 
  private:
+  // One sequence that still has a row in state_.
+  struct Row {
+    int64_t sequence;
+    std::span<const int32_t> prompt;
+  };
+  bool goes_on(size_t row) const;
+  void close_up();
+
   const LanguageModel& model_;
-  SampleOptions options_;
-  Rng rng_;
-  int64_t first_sequence_, drawn_ = 0;
-  Tape tape_;
+  const SampleOptions options_;
+  const Rng rng_;
+  const int64_t first_sequence_;
+  int64_t read_ = 0;  // tokens of every row that the model has seen
   State state_;
-  std::vector<int32_t> token_, order_;
-  std::vector<double> log_prob_, log_p_, p_;
+  std::vector<Row> rows_;
+  std::vector<int32_t> token_, order_;  // token_[r] is what row r reads next
+  std::vector<int64_t> open_;
+  std::vector<Draw> draws_;
+  std::vector<double> log_p_, p_;
 };
+
+struct Drawn {
+  std::vector<int32_t> tokens;    // the end mark counted
+  std::vector<double> log_probs;  // of each, as Sampler::Draw has them
+};
+// The sequences of a Sampler from beginning to end, on the current tape. `watch` is called with each draw of the first
+// of them as it is made.
+std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
+                                  std::span<const int32_t> of, const SampleOptions& options, const Rng& rng,
+                                  int64_t first_sequence = 0, const std::function<void(int32_t)>& watch = {});
+
+// The same behind one prompt, sequences first .. first + count - 1, on the threads of the pool: each takes
+// side_by_side() sequences at a time, 32, or fewer where what the model remembers of them would take more than 64 MB.
+int64_t side_by_side(const LanguageModel& model);
+std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,
+                                  int64_t count, const SampleOptions& options, const Rng& rng, Pool& pool,
+                                  const std::function<void(int32_t)>& watch = {});
 
 }  // namespace gradus

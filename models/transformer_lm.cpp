@@ -10,11 +10,11 @@ namespace gradus {
 constexpr double kDeviation = 0.02;  // of every weight at the start, as GPT-2
 
 // Projections onto the residual stream begin smaller, so that its variance does not grow with the depth.
-static Init residual_init(const Config& config) {
-  return Init::normal(kDeviation / std::sqrt(2.0 * double(config.layers)));
+static Init residual_init(const ModelOptions& options) {
+  return Init::normal(kDeviation / std::sqrt(2.0 * double(options.layers)));
 }
 
-TransformerLm::Block::Block(Params& p, const std::string& name, const Config& c)
+TransformerLm::Block::Block(Params& p, const std::string& name, const ModelOptions& c)
     : ln_1(p, name + ".ln_1", c.embd, c.bias),
       c_attn(p, name + ".attn.c_attn", c.embd, 3 * c.embd, Init::normal(kDeviation), c.bias),
       attn_proj(p, name + ".attn.c_proj", c.embd, c.embd, residual_init(c), c.bias),
@@ -22,17 +22,21 @@ TransformerLm::Block::Block(Params& p, const std::string& name, const Config& c)
       c_fc(p, name + ".mlp.c_fc", c.embd, 4 * c.embd, Init::normal(kDeviation), c.bias),
       mlp_proj(p, name + ".mlp.c_proj", 4 * c.embd, c.embd, residual_init(c), c.bias) {}
 
-TransformerLm::TransformerLm(const Config& config, int64_t V) : LanguageModel(config, V) {
-  wte_ = params_.add("wte.weight", {V, config.embd}, Init::normal(kDeviation));
-  wpe_ = params_.add("wpe.weight", {config.context, config.embd}, Init::normal(kDeviation));
-  for (int64_t l = 0; l < config.layers; ++l) blocks_.emplace_back(params_, text("h.", l), config);
-  ln_f_ = std::make_unique<LayerNorm>(params_, "ln_f", config.embd, config.bias);
+void TransformerLm::check(const ModelOptions& options) {
+  if (options.embd % options.heads != 0)
+    throw DataError(text("--embd ", options.embd, " is not a multiple of --heads ", options.heads,
+                         ": every head needs the same width"));
 }
 
-Tensor TransformerLm::features(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-  const Config& c = config();
-  require(int64_t(tokens.size()) == B * T, "features", Loc::here(), tokens.size(), " tokens for B = ", B,
-          " and T = ", T);
+TransformerLm::TransformerLm(const ModelOptions& options, int64_t V) : LanguageModel(options, V) {
+  wte_ = params_.add("wte.weight", {V, options.embd}, Init::normal(kDeviation));
+  wpe_ = params_.add("wpe.weight", {options.context, options.embd}, Init::normal(kDeviation));
+  for (int64_t l = 0; l < options.layers; ++l) blocks_.emplace_back(params_, text("h.", l), options);
+  ln_f_ = std::make_unique<LayerNorm>(params_, "ln_f", options.embd, options.bias);
+}
+
+Tensor TransformerLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
+  const ModelOptions& c = options();
   require(T <= c.context, "features", Loc::here(), T, " tokens are more than the context of ", c.context);
   int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(B * T);
   for (int64_t i = 0; i < B * T; ++i) position[i] = int32_t(i % T);
@@ -52,19 +56,25 @@ Tensor TransformerLm::mlp(const Block& block, const Tensor& x) const {
   return block.mlp_proj(hidden);
 }
 
+// What a block keeps of its projections, twice over for their gradients, and the logits.
+int64_t TransformerLm::numbers_per_token() const {
+  return 10 * options().embd * options().layers + LanguageModel::numbers_per_token();
+}
+
+std::unique_ptr<LanguageModel> TransformerLm::clone() const {
+  return with_values(std::make_unique<TransformerLm>(options(), vocabulary()));
+}
+
 Tensor TransformerLm::head(const Tensor& features) const { return matmul_nt(features, wte_); }
 
 // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the tokens.
 State TransformerLm::start(int64_t B) const {
-  const Config& c = config();
+  const ModelOptions& c = options();
   return State(B, c.layers * c.context * 2 * c.embd, c.context);
 }
 
-Tensor TransformerLm::next(State& state, std::span<const int32_t> tokens) const {
-  const NoGrad no_grad;
-  const int64_t context = config().context, kept = context / 2;
-  require(int64_t(tokens.size()) == state.rows, "next", Loc::here(), tokens.size(), " tokens for ", state.rows,
-          " rows");
+Tensor TransformerLm::advance(State& state, std::span<const int32_t> tokens) const {
+  const int64_t context = options().context, kept = context / 2;
   Tape& tape = Tape::current(Loc::here());
   int32_t* row = tape.arena().array<int32_t>(state.rows);
   int64_t full = 0;
@@ -78,14 +88,14 @@ Tensor TransformerLm::next(State& state, std::span<const int32_t> tokens) const 
   for (int64_t t = 0; full > 0 && t < kept; ++t) {
     const Tape::Mark mark(tape);
     for (int64_t i = 0; i < full; ++i) again[i] = state.tokens[size_t(row[i] * context + t)];
-    advance(state, {row, size_t(full)}, {again, size_t(full)});
+    advance_rows(state, {row, size_t(full)}, {again, size_t(full)});
   }
   for (int64_t r = 0; r < state.rows; ++r) row[r] = int32_t(r);
-  return head(advance(state, {row, size_t(state.rows)}, tokens));
+  return head(advance_rows(state, {row, size_t(state.rows)}, tokens));
 }
 
 // One token further for the given rows of the state; returns their features, [rows,C].
-Tensor TransformerLm::advance(State& state, std::span<const int32_t> rows, std::span<const int32_t> tokens) const {
+Tensor TransformerLm::advance_rows(State& state, std::span<const int32_t> rows, std::span<const int32_t> tokens) const {
   const int64_t n = int64_t(rows.size());
   int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(n);
   for (int64_t i = 0; i < n; ++i) position[i] = int32_t(state.position[size_t(rows[size_t(i)])]);
@@ -104,14 +114,14 @@ Tensor TransformerLm::advance(State& state, std::span<const int32_t> rows, std::
 
 // Causal attention of one new position for each row, [rows,3C] → [rows,C]; its key and value join the row's memory.
 Tensor TransformerLm::attend(State& state, std::span<const int32_t> rows, const Tensor& qkv, int64_t layer) const {
-  const int64_t C = config().embd, heads = config().heads, D = C / heads;
+  const int64_t C = options().embd, heads = options().heads, D = C / heads;
   const real scale = 1 / std::sqrt(real(D));
   const Tensor y = constant({int64_t(rows.size()), C}, 0);
   Scratch scratch;
-  real* p = scratch.reals(config().context);
+  real* p = scratch.reals(options().context);
   for (size_t i = 0; i < rows.size(); ++i) {
     const int64_t now = state.position[size_t(rows[i])];
-    real* memory = state.row(rows[i]) + layer * config().context * 2 * C;
+    real* memory = state.row(rows[i]) + layer * options().context * 2 * C;
     const real* q = qkv.data() + int64_t(i) * 3 * C;
     std::copy_n(q + C, 2 * C, memory + now * 2 * C);
     for (int64_t head = 0; head < heads; ++head) {

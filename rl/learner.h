@@ -16,7 +16,7 @@
 #include "rl/methods/method.h"
 #include "rl/source.h"
 #include "rl/teacher_forcing.h"
-#include "rl/tune_config.h"
+#include "rl/tune_values.h"
 
 namespace gradus {
 

@@ -6,7 +6,7 @@
 #include "engine/parallel.h"
 #include "models/language_model.h"
 #include "rl/experience.h"
-#include "rl/tune_config.h"
+#include "rl/tune_values.h"
 
 namespace gradus {
 

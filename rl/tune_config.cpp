@@ -1,39 +1,69 @@
 #include "rl/tune_config.h"
 
-#include "models/options_json.h"
 #include "rl/methods/baselines.h"
+#include "rl/methods/method.h"
 
 namespace gradus {
 
-void TuneConfig::resolve(int cores) {
-  if (decay_steps == 0) decay_steps = steps;
-  if (shards == 0) shards = cores;
-  shards = std::min(shards, batch);
-  if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
-  if (const int64_t least = baseline_named(baseline).least_batch; batch < least)
+void resolve(TuneConfig& c, int cores) {
+  c.resolve(cores, c.batch);
+  c.check(c.batch);
+  if (const int64_t least = baseline_named(c.baseline).least_batch; c.batch < least)
     throw DataError(
-        text("--baseline ", baseline, " compares the sequences of a batch: --batch must be at least ", least));
-  if (minibatches > batch)
-    throw DataError(text("--minibatches ", minibatches, " of --batch ", batch, ": each must hold a sequence"));
-  if (kl_target > 0 && kl_coef == 0)
+        text("--baseline ", c.baseline, " compares the sequences of a batch: --batch must be at least ", least));
+  if (c.minibatches > c.batch)
+    throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
+  if (c.kl_target > 0 && c.kl_coef == 0)
     throw DataError("--kl-target moves the coefficient by a factor: --kl-coef, where it begins, must be above 0");
-  if (kl_target > 0 && kl_horizon <= 0.2 * double(batch))
-    throw DataError(text("--kl-horizon ", kl_horizon, " with --batch ", batch,
-                         ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(batch)));
+  if (c.kl_target > 0 && c.kl_horizon <= 0.2 * double(c.batch))
+    throw DataError(text("--kl-horizon ", c.kl_horizon, " with --batch ", c.batch,
+                         ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(c.batch)));
 }
 
-std::string to_json(const TuneConfig& config) { return options_to_json(config); }
+std::vector<Option> options(TuneConfig& c) {
+  const std::vector<Option> shared = run_options(c, c.seed);
+  const TuneConfig usual;
+  return {
+      option("reward", c.reward, "what a text is worth"),
+      option("algorithm", c.algorithm, method_names(), "how the advantage is made"),
+      option("baseline", c.baseline, baseline_names(), "what a return is compared with"),
+      option("reward_to_go", c.reward_to_go, usual.reward_to_go, "a draw answers only for what is earned from it on"),
+      option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)"),
+      option("kl_target", c.kl_target, 0, 1e9, "move beta until KL is this many nats a sequence (default: beta stays)"),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may move by a fifth", {"kl_target"}),
+      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha of a bonus alpha times the entropy of whole sequences"),
+      option("replay", c.replay, 0, 1000, "earlier batches that a step uses again, importance-weighted"),
+      row_of(shared, "steps"),
+      option("batch", c.batch, 1, 1 << 20, "sequences of a step"),
+      newer(option("epochs", c.epochs, 1, 1000, "times that a step goes over its batch")),
+      newer(option("minibatches", c.minibatches, 1, 1 << 20,
+                   "parts that an epoch cuts the batch into, with an update for each")),
+      option("max_tokens", c.max_tokens, 1, 1 << 20, "draws of a sequence at most, the end mark counted"),
+      row_of(shared, "lr"),
+      row_of(shared, "min_lr"),
+      row_of(shared, "warmup"),
+      row_of(shared, "decay_steps"),
+      option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network",
+             {"baseline", baselines_with_value()}),
+      row_of(shared, "clip"),
+      option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
+      option("exact", c.exact, names_of(kExactWords),
+             "the truth by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
+             "step | never"),
+      row_of(shared, "save_every"),
+      row_of(shared, "shards"),
+      row_of(shared, "seed"),
+  };
+}
 
-TuneConfig tune_config_from_json(const std::string& json_text, const std::string& source) {
-  auto json = nlohmann::ordered_json::parse(json_text, nullptr, false);
-  if (!json.is_object()) throw DataError(text(source, ": the options of the fine-tuning are not a JSON object"));
-  for (const char* later : {"epochs", "minibatches"})  // runs of version 0.1 have none
-    if (!json.contains(later)) json[later] = 1;
+std::string to_json(const TuneConfig& config) {
+  TuneConfig stored = config, usual;
+  return options_to_json(options(stored), options(usual));
+}
+
+TuneConfig tune_config_from_json(const std::string& json, const std::string& source) {
   TuneConfig config;
-  ReadOptions read{json, source};
-  for_each_option(config, read);
-  if (read.used != json.size())
-    throw DataError(text(source, ": the fine-tuning has options this version does not know"));
+  options_from_json(options(config), json, source);
   return config;
 }
 

@@ -8,9 +8,9 @@ order='
 2 engine/blas engine/kernels
 3 engine/tensor engine/tape
 4 engine/checks engine/ops engine/ops_* engine/composed
-5 engine/params engine/optim engine/parallel engine/gradcheck engine/inspect engine/io/file engine/io/safetensors*
-6 models/options_json models/config models/text/shell_word models/text/tokenizer models/text/words models/text/corpus models/text/line_corpus models/text/batch models/grammar/* models/counted/count_trie models/language_model models/layers models/lstm_lm models/rnn_lm models/transformer_lm models/counted/ngram_lm models/counted/tabular_lm models/families models/sampler models/loss models/run/checkpoint
-7 rl/tables/divergence rl/tables/estimators rl/tables/posterior rl/rewards/unique_json rl/rewards/terms rl/rewards/files rl/rewards/child rl/rewards/command rl/rewards/fluency rl/rewards/reward rl/sequences rl/worlds/enumerate rl/value rl/policy_gradient rl/advantage rl/worlds/exact rl/rollout rl/gradient_estimate rl/tune_config rl/tuner rl/worlds/known_worlds rl/rewards/text_reward
+5 engine/params engine/optim engine/parallel engine/gradcheck engine/inspect engine/io/file engine/io/json engine/io/safetensors*
+6 models/table models/model_options models/text/shell_word models/text/tokenizer models/text/words models/text/corpus models/text/line_corpus models/text/batch models/grammar/* models/counted/count_trie models/language_model models/layers models/recurrent_lm models/lstm_lm models/rnn_lm models/nnlm models/transformer_lm models/counted/ngram_lm models/counted/tabular_lm models/families models/sampler models/loss models/run/options models/run/config models/run/checkpoint
+7 rl/tables/* rl/sequences rl/experience rl/rollout rl/value rl/scores rl/teacher_forcing rl/worlds/enumerate rl/worlds/exact rl/worlds/known_worlds rl/rewards/terms rl/rewards/files rl/rewards/child rl/rewards/command rl/rewards/fluency rl/rewards/reward rl/tune_values rl/methods/returns rl/methods/baselines rl/methods/method rl/methods/* rl/tune_config rl/controller rl/source rl/learner rl/exact_gradient
 8 apps/commands apps/console apps/run_folder apps/* tests/*'
 grep -n '^#include "' $(git ls-files 'engine/*.h' 'engine/*.cpp' 'models/*.h' 'models/*.cpp' 'rl/*.h' 'rl/*.cpp' 'apps/*.h' 'apps/*.cpp') tests/*.h tests/*.cpp tests/exercises/*.h tests/exercises/*/*.h tests/exercises/*/*.cpp 2>/dev/null |
   awk -F'[:"]' -v order="$order" '

@@ -8,6 +8,7 @@
 
 #include "engine/rng.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "rl/exact_gradient.h"
 #include "rl/worlds/exact.h"
 
@@ -37,8 +38,8 @@ inline std::unique_ptr<LanguageModel> random_model(const Config& config, int64_t
                                                    double deviation = 0.7) {
   auto model = make_model(config, vocabulary);
   const Rng rng(seed, Stream::kTest);
-  for (int64_t i = 0; i < model->params().size(); ++i)
-    model->params().data()[size_t(i)] += real(deviation * rng.normal(i));
+  const std::span<real> w = model->params().edit();
+  for (int64_t i = 0; i < model->params().size(); ++i) w[size_t(i)] += real(deviation * rng.normal(i));
   return model;
 }
 inline std::unique_ptr<LanguageModel> random_model(const std::string& family, uint64_t seed) {
@@ -64,6 +65,24 @@ inline std::vector<double> weighted_score(const LanguageModel& policy, const Wor
   return {g.begin(), g.end()};
 }
 
+// TuneConfig by the names of its members, which a struct with a base does not take.
+struct Tuning {
+  std::string algorithm = "reinforce", baseline = "leave-one-out";
+  bool reward_to_go = false;
+  double kl_coef = 0.1, kl_target = 0, kl_horizon = 1000, entropy_coef = 0;
+  int64_t replay = 0, batch = 64, epochs = 1, minibatches = 1;
+  double value_lr = 1e-2;
+  int64_t seed = 1;
+  operator TuneConfig() const {
+    TuneConfig c;
+    c.algorithm = algorithm, c.baseline = baseline, c.reward_to_go = reward_to_go;
+    c.kl_coef = kl_coef, c.kl_target = kl_target, c.kl_horizon = kl_horizon, c.entropy_coef = entropy_coef;
+    c.replay = replay, c.batch = batch, c.epochs = epochs, c.minibatches = minibatches;
+    c.value_lr = value_lr, c.seed = seed;
+    return c;
+  }
+};
+
 // Policy, prior and reward of a world, with all that follows from enumerating it.
 struct KnownWorld {
   World world;
@@ -87,7 +106,8 @@ struct KnownWorld {
   const std::vector<double>& log_q() const { return all.log_prob[1]; }
   Objective objective(double beta) const { return exact_objective(log_pi(), log_q(), reward, beta); }
   // ∇J, as REINFORCE makes it.
-  std::vector<double> gradient(double beta, Shards& shards, const TuneConfig& options = {.baseline = "none"}) const {
+  std::vector<double> gradient(double beta, Shards& shards,
+                               const TuneConfig& options = Tuning{.baseline = "none"}) const {
     return exact_gradient(*make_method(options), *policy, *prior, world, all.sequences, log_pi(), reward, beta, shards);
   }
 };

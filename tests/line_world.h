@@ -16,6 +16,7 @@
 #include "models/counted/count_trie.h"
 #include "models/language_model.h"
 #include "models/loss.h"
+#include "models/run/config.h"
 
 namespace gradus::testing {
 
@@ -50,29 +51,32 @@ struct LineWorld {
     c.resolve(1);
     return c;
   }
-  Corpus corpus(const Config& c) const { return Corpus(c, tokenizer, content, "lines"); }
+  Corpus corpus(const Config& c) const { return Corpus(c.corpus(), tokenizer, content, "lines"); }
+  // The whole text, as a model of that family takes it.
+  Corpus corpus(const std::string& family) const { return corpus(config(family)); }
   std::unique_ptr<LanguageModel> model(const std::string& family,
                                        const std::function<void(Config&)>& change = {}) const {
     const Config c = config(family, change);
-    return make_model(c, tokenizer.size(), INT64_MAX, c.counts() ? count_tokens(c, corpus(c)) : std::vector<double>());
+    return make_model(c, tokenizer.size(), INT64_MAX, count_tokens(c, corpus(c)));
   }
 };
 
 // Maximum likelihood by AdamW without decay, all lines in each step; returns the nats of a line at the end.
 inline double nats_per_line(const LanguageModel& model, const Corpus& corpus) {
   Shards shards(1, 1);
-  const SplitLoss loss = loss_of_split(model, corpus, Split::kAll, shards);
+  const SplitLoss loss = loss_of_split(model, corpus, Split::kAll, shards, 10);
   return loss.nats / double(corpus.lines(Split::kAll));
 }
 inline double fit(LanguageModel& model, const Corpus& corpus, int64_t steps, double lr) {
   Shards shards(1, 1);
   AdamW optimizer(model.params(), {.weight_decay = 0});
   const Schedule schedule{.lr = lr, .min_lr = lr / 100, .warmup = 5, .decay = steps};
+  BatchLoss loss(shards);
   Batch batch;
   for (int64_t step = 1; step <= steps; ++step) {
     batch.take(corpus, Split::kTrain, 0, corpus.lines(Split::kTrain));
-    shards.begin({.seed = 1, .step = step, .training = true}, batch.B);
-    shards.each([&](int) { batch_loss(model, batch, 0, batch.B, 1 / double(batch.scored)); });
+    loss.forward(model, batch, {.seed = 1, .step = step, .training = true});
+    loss.backward(1 / double(batch.scored));
     const auto g = shards.gradient(model.params());
     optimizer.step(model.params(), g, schedule.at(step), clip_factor(gradient_norm(g), 1));
   }

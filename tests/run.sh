@@ -3,23 +3,35 @@
 # The last line is `N passed, N failed`, with `, N skipped` where something was.
 cd "$(dirname "$0")/.." || exit 1
 . tests/parts.sh
+program() { doctest "$1" "$2" build/release/tests/program/all "$1"; }
 
 doctest f64 'gradients, engine, models' build/release-f64/tests/all
 doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
-checks program 'resume, JSON, sampling, bad input, exit codes' sh tests/test_program.sh
-checks texts 'gradus corpus, the files in data/' sh tests/test_texts.sh
-checks report 'report.html: cut logs, resumed runs, no requests' sh tests/test_report.sh
-checks kl 'tables compared, the worked numbers, the lesson' sh tests/test_kl.sh
-checks lines 'texts of lines, counting, eval, score' sh tests/test_lines.sh
-checks exact 'small worlds: every answer against its worked number' sh tests/test_exact.sh
-checks tune 'fine-tuning: truth, resume, prompts, bad input' sh tests/test_tune.sh
+program kl 'tables compared, the worked numbers, the lesson'
+program exact 'small worlds: every answer against its worked number'
+program report 'report.html: cut logs, resumed runs, no requests'
+program train 'seeds, threads, JSON, log, both precisions'
+program resume 'a stopped run = a whole run'
+program signals 'Ctrl-C and kill -9 at any step, locks'
+program sample 'temperature, counts, prompts'
+program input 'texts and options that cannot be used'
+program damage 'checkpoints cut, flipped, of others'
+program write 'full disk, no memory, diverged losses'
+program texts 'gradus corpus, the files in data/'
+program lines 'texts of lines and of bytes'
+program counting 'tables and n-grams'
+program eval 'losses known by hand'
+program score 'log-probabilities of given texts'
+program tune 'fine-tuning: truth, report, prompts, bad input'
+program tune-resume 'stopped, interrupted, its reward dead'
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
 one formulas 'formulas shown are those of the ops' sh tests/check_formulas.sh
-checks step 'gradus step: text, keys, pages in a browser' sh tests/test_step.sh
+program step 'gradus step: text, refusals'
+checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh
 checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh
 summary 'All tests passed.'

@@ -44,59 +44,14 @@ must() {
   run "$@"
   if [ $code = "$wanted_" ]; then ok "$name_"; else fail "$name_" "exit code $code instead of $wanted_; $(tail -n 2 err)"; fi
 }
-# refuses NAME CODE WORD COMMAND...: exit code CODE, nothing on stdout, on stderr one sentence "gradus: ..." with WORD in
-# it, and no folder `new` (what the command was told to make) afterwards.
-refuses() {
-  name_=$1 wanted_=$2 word_=$3
-  shift 3
-  rm -rf new
-  run "$@"
-  lines_=$(wc -l <err)
-  if [ $code != "$wanted_" ]; then fail "$name_" "exit code $code instead of $wanted_; $(tail -n 2 err)"
-  elif [ "$lines_" != 1 ]; then fail "$name_" "$((lines_)) lines on stderr instead of 1: $(cat err)"
-  elif ! grep -q '^gradus: [^ ]' err; then fail "$name_" "the message does not begin with 'gradus: ': $(cat err)"
-  elif ! grep -qF -e "$word_" err; then fail "$name_" "the message lacks '$word_': $(cat err)"
-  elif [ -s out ]; then fail "$name_" "stdout has $(head -n 1 out)"
-  elif [ -e new ]; then fail "$name_" "it left $(ls -d new/* new | tr '\n' ' ')"
-  else ok "$name_"; fi
-}
-
-# Each line of the file is one JSON object: strings become S, numbers and words S too, then arrays and objects fold up.
-json_lines() {
-  [ -s "$1" ] || { echo "$1 is empty"; return 1; }
-  bad=$(LC_ALL=C sed -E '
-    s/"([^"\\]|\\["\\\/bfnrtu])*"/S/g
-    s/-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/N/g
-    s/(true|false|null)/N/g
-    :again
-    s/\[([SNA](,[SNA])*)?\]/A/g
-    s/\{(S:[SNA](,S:[SNA])*)?\}/A/g
-    t again
-    /^A$/d' "$1" | head -n 1)
-  [ -z "$bad" ] && ! grep -q '^[^{]' "$1" && [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || { echo "not JSON: $bad"; return 1; }
-}
-# The names of the fields of a flat object, one after the other.
-fields() { sed -E 's/"(([^"\\]|\\.)*)":[^,}]*/\1/g; s/[{}]//g; s/,/ /g' "$1"; }
-# field FILE NAME: the value in the first line that has it (not for arrays and objects).
-field() { sed -nE "s/.*[{,]\"$2\":(\"([^\"\\\\]|\\\\.)*\"|[^,}\"]*).*/\1/p" "$1" | head -n 1 | sed 's/^"\(.*\)"$/\1/'; }
-
-# valid_html NAME PAGE: by html-validate (npm install -g html-validate, or its path in HTML_VALIDATE), else by Debian's tidy, else
-# skipped. HTML_VALIDATE=tidy asks for tidy where both are.
+# valid_html NAME PAGE: as tests/valid_html.sh says, skipped where there is no validator.
 valid_html() {
-  validator_=${HTML_VALIDATE:-$(command -v html-validate || command -v tidy)}
-  case $validator_ in
-  '') skip "$1" 'neither html-validate nor tidy is installed' ;;
-  *tidy) check "$1" '' tidied "$2" ;;
-  *) check "$1" '' "$validator_" --preset standard "$2" ;;
+  sh "$root/tests/valid_html.sh" "$2" >check.out 2>&1
+  case $? in
+  0) ok "$1" ;;
+  77) skip "$1" 'neither html-validate nor tidy is installed' ;;
+  *) fail "$1" "$(cat check.out)" ;;
   esac
-}
-# Two complaints of tidy 5.6 are wrong. It does not know that a dl may group its dt and dd in a div, so these divs go first;
-# and it calls attributes of an svg element within HTML proprietary.
-tidied() {
-  sed -E 's|<div[^>]*>(<dt)|\1|; s|</dd></div>|</dd>|' "$1" | tidy -e -q -utf8 2>&1 |
-    grep -vE '<svg> proprietary attribute "(viewbox|preserveaspectratio|width|height)"$' >tidy.out
-  cat tidy.out
-  [ ! -s tidy.out ]
 }
 
 # The log without what depends on the clock.
@@ -104,24 +59,7 @@ timeless() { sed -E 's/,"tokens_per_second":[^,}]*//' "$1/log.jsonl"; }
 same_logs() { timeless "$1" >a.log; timeless "$2" >b.log; cmp a.log b.log; }
 same_steps() { timeless "$1" | grep '"type":"step"' >a.log; timeless "$2" | grep '"type":"step"' >b.log; cmp a.log b.log; }
 same_weights() { cmp "$1/checkpoint.safetensors" "$2/checkpoint.safetensors"; }
-# The steps in a run's log are 1, 2, ..., N, each once, and every line is whole.
-steps_once() {
-  sed -nE 's/^\{"type":"step","step":([0-9]+),.*\}$/\1/p' "$1/log.jsonl" >steps.found
-  seq "$2" >steps.wanted
-  json_lines "$1/log.jsonl" && cmp steps.found steps.wanted
-}
 steps_of() { "$f64" inspect "$1" --json >inspect.out && sed -nE 's/.*"step":"([0-9]+)".*/\1/p' inspect.out; }
-logged_steps() { grep -c '"type":"step"' "$1/log.jsonl" 2>/dev/null || true; }
-# wait_until COMMAND...: 20 seconds at most.
-wait_until() {
-  n_=0
-  while ! "$@"; do
-    n_=$((n_ + 1))
-    [ $n_ -lt 1000 ] || return 1
-    sleep 0.02
-  done
-}
-has_steps() { [ "$(logged_steps "$1")" -ge "$2" ] 2>/dev/null; }
 
 # groups DEFAULT... -- ASKED...: runs the groups asked for, else all.
 groups() {

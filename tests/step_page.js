@@ -180,6 +180,7 @@ async function main() {
   const arrived = trace.values.reduce((s, v) => s + v.grad.length, 0);
   check('contributions light up in the graph', before < arrived && await lit() === arrived, `${before}, then ${await lit()} of ${arrived}`);
   // Every other way to move.
+  const until = async to => { for (let i = 0; i < 50 && await at() !== to; ++i) await new Promise(r => setTimeout(r, 100)); };
   const last = begin + trace.steps.length, click = where => evaluate(`document.querySelector(${JSON.stringify(where)}).dispatchEvent(new MouseEvent('click'))`);
   const ways = [['Home', () => press('Home'), 0], ['n', () => press('n'), 1], ['↓', () => press('ArrowDown'), 2], ['p', () => press('p'), 1], ['↑', () => press('ArrowUp'), 0],
     ['← at the first', () => press('ArrowLeft'), 0], ['the button →', () => click('#next'), 1], ['the button ←', () => click('#back'), 0],
@@ -188,8 +189,8 @@ async function main() {
     ['a box', () => click(`#graph .node:nth-of-type(${trace.ops[trace.steps[1].op].out[0] + 1})`), begin + 2],
     ['a leaf', () => click(`#graph .node:nth-of-type(${trace.values.findIndex(v => v.op < 0) + 1})`), begin],
     ['a line of the program', () => click('#detail .program li:nth-child(2)'), 1],
-    ['the address', async () => { await evaluate(`location.hash = '#${last - 1}'`); await new Promise(r => setTimeout(r, 100)); }, last - 1],
-    ['a page loaded anew', async () => { await send('Page.reload'); for (let i = 0; i < 50 && await at() !== last - 1; ++i) await new Promise(r => setTimeout(r, 100)); }, last - 1]];
+    ['the address', async () => { await evaluate(`location.hash = '#${last - 1}'`); await until(last - 1); }, last - 1],
+    ['a page loaded anew', async () => { await send('Page.reload'); await until(last - 1); }, last - 1]];
   bad = '';
   for (const [way, go, to] of ways) { await go(); if (await at() !== to) bad += `${way}: ${await at()} instead of ${to}; `; }
   check('every way to move', !bad, bad);

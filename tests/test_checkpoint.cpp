@@ -9,6 +9,7 @@
 #include <string>
 
 #include "models/run/checkpoint.h"
+#include "models/run/config.h"
 #include "models/text/corpus.h"
 #include "tests/scratch.h"
 
@@ -60,7 +61,7 @@ std::string complaint(const Checkpoint& run, const std::string& from, const std:
 TEST_SUITE_BEGIN("checkpoint");
 
 TEST_CASE("checkpoint: everything comes back") {
-  for (const std::string family : {"transformer", "lstm"}) {
+  for (const std::string family : {"transformer", "lstm", "nnlm"}) {
     const Folder folder;
     const Checkpoint run = small(family);
     run.save(folder / "checkpoint.safetensors");

@@ -14,6 +14,7 @@
 #include "engine/optim.h"
 #include "engine/rng.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 
 TEST_SUITE_BEGIN("composed");

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "models/run/config.h"
 #include "models/sampler.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
@@ -34,7 +35,7 @@ const LineWorld& mixed() {
 void enliven(LanguageModel& model) {
   for (int64_t i = 0; i < model.params().count(); ++i)
     if (model.params().name(i) != "table.weight" && model.params().shape(i).rank() >= 2)
-      for (real& w : model.params().values(i)) w *= model.config().model == "transformer" ? 15 : 2;
+      for (real& w : model.params().edit(i)) w *= model.options().model == "transformer" ? 15 : 2;
 }
 
 struct Named {
@@ -43,7 +44,7 @@ struct Named {
 };
 std::vector<Named> all_families(const LineWorld& world) {
   std::vector<Named> all;
-  for (const std::string family : {"transformer", "lstm", "rnn", "tabular"})
+  for (const std::string family : {"transformer", "lstm", "rnn", "nnlm", "tabular"})
     all.push_back({family, world.model(family)});
   all.push_back({"rnn, 2 layers", world.model("rnn", [](Config& c) { c.layers = 2; })});
   for (const std::string smoothing : {"none", "add", "kneser-ney"})
@@ -150,15 +151,15 @@ TEST_SUITE("families") {
 
   TEST_CASE("families: maximum likelihood on the ten sentences ends at their entropy") {
     const LineWorld& world = two_words();
-    for (const std::string family : {"ngram", "tabular", "rnn", "lstm", "transformer"}) {
+    for (const std::string family : {"ngram", "tabular", "nnlm", "rnn", "lstm", "transformer"}) {
       const auto model = world.model(family, [](Config& c) { c.embd = c.hidden = 16; });
-      const Corpus corpus = world.corpus(model->config());
-      const double nats =
-          model->config().counts() ? testing::nats_per_line(*model, corpus) : testing::fit(*model, corpus, 600, 2e-2);
+      const Corpus corpus = world.corpus(model->options().model);
+      const double nats = family_of(family).counted() ? testing::nats_per_line(*model, corpus)
+                                                      : testing::fit(*model, corpus, 600, 2e-2);
       INFO(family, ": ", nats, " nats a sentence");
       CHECK(nats - testing::kTwoWordsEntropy < 1e-3);  // which is KL(data, model)
       CHECK(nats - testing::kTwoWordsEntropy > (kDouble ? -1e-13 : -1e-6));
-      if (model->config().counts()) CHECK(std::fabs(nats - testing::kTwoWordsEntropy) < (kDouble ? 1e-13 : 1e-6));
+      if (family_of(family).counted()) CHECK(std::fabs(nats - testing::kTwoWordsEntropy) < (kDouble ? 1e-13 : 1e-6));
     }
   }
 
@@ -166,8 +167,8 @@ TEST_SUITE("families") {
     const LineWorld& world = two_words();
     const auto model = world.model("tabular");
     const auto exact = enumerate(*model, world.end_id(), 4);
-    for (real& w : model->params().data()) w = 0;
-    const Corpus corpus = world.corpus(model->config());
+    for (real& w : model->params().edit()) w = 0;
+    const Corpus corpus = world.corpus(model->options().model);
     CHECK(testing::nats_per_line(*model, corpus) > testing::kTwoWordsEntropy + 0.1);  // all four alike
     CHECK(testing::fit(*model, corpus, 250, 5e-2) - testing::kTwoWordsEntropy < 1e-3);
     const auto trained = enumerate(*model, world.end_id(), 4);
@@ -194,7 +195,7 @@ TEST_SUITE("families") {
   TEST_CASE("families: a table's features are one-hot, and its head finds the row") {
     const LineWorld& world = mixed();
     const auto model = world.model("tabular");
-    const Corpus corpus = world.corpus(model->config());
+    const Corpus corpus = world.corpus(model->options().model);
     Batch batch;
     batch.take(corpus, Split::kAll, 0, 10);
     Tape tape;
@@ -213,14 +214,14 @@ TEST_SUITE("families") {
     const LineWorld& world = mixed();
     for (const auto& [name, model] : all_families(world)) {
       INFO(name);
-      const Corpus corpus = world.corpus(model->config());
+      const Corpus corpus = world.corpus(model->options().model);
       const bool trained = model->params().count() > 0;
       Shards shards(1, 1);
       const auto run = [&](Batch& batch, double weight) {
-        double loss = 0;
-        shards.begin({}, batch.B);
-        shards.each([&](int) { loss = batch_loss(*model, batch, 0, batch.B, trained ? weight : 0); });
-        return loss;
+        BatchLoss loss(shards);
+        const double nats = loss.forward(*model, batch, {});
+        if (trained) loss.backward(weight);
+        return nats;
       };
       const auto gradient = [&] {
         const auto g = trained ? shards.gradient(model->params()) : std::span<const real>();

@@ -10,6 +10,7 @@
 #include "engine/gradcheck.h"
 #include "engine/rng.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 
 TEST_SUITE_BEGIN("gradcheck");
@@ -306,11 +307,11 @@ TEST_CASE("gradcheck: mistakes of the caller") {
 }
 
 TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
-  for (const char* model_name : {"lstm", "rnn", "transformer"}) {
+  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"}) {
     const std::string name = model_name;
     const auto model = make_model(small(name, "fused"), kV);
     for (int64_t i = 0; i < model->params().count(); ++i)  // away from the linear middle, where much of it is 0
-      for (real& w : model->params().values(i))
+      for (real& w : model->params().edit(i))
         w = model->params().shape(i).rank() > 1 ? w * real(name == "lstm" ? 1 : 10) : w + real(0.1);
     const GradCheck c = check_parameters(model_name, model->params(), [&](Inputs) { return loss_of(*model); },
                                          {.retries = 1, .info = kTraining});
@@ -321,7 +322,7 @@ TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
 }
 
 TEST_CASE("gradcheck: check_op on every op of a model, and nothing has moved") {
-  for (const char* model_name : {"lstm", "rnn", "transformer"})
+  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"})
     for (const char* ops : {"fused", "composed"}) {
       const std::string name = text(model_name, " ", ops);
       CAPTURE(name);

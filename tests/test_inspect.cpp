@@ -12,6 +12,7 @@
 #include "engine/inspect.h"
 #include "engine/ops.h"
 #include "engine/params.h"
+#include "models/run/config.h"
 #include "tests/lm_step.h"
 #include "tests/near.h"
 
@@ -292,7 +293,7 @@ TEST_SUITE("inspect") {
     Params params;
     const Tensor w = params.add("head.weight", {2, 2}, Init::constant(2));
     params.init(1);
-    params.data()[2] = real(kNan);
+    params.edit()[2] = real(kNan);
     const Tensor x = variable("x", {1, 2}, std::vector<real>{3, 4});
     const int at = __LINE__ + 1;
     Tensor y = matmul(add(x, x), w);
@@ -304,7 +305,7 @@ TEST_SUITE("inspect") {
                "element [1,0] of head.weight [2,2] is nan before any op of this step; the first to use it is"));
     CHECK(says(bad->sentence, "matmul, op %1 (" + line(at)));
 
-    params.data()[2] = 1;
+    params.edit()[2] = 1;
     t.tape.new_step();
     y = matmul(variable("x", {1, 2}, std::vector<real>{3, 4}), w);
     t.tape.seed(y, std::vector<real>{1, real(kInf)});
@@ -355,7 +356,7 @@ TEST_SUITE("inspect") {
       CHECK(first_difference(before, everything(tape)) == -1);
 
       const std::string name = family == "lstm" ? "lstm.weight_ih_l1" : "h.1.mlp.c_proj.weight";
-      model->params().values(model->params().find(name))[9] = real(kInf);
+      model->params().edit(model->params().find(name))[9] = real(kInf);
       step.run(*model, {.training = true}, batch);
       const auto bad = why_nan(tape);
       REQUIRE(bad);

@@ -1,11 +1,12 @@
-// models/text/line_corpus.h and models/text/batch.h: lines of every kind become sequences, in splits, and batches of both kinds
-// of text.
+// models/text/line_corpus.h and models/text/batch.h: lines of every kind become sequences, in splits, and batches of
+// both kinds of text.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <map>
 
 #include "engine/ops.h"
+#include "models/run/config.h"
 #include "models/text/batch.h"
 #include "tests/line_world.h"
 
@@ -128,9 +129,7 @@ TEST_SUITE("lines") {
     CHECK(lines.lines(Split::kAll) == 4);
     CHECK(lines.windows(Split::kAll) == 4);
 
-    Config config;
-    config.context = 4;
-    config.val_fraction = 0;
+    const CorpusOptions config{.context = 4};
     const Tokenizer letters = Tokenizer::from_text(Tokenizer::Kind::kChar, "abcdefg");
     const Corpus stream(config, letters, "abcdefg", "t.txt");
     CHECK(stream.lines(Split::kAll) == 0);
@@ -160,7 +159,7 @@ TEST_SUITE("lines") {
   TEST_CASE("lines: a line that the vocabulary lacks is named by its number") {
     const testing::LineWorld world("a b\n", Tokenizer::Kind::kWord);
     try {
-      Corpus(world.config("lstm"), world.tokenizer, "a\nb a\nb zebra\n", "t.txt");
+      Corpus(world.config("lstm").corpus(), world.tokenizer, "a\nb a\nb zebra\n", "t.txt");
       FAIL("accepted");
     } catch (const DataError& error) {
       CHECK(std::string(error.what()) ==

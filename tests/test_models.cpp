@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/optim.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 
@@ -44,7 +45,7 @@ std::unique_ptr<LanguageModel> lively(const Config& config, real factor) {
   auto model = make_model(config, kVocabulary);
   for (int64_t i = 0; i < model->params().count(); ++i)
     if (model->params().shape(i).rank() >= 2)
-      for (real& w : model->params().values(i)) w *= factor;
+      for (real& w : model->params().edit(i)) w *= factor;
   return model;
 }
 std::unique_ptr<LanguageModel> lively(const std::string& family, int64_t layers, int64_t context = 9) {
@@ -155,7 +156,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the composed rung gives the same logits") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 2);
       const auto fused = lively(config, 3);
       config.ops = "composed";
@@ -170,7 +171,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: a later token changes nothing before it") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = lively(family, 2);
       Batch batch = Batch::numbered(2, 6, kVocabulary);
       OnTape t;
@@ -185,7 +186,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: select picks, repeats and mixes rows, whose positions may differ") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       INFO(family);
       const auto model = lively(family, 2, 8);
       OnTape t;
@@ -274,7 +275,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: wrong tokens and sizes are refused") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(config_of(family, 1), kVocabulary);
       OnTape t;
       const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6};
@@ -342,6 +343,11 @@ TEST_SUITE("models") {
                                                         {"rnn.bias_l1", {H}},
                                                         {"head.weight", {V, H}},
                                                         {"head.bias", {V}}});
+    check_entries(*make_model(config_of("nnlm", 2), V), {{"embedding.weight", {V + 1, E}},
+                                                         {"hidden.weight", {H, 2 * E}},
+                                                         {"hidden.bias", {H}},
+                                                         {"head.weight", {V, 2 * E + H}},
+                                                         {"head.bias", {V}}});
   }
 
   TEST_CASE("models: first values of a transformer") {
@@ -416,8 +422,65 @@ TEST_SUITE("models") {
     }
   }
 
+  TEST_CASE("models: a copy says the same, and goes its own way from then on") {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
+      INFO(family);
+      const auto model = lively(family, 2);
+      const auto copy = model->clone();
+      OnTape t;
+      const std::vector<int32_t> tokens{1, 2, 3, 0};
+      const std::vector<real> before = logits_after(t.tape, *model, tokens);
+      CHECK(first_difference(before, logits_after(t.tape, *copy, tokens)) == -1);
+      for (real& w : copy->params().edit()) w += 1;
+      CHECK(first_difference(before, logits_after(t.tape, *model, tokens)) == -1);
+      CHECK(near(before, logits_after(t.tape, *copy, tokens)) > 1e-3);
+    }
+  }
+
+  TEST_CASE("models: features have the width that the model says") {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
+      INFO(family);
+      const auto model = lively(family, 2);
+      OnTape t;
+      CHECK(model->features(std::vector<int32_t>{1, 2, 3, 4, 5, 6}, 2, 3).shape() == Shape{6, model->width()});
+      CHECK(model->numbers_per_token() >= model->width() + 2 * kVocabulary);
+    }
+  }
+
+  TEST_CASE("models: an nnlm computes the formula of its paper, from the last tokens only") {
+    const auto model = lively("nnlm", 1);  // order 3: two tokens
+    const Params& p = model->params();
+    const int64_t E = model->options().embd, H = model->options().hidden, n = 2;
+    const auto at = [&](const char* name, int64_t i) { return double(p.values(p.find(name))[size_t(i)]); };
+    OnTape t;
+    const std::vector<int32_t> tokens{4, 1, 5, 2};
+    const Tensor logits = model->logits(tokens, 1, 4);
+    for (int64_t time = 0; time < 4; ++time) {
+      std::vector<double> x, hidden;
+      for (int64_t back = n - 1; back >= 0; --back)
+        for (int64_t e = 0; e < E; ++e)
+          x.push_back(at("embedding.weight", (back <= time ? tokens[size_t(time - back)] : kVocabulary) * E + e));
+      for (int64_t h = 0; h < H; ++h) {
+        double sum = at("hidden.bias", h);
+        for (int64_t i = 0; i < n * E; ++i) sum += at("hidden.weight", h * n * E + i) * x[size_t(i)];
+        hidden.push_back(std::tanh(sum));
+      }
+      for (int64_t v = 0; v < kVocabulary; ++v) {
+        const int64_t row = v * (n * E + H);
+        double y = at("head.bias", v);
+        for (int64_t i = 0; i < n * E; ++i) y += at("head.weight", row + i) * x[size_t(i)];
+        for (int64_t h = 0; h < H; ++h) y += at("head.weight", row + n * E + h) * hidden[size_t(h)];
+        CHECK(std::fabs(y - double(logits.data()[time * kVocabulary + v])) <= (kDouble ? 1e-12 : 1e-4));
+      }
+    }
+    CHECK(near(logits_after(t.tape, *model, {1, 5, 2}), logits_after(t.tape, *model, {4, 4, 5, 2})) <= kClose);
+    Config config = config_of("nnlm", 1);
+    config.order = 1;
+    CHECK_THROWS_AS(config.check(), DataError);
+  }
+
   TEST_CASE("models: the seed decides on the first values, and nothing else does") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 2);
       const auto a = make_model(config, kVocabulary), b = make_model(config, kVocabulary);
       CHECK(first_difference(a->params().data(), b->params().data()) == -1);
@@ -426,7 +489,9 @@ TEST_SUITE("models") {
       CHECK(first_difference(make_model(config, kVocabulary)->params().data(), a->params().data()) == -1);
       config.seed = 2;
       const auto c = make_model(config, kVocabulary);
-      const int64_t i = c->params().find(family == "transformer" ? "h.1.mlp.c_fc.weight" : family + ".weight_hh_l1");
+      const int64_t i = c->params().find(family == "transformer" ? "h.1.mlp.c_fc.weight"
+                                         : family == "nnlm"      ? "hidden.weight"
+                                                                 : family + ".weight_hh_l1");
       const auto x = a->params().values(i), y = c->params().values(i);
       int64_t equal = 0;
       for (size_t j = 0; j < x.size(); ++j) equal += x[j] == y[j];
@@ -439,11 +504,12 @@ TEST_SUITE("models") {
     std::string letters(text);
     std::ranges::sort(letters);
     letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 1, 16);
       config.embd = 24;
       config.hidden = 32;
       config.dropout = 0.05;
+      config.order = 10;  // an nnlm must see far enough back to know in which of two "step" it is
       const auto model = make_model(config, int64_t(letters.size()));
       AdamW optimizer(model->params());
       const Schedule schedule{.lr = 1e-2, .min_lr = 1e-3, .warmup = 10, .decay = 150};

@@ -21,7 +21,7 @@ struct Five {
   Five(const Golden& golden, const Shape& shape) {
     params.add("x", shape, Init::constant(0));
     params.init(1);
-    std::ranges::copy(golden.reals("optimizer/initial"), params.data().begin());
+    std::ranges::copy(golden.reals("optimizer/initial"), params.edit().begin());
   }
 };
 

@@ -15,6 +15,7 @@
 
 #include "engine/optim.h"
 #include "engine/parallel.h"
+#include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
 
@@ -241,7 +242,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch does not depend on how it is cut, up to rounding") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
       const Batch batch = Batch::numbered(5, 6, kVocabulary);
       for (const bool training : {false, true}) {
@@ -256,7 +257,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: dropout drops the same elements of the same sequences, however the batch is cut") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = small(family);
       config.dropout = 0.5;
       const auto model = make_model(config, kVocabulary);
@@ -293,7 +294,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the bits do not depend on the number of threads") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const int shards : {1, 2, 3}) {
         INFO(family, ", ", shards, " shards");
         const Trained one = train(family, shards, 1, 5);
@@ -322,7 +323,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
-    for (const std::string family : {"lstm", "rnn", "transformer"}) {
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
       const Batch batch = Batch::numbered(4, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 2);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "models/run/config.h"
 #include "rl/methods/returns.h"
 #include "rl/rollout.h"
 #include "rl/tables/estimators.h"
@@ -108,7 +109,7 @@ TEST_CASE("whole return and reward to go have the exact gradient as their mean; 
       const std::vector<double> g = score(w, for_all(w, [&](size_t x) { return pi(w, x) * (return_of(w, x) - j); }));
       Shards shards(2, 1);
       for (const bool to_go : {false, true})
-        CHECK(near(w.gradient(kBeta, shards, {.baseline = "none", .reward_to_go = to_go}), g, 1) <= kClose);
+        CHECK(near(w.gradient(kBeta, shards, Tuning{.baseline = "none", .reward_to_go = to_go}), g, 1) <= kClose);
       // r − β (log π_t − log q_t) of this draw alone: a KL of each token along sampled prefixes.
       const auto myopic = exact_mean(w, [](const Experience& e, const Scores& now) {
         std::vector<double> a = on_every_draw(e.batch, sum_over_draws(e.batch, e.reward));
@@ -132,7 +133,7 @@ TEST_CASE("advantages by hand") {
   e.log_pi = e.log_mu = {9, -1, -2, -3, 9, -0.5, 9, 9};
   e.log_q = {7, -1.5, -2, -4, 7, -1, 7, 7};
   const auto a = [&](double beta, const std::string& baseline, bool to_go) {
-    make_method({.baseline = baseline, .reward_to_go = to_go})->prepare(e, beta);
+    make_method(Tuning{.baseline = baseline, .reward_to_go = to_go})->prepare(e, beta);
     return e.advantage;
   };
   // β = 2: the ratios .5, 0, 1 cost 3 in all and .5 costs 1.
@@ -166,8 +167,8 @@ TEST_CASE("leave-one-out is unbiased; a mean that contains the sample itself shr
     CHECK(near(leave_one_out, g, 1) <= kClose);
     // The same by the method, over ordered groups of 2.
     Shards shards(2, 1);
-    CHECK(near(exact_gradient(*make_method({}), *w.policy, *w.prior, w.world, w.all.sequences, w.log_pi(), w.reward,
-                              kBeta, shards, 2),
+    CHECK(near(exact_gradient(*make_method(TuneConfig{}), *w.policy, *w.prior, w.world, w.all.sequences, w.log_pi(),
+                              w.reward, kBeta, shards, 2),
                g, 1) <= kClose);
     const auto with_itself = over_pairs(w, [](std::vector<double> r) {
       const double mean = (r[0] + r[1]) / 2;
@@ -199,7 +200,7 @@ TEST_CASE("what stands in padding or behind the end mark changes nothing") {
       };
       e.reward = on_last_draw(batch, w.reward);
       e.log_q.clear();
-      const std::unique_ptr<Method> method = make_method({.reward_to_go = true});
+      const std::unique_ptr<Method> method = make_method(Tuning{.reward_to_go = true});
       Scores now = score_batch(pass, shards, *w.prior, nullptr, e, 1, kBeta);
       for (auto field : {&Experience::reward, &Experience::log_pi, &Experience::log_mu, &Experience::log_q})
         spoil(e.*field);
@@ -277,7 +278,7 @@ RewardFunction reward_of(const KnownWorld& w) {
 }
 
 TuneConfig options(const std::string& baseline, bool to_go, int64_t batch, int64_t seed) {
-  return {.baseline = baseline, .reward_to_go = to_go, .kl_coef = kBeta, .batch = batch, .seed = seed};
+  return Tuning{.baseline = baseline, .reward_to_go = to_go, .kl_coef = kBeta, .batch = batch, .seed = seed};
 }
 
 // The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).

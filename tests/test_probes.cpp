@@ -26,7 +26,7 @@ struct ProbeWorld : KnownWorld {
   explicit ProbeWorld(const std::string& family) : KnownWorld(model(family, 1), model(family, 2), ended_world(3), 5) {
     old = model(family, 1);
     const Rng rng(9, Stream::kTest);
-    for (int64_t i = 0; i < old->params().size(); ++i) old->params().data()[size_t(i)] += real(0.2 * rng.normal(i));
+    for (int64_t i = 0; i < old->params().size(); ++i) old->params().edit()[size_t(i)] += real(0.2 * rng.normal(i));
     log_old = enumerate(*old, world).log_prob[0];
   }
   std::vector<double> log_old;
@@ -41,7 +41,7 @@ struct ProbeWorld : KnownWorld {
     REQUIRE(lines.end_id() == kEnd);
     auto table = lines.model("tabular");
     const Rng rng(seed, Stream::kTest);
-    for (int64_t i = 0; i < table->params().size(); ++i) table->params().data()[size_t(i)] = real(0.7 * rng.normal(i));
+    for (int64_t i = 0; i < table->params().size(); ++i) table->params().edit()[size_t(i)] = real(0.7 * rng.normal(i));
     return table;
   }
 
@@ -59,7 +59,7 @@ struct ProbeWorld : KnownWorld {
     const double h = 1e-3, scale = std::max(1.0, norm(g));
     double worst = 0;
     for (size_t k = 0; k < g.size(); ++k) {
-      real& x = policy->params().data()[k];
+      real& x = policy->params().edit()[k];
       const real before = x;
       const auto at = [&](double step) {
         x = real(double(before) + step);
@@ -206,11 +206,11 @@ TEST_CASE("every score that a method may ask for has the right gradient, and the
 }
 
 TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterior") {
-  const auto prior = random_model("lstm", 31), policy = clone(*prior);
+  const auto prior = random_model("lstm", 31), policy = prior->clone();
   const World world = ended_world(3);
   const gradus::Enumeration all = gradus::enumerate(*prior, world);
   const RewardFunction reward = table_reward(all.sequences, random_rewards(all.sequences.size(), 31));
-  const TuneConfig options{.kl_coef = kBeta, .batch = 64, .epochs = 3, .minibatches = 2};
+  const TuneConfig options = Tuning{.kl_coef = kBeta, .batch = 64, .epochs = 3, .minibatches = 2};
   Shards shards(2, 1);
   RolloutSource source({world.prompt}, world, reward, options, shards);
   Ppo ppo({.lambda = 0.95, .value = true});
@@ -227,7 +227,7 @@ TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterio
 }
 
 TEST_CASE("DPO on pairs labelled by a reward goes to the posterior of that reward") {
-  const auto prior = random_model("lstm", 32), policy = clone(*prior);
+  const auto prior = random_model("lstm", 32), policy = prior->clone();
   const World world = ended_world(3);
   const gradus::Enumeration all = gradus::enumerate(*prior, world);
   const std::vector<double> r = random_rewards(all.sequences.size(), 32);
@@ -245,7 +245,7 @@ TEST_CASE("DPO on pairs labelled by a reward goes to the posterior of that rewar
   Shards shards(2, 1);
   PairSource source(world, pairs);
   Dpo dpo(kBeta);
-  const TuneConfig options{.baseline = "none", .kl_coef = kBeta, .minibatches = 4};
+  const TuneConfig options = Tuning{.baseline = "none", .kl_coef = kBeta, .minibatches = 4};
   Learner learner(*policy, *prior, source, dpo, options, shards);
   KnownWorlds known(*prior, {world.prompt}, world, reward, 1000);
   const double before = *known.of(*policy, kBeta).kl_to_posterior;

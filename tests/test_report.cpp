@@ -1,4 +1,4 @@
-// apps/report/page.h, apps/report/plot.h and apps/report/run_log.h: what a report is put together from.
+// apps/report/page.h, apps/report/plot.h and apps/report/log.h: what a report is put together from.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -8,9 +8,10 @@
 #include <fstream>
 #include <limits>
 
+#include "apps/embedded.h"
+#include "apps/report/log.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
-#include "apps/report/run_log.h"
 #include "engine/error.h"
 
 namespace {
@@ -80,6 +81,19 @@ TEST_CASE("a page has nothing in it that a browser would fetch") {
   for (const char* part : {"http", "//", "url(", "@import", "src=", "href="}) CHECK_MESSAGE(!has(html, part), part);
   CHECK(has(html, "prefers-color-scheme: dark"));
   CHECK(has(html, "width=device-width"));
+}
+
+TEST_CASE("what the build embeds is what the files hold") {
+  for (const auto& [path, embedded] : {std::pair{"apps/report/page.css", apps_report_page_css},
+                                       {"apps/step/page.css", apps_step_page_css},
+                                       {"apps/step/page.js", apps_step_page_js},
+                                       {"apps/kl/numbers.txt", apps_kl_numbers_txt},
+                                       {"apps/kl/lesson.txt", apps_kl_lesson_txt}}) {
+    CAPTURE(path);
+    std::ifstream file(path);
+    CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == embedded);
+  }
+  CHECK(has(Page("a", "b").str("c"), apps_report_page_css));
 }
 
 TEST_CASE("ticks are round numbers within the range") {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/run/checkpoint.h"
+#include "models/run/config.h"
 #include "rl/rewards/reward.h"
 #include "tests/scratch.h"
 
@@ -35,7 +36,7 @@ struct Run {
     config.lines = tokenizer.end_id() >= 0;
     config.end_id = tokenizer.end_id();
     auto model = make_model(config, tokenizer.size());
-    for (real& x : model->params().data()) x *= family == "transformer" ? 20 : 3;
+    for (real& x : model->params().edit()) x *= family == "transformer" ? 20 : 3;
     const int32_t start = tokenizer.end_id() >= 0 ? tokenizer.end_id() : 1;
     return {config, std::move(tokenizer), std::move(model), {}, 0, {}, start, {}, "", "", ""};
   }
@@ -145,7 +146,7 @@ TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run th
   CHECK(has(said, "'x'"));
   CHECK(has(said, run.path));
   CHECK(has(complaint<DataError>([&] { Reward({"fluency:/nowhere/run"}, other); }), "/nowhere/run"));
-  run.checkpoint.model->params().data()[0] = real(NAN);  // in the embedding of a
+  run.checkpoint.model->params().edit()[0] = real(NAN);  // in the embedding of a
   run.checkpoint.save(run.path);
   const Reward broken({"fluency:" + run.path}, other);
   const Ids aa{0, 0};

@@ -10,8 +10,9 @@
 
 #include "engine/ops.h"
 #include "engine/optim.h"
-#include "models/sampler.h"
 #include "models/loss.h"
+#include "models/run/config.h"
+#include "models/sampler.h"
 #include "tests/alloc_count.h"
 
 namespace {
@@ -83,7 +84,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const bool lines : {false, true}) {
         INFO(family, lines ? ", lines" : "");
         Config config = config_of(family);
@@ -91,24 +92,25 @@ TEST_SUITE("steady state") {
         const Tokenizer tokenizer = lines ? Tokenizer::from_lines(Tokenizer::Kind::kChar, split_lines(kText))
                                           : Tokenizer::from_text(Tokenizer::Kind::kChar, kText);
         config.end_id = tokenizer.end_id();
-        const Corpus corpus(config, tokenizer, kText, "text");
+        const Corpus corpus(config.corpus(), tokenizer, kText, "text");
         const auto model = make_model(config, tokenizer.size());
         Params& params = model->params();
         AdamW optimizer(params);
         Shards shards(2, 2);
         Batch batch;
-        double loss[2];
+        BatchLoss batch_loss(shards);
+        double loss = 0;
         size_t bytes[2] = {0, 0};
         for (int64_t n = 1; n <= 12; ++n) {
           const Allocations spent = cost([&] {  // as apps/train.cpp
             batch.draw(corpus, Split::kTrain, Rng(1, Stream::kBatch, n), 0, 7);
             const double weight = 1 / double(batch.scored);
-            shards.begin({.seed = 1, .step = n, .training = true}, 7);
-            shards.each([&](int s) { loss[s] = batch_loss(*model, batch, shards.first(s), shards.count(s), weight); });
+            loss = batch_loss.forward(*model, batch, {.seed = 1, .step = n, .training = true});
+            batch_loss.backward(weight);
             const std::span<const real> g = shards.gradient(params);
             optimizer.step(params, g, 1e-3, clip_factor(gradient_norm(g), 1));
           });
-          CHECK(loss[0] + loss[1] > 0);
+          CHECK(loss > 0);
           if (n == 1) CHECK(spent.news > 0);
           if (n > 2) {
             INFO("step ", n);
@@ -127,7 +129,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const SampleOptions& options : {SampleOptions{}, SampleOptions{0.7, 5, 0.8}, SampleOptions{0, 0, 1}}) {
         INFO(family, ", temperature ", options.temperature);
         const auto model = make_model(config_of(family), kVocabulary);
@@ -161,7 +163,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: next() requests no memory from its third call on, also when the window turns over") {
-    for (const std::string family : {"lstm", "rnn", "transformer"})
+    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
       for (const std::string ops : {"fused", "composed"}) {
         INFO(family, " ", ops);
         Config config = config_of(family);

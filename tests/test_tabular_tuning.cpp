@@ -35,7 +35,7 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
   const Table q = Table::of_logs(all.log_prob[1]);
   Shards shards(1, 1);
   Sgd sgd;
-  const std::unique_ptr<Method> method = make_method({.baseline = "none"});
+  const std::unique_ptr<Method> method = make_method(Tuning{.baseline = "none"});
   for (const double beta : {0.0, 0.1, 0.5}) {
     policy->params().copy_from(prior->params());
     const int steps[] = {1, 10, 100, 1000};
@@ -81,7 +81,7 @@ TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
     const RewardFunction scorer = text_reward(reward, lines.tokenizer, {""});
     KnownWorlds known(*prior, {world.prompt}, world, scorer, 100);
     Shards shards(2, 1);
-    Tuner tuner(*policy, *prior, {world.prompt}, world, scorer, {.kl_coef = beta}, shards);
+    Tuner tuner(*policy, *prior, {world.prompt}, world, scorer, Tuning{.kl_coef = beta}, shards);
     CHECK(*known.of(*policy, beta).kl_to_posterior > 1e-3);
     AdamW optimizer(policy->params(), {.weight_decay = 0});
     const Schedule schedule{0.1, 0, 0, 300};
@@ -100,11 +100,13 @@ TEST_CASE("a KL that is infinite says so") {
     return std::vector<double>(size_t(s.size()), 0.0);
   };
   Shards shards(2, 1);
-  Tuner without(*policy, *prior, {world.prompt}, world, zero, {.baseline = "none", .kl_coef = 0, .batch = 16}, shards);
+  Tuner without(*policy, *prior, {world.prompt}, world, zero, Tuning{.baseline = "none", .kl_coef = 0, .batch = 16},
+                shards);
   without.gradient(1);
   CHECK(without.metrics().kl == INFINITY);
   CHECK(without.metrics().objective == 0);
-  Tuner with(*policy, *prior, {world.prompt}, world, zero, {.baseline = "none", .kl_coef = 0.1, .batch = 16}, shards);
+  Tuner with(*policy, *prior, {world.prompt}, world, zero, Tuning{.baseline = "none", .kl_coef = 0.1, .batch = 16},
+             shards);
   CHECK_THROWS_AS(with.gradient(1), DataError);
 }
 

@@ -2,6 +2,7 @@
 // four sentences of two words, where the KL of the first word is earned later.
 #include <doctest/doctest.h>
 
+#include "models/run/config.h"
 #include "rl/methods/returns.h"
 #include "rl/tables/posterior.h"
 #include "tests/exact_worlds.h"
@@ -78,7 +79,7 @@ RewardFunction reward_for(const std::vector<int32_t>& rewarded) {
 TEST_CASE("four outcomes: the sampled variance is the worked one within 3 %, the mean within its spread") {
   const KnownWorld w = known(kOutcomes, 1);
   const auto run = [&](const std::string& baseline, int64_t batch) {
-    const TuneConfig options{.baseline = baseline, .kl_coef = 0, .batch = batch, .seed = 3};
+    const TuneConfig options = testing::Tuning{.baseline = baseline, .kl_coef = 0, .batch = batch, .seed = 3};
     return estimate_gradient(*w.policy, *w.prior, w.world, reward_for({0, 2}), options, 200'000, 2);
   };
   const double g[] = {0.2, -0.12, 0.04, -0.12};
@@ -168,8 +169,8 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
     KnownWorld w = known(kSentences, 3);
     const Rng rng(seed, Stream::kTest);
     for (int64_t i = 0; i < w.policy->params().size(); ++i) {
-      w.policy->params().data()[size_t(i)] = real(rng.normal(2 * i));
-      w.prior->params().data()[size_t(i)] = real(rng.normal(2 * i + 1));
+      w.policy->params().edit()[size_t(i)] = real(rng.normal(2 * i));
+      w.prior->params().edit()[size_t(i)] = real(rng.normal(2 * i + 1));
     }
     w.refresh();
     for (size_t i = 0; i < w.reward.size(); ++i) w.reward[i] = rng.normal(1000 + int64_t(i));
@@ -181,15 +182,14 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
     const std::vector<double> g = exact(w, beta);
     const double h = 1e-3;
     for (size_t k = 0; k < g.size(); ++k) {
-      real& x = w.policy->params().data()[k];
-      const real before = x;
+      const real before = w.policy->params().data()[k];
       const auto at = [&](double step) {
-        x = real(double(before) + step);
+        w.policy->params().edit()[k] = real(double(before) + step);
         w.refresh();
         return w.objective(beta).objective;
       };
       const double numeric = (-at(2 * h) + 8 * at(h) - 8 * at(-h) + at(-2 * h)) / (12 * h);
-      x = before;
+      w.policy->params().edit()[k] = before;
       CHECK(std::fabs(numeric - g[k]) <= 1e-8);
     }
   }

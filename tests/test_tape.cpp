@@ -155,7 +155,7 @@ TEST_SUITE("tape") {
     Params params;
     const Tensor w = params.add("w", {4}, Init::constant(0));
     params.init(1);
-    std::copy_n(std::vector<real>{1, 2, 3, 4}.begin(), 4, params.data().begin());
+    std::copy_n(std::vector<real>{1, 2, 3, 4}.begin(), 4, params.edit().begin());
     const Tensor y = mul(w, w);                                     // 1 4 9 16
     const Tensor z = mul(y.rows(1, 2), w.rows(2, 2).reshape({2}));  // 4·3, 9·4
     CHECK(is(z.span(), {12, 36}));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "models/run/config.h"
 #include "rl/controller.h"
 #include "rl/exact_gradient.h"
 #include "rl/methods/baselines.h"
@@ -33,7 +34,7 @@ struct Known : KnownWorld {
 };
 
 TuneConfig options(const std::string& baseline, bool to_go = false, double beta = kBeta, int64_t batch = 16) {
-  return {.baseline = baseline, .reward_to_go = to_go, .kl_coef = beta, .batch = batch};
+  return Tuning{.baseline = baseline, .reward_to_go = to_go, .kl_coef = beta, .batch = batch};
 }
 
 // The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).
@@ -124,7 +125,7 @@ TEST_CASE("the entropy bonus raises J + alpha H; backpropagating -log pi of samp
   // ∇(E[r] − β KL + α H) = that of the reward r − α log q under the coefficient β + α.
   std::vector<double> r = w.reward;
   for (size_t i = 0; i < r.size(); ++i) r[i] -= alpha * w.log_q()[i];
-  const std::vector<double> g = exact_gradient(*make_method({.baseline = "none"}), *w.policy, *w.prior, w.world,
+  const std::vector<double> g = exact_gradient(*make_method(Tuning{.baseline = "none"}), *w.policy, *w.prior, w.world,
                                                w.all.sequences, w.log_pi(), r, kBeta + alpha, w.shards);
   for (const bool to_go : {false, true}) {
     TuneConfig o = options("leave-one-out", to_go);
@@ -156,11 +157,11 @@ TEST_CASE("the value network: least squares on the returns, no gradient into the
     const double h = kDouble ? 1e-5 : 1e-2;
     for (int64_t i = 0; i < v.size(); ++i) {
       const real at = v.data()[size_t(i)];
-      v.data()[size_t(i)] = at + real(h);
+      v.edit()[size_t(i)] = at + real(h);
       const double up = loss();
-      v.data()[size_t(i)] = at - real(h);
+      v.edit()[size_t(i)] = at - real(h);
       slope.push_back((up - loss()) / (2 * h) / 2);
-      v.data()[size_t(i)] = at;
+      v.edit()[size_t(i)] = at;
     }
     with.gradient(1);
     CHECK(near(with.value_gradient(), slope, 0.1) <= (kDouble ? 1e-7 : 1e-3));
@@ -222,7 +223,7 @@ TEST_CASE("a buffer of old sequences, weighted by pi/mu, has the fresh gradient 
   const std::vector<double> g = w.exact(kBeta);
   struct FromPrior : Method {
     const LanguageModel& prior;
-    std::unique_ptr<Method> of = make_method({.baseline = "none"});
+    std::unique_ptr<Method> of = make_method(Tuning{.baseline = "none"});
     bool weighted;
     FromPrior(const LanguageModel& q, bool importance) : prior(q), weighted(importance) {}
     const LanguageModel* behaviour() const override { return &prior; }
@@ -249,9 +250,9 @@ TEST_CASE("a buffer of old sequences, weighted by pi/mu, has the fresh gradient 
   for (int64_t n = 0; n < 1500; ++n) {
     Tuner tuner = w.tuner(o);
     for (size_t i = 0; i < here.size(); ++i)
-      w.policy->params().data()[i] = real(0.8 * double(here[i]) + 0.2 * double(w.prior->params().data()[i]));
+      w.policy->params().edit()[i] = real(0.8 * double(here[i]) + 0.2 * double(w.prior->params().data()[i]));
     tuner.gradient(2 * n + 1);
-    std::ranges::copy(here, w.policy->params().data().begin());
+    std::ranges::copy(here, w.policy->params().edit().begin());
     m.add(tuner.gradient(2 * n + 2));
     ess += *tuner.metrics().ess / 1500;
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "models/run/config.h"
 #include "rl/tables/posterior.h"
 #include "tests/near.h"
 #include "tests/soft_bellman.h"
@@ -100,7 +101,7 @@ TEST_CASE("from the prior to the posterior: KL and J within 0.003 of the optimum
       const double beta = n % 2 == 0 ? 0.5 : 1;
       const uint64_t seed = uint64_t(n) + 1;
       TunedWorld w = random_world(pretrained(family, seed, world_of_five(3 + n % 2)), seed,
-                                  {.kl_coef = beta, .batch = 128}, 3 + n % 2);
+                                  Tuning{.kl_coef = beta, .batch = 128}, 3 + n % 2);
       KnownWorlds known = w.known();
       const Truth before = known.of(*w.policy, beta);
       CHECK(before.at.kl == 0);
@@ -128,7 +129,7 @@ TEST_CASE("no reward: at the prior nothing moves, to the last bit; from elsewher
   const auto zero = [](const Sequences& s, std::span<const int32_t>) {
     return std::vector<double>(size_t(s.size()), 0.0);
   };
-  const TuneConfig o{.kl_coef = 0.5, .batch = 64};
+  const TuneConfig o = Tuning{.kl_coef = 0.5, .batch = 64};
   TunedWorld w(prior_of_five("lstm", 3), world_of_five(3), zero, o);
   w.train(5, 0.01);
   CHECK(first_difference(w.policy->params().data(), w.prior->params().data()) == -1);
@@ -141,7 +142,7 @@ TEST_CASE("no reward: at the prior nothing moves, to the last bit; from elsewher
   if (!kDouble) return;                          // 1e-6 is below what float leaves of a gradient
   Shards shards(2, 1);
   AdamW optimizer(w.policy->params(), {.weight_decay = 0});
-  const std::unique_ptr<Method> method = make_method({.baseline = "none"});
+  const std::unique_ptr<Method> method = make_method(Tuning{.baseline = "none"});
   for (int64_t step = 1; step <= 600; ++step) {  // exact
     const LanguageModel* const both[] = {w.policy.get(), w.prior.get()};
     const Enumeration all = enumerate(both, w.world);
@@ -161,7 +162,7 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
   for (int64_t seed = 1; seed <= seeds; ++seed)
     for (const double beta : {0.0, 0.1}) {
       TunedWorld w =
-          random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed), {.kl_coef = beta, .batch = 64}, 3);
+          random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed), Tuning{.kl_coef = beta, .batch = 64}, 3);
       KnownWorlds known = w.known();
       const double before = known.of(*w.policy, beta).at.entropy;
       w.tuner.gradient(1'000'000);
@@ -177,7 +178,7 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
 }
 
 TEST_CASE("a KL target is met: the coefficient settles where KL is what was asked for") {
-  TuneConfig o{.kl_coef = 0.5, .kl_target = 0.1, .kl_horizon = 600, .batch = 64};
+  TuneConfig o = Tuning{.kl_coef = 0.5, .kl_target = 0.1, .kl_horizon = 600, .batch = 64};
   TunedWorld w = random_world(prior_of_five("lstm", 5), 5, o, 3);
   KnownWorlds known = w.known();
   w.train(800, 0.02);
@@ -189,7 +190,7 @@ TEST_CASE("a KL target is met: the coefficient settles where KL is what was aske
 }
 
 TEST_CASE("an entropy bonus alone ends at softmax(r / alpha)") {
-  TuneConfig o{.kl_coef = 0, .entropy_coef = 0.5, .batch = 128};
+  TuneConfig o = Tuning{.kl_coef = 0, .entropy_coef = 0.5, .batch = 128};
   TunedWorld w = random_world(prior_of_five("lstm", 6), 6, o, 2);
   KnownWorlds known = w.known();
   w.train(800, 0.02);
@@ -211,8 +212,8 @@ std::unique_ptr<LanguageModel> bigram_lstm(int64_t vocabulary, uint64_t seed) {
   c.hidden = 32;
   auto model = random_model(c, vocabulary, seed, 0.3);
   Params& p = model->params();
-  std::ranges::fill(p.values(p.find("lstm.weight_hh_l0")), real(0));
-  const auto bias = p.values(p.find("lstm.bias_l0"));
+  std::ranges::fill(p.edit(p.find("lstm.weight_hh_l0")), real(0));
+  const auto bias = p.edit(p.find("lstm.bias_l0"));
   std::fill_n(bias.begin() + c.hidden, c.hidden, real(-40));  // the forget gate
   return model;
 }
@@ -230,7 +231,7 @@ TEST_CASE("V = 32, T = 20, bigram prior, additive reward: never above J*, and 90
       for (const int32_t v : s.draws(i)) r[size_t(i)] += each[size_t(v)];
     return r;
   };
-  TunedWorld w(bigram_lstm(kV, 21), world, reward, {.kl_coef = beta, .batch = 128});
+  TunedWorld w(bigram_lstm(kV, 21), world, reward, Tuning{.kl_coef = beta, .batch = 128});
   const std::vector<double> log_q = bigram_table(*w.prior);
   const double j_star = soft_values(log_q, each, world, beta).j_star;
   const double j_prior = bigram_objective(log_q, log_q, each, world, beta);

@@ -1,22 +1,24 @@
-// apps/kl/worked_example.h against tests/goldens/worked_numbers.json, number by number.
+// apps/kl/worked_example.h against tests/goldens/worked_numbers.json, number by number, and the pages made from them.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
-#include "apps/kl/worked_example.h"
+#include "apps/embedded.h"
+#include "apps/kl/pages.h"
+#include "engine/io/json.h"
+#include "models/text/corpus.h"
+#include "models/text/tokenizer.h"
 #include "tests/near.h"
 
 namespace {
 
 using namespace gradus;
 
-nlohmann::json data() {
-  std::ifstream file("tests/goldens/worked_numbers.json");
-  REQUIRE_MESSAGE(file.good(), "run from the repository root: tests/goldens/worked_numbers.json is not here");
-  return nlohmann::json::parse(file);
+Json data() {
+  return Json::parse(read_text("tests/goldens/worked_numbers.json"));  // run from the repository root
 }
 
 }  // namespace
@@ -24,12 +26,12 @@ nlohmann::json data() {
 TEST_SUITE("worked_numbers") {
   TEST_CASE("worked numbers: every number of the documents' examples, to 1e-12") {
     const WorkedNumbers got = worked_numbers();
-    const nlohmann::json wanted = data().at("numbers");
+    const Json wanted = data().at("numbers");
     std::set<std::string> names;
     for (const WorkedNumbers::Entry& entry : got.entries()) CHECK_MESSAGE(names.insert(entry.name).second, entry.name);
     CHECK(names.size() == wanted.size());
     for (const auto& number : wanted) {
-      const std::string name = number.at("name");
+      const auto name = number.at("name").get<std::string>();
       const bool trajectory = name.rfind("ascent.", 0) == 0 || name.rfind("collapse.", 0) == 0;
       CHECK_MESSAGE(near(got[name], number.at("values").get<std::vector<double>>(), 1) <= (trajectory ? 1e-9 : 1e-12),
                     name);
@@ -38,29 +40,57 @@ TEST_SUITE("worked_numbers") {
   }
 
   TEST_CASE("worked numbers: what the documents print beside what is true") {
-    const nlohmann::json file = data();
+    const Json file = data();
     const WorkedNumbers got = worked_numbers();
     CHECK(got.one("kl.pi.q") < 0.0997934720914666);
     CHECK(got.one("kl.pi.q") > 0.0997934720914664);
     CHECK(got.one("chi2.q.pi") == doctest::Approx(0.22).epsilon(1e-14));  // what the 0.22 is
     for (const auto& row : file.at("printed")) {
-      CHECK(
-          file.at("documents")
-              .contains(row.at("source").get<std::string>().substr(0, row.at("source").get<std::string>().find(' '))));
-      const std::string name = row.at("name");
+      const auto source = row.at("source").get<std::string>(), name = row.at("name").get<std::string>();
+      CHECK(file.at("documents").contains(source.substr(0, source.find(' '))));
       const std::vector<double> printed = row.at("printed").is_array() ? row.at("printed").get<std::vector<double>>()
                                                                        : std::vector{row.at("printed").get<double>()};
       CHECK_FALSE(near(got[name], printed) <= 1e-3);  // each is wrong
     }
-    const Report report = printed_report();
-    for (const auto& row : file.at("printed"))
-      if (row.at("name") == "report.f1")
-        for (size_t i = 0; i < report.rows.size(); ++i) CHECK(report.rows[i].f1 == row.at("printed").at(i));
-      else if (row.at("name") == "report.support")
-        CHECK(report.micro.support == row.at("printed"));
-      else if (row.at("name") == "report.macro")
-        CHECK(std::vector{report.macro.precision, report.macro.recall, report.macro.f1} ==
-              row.at("printed").get<std::vector<double>>());
+  }
+
+  TEST_CASE("a page of numbers: headings, rows, notes and forms") {
+    WorkedNumbers n;
+    n.add("one", 0.5);
+    n.add("list", {1, -2.25, 1234567.890123});
+    n.add("small.a", 3.3e-6);
+    n.add("small.b", -1e-16);
+    const auto line = [&](const std::string& source) { return page_text(("table 9 .3  a b\n" + source).c_str(), n); };
+    CHECK(line("# 7  Title  [1] §2") == "7  Title" + std::string(52, ' ') + std::string(34, ' ') + "[1] §2\n");
+    CHECK(line("// a remark\n\n  text, ${one:bar} \n") == "\n  text, " + [] {
+      std::string bar;
+      for (int i = 0; i < 20; ++i) bar += "█";
+      return bar;
+    }() + "\n");
+    const std::string label = "   name" + std::string(27, ' ');
+    CHECK(line("name :: a  _  two words") == label + "        a" + "         " + "two words\n");
+    CHECK(line("name :: ${list} ;; ${list[1]:±.1}") == label + "    1.000   -2.2501234567.89012   − 2.2\n");
+    CHECK(line("name :: ${list[0-1]}  ${one:4}") == label + "    1.000   -2.250   0.5000\n");
+    CHECK(line("name :: ${small.*:.4~2}") == label + "  3.3e-06   0.0000\n");
+    CHECK(line("${one:short} ${small.a:.10~4} ${one:±.1}") == "0.5 3.300e-06 + 0.5\n");
+    CHECK_THROWS_AS(line("${two}"), ShapeError);
+    const std::string two = "before\n# 1  a\nA\n# 2  b\nB\n";
+    CHECK(page_text(two.c_str(), n) == "before\n1  a\nA\n2  b\nB\n");
+    CHECK(page_text(two.c_str(), n, 2) == "2  b\nB\n");
+    CHECK_THROWS_AS(page_text(two.c_str(), n, 3), UsageError);
+    CHECK_THROWS_AS(page_text(two.c_str(), n, 0), UsageError);
+  }
+
+  TEST_CASE("the pages of gradus kl leave no name unfilled, and no line is longer than 100 characters") {
+    for (const char* page : {apps_kl_numbers_txt, apps_kl_lesson_txt}) {
+      std::istringstream in(page_text(page, worked_numbers()));
+      for (std::string line; std::getline(in, line);) {
+        CAPTURE(line);
+        CHECK(line.find("${") == std::string::npos);
+        CHECK(line.find("::") == std::string::npos);
+        CHECK(count_characters(line) <= 100);
+      }
+    }
   }
 
   TEST_CASE("worked numbers: no KL of the example and no sum of its terms is near 0.22") {

@@ -4,17 +4,12 @@
 #include <map>
 
 #include "engine/optim.h"
+#include "models/families.h"
 #include "rl/learner.h"
 #include "rl/worlds/known_worlds.h"
 #include "tests/exact_worlds.h"
 
 namespace gradus::testing {
-
-inline std::unique_ptr<LanguageModel> clone(const LanguageModel& model) {
-  auto copy = make_model(model.config(), model.vocabulary(), INT64_MAX, {model.counts().begin(), model.counts().end()});
-  copy->params().copy_from(model.params());
-  return copy;
-}
 
 // r of every sequence of an enumeration, looked up.
 inline RewardFunction table_reward(const Sequences& sequences, std::span<const double> reward) {
@@ -56,7 +51,7 @@ struct TunedWorld {
   TunedWorld(std::unique_ptr<LanguageModel> q, World w, RewardFunction r, TuneConfig o, int threads = 1,
              std::vector<std::vector<int32_t>> several = {})
       : prior(std::move(q)),
-        policy(clone(*prior)),
+        policy(prior->clone()),
         world(std::move(w)),
         prompts(several.empty() ? std::vector<std::vector<int32_t>>{world.prompt} : std::move(several)),
         reward(std::move(r)),

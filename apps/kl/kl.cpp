@@ -1,7 +1,5 @@
-// gradus kl: two tables of a file compared; without a file the worked numbers of the documents (apps/kl/numbers.cpp) or
-// a lesson (apps/kl/lesson.cpp).
-#include "apps/kl/kl.h"
-
+// gradus kl: compares the two tables of a file; without a file prints the worked numbers (numbers.txt) or the lesson
+// (lesson.txt).
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -9,32 +7,17 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/embedded.h"
+#include "apps/kl/pages.h"
 #include "apps/run_folder.h"
+#include "engine/io/json.h"
 #include "models/text/corpus.h"
+#include "models/text/tokenizer.h"
 #include "rl/tables/divergence.h"
-#include "rl/rewards/unique_json.h"
 
 namespace gradus {
-
-static int characters(const std::string& s) {
-  int n = 0;
-  for (unsigned char c : s) n += (c & 0xC0) != 0x80;
-  return n;
-}
-std::string left(const std::string& s, int width) {
-  return s + std::string(size_t(std::max(0, width - characters(s))), ' ');
-}
-std::string right(const std::string& s, int width) {
-  return std::string(size_t(std::max(0, width - characters(s))), ' ') + s;
-}
-std::string digits(double value, int significant) {
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  if (std::fabs(value) < 1e-15) return "0";
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%#.*g", significant, value);
-  return buffer;
-}
 
 namespace {
 
@@ -47,7 +30,7 @@ struct Pair {
 Json parse(const std::string& path) {
   const std::string content = read_text(path);
   try {
-    return parse_unique(content);
+    return Json::parse(content);
   } catch (const DataError& error) {
     throw DataError(text(path, ": ", error.what()));
   }
@@ -100,8 +83,8 @@ Json to_json(const Comparison& c) {
 
 void print_pair(const Pair& pair, const Comparison& c) {
   constexpr size_t kMostRows = 20;
-  int width = 4;
-  for (const std::string& name : pair.names) width = std::max(width, std::min(40, characters(name)));
+  int64_t width = 4;
+  for (const std::string& name : pair.names) width = std::clamp<int64_t>(count_characters(name), width, 40);
   std::printf("%s  %10s  %10s  %14s\n", left("", width).c_str(), "p", "q", "p log(p/q)");
   const std::vector<double> u = log_ratios(pair.p, pair.q);
   for (size_t i = 0; i < std::min(kMostRows, u.size()); ++i)
@@ -130,29 +113,31 @@ void print_pair(const Pair& pair, const Comparison& c) {
 }  // namespace
 
 int kl(const KlCommand& command) {
+  const bool json = command.common.json;
+  if (command.lesson && command.section) throw UsageError("--section belongs to the worked numbers, not to --lesson");
   if (!command.file.empty()) {
     if (command.lesson) throw UsageError("--lesson takes no file: gradus kl --lesson");
+    if (command.section) throw UsageError("--section takes no file: gradus kl --section N");
     const Pair pair = read_pair(command.file);
     const Comparison c = compare(pair.p, pair.q);
-    if (command.common.json)
+    if (json)
       std::printf("%s\n", to_json(c).dump().c_str());
     else
       print_pair(pair, c);
     return kDone;
   }
   const WorkedNumbers numbers = worked_numbers();
-  if (command.common.json) {
+  if (json) {
     if (command.lesson) throw UsageError("--lesson is a page to read; gradus kl --json gives its numbers");
+    if (command.section) throw UsageError("--section is a page to read; gradus kl --json gives all numbers");
     Json all;
     for (const WorkedNumbers::Entry& entry : numbers.entries())
       all[entry.name] = entry.values.size() == 1 ? Json(entry.values[0]) : Json(entry.values);
     std::printf("%s\n", all.dump().c_str());
     return kDone;
   }
-  if (command.lesson)
-    print_kl_lesson(numbers);
-  else
-    print_worked_numbers(numbers);
+  const char* const page = command.lesson ? apps_kl_lesson_txt : apps_kl_numbers_txt;
+  std::fputs(page_text(page, numbers, command.section).c_str(), stdout);
   return kDone;
 }
 

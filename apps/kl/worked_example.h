@@ -1,9 +1,7 @@
-// The world of four sentences that the source documents compute with, and every number of theirs computed again.
-// tests/goldens/worked_numbers.json holds what the numbers must be (from definitions, at 40 digits) and which document has them;
-// `gradus kl` prints them.
+// The world of four sentences in which the articles on apps/kl/numbers.txt calculate, and every number of theirs
+// computed again. tests/goldens/worked_numbers.json holds what the numbers must be, from the definitions at 40 digits.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -11,31 +9,19 @@
 
 namespace gradus {
 
-// Two words each: the or a, cat or dog.
+// The cat, the dog, a cat, a dog.
 struct FourSentences {
-  std::array<const char*, 4> names{"the cat", "the dog", "a cat", "a dog"};
   Table q = Table::of({0.4, 0.3, 0.2, 0.1});   // the corpus, and the frozen prior
   Table pi = Table::of({0.5, 0.2, 0.1, 0.2});  // the policy; gradients are with respect to the logits of π
   Table p = Table::of({0.3, 0.4, 0.2, 0.1});   // the auxiliary n-gram model
   std::vector<double> r{1, 0, 1, 0};           // reward: the sentence contains "cat"
 };
 
-// A classification report as one document prints it.
-struct ReportRow {
-  double precision, recall, f1;
-  int support;
-};
-struct Report {
-  std::vector<ReportRow> rows;
-  ReportRow micro, macro, weighted;  // the printed summary; support is its total
-};
-Report printed_report();
-
 // The steps after which trajectories are looked at, and the coefficients of the posterior tables.
 constexpr int kAscentSteps[] = {0, 1, 10, 100, 1000, 2000};
 constexpr double kCoefs[] = {0.1, 0.5, 1, 2};
 
-// Named lists of numbers in the order of the lesson.
+// Named lists of numbers, in the order of the sections.
 class WorkedNumbers {
  public:
   struct Entry {

@@ -1,5 +1,6 @@
-// A page that opens from disk: one HTML file with its style inside, which asks for nothing from anywhere, reads well on
-// a phone and in a lecture hall, and follows the reader's light or dark setting. Plots for it come from apps/report/plot.h.
+// A page that opens from disk: one HTML file with its style inside, which loads nothing from elsewhere, reads well on
+// a phone and in a lecture hall, and follows the reader's light or dark setting. Plots for it come from
+// apps/report/plot.h.
 //
 //   Page page("A run", "what it is");
 //   page.section("Loss");
@@ -18,7 +19,7 @@ namespace gradus {
 // not UTF-8 and code points that HTML forbids become U+FFFD; newlines and tabs stay.
 std::string escape_html(std::string_view text);
 
-// Every argument but that of html() is plain text and is escaped here.
+// Every argument that is not called html or css is plain text and is escaped here.
 class Page {
  public:
   Page(std::string_view title, std::string_view subtitle);

@@ -26,7 +26,7 @@ std::string scientific(double x) {
   return print("%.3g", x / std::pow(10, exponent)) + print("e%.0f", exponent);
 }
 
-std::string number(double x, int digits) {
+std::string axis_text(double x, int digits) {
   const double size = std::abs(x);
   if (size >= 1e9) return scientific(x);
   if (size >= 1e6) return print("%.4g", x / 1e6) + "M";
@@ -114,7 +114,7 @@ std::string marks(const Series& s, const Scale& x, const Scale& y) {
   for (size_t i = 0; i < s.x.size(); ++i) {
     if (!x.shows(s.x[i]) || !y.shows(s.y[i])) continue;
     out += text("<circle class=\"s", s.colour, "\" cx=\"", percent(x.at(s.x[i])), "\" cy=\"", percent(1 - y.at(s.y[i])),
-                "\" r=\"4\"><title>", escape_html(s.name), ", ", number(s.x[i], 0), ": ", print("%.4g", s.y[i]),
+                "\" r=\"4\"><title>", escape_html(s.name), ", ", axis_text(s.x[i], 0), ": ", print("%.4g", s.y[i]),
                 "</title></circle>\n");
   }
   return out;
@@ -169,7 +169,7 @@ std::vector<Tick> nice_ticks(double least, double most, const Axis& axis, int co
         const double at = mantissa * std::pow(10, e);
         if (mantissa > 1 ? decades > 2 : (e - first) % every != 0) continue;
         if (at >= least && at <= most)
-          ticks.push_back({at, at < 0.01 ? scientific(at) : at < 1 ? print("%g", at) : number(at, 0)});
+          ticks.push_back({at, at < 0.01 ? scientific(at) : at < 1 ? print("%g", at) : axis_text(at, 0)});
       }
     if (ticks.size() >= 2) return ticks;
     ticks.clear();  // so narrow that a linear axis looks the same
@@ -184,7 +184,7 @@ std::vector<Tick> nice_ticks(double least, double most, const Axis& axis, int co
   const auto last = int64_t(std::floor(most / step + 1e-9));
   for (auto k = int64_t(std::ceil(least / step - 1e-9)); k <= last; ++k) {
     const double at = double(k) * step;
-    ticks.push_back({at, k != 0 && tiny ? scientific(at) : number(at, k == 0 ? 0 : digits)});
+    ticks.push_back({at, k != 0 && tiny ? scientific(at) : axis_text(at, k == 0 ? 0 : digits)});
   }
   return ticks;
 }

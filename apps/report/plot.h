@@ -1,6 +1,6 @@
-// Plots as inline SVG for a Page (apps/report/page.h), which holds their colours and type. A plot is as wide as its place and
-// of fixed height: curves are stretched, text and strokes are not, so that one drawing serves a phone and a lecture
-// hall.
+// Plots as inline SVG for a Page (apps/report/page.h), which holds their colours and type. A plot is as wide as its
+// place and of fixed height: curves are stretched, text and strokes are not, so that one drawing serves a phone and a
+// lecture hall.
 #pragma once
 
 #include <optional>
@@ -17,13 +17,13 @@ struct Axis {
   std::optional<double> least = {};  // where it begins; without, at the data
 };
 
-enum class Stroke { kLine, kFaint, kDots };  // kFaint: thin and pale, for raw data, whose
-// rarest values may leave the plot; kDots: marks joined by a line
+// kFaint: thin and pale, for raw data, whose rarest values may leave the plot. kDots: marks joined by a line.
+enum class Stroke { kLine, kFaint, kDots };
 
+// As many x as y, x ascending. Points that are not finite, or not on a log axis, leave a gap.
 struct Series {
   std::string name;  // in the legend
-  std::vector<double> x,
-      y;           // as many of each, x ascending; points that are not finite, or not on a log axis, leave a gap
+  std::vector<double> x, y;
   int colour = 1;  // 1 to 4
   Stroke stroke = Stroke::kLine;
 };

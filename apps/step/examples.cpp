@@ -12,13 +12,13 @@ namespace {
 
 using Reals = std::vector<real>;
 
-// Gives the result of an op a name of its own for who looks at the tape. REQUIRES: name outlives the tape.
+// Gives the result of an op a name for those who look at the tape. REQUIRES: name outlives the tape.
 Tensor named(const char* name, const Tensor& t) {
   t.value(Loc::here())->name = name;
   return t;
 }
 
-// a reaches the loss on two ways, and so does d: their gradients are sums.
+// a reaches the loss along two paths, and so does d: their gradients are sums.
 Tensor scalar() {
   const Tensor a = variable("a", 2.0);
   const Tensor b = variable("b", -3.0);
@@ -43,7 +43,7 @@ Tensor neuron() {
   return named("loss", sum(square));
 }
 
-// Three tokens through an LSTM with two hidden units and into the loss of the next token; the cell is that of
+// Three tokens through an LSTM with two hidden units, and the next-token loss; the cell is that of
 // composed::lstm_cell, gate by gate.
 Tensor lstm() {
   const Tensor E = variable("E", {3, 2}, Reals{real(0.5), real(-0.3), real(-0.8), real(0.4), real(0.2), real(0.9)});
@@ -93,7 +93,7 @@ Tensor lstm() {
   return named("loss", mean(each));
 }
 
-// One causal head over three places of width two, and the loss of the next token.
+// One causal head over three positions of width two, and the next-token loss.
 Tensor attention() {
   const Tensor x = variable("x", {3, 2}, Reals{1, real(0.2), real(-0.5), real(0.8), real(0.3), real(-1)});
   const Tensor w_q = variable("w_q", {2, 2}, Reals{real(0.9), real(-0.3), real(0.4), real(0.7)});
@@ -130,10 +130,10 @@ Tensor kl() {
 }
 
 constexpr StepExample kExamples[] = {
-    {"scalar", "loss = 0.1 (a b + c)² + a, with a on two ways to the loss", scalar},
+    {"scalar", "loss = 0.1 (a b + c)² + a, where a reaches the loss along two paths", scalar},
     {"neuron", "one tanh neuron with a bias, and its squared error", neuron},
-    {"lstm", "three tokens through an LSTM of two units, and the loss of the next token", lstm},
-    {"attention", "one causal attention head over three places, and the loss of the next token", attention},
+    {"lstm", "three tokens through an LSTM with two units, and the next-token loss", lstm},
+    {"attention", "one causal attention head over three positions, and the next-token loss", attention},
     {"kl", "KL(π‖q) of two distributions over four sentences, π = softmax(z)", kl},
 };
 

@@ -1,18 +1,12 @@
 #include "apps/step/page.h"
 
+#include "apps/embedded.h"
 #include "apps/report/page.h"
 #include "engine/error.h"
 
 namespace gradus {
 
 namespace {
-
-constexpr const char* kStyle =
-#include "apps/step/page_style.inc"
-    ;
-constexpr const char* kScript =
-#include "apps/step/page_script.inc"
-    ;
 
 constexpr const char* kBody = R"(<div id="walk">
 <div id="bar">
@@ -24,7 +18,7 @@ constexpr const char* kBody = R"(<div id="walk">
 <span id="count"></span>
 </div>
 <div id="graph"></div>
-<div id="detail" aria-live="polite"><noscript>The walk needs JavaScript, which this browser does not run.</noscript></div>
+<div id="detail" aria-live="polite"><noscript>This page needs JavaScript.</noscript></div>
 </div>
 )";
 
@@ -37,11 +31,11 @@ std::string embedded(std::string json) {
 }  // namespace
 
 std::string step_page(const Trace& trace) {
-  Page page("gradus step " + trace.name, trace.title);
-  page.style(kStyle);
+  Page page("gradus step: " + trace.name, trace.title);
+  page.style(apps_step_page_css);
   page.bare(kBody);
   page.bare("<script type=\"application/json\" id=\"trace\">" + embedded(to_json(trace).dump()) +
-            "</script>\n<script>" + std::string(kScript) + "</script>\n");
+            "</script>\n<script>" + std::string(apps_step_page_js) + "</script>\n");
   return page.str(text("gradus step, ", trace.ops.size(), " ops, ", trace.precision,
                        ". Keys: → next, ← back, f forward part, b backward part."));
 }

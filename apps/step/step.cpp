@@ -9,8 +9,8 @@
 #include "apps/step/examples.h"
 #include "apps/step/page.h"
 #include "apps/step/text.h"
-#include "apps/step/walk.h"
 #include "apps/step/trace.h"
+#include "apps/step/walk.h"
 #include "engine/io/file.h"
 
 namespace gradus {

@@ -86,7 +86,7 @@ std::string formula_text(const Trace& t, const TraceOp& op, const char* formula)
 }
 
 std::string seeds_text(const Trace& t) {
-  std::string s = text("Backward begins. The loss is ", brief(t.loss), "; what it is differentiated by starts at\n");
+  std::string s = text("Backward begins. The loss is ", brief(t.loss), "; its gradient starts as\n");
   for (const auto& [value, grad] : t.seeds)
     s += entry("d", called(t.values[size_t(value)]), t.values[size_t(value)].shape, grad);
   return s;
@@ -128,7 +128,7 @@ std::string position_text(const Trace& t, int position) {
 
 std::string derivative_text(const Trace& t, int position) {
   const int step = step_at(t, position);
-  if (step < 0) return "The derivative belongs to the backward part: b goes there.\n";
+  if (step < 0) return "Derivatives belong to the backward part; press b to go there.\n";
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s;
@@ -140,7 +140,7 @@ std::string derivative_text(const Trace& t, int position) {
 
 std::string check_text(const Trace& t, int position) {
   const int step = step_at(t, position);
-  if (step < 0) return "Gradients are checked in the backward part: b goes there.\n";
+  if (step < 0) return "Gradients are checked in the backward part; press b to go there.\n";
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s = text("  This op alone against finite differences: ", op.passes ? "agrees" : "DOES NOT AGREE", "; ",
@@ -155,7 +155,7 @@ std::string check_text(const Trace& t, int position) {
     if (got < all) {
       s += text("  d", called(v), " has ", got, " of its ", all, " contributions; finite differences of the loss:\n");
     } else {
-      s += text("  d", called(v), " is complete; finite differences of the loss, which differ by ",
+      s += text("  d", called(v), " is complete; finite differences of the loss differ from it by at most ",
                 brief(worst_difference(v)), ":\n");
     }
     s += entry("numeric ", "", v.shape, v.numeric);
@@ -164,7 +164,7 @@ std::string check_text(const Trace& t, int position) {
 }
 
 std::string gradients_text(const Trace& t) {
-  std::string s = "The gradients, and beside each the greatest difference from finite differences of the loss:\n";
+  std::string s = "The gradients, each with its greatest difference from finite differences of the loss:\n";
   for (const TraceValue& v : t.values) {
     if (v.op >= 0 || v.grad.empty()) continue;
     s += entry("d", v.name, v.shape, v.grad);

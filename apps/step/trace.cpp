@@ -152,15 +152,15 @@ TraceSize trace_size(const Tape& tape) {
 
 namespace {
 
-nlohmann::ordered_json sizes(const Shape& s) {
-  auto a = nlohmann::ordered_json::array();
+Json sizes(const Shape& s) {
+  auto a = Json::array();
   for (int d = 0; d < s.rank(); ++d) a.push_back(s[d]);
   return a;
 }
 
 // Six digits are what a person reads, and a page stays small. JSON has no NaN or infinity: those are strings.
-nlohmann::ordered_json rounded(const std::vector<double>& x) {
-  auto a = nlohmann::ordered_json::array();
+Json rounded(const std::vector<double>& x) {
+  auto a = Json::array();
   char s[32];
   for (const double v : x) {
     std::snprintf(s, sizeof s, "%.6g", v);
@@ -188,8 +188,7 @@ std::string letters_text(const Trace& t, const TraceOp& op) {
   return formula(op.kind).forward[0] == 0 ? "" : s + (name == "y" ? "" : "y = " + name);
 }
 
-nlohmann::ordered_json to_json(const Trace& t) {
-  using Json = nlohmann::ordered_json;
+Json to_json(const Trace& t) {
   Json values = Json::array(), ops = Json::array(), steps = Json::array(), seeds = Json::array();
   for (const TraceValue& v : t.values)
     values.push_back({{"name", v.name},

@@ -1,11 +1,11 @@
 // Trace: one recorded step, forward and backward, as plain numbers. `gradus step` walks it in a terminal
-// (step_text.h), its page walks it in a browser (step_page.h), both from the same record. JSON holds it all.
+// (text.h), its page walks it in a browser (page.h), both from the same record. JSON holds it all.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "engine/io/json.h"
 #include "engine/tape.h"
 
 namespace gradus {
@@ -82,6 +82,6 @@ TraceSize trace_size(const Tape& tape);
 
 // "a = x, b = w_q, y = q": what the letters of the op's formula stand for here.
 std::string letters_text(const Trace& trace, const TraceOp& op);
-nlohmann::ordered_json to_json(const Trace& trace);
+Json to_json(const Trace& trace);
 
 }  // namespace gradus

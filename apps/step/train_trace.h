@@ -1,11 +1,11 @@
-// gradus train --trace STEP FILE.html: one real step of training as a page to walk through.
+// gradus train --trace STEP FILE.html: a real training step as a page to step through.
 #pragma once
 
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "engine/parallel.h"
-#include "models/text/batch.h"
 #include "models/run/checkpoint.h"
+#include "models/text/batch.h"
 
 namespace gradus {
 
@@ -13,7 +13,7 @@ namespace gradus {
 // before the run begins.
 void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const Corpus& corpus);
 
-// The page of the step that the first shard has just done. A page that cannot be written ends no run.
+// The page of the step that the first shard has just done. A page that cannot be written does not end the run.
 void write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console);
 
 }  // namespace gradus

@@ -78,8 +78,9 @@ std::string ask(const char* prompt) {
 }
 
 constexpr char kHelp[] =
-    "n next   p back   f forward part   b backward part   g NUMBER go to op   j NAME jump to a gradient\n"
-    "d the derivative with the numbers put in   v verify by finite differences   q quit\n";
+    "n next   p back   f forward part   b backward part   q quit\n"
+    "g go to an op by its number   j jump to a gradient by its name\n"
+    "d the derivative with the numbers put in   v verify by finite differences\n";
 
 }  // namespace
 
@@ -119,15 +120,15 @@ void walk(const Trace& trace) {
       case 'g': {
         const std::string word = ask("go to op number: ");
         const std::string digits = word.substr(word.starts_with('%') ? 1 : 0);
-        const bool number =
+        const bool is_number =
             !digits.empty() && digits.size() < 9 && digits.find_first_not_of("0123456789") == std::string::npos;
-        go(number ? position_of_op(trace, std::stoi(digits)) : std::nullopt,
+        go(is_number ? position_of_op(trace, std::stoi(digits)) : std::nullopt,
            text("There is no op ", word, "; they are 0 to ", trace.ops.size() - 1, ".\n"));
         break;
       }
       case 'j': {
         const std::string name = ask("jump to the gradient of: ");
-        go(position_of_name(trace, name), "There is no tensor of the name " + name + ".\n");
+        go(position_of_name(trace, name), "There is no tensor named " + name + ".\n");
         break;
       }
       case 'd':

@@ -32,7 +32,7 @@ constexpr Dtype kDtypes[] = {{"F64", 8},         {"F32", 4},        {"F16", 2}, 
                              {"F8_E4M3FNUZ", 0}, {"F8_E5M2FNUZ", 0}};
 
 // Text of the file as it may appear in a message on a terminal: short, without control characters.
-std::string quoted(const std::string& s) {
+std::string in_quotes(const std::string& s) {
   size_t n = std::min<size_t>(s.size(), 80);
   while (n < s.size() && n > 0 && (s[n] & 0xC0) == 0x80) --n;  // not through the middle of a character
   std::string out = "\"" + s.substr(0, n) + (n < s.size() ? "...\"" : "\"");
@@ -116,11 +116,11 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
     if (place_ == Place::kTop) {
       begin_entry(name);
     } else if (place_ == Place::kMetadata) {
-      if (!out_.metadata.emplace(name, "").second) fail("metadata has a duplicate key ", quoted(name));
+      if (!out_.metadata.emplace(name, "").second) fail("metadata has a duplicate key ", in_quotes(name));
     } else {
       if (name != "dtype" && name != "shape" && name != "data_offsets")
-        fail("unknown field ", quoted(name), "; dtype, shape and data_offsets are the three there are");
-      if (!fields_.insert(name).second) fail("duplicate key ", quoted(name));
+        fail("unknown field ", in_quotes(name), "; dtype, shape and data_offsets are the three there are");
+      if (!fields_.insert(name).second) fail("duplicate key ", in_quotes(name));
     }
     if (place_ != Place::kTop) field_ = name;
     return true;
@@ -144,13 +144,13 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
   enum class Place { kOutside, kTop, kTensor, kMetadata, kShape, kOffsets };
 
   void begin_entry(const std::string& name) {
-    if (!names_.insert(name).second) throw DataError(text(file_, ": the header has a duplicate key ", quoted(name)));
+    if (!names_.insert(name).second) throw DataError(text(file_, ": the header has a duplicate key ", in_quotes(name)));
     in_metadata_ = name == "__metadata__";
     if (in_metadata_) return;
     if (out_.tensors.size() == kMaxTensors)
       throw DataError(text(file_, ": the header lists more than ", kMaxTensors, " tensors"));
     if (name.empty() || name.size() > kMaxNameBytes || has_control_characters(name))
-      throw DataError(text(file_, ": the name of tensor number ", out_.tensors.size() + 1, ", ", quoted(name),
+      throw DataError(text(file_, ": the name of tensor number ", out_.tensors.size() + 1, ", ", in_quotes(name),
                            ", is not one of 1 to ", kMaxNameBytes, " bytes without control characters"));
     tensor_ = TensorInfo{};
     tensor_.name = name;
@@ -172,7 +172,7 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
   [[noreturn]] void fail(const Parts&... parts) const {
     const bool metadata = in_metadata_ && place_ != Place::kOutside;
     throw DataError(text(file_, ": ", parts..., " (", metadata ? "__metadata__" : "tensor ",
-                         metadata ? "" : quoted(tensor_.name), ")"));
+                         metadata ? "" : in_quotes(tensor_.name), ")"));
   }
 
   const std::string& file_;
@@ -187,10 +187,10 @@ class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
 
 // The size that dtype and shape ask for is that of the offsets, and the offsets are in the file.
 void check_tensor(const std::string& file, const TensorInfo& t, uint64_t data_bytes) {
-  const std::string where = text(" (tensor ", quoted(t.name), ", data offset ", t.begin, ")");
+  const std::string where = text(" (tensor ", in_quotes(t.name), ", data offset ", t.begin, ")");
   const auto dtype =
       std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const Dtype& d) { return t.dtype == d.name; });
-  if (dtype == std::end(kDtypes)) throw DataError(text(file, ": unknown dtype ", quoted(t.dtype), where));
+  if (dtype == std::end(kDtypes)) throw DataError(text(file, ": unknown dtype ", in_quotes(t.dtype), where));
   if (dtype->bytes == 0)
     throw DataError(text(file, ": unsupported dtype ", t.dtype, "; gradus reads F64, F32, F16 and BF16", where));
   uint64_t bytes = 1;
@@ -247,7 +247,7 @@ SafetensorsHeader parse_header(const std::string& file, std::string_view json, u
   for (const TensorInfo& t : header.tensors) {
     if (t.begin != covered)
       throw DataError(text(file, t.begin < covered ? ": overlap" : ": hole", " in the data: the tensor begins at ",
-                           t.begin, ", the one before ends at ", covered, " (tensor ", quoted(t.name), ")"));
+                           t.begin, ", the one before ends at ", covered, " (tensor ", in_quotes(t.name), ")"));
     covered = t.end;
   }
   if (covered != data_bytes)

@@ -56,20 +56,23 @@ struct GrowingTrie {
 
 }  // namespace
 
-std::vector<double> count_tokens(const Config& config, const Corpus& corpus) {
+std::vector<double> count_runs(const ModelOptions& options, const Corpus& corpus) {
   GrowingTrie trie;
   const auto add_runs = [&](std::span<const int32_t> sequence, bool begins_with_mark) {
     for (size_t i = 0; i < sequence.size(); ++i)
-      trie.add(sequence.subspan(i, std::min(size_t(config.order), sequence.size() - i)), i == 0 && begins_with_mark);
+      trie.add(sequence.subspan(i, std::min(size_t(options.order), sequence.size() - i)), i == 0 && begins_with_mark);
   };
-  if (!config.lines) add_runs(corpus.tokens(Split::kTrain), false);
+  if (!options.lines) add_runs(corpus.tokens(Split::kTrain), false);
   for (int64_t i = 0; i < corpus.lines(Split::kTrain); ++i) {
     const Window line = corpus.window(Split::kTrain, i);
-    if (config.model == "tabular")
-      trie.add(line.targets);
-    else
-      add_runs({line.inputs.data(), line.inputs.size() + 1}, true);  // the last target lies behind the last input
+    add_runs({line.inputs.data(), line.inputs.size() + 1}, true);  // the last target lies behind the last input
   }
+  return trie.table();
+}
+
+std::vector<double> count_beginnings(const ModelOptions&, const Corpus& corpus) {
+  GrowingTrie trie;
+  for (int64_t i = 0; i < corpus.lines(Split::kTrain); ++i) trie.add(corpus.window(Split::kTrain, i).targets);
   return trie.table();
 }
 

@@ -1,23 +1,25 @@
 // Counts of token sequences as a tree: a node is a sequence, its children are that sequence and one token more. The
 // families that are fitted by counting (ngram, tabular) stand on one; in a checkpoint it is the tensor `counts`.
 //
-//   CountTrie trie(count_tokens(config, corpus), V);
+//   CountTrie trie(count_runs(options, corpus), V);
 //   trie.count(trie.child(trie.child(trie.kRoot, the), cat));      // how often "the cat" occurs
 #pragma once
 
 #include <span>
 #include <vector>
 
+#include "models/model_options.h"
 #include "models/text/batch.h"
 
 namespace gradus {
 
 // The tree of the training split of a corpus as one flat table [nodes, 3]: parent, token, count of each node but the
 // root, parents first, children of one parent in a row in the order of their tokens.
-//   ngram: every run of at most config.order tokens, none across the end of a line. The mark that begins a line is
-//          counted as the beginning of longer runs, not by itself: nothing predicts it.
-//   tabular: every beginning of a line, its end mark included.
-std::vector<double> count_tokens(const Config& config, const Corpus& corpus);
+//   count_runs: every run of at most options.order tokens, none across the end of a line. The mark that begins a line
+//               is counted as the beginning of longer runs, not by itself: nothing predicts it.
+//   count_beginnings: every beginning of a line, its end mark included.
+std::vector<double> count_runs(const ModelOptions& options, const Corpus& corpus);
+std::vector<double> count_beginnings(const ModelOptions& options, const Corpus& corpus);
 
 class CountTrie {
  public:

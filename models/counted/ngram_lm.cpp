@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/checks.h"
-
 namespace gradus {
 
-NgramLm::NgramLm(const Config& config, int64_t V, std::vector<double> counts)
-    : LanguageModel(config, V), counts_(std::move(counts)), trie_(counts_, V) {
+NgramLm::NgramLm(const ModelOptions& options, int64_t V, std::vector<double> counts)
+    : LanguageModel(options, V),
+      smoothing_(row_named(kSmoothings, options.smoothing, "smoothing").value),
+      counts_(std::move(counts)),
+      trie_(counts_, V) {
   for (int64_t node = 0; node < trie_.size(); ++node) weight_.push_back(trie_.count(node));
-  if (config.smoothing == "kneser-ney") weigh_by_continuation();
+  if (smoothing_ == Smoothing::kKneserNey) weigh_by_continuation();
   total_.assign(weight_.size(), 0);
   types_.assign(weight_.size(), 0);
   for (int64_t node = 1; node < trie_.size(); ++node) {
@@ -25,21 +26,21 @@ void NgramLm::weigh_by_continuation() {
   std::vector<int64_t> depth(n, 0), ending(n, CountTrie::kRoot);  // the same run without its first token
   std::vector<char> after_mark(n, 0);
   std::vector<double> before(n, 0);
-  std::vector<double> ones(size_t(config().order) + 1, 0), twos = ones;
+  std::vector<double> ones(size_t(options().order) + 1, 0), twos = ones;
   for (size_t node = 1; node < n; ++node) {
     const size_t parent = size_t(trie_.parent(int64_t(node)));
     const int32_t token = trie_.token(int64_t(node));
     depth[node] = depth[parent] + 1;
     after_mark[node] = depth[node] > 1 &&
-                       (after_mark[parent] || (depth[node] == 2 && trie_.token(int64_t(parent)) == config().end_id));
-    if (depth[node] > config().order) throw DataError(text("counts: a run is longer than --order ", config().order));
+                       (after_mark[parent] || (depth[node] == 2 && trie_.token(int64_t(parent)) == options().end_id));
+    if (depth[node] > options().order) throw DataError(text("counts: a run is longer than --order ", options().order));
     if (depth[node] == 1) continue;
     ending[node] = trie_.child(ending[parent], token);
     if (ending[node] < 0) throw DataError("counts: the end of a run is missing");
     ++before[size_t(ending[node])];
   }
   for (size_t node = 1; node < n; ++node) {
-    const bool shorter = depth[node] < config().order && !after_mark[node];
+    const bool shorter = depth[node] < options().order && !after_mark[node];
     if (shorter) weight_[node] = before[node];
     ones[size_t(depth[node])] += weight_[node] == 1;
     twos[size_t(depth[node])] += weight_[node] == 2;
@@ -50,9 +51,9 @@ void NgramLm::weigh_by_continuation() {
 // Of the tokens read so far (-1: none) those that count: back to the last mark, at most order - 1.
 std::span<const int32_t> NgramLm::history(std::span<const int32_t> tokens) const {
   size_t n = 0;
-  const size_t most = std::min(tokens.size(), size_t(config().order - 1));
+  const size_t most = std::min(tokens.size(), size_t(options().order - 1));
   while (n < most && tokens[tokens.size() - 1 - n] >= 0)
-    if (tokens[tokens.size() - 1 - n++] == config().end_id) break;
+    if (tokens[tokens.size() - 1 - n++] == options().end_id) break;
   return tokens.last(n);
 }
 
@@ -66,12 +67,12 @@ void NgramLm::probabilities(std::span<const int32_t> h, std::span<double> p) con
       f(p[size_t(trie_.token(c))], weight_[size_t(c)]);
   };
   const double V = double(p.size());
-  if (config().smoothing == "add") {
+  if (smoothing_ == Smoothing::kAdd) {
     const int64_t node = seen(h.size());
-    const double N = (node < 0 ? 0 : total_[size_t(node)]) + config().alpha * V;
-    std::fill(p.begin(), p.end(), config().alpha / N);
-    if (node >= 0) each_child(node, [&](double& x, double c) { x = (c + config().alpha) / N; });
-  } else if (config().smoothing == "kneser-ney") {
+    const double N = (node < 0 ? 0 : total_[size_t(node)]) + options().alpha * V;
+    std::fill(p.begin(), p.end(), options().alpha / N);
+    if (node >= 0) each_child(node, [&](double& x, double c) { x = (c + options().alpha) / N; });
+  } else if (smoothing_ == Smoothing::kKneserNey) {
     std::fill(p.begin(), p.end(), 1 / V);
     for (size_t length = 0; length <= h.size(); ++length) {
       const int64_t node = seen(length);
@@ -98,10 +99,7 @@ void NgramLm::log_probabilities(std::span<const int32_t> h, real* out) const {
   arena.rewind(scratch);
 }
 
-Tensor NgramLm::features(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-  require(int64_t(tokens.size()) == B * T, "features", Loc::here(), tokens.size(), " tokens for B = ", B,
-          " and T = ", T);
-  require_ids("features", "tokens", tokens, vocabulary(), Loc::here());
+Tensor NgramLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
   const Tensor y = constant({B * T, vocabulary()}, 0);
   for (int64_t b = 0; b < B; ++b)
     for (int64_t t = 0; t < T; ++t)
@@ -109,17 +107,18 @@ Tensor NgramLm::features(std::span<const int32_t> tokens, int64_t B, int64_t T) 
   return y;
 }
 
+std::unique_ptr<LanguageModel> NgramLm::clone() const {
+  return with_values(std::make_unique<NgramLm>(options(), vocabulary(), counts_));
+}
+
 // A row of the state holds the last order - 1 tokens, the newest at the end; -1 before the first.
 State NgramLm::start(int64_t B) const {
-  State state(B, 0, config().order - 1);
+  State state(B, 0, options().order - 1);
   std::fill(state.tokens.begin(), state.tokens.end(), -1);
   return state;
 }
 
-Tensor NgramLm::next(State& state, std::span<const int32_t> tokens) const {
-  require(int64_t(tokens.size()) == state.rows, "next", Loc::here(), tokens.size(), " tokens for ", state.rows,
-          " rows");
-  require_ids("next", "tokens", tokens, vocabulary(), Loc::here());
+Tensor NgramLm::advance(State& state, std::span<const int32_t> tokens) const {
   const Tensor y = constant({state.rows, vocabulary()}, 0);
   for (int64_t r = 0; r < state.rows; ++r) {
     const std::span<int32_t> window = std::span(state.tokens).subspan(size_t(r * state.window), size_t(state.window));

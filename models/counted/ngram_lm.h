@@ -20,20 +20,23 @@ namespace gradus {
 //               1994)
 class NgramLm : public LanguageModel {
  public:
-  NgramLm(const Config& config, int64_t vocabulary, std::vector<double> counts);
+  NgramLm(const ModelOptions& options, int64_t vocabulary, std::vector<double> counts);
   // The features are the logits: the log-probabilities of the next token.
-  Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  int64_t width() const override { return vocabulary(); }
   Tensor head(const Tensor& features) const override { return features; }
   State start(int64_t B) const override;
-  Tensor next(State& state, std::span<const int32_t> tokens) const override;
+  std::unique_ptr<LanguageModel> clone() const override;
   std::span<const double> counts() const override { return counts_; }
 
  private:
+  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  Tensor advance(State& state, std::span<const int32_t> tokens) const override;
   void weigh_by_continuation();
   std::span<const int32_t> history(std::span<const int32_t> tokens) const;
   void probabilities(std::span<const int32_t> history, std::span<double> p) const;
   void log_probabilities(std::span<const int32_t> history, real* out) const;
 
+  const Smoothing smoothing_;
   std::vector<double> counts_;
   CountTrie trie_;
   std::vector<double> weight_;         // c of each node

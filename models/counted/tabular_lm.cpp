@@ -7,8 +7,12 @@
 
 namespace gradus {
 
-TabularLm::TabularLm(const Config& config, int64_t V, std::vector<double> counts)
-    : LanguageModel(config, V), counts_(std::move(counts)), trie_(counts_, V) {
+void TabularLm::check(const ModelOptions& options) {
+  if (!options.lines) throw DataError("--model tabular needs --lines: its rows are beginnings of lines");
+}
+
+TabularLm::TabularLm(const ModelOptions& options, int64_t V, std::vector<double> counts)
+    : LanguageModel(options, V), counts_(std::move(counts)), trie_(counts_, V) {
   for (int64_t node = 0; node < trie_.size(); ++node)
     if (!trie_.is_leaf(node)) node_.push_back(node);
   const int64_t P = int64_t(node_.size());
@@ -19,26 +23,24 @@ TabularLm::TabularLm(const Config& config, int64_t V, std::vector<double> counts
 
 void TabularLm::initialise() {
   LanguageModel::initialise();
+  const std::span<real> table = params_.edit(table_);
   for (size_t r = 0; r < node_.size(); ++r) {
     const int64_t first = trie_.first_child(node_[r]), end = trie_.first_child(node_[r] + 1);
     double total = 0;
     for (int64_t c = first; c < end; ++c) total += trie_.count(c);
     for (int64_t c = first; c < end; ++c)
-      table_.data()[int64_t(r) * vocabulary() + trie_.token(c)] = real(std::log(trie_.count(c) / total));
+      table[r * size_t(vocabulary()) + size_t(trie_.token(c))] = real(std::log(trie_.count(c) / total));
   }
 }
 
 // The node of a beginning and one token more; -1 if it was never seen. The mark begins a line.
 int32_t TabularLm::after(int32_t node, int32_t token) const {
-  if (token == config().end_id) return CountTrie::kRoot;
+  if (token == options().end_id) return CountTrie::kRoot;
   return node < 0 ? -1 : int32_t(trie_.child(node, token));
 }
 
 // The row of the table after each token, on the tape's arena.
 std::span<const int32_t> TabularLm::rows(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-  require(int64_t(tokens.size()) == B * T, "features", Loc::here(), tokens.size(), " tokens for B = ", B,
-          " and T = ", T);
-  require_ids("features", "tokens", tokens, vocabulary(), Loc::here());
   int32_t* row = Tape::current(Loc::here()).arena().array<int32_t>(B * T);
   int32_t node = CountTrie::kRoot;
   for (int64_t i = 0; i < B * T; ++i) {
@@ -64,10 +66,11 @@ Tensor TabularLm::look_up(std::span<const int32_t> rows) const {
 }
 
 Tensor TabularLm::logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
+  check_tokens("logits", tokens, B * T, Loc::here());
   return look_up(rows(tokens, B, T));
 }
 
-Tensor TabularLm::features(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
+Tensor TabularLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
   const std::span<const int32_t> hot = rows(tokens, B, T);
   const Tensor y = constant({B * T, int64_t(node_.size()) + 1}, 0);
   for (size_t i = 0; i < hot.size(); ++i) y.rows(int64_t(i), 1).data()[hot[i]] = 1;
@@ -86,14 +89,14 @@ Tensor TabularLm::head(const Tensor& features) const {
   return look_up({hot, size_t(N)});
 }
 
+std::unique_ptr<LanguageModel> TabularLm::clone() const {
+  return with_values(std::make_unique<TabularLm>(options(), vocabulary(), counts_));
+}
+
 // A row of the state holds the node of what was read.
 State TabularLm::start(int64_t B) const { return State(B, 0, 1); }
 
-Tensor TabularLm::next(State& state, std::span<const int32_t> tokens) const {
-  const NoGrad no_grad;
-  require(int64_t(tokens.size()) == state.rows, "next", Loc::here(), tokens.size(), " tokens for ", state.rows,
-          " rows");
-  require_ids("next", "tokens", tokens, vocabulary(), Loc::here());
+Tensor TabularLm::advance(State& state, std::span<const int32_t> tokens) const {
   int32_t* row = Tape::current(Loc::here()).arena().array<int32_t>(state.rows);
   for (int64_t r = 0; r < state.rows; ++r) {
     int32_t& node = state.tokens[size_t(r)];

@@ -12,17 +12,20 @@ namespace gradus {
 // beginnings that were never seen share the last row, which has no mask and begins uniform.
 class TabularLm : public LanguageModel {
  public:
-  TabularLm(const Config& config, int64_t vocabulary, std::vector<double> counts);
-  // One-hot, the row of each beginning: [B·T,P+1]. logits() looks the rows up without making them.
-  Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  TabularLm(const ModelOptions& options, int64_t vocabulary, std::vector<double> counts);
+  static void check(const ModelOptions& options);  // DataError for a text that is not of lines
+  void initialise() override;
+  // Features are one-hot, the row of each beginning: [B·T,P+1]. logits() looks the rows up without making them.
+  int64_t width() const override { return int64_t(node_.size()) + 1; }
   Tensor head(const Tensor& features) const override;
   Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
   State start(int64_t B) const override;
-  Tensor next(State& state, std::span<const int32_t> tokens) const override;
+  std::unique_ptr<LanguageModel> clone() const override;
   std::span<const double> counts() const override { return counts_; }
 
  private:
-  void initialise() override;
+  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  Tensor advance(State& state, std::span<const int32_t> tokens) const override;
   int32_t after(int32_t node, int32_t token) const;
   std::span<const int32_t> rows(std::span<const int32_t> tokens, int64_t B, int64_t T) const;
   Tensor look_up(std::span<const int32_t> rows) const;

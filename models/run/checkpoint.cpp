@@ -4,15 +4,14 @@
 #include <cmath>
 #include <deque>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/blas.h"
+#include "engine/io/json.h"
 #include "engine/io/safetensors.h"
+#include "models/families.h"
 
 namespace gradus {
-
-using Json = nlohmann::json;
 
 static constexpr int kVersion = 1;
 static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.", *kCounts = "counts";
@@ -41,7 +40,7 @@ std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
 
 void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
   const int64_t inputs = tokens + max_tokens - 1, room = config.context + 1 - tokens;  // the last draw is no input
-  if (config.model != "transformer" || room >= max_tokens) return;
+  if (!config.family().windowed || room >= max_tokens) return;
   throw UsageError(text("a prompt of ", tokens, " tokens and --max-tokens ", max_tokens, " make ", inputs,
                         " inputs, more than the context of ", config.context, " of ", path, ": ",
                         room > 0 ? text("--max-tokens ", room, " fits") : "a shorter prompt is wanted"));
@@ -103,9 +102,9 @@ const std::string& metadata(const SafetensorsFile& file, const std::string& key)
 
 template <class T>
 T parsed(const SafetensorsFile& file, const std::string& key) {
-  const Json json = Json::parse(metadata(file, key), nullptr, false);
+  const Json json = Json::parse_or_null(metadata(file, key));
   try {
-    if (json.is_discarded() || json.is_boolean()) throw DataError("");
+    if (json.is_null() || json.is_boolean()) throw DataError("");
     return json.get<T>();
   } catch (const std::exception&) {
     throw DataError(text(file.path(), ": the metadata's '", key, "' cannot be read"));
@@ -172,7 +171,7 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   c.model = make_model(config, c.tokenizer.size(), numbers, read_counts(file, config));
   Params& params = c.model->params();
   size_t expected = size_t(params.count()) + !c.model->counts().empty();
-  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.values(i));
+  for (int64_t i = 0; i < params.count(); ++i) read_into(file, params.name(i), params.shape(i), params.edit(i));
   if (params.count() > 0 && file.find(kMean + params.name(0))) {
     c.optimizer.emplace(params, adamw_options(config));
     c.optimizer->steps = c.step;

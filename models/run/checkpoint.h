@@ -7,6 +7,7 @@
 
 #include "engine/optim.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {

@@ -6,22 +6,21 @@
 
 namespace gradus {
 
-static std::variant<StreamCorpus, LineCorpus> make_text(const Config& config, const Tokenizer& tokenizer,
+static std::variant<StreamCorpus, LineCorpus> make_text(const CorpusOptions& options, const Tokenizer& tokenizer,
                                                         std::string_view text_, const std::string& name) {
-  if (!config.lines) return StreamCorpus(tokenizer.encode(text_), config.val_fraction, config.context, name);
+  if (!options.lines) return StreamCorpus(tokenizer.encode(text_), options.val_fraction, options.context, name);
   std::vector<std::vector<int32_t>> lines;
   for (const std::string_view line : split_lines(text_)) try {
       lines.push_back(tokenizer.encode(line));
     } catch (const DataError& error) {
       throw DataError(text(name, ", line ", lines.size() + 1, ": ", error.what()));
     }
-  // Counting wants whole lines, and has no context that could not hold them.
-  const int64_t context = config.counts() ? INT64_MAX : config.context;
-  return LineCorpus(lines, tokenizer.end_id(), config.val_fraction, context, name);
+  const int64_t context = options.whole_lines ? INT64_MAX : options.context;
+  return LineCorpus(lines, tokenizer.end_id(), options.val_fraction, context, name);
 }
 
-Corpus::Corpus(const Config& config, const Tokenizer& tokenizer, std::string_view text, const std::string& name)
-    : context_(config.context), text_(make_text(config, tokenizer, text, name)) {}
+Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name)
+    : context_(options.context), text_(make_text(options, tokenizer, text, name)) {}
 
 bool Corpus::has_validation() const {
   return std::visit([](const auto& t) { return t.has_validation(); }, text_);

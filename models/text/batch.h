@@ -4,18 +4,16 @@
 
 #include <variant>
 
-#include "models/config.h"
 #include "models/text/line_corpus.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {
 
-// One long text in windows, or with config.lines a text of lines.
+// One long text in windows, or with options.lines a text of lines.
 class Corpus {
  public:
-  // Throws DataError for what the tokenizer does not know and for a text that is too short. REQUIRES: a resolved
-  // config.
-  Corpus(const Config& config, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
+  // Throws DataError for what the tokenizer does not know and for a text that is too short.
+  Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
 
   bool has_validation() const;
   const std::string& note() const;  // what a person should know of its splits; may be empty

@@ -20,11 +20,19 @@ namespace gradus {
 // All bytes of a file. A pipe is read to its end; "-" is not standard input (/dev/stdin is). DataError, one sentence
 // with the path, where it is missing, a folder, unreadable or empty.
 std::string read_bytes(const std::string& path);
-// The same for text: DataError as require_utf8 (models/text/tokenizer.h) too; a byte order mark at the start is dropped.
-// Line ends stay as they are: a carriage return is a character like any other.
+// The same for text: DataError as require_utf8 (models/text/tokenizer.h) too; a byte order mark at the start is
+// dropped. Line ends stay as they are: a carriage return is a character like any other.
 std::string read_text(const std::string& path);
 
 enum class Split { kTrain, kValidation, kAll };
+
+// How a text is cut.
+struct CorpusOptions {
+  bool lines = false;        // each line is a sequence; else one long text, in windows
+  int64_t context = 64;      // tokens of a window, and of a line at most
+  double val_fraction = 0;   // of the text, at its end, that validates
+  bool whole_lines = false;  // no line is cut, however long
+};
 
 // Tokens of a corpus to learn from: targets[t] follows inputs[t]. Only those from first_scored on count; the others are
 // there to be seen.

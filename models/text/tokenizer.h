@@ -23,8 +23,8 @@ namespace gradus {
 // Throws DataError where `text` is not UTF-8 or holds a NUL byte: file, line, column (in characters), byte offset, the
 // byte, what is wrong with it and, where the bytes look like GB18030, Latin-1 or UTF-16, the iconv line that converts
 // the file. Lines and columns count from 1, byte offsets from 0. A byte order mark at the start is accepted (read_text
-// of models/text/corpus.h drops it) and is not counted in the column. NUL is legal UTF-8 but occurs in no text that anybody
-// wrote: it means that the file is something else.
+// of models/text/corpus.h drops it) and is not counted in the column. NUL is legal UTF-8 but occurs in no text that
+// anybody wrote: it means that the file is something else.
 void require_utf8(std::string_view text, const std::string& file);
 
 // `bytes` with U+FFFD for whatever is not UTF-8.

@@ -1,11 +1,12 @@
 // Words and letters. More than a page because of the table of what is not a letter.
 #include "models/text/words.h"
 
+#include "engine/io/json.h"
+
 #include <utf8.h>
 
 #include <algorithm>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 namespace gradus {
 namespace {
@@ -119,8 +120,7 @@ std::string shown(std::string_view text) {
   size_t n = std::min(text.size(), kMost);
   while (n > 0 && n < text.size() && (static_cast<unsigned char>(text[n]) & 0xC0) == 0x80) --n;
   const bool cut = n < text.size();
-  using Json = nlohmann::json;
-  return Json(std::string(text.substr(0, n)) + (cut ? "..." : "")).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Json(std::string(text.substr(0, n)) + (cut ? "..." : "")).dump();
 }
 
 }  // namespace gradus

@@ -1,7 +1,7 @@
 #include "rl/methods/baselines.h"
 
+#include "models/table.h"
 #include "rl/tables/estimators.h"
-#include "rl/tables/named.h"
 
 namespace gradus {
 namespace {
@@ -33,7 +33,13 @@ constexpr Baseline kBaselines[] = {
 
 }  // namespace
 
-const Baseline& baseline_named(const std::string& name) { return row_named(kBaselines, "baseline", name); }
+const Baseline& baseline_named(const std::string& name) { return row_named(kBaselines, name, "baseline"); }
 std::vector<std::string> baseline_names() { return names_of(kBaselines); }
+std::vector<std::string> baselines_with_value() {
+  std::vector<std::string> names;
+  for (const Baseline& row : kBaselines)
+    if (row.needs_value) names.push_back(row.name);
+  return names;
+}
 
 }  // namespace gradus

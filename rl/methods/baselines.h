@@ -37,8 +37,9 @@ struct Baseline {
   std::vector<double> (*make)(const BaselineInput& input);
 };
 
-// UsageError, which lists those that there are, for an unknown name.
+// DataError, which lists those that there are, for an unknown name.
 const Baseline& baseline_named(const std::string& name);
 std::vector<std::string> baseline_names();
+std::vector<std::string> baselines_with_value();  // those that need the value network
 
 }  // namespace gradus

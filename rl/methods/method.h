@@ -15,7 +15,7 @@
 
 namespace gradus {
 
-struct TuneConfig;  // rl/tune_config.h
+struct TuneConfig;  // rl/tune_values.h
 
 // A part of what a method remembers from step to step.
 struct NamedNumbers {
@@ -45,7 +45,7 @@ class Method {
   virtual void restore(std::span<const NamedNumbers> state) { (void)state; }
 };
 
-// The method that options.algorithm names. UsageError, which lists those that there are, for an unknown name.
+// The method that options.algorithm names. DataError, which lists those that there are, for an unknown name.
 std::unique_ptr<Method> make_method(const TuneConfig& options);
 std::vector<std::string> method_names();
 

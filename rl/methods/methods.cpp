@@ -1,7 +1,7 @@
 // The methods by name: the one place that knows them all.
+#include "models/table.h"
 #include "rl/methods/method.h"
-#include "rl/tables/named.h"
-#include "rl/tune_config.h"
+#include "rl/tune_values.h"
 
 namespace gradus {
 
@@ -23,7 +23,7 @@ constexpr Row kMethods[] = {
 }  // namespace
 
 std::unique_ptr<Method> make_method(const TuneConfig& options) {
-  return row_named(kMethods, "algorithm", options.algorithm).make(options);
+  return row_named(kMethods, options.algorithm, "algorithm").make(options);
 }
 std::vector<std::string> method_names() { return names_of(kMethods); }
 

@@ -6,7 +6,7 @@
 #include "rl/methods/method.h"
 #include "rl/methods/returns.h"
 #include "rl/tables/running_moments.h"
-#include "rl/tune_config.h"
+#include "rl/tune_values.h"
 
 namespace gradus {
 namespace {

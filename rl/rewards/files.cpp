@@ -4,11 +4,11 @@
 #include <memory>
 #include <unordered_map>
 
+#include "engine/io/json.h"
 #include "models/grammar/grammar.h"
 #include "models/text/line_corpus.h"
 #include "models/text/words.h"
 #include "rl/rewards/terms.h"
-#include "rl/rewards/unique_json.h"
 
 namespace gradus::reward {
 namespace {
@@ -104,14 +104,13 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
 }
 
 Scorer table(const std::string& file, const Tokenizer&) {
-  using Json = nlohmann::ordered_json;
   const std::string content = read_text(file);
   const auto fail = [&](const std::string& what) {
     throw DataError(text(file, ": ", what, R"(; a table is {"rewards":{TEXT:number,...},"default":number})"));
   };
   Json json;
   try {
-    json = parse_unique(content);
+    json = Json::parse(content);
   } catch (const DataError& error) {
     fail(error.what());
   }

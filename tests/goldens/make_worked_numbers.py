@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/goldens/worked_numbers.json: what the worked numbers of apps/kl/worked_example.h must be, from the definitions alone, at
-40 digits. Needs mpmath (Debian: python3-mpmath). Run from the repository root: python3 tests/goldens/make_worked_numbers.py
+"""Writes tests/goldens/worked_numbers.json: what the worked numbers of apps/kl/worked_example.h must be, from the
+definitions alone, at 40 digits. Needs mpmath (Debian: python3-mpmath). Run from the repository root: python3 tests/goldens/make_worked_numbers.py
 
 Nothing is taken over from the C++: sums run over the sentences, gradients are finite differences of the definition at
 40 digits (so they know no score function), variances are second moments, optima are roots.
@@ -59,6 +59,13 @@ def moments(coefficient, sampler=pi):
 def trace(coefficient, sampler=pi): return sum(moments(coefficient, sampler)[1])
 def name(x): return ("%g" % x)
 
+
+# ---- the world
+source = "kl-tutorial 4.1"
+out("world.q", q)
+out("world.pi", pi)
+out("world.p", p)
+out("world.r", r)
 
 # ---- divergences
 for a in ("pi", "q", "p"):
@@ -365,16 +372,6 @@ for n, t in ascend(D(0), unequal, (0, 10, 100, 1000, 2000)).items():
     out(f"collapse.{n}", [E(t, unequal), H(t), KL(t, q), t[0]])
 
 # ---- listings
-source = "f-divergence 5.4"
-report = (("0.923", "0.902", "0.914", 1668), ("0.931", "0.895", "0.914", 257), ("0.898", "0.854", "0.879", 702),
-          ("0.905", "0.868", "0.888", 216), ("0.912", "0.897", "0.899", 1661), ("0.919", "0.907", "0.914", 835),
-          ("0.932", "0.916", "0.920", 1156), ("0.933", "0.920", "0.923", 257), ("0.927", "0.907", "0.915", 702),
-          ("0.925", "0.911", "0.919", 216))
-total = sum(row[3] for row in report)
-out("report.f1", [2 / (1 / D(a) + 1 / D(b)) for a, b, _, _ in report])
-out("report.support", D(total))
-out("report.macro", [sum(D(row[k]) for row in report) / 10 for k in range(3)])
-out("report.weighted", [sum(D(row[k]) * row[3] for row in report) / total for k in range(3)])
 source = "rl-objectives 5.1"
 out("softmax_twice.pi", softmax(pi))
 for n in (4, 100): out(f"softmax_twice.most.{n}", exp(D(1)) / (exp(D(1)) + n - 1))
@@ -383,21 +380,14 @@ for hits in ((1, 0, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1)):
     out("similarity.%d%d%d" % hits, [D(3 * hits[0] + 2 * hits[1] + hits[2]) / 3, D(sum(hits)) / 3])
 
 documents = {
-    "kl-tutorial": "tutorial on KL-penalised reinforcement learning of language models as Bayesian inference",
-    "rl-objectives": "introduction to reinforcement-learning objectives for language models",
-    "token-rl": "article on token-level reinforcement learning of language models",
-    "f-divergence": "article on f-divergences, learning from human feedback and distributional control",
-    "kl-bayes": "article on language models, KL penalties and Bayesian language models",
+    "kl-tutorial": "大语言模型原理基础与前沿 带有KL惩罚的强化学习：贝叶斯推理观点 (unsigned)",
+    "rl-objectives": "大语言模型原理与工程实践：强化学习的目标 (禅与计算机程序设计艺术)",
+    "token-rl": "大语言模型原理与工程实践：Token-level 强化建模 (unsigned)",
+    "f-divergence": "大语言模型原理基础与前沿 通过f散度最小化统一RLHF和GDC方法 (unsigned)",
+    "kl-bayes": "without a title: language models, RL with a KL penalty, Bayesian language models (禅与计算机程序设计艺术)",
 }
 printed = [
     {"source": "kl-tutorial 4.1", "what": "D_KL(pi||q)", "printed": 0.22, "name": "kl.pi.q"},
-    {"source": "f-divergence 5.4", "what": "support, total", "printed": 46435, "name": "report.support"},
-    {"source": "f-divergence 5.4", "what": "macro average: precision, recall, F1", "printed": [0.923, 0.920, 0.922],
-     "name": "report.macro"},
-    {"source": "f-divergence 5.4", "what": "weighted average: precision, recall, F1", "printed": [0.925, 0.920, 0.923],
-     "name": "report.weighted"},
-    {"source": "f-divergence 5.4", "what": "F1 of each row", "printed": [float(row[2]) for row in report],
-     "name": "report.f1"},
 ]
 about = ("What apps/kl/worked_example.h computes must be these numbers, to 1e-12 (trajectories ascent.* and collapse.*: 1e-9). "
          "From the definitions at 40 digits by tests/goldens/make_worked_numbers.py. Natural logarithms unless the name "
@@ -405,7 +395,7 @@ about = ("What apps/kl/worked_example.h computes must be these numbers, to 1e-12
          "reward r = 1 0 1 0. 'source' is the document and section whose example or formula a number belongs to; "
          "'printed' lists the figures that a document itself gives.")
 lines = ["{", f'"about": {json.dumps(about)},', '"documents": {']
-lines += [f" {json.dumps(k)}: {json.dumps(v)}" + ("," if k != list(documents)[-1] else "") for k, v in documents.items()]
+lines += [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" + ("," if k != list(documents)[-1] else "") for k, v in documents.items()]
 lines += ["},", '"printed": [']
 lines += [" " + json.dumps(x) + ("," if x is not printed[-1] else "") for x in printed]
 lines += ["],", '"numbers": [']

@@ -1,0 +1,43 @@
+#include "apps/report/facts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "apps/run_folder.h"
+#include "engine/error.h"
+#include "engine/io/safetensors.h"
+
+namespace gradus {
+
+RunFacts read_run(const std::string& folder) {
+  if (!std::filesystem::is_directory(folder))
+    throw DataError(text(folder, ": is not the folder of a run; gradus train FILE.txt --out RUN makes one"));
+  RunFacts facts{std::filesystem::canonical(folder).filename().string(), read_run_log(folder + "/log.jsonl"), {}};
+  if (facts.is_tuned()) return facts;
+  facts.config = config_from_json(facts.logged("config").dump(), folder + "/log.jsonl");
+  if (!RunFolder::has_checkpoint(folder)) return facts;
+  const SafetensorsFile file = SafetensorsFile::open(folder + "/checkpoint.safetensors");
+  const auto config = file.metadata().find("config"), step = file.metadata().find("step");
+  if (config == file.metadata().end() || step == file.metadata().end())
+    throw DataError(text(file.path(), ": not a gradus checkpoint, its metadata lack 'config' or 'step'"));
+  facts.config = config_from_json(config->second, file.path());
+  const Json saved = Json::parse_or_null(step->second);
+  if (!saved.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' is not a whole number"));
+  facts.saved_step = saved.get<int64_t>();
+  return facts;
+}
+
+std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+double last_of(const std::vector<double>& column) { return column.empty() ? NAN : column.back(); }
+
+std::string option_name(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
+std::string precision_of(const RunFacts& facts) {
+  return facts.logged("real") == Json("f64") ? "double precision" : "single precision";
+}
+
+}  // namespace gradus

@@ -1,0 +1,33 @@
+// What a report is made from: the log of a run and, of a trained one, the configuration in its checkpoint. The helpers
+// are those that the page of a trained run (trained.h) and that of a fine-tuned one (tuned.h) share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/report/log.h"
+#include "models/config.h"
+
+namespace gradus {
+
+struct RunFacts {
+  std::string name;
+  RunLog log;
+  Config config;            // the checkpoint's, since a resume may raise the steps; else the log's
+  int64_t saved_step = -1;  // -1: there is no checkpoint
+
+  bool is_tuned() const { return log.run.contains("prior_hash"); }
+  // A member of the log's first record, or of an object in it; null where an older log lacks it.
+  Json logged(const char* key) const { return log.run.value(key, Json()); }
+  Json logged(const char* object, const char* key) const { return logged(object).value(key, Json()); }
+};
+
+// DataError for a folder, log or checkpoint that is not that of a run.
+RunFacts read_run(const std::string& folder);
+
+std::string plain(const Json& value);               // a string as it is, anything else as JSON
+double last_of(const std::vector<double>& column);  // NaN if it is empty
+std::string option_name(std::string key);           // "kl_coef" → "--kl-coef"
+std::string precision_of(const RunFacts& facts);    // "double precision"
+
+}  // namespace gradus

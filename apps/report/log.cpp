@@ -1,0 +1,82 @@
+#include "apps/report/log.h"
+
+#include <limits>
+
+#include "engine/error.h"
+#include "models/text/corpus.h"
+
+namespace gradus {
+
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+void shorten(Records& records, size_t n) {
+  records.step.resize(n);
+  records.texts.resize(n);
+  for (auto& [name, column] : records.columns) column.resize(n);
+}
+
+void append(Records& records, const Json& record) {
+  const double step = record["step"].get<double>();
+  size_t n = records.step.size();
+  while (n > 0 && records.step[n - 1] >= step) --n;
+  shorten(records, n);
+  records.step.push_back(step);
+  records.texts.push_back(record.contains("text") ? record["text"].get<std::string>() : "");
+  for (const auto& [name, value] : record.items()) {
+    if (!value.is_number() || name == "step") continue;
+    std::vector<double>& column = records.columns[name];
+    column.resize(n, kNone);
+    column.push_back(value.get<double>());
+  }
+  for (auto& [name, column] : records.columns) column.resize(n + 1, kNone);
+}
+
+// The record behind those before it; what is wrong with it, or nothing.
+std::string add(RunLog& log, const Json& record) {
+  if (!record.is_object()) return "is not a JSON object";
+  const Json *type = record.find("type"), *step = record.find("step"), *words = record.find("text");
+  if (!type || !type->is_string()) return "has no \"type\"";
+  Records* records = *type == "step"     ? &log.steps
+                     : *type == "eval"   ? &log.evals
+                     : *type == "sample" ? &log.samples
+                                         : nullptr;
+  if (*type == "posterior") log.posterior = record;
+  if (!records) return "";
+  if (!step || !step->is_number_integer() || step->get<int64_t>() < 0) return "has no \"step\"";
+  if (words && !words->is_string()) return "has a \"text\" that is not a string";
+  append(*records, record);
+  log.last_step = step->get<int64_t>();
+  return "";
+}
+
+}  // namespace
+
+std::vector<double> Records::operator[](const std::string& field) const {
+  const auto i = columns.find(field);
+  return i != columns.end() ? i->second : std::vector<double>(step.size(), kNone);
+}
+
+RunLog read_run_log(const std::string& path) {
+  const std::string all = read_bytes(path);
+  RunLog log;
+  size_t line = 1;
+  for (size_t at = 0, end; at < all.size(); at = end + 1, ++line) {
+    end = std::min(all.find('\n', at), all.size());
+    Json record = Json::parse_or_null(std::string_view(all).substr(at, end - at));
+    if (line == 1) {
+      if (!record.is_object() || record.value("type", Json()) != Json("run") ||
+          !record.value("config", Json()).is_object())
+        throw DataError(text(path, ": is not the log of a run, which begins with {\"type\":\"run\",\"config\":{...}}"));
+      log.run = std::move(record);
+    } else if (record.is_null() && end == all.size()) {
+      break;  // cut short
+    } else if (const std::string wrong = add(log, record); !wrong.empty()) {
+      throw DataError(text(path, ": line ", line, " ", wrong, ", so the log is damaged"));
+    }
+  }
+  return log;
+}
+
+}  // namespace gradus

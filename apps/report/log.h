@@ -1,0 +1,35 @@
+// What log.jsonl of a run says. The log may be of a run that is still going on or was killed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/io/json.h"
+
+namespace gradus {
+
+// The records of one type, in the order of their steps, each step once: a column for every field that is a number.
+struct Records {
+  std::vector<double> step;
+  std::map<std::string, std::vector<double>> columns;  // as long as step; NaN where a record has no number
+  std::vector<std::string> texts;                      // field "text", empty where there is none
+
+  bool empty() const { return step.empty(); }
+  // A column; NaN all along where no record has the field.
+  std::vector<double> operator[](const std::string& field) const;
+};
+
+struct RunLog {
+  Json run;  // the first record
+  Records steps, evals, samples;
+  Json posterior;  // of a fine-tuned run, the last record of that type: probabilities of the likeliest sequences
+  int64_t last_step = 0;
+};
+
+// A last line that was cut short is left out, and so are records of other types. Where a step is there twice the later
+// record holds: the run went on from an earlier step. DataError, one sentence with file and line, for a file that is
+// not the log of a run.
+RunLog read_run_log(const std::string& path);
+
+}  // namespace gradus

@@ -1,0 +1,254 @@
+#include "apps/report/trained.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "apps/console.h"
+#include "apps/report/page.h"
+#include "apps/report/plot.h"
+#include "models/text/shell_word.h"
+
+namespace gradus {
+
+namespace {
+
+std::string per_token(const Config& c) {
+  return c.tokenizer == "char" ? "character" : c.tokenizer == "bpe" ? "token" : c.tokenizer;
+}
+std::string count(const Json& n) { return n.is_number_integer() ? grouped(n.get<int64_t>()) : "unknown"; }
+std::string fixed_or_dash(double x, int digits) { return std::isfinite(x) ? fixed(x, digits) : "–"; }
+
+std::vector<std::string> corpus_files(const RunFacts& facts) {
+  std::vector<std::string> files;
+  if (const Json list = facts.logged("corpus"); list.is_array())
+    for (const Json& file : list) files.push_back(plain(file));
+  return files;
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
+  return out;
+}
+
+// The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
+// are always there.
+std::vector<std::pair<std::string, std::string>> given_options(const Config& config) {
+  Config usual;
+  usual.model = config.model;
+  usual.lines = config.lines;
+  usual.resolve(1);
+  usual.model = Config().model;  // its defaults are those of the family, but the family itself must be said
+  usual.shards = 0;
+  const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(usual));
+  std::vector<std::pair<std::string, std::string>> given;
+  for (const auto& [key, value] : all.items()) {
+    if (key == "end_id" || (key != "lines" && value == defaults[key])) continue;
+    if ((key == "lines" && !config.lines) || (key == "decay_steps" && value == all["steps"])) continue;
+    const std::string name = option_name(key);
+    if (value.is_boolean())
+      given.emplace_back(value.get<bool>() ? name : "--no" + name.substr(1), "");
+    else
+      given.emplace_back(name, plain(value));
+  }
+  return given;
+}
+
+std::string command_line(const RunFacts& facts) {
+  std::string line = facts.logged("real") == "f64" ? "gradus-f64 train" : "gradus train";
+  for (const std::string& file : corpus_files(facts)) line += " " + shell_word(file);
+  line += " --out " + shell_word(facts.name + "-again");
+  for (const auto& [name, value] : given_options(facts.config))
+    line += " " + name + (value.empty() ? "" : " " + shell_word(value));
+  if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
+  return line;
+}
+
+std::string subtitle(const RunFacts& facts) {
+  const Config& c = facts.config;
+  const std::vector<std::string> files = corpus_files(facts);
+  std::string line = text(c.family().title, " of ", count(facts.logged("parameters")), " parameters");
+  line[0] = 'A';
+  if (!files.empty()) line += " on " + std::filesystem::path(files[0]).filename().string();
+  if (files.size() > 1) line += text(" and ", files.size() - 1, " more");
+  const int64_t last = facts.log.last_step;
+  line += last >= c.steps ? text(": ", grouped(c.steps), c.steps == 1 ? " step" : " steps", ", finished")
+                          : text(": stopped or still running after step ", grouped(last), " of ", grouped(c.steps));
+  if (facts.saved_step < 0) return line + ", no checkpoint in the folder";
+  if (facts.saved_step < last || last < c.steps) line += text(", saved at step ", grouped(facts.saved_step));
+  return line;
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return NAN;
+  const auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::vector<Page::Figure> figures(const RunFacts& facts) {
+  const RunLog& log = facts.log;
+  const std::string unit = "nats a " + per_token(facts.config);
+  std::vector<Page::Figure> out;
+  const auto loss = [&](const std::string& name, const std::vector<double>& column) {
+    const double last = last_of(column);
+    if (!std::isfinite(last)) return;
+    size_t best = 0;
+    for (size_t i = 0; i < column.size(); ++i)
+      if (column[i] < column[best] || !std::isfinite(column[best])) best = i;
+    std::string remark = text(unit, "; ", fixed(last / std::log(2.0), 3), " bits");
+    if (column[best] < last)
+      remark += text("; best ", fixed(column[best], 3), " at step ", grouped(int64_t(log.evals.step[best])));
+    out.push_back({name, fixed(last, 3), remark});
+  };
+  loss("validation loss", log.evals["val_loss"]);
+  loss("training loss", log.evals["train_loss"]);
+  const double reached =
+      std::isfinite(last_of(log.evals["val_loss"])) ? last_of(log.evals["val_loss"]) : last_of(log.evals["train_loss"]);
+  const Json rate = facts.logged("entropy_rate"), pairs = facts.logged("yardsticks", "bigram");
+  const auto distance = [&](const Json& mark, const std::string& name) {
+    const double d = reached - mark.get<double>();
+    out.push_back({(d < 0 ? "below " : "above ") + name, fixed(std::abs(d), 3), unit});
+  };
+  if (std::isfinite(reached) && rate.is_number())
+    distance(rate, "the entropy rate");
+  else if (std::isfinite(reached) && pairs.is_number())
+    distance(pairs, "the bigram model");
+  if (!log.steps.empty())
+    out.push_back({"speed", grouped(std::llround(median(log.steps["tokens_per_second"]))),
+                   "tokens a second, median of the steps"});
+  return out;
+}
+
+// Half the width of the mean that smooths a curve: about a sixtieth of it on either side.
+size_t half_width(size_t n) { return n < 20 ? 0 : std::max<size_t>(2, n / 60); }
+
+// A noisy column: raw and pale, with its mean on top. Few points are drawn as they are.
+void add_noisy(LinePlot& plot, const Records& steps, const std::string& field, const std::string& prefix) {
+  const std::vector<double> y = steps[field];
+  const size_t half = half_width(y.size());
+  if (y.empty()) return;
+  if (half == 0) {
+    plot.series.push_back({prefix + "each step", steps.step, y});
+    return;
+  }
+  plot.series.push_back({prefix + "each step", steps.step, y, 1, Stroke::kFaint});
+  plot.series.push_back(
+      {text(prefix, "mean of ", grouped(int64_t(2 * half + 1)), " steps"), steps.step, smoothed(y, half)});
+}
+
+LinePlot loss_plot(const RunFacts& facts) {
+  const RunLog& log = facts.log;
+  LinePlot plot{.title = "Loss",
+                .x = {.title = "step", .whole = true, .least = 0},
+                .y = {.title = "nats a " + per_token(facts.config)},
+                .series = {},
+                .levels = {},
+                .height = 380};
+  add_noisy(plot, log.steps, "loss", "training, ");
+  if (!log.evals.empty())
+    plot.series.push_back({"training, evaluated", log.evals.step, log.evals["train_loss"], 3, Stroke::kDots});
+  if (std::isfinite(last_of(log.evals["val_loss"])))
+    plot.series.push_back({"validation, evaluated", log.evals.step, log.evals["val_loss"], 2, Stroke::kDots});
+  const std::pair<const char*, const char*> known[] = {
+      {"uniform", "uniform"}, {"unigram", "unigram"}, {"bigram", "bigram"}};
+  for (const auto& [key, name] : known)
+    if (const Json y = facts.logged("yardsticks", key); y.is_number()) plot.levels.push_back({name, y.get<double>()});
+  if (const Json y = facts.logged("entropy_rate"); y.is_number())
+    plot.levels.push_back({"entropy rate", y.get<double>(), 4});
+  return plot;
+}
+
+std::vector<std::string> small_plots(const RunFacts& facts) {
+  const Records& steps = facts.log.steps;
+  if (steps.empty()) return {};
+  const Axis x{.title = "step", .whole = true, .least = 0};
+  LinePlot rate{
+      .title = "Learning rate", .x = x, .y = {.least = 0}, .series = {{"learning rate", steps.step, steps["lr"]}}};
+  LinePlot norm{.title = "Gradient norm", .x = x, .y = {.log = true}, .series = {}};
+  add_noisy(norm, steps, "grad_norm", "");
+  if (facts.config.clip > 0) norm.levels.push_back({"clipped above", facts.config.clip});
+  LinePlot speed{.title = "Tokens a second", .x = x, .y = {.least = 0}, .series = {}};
+  add_noisy(speed, steps, "tokens_per_second", "");
+  return {to_html(rate), to_html(norm), to_html(speed)};
+}
+
+// At most `most` of n, evenly spread, the first and the last among them.
+std::vector<size_t> spread(size_t n, size_t most) {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < std::min(n, most); ++i) out.push_back(n <= most ? i : i * (n - 1) / (most - 1));
+  return out;
+}
+
+std::vector<Page::Passage> milestones(const RunFacts& facts) {
+  const RunLog& log = facts.log;
+  const std::vector<double> train = log.evals["train_loss"], val = log.evals["val_loss"];
+  std::vector<Page::Passage> out;
+  for (size_t i : spread(log.samples.step.size(), 10)) {
+    const double step = log.samples.step[i];
+    std::string heading = "step " + grouped(int64_t(step));
+    const auto at = std::find(log.evals.step.begin(), log.evals.step.end(), step) - log.evals.step.begin();
+    if (size_t(at) < train.size()) heading += "\ntrain " + fixed_or_dash(train[size_t(at)], 3);
+    if (size_t(at) < val.size() && std::isfinite(val[size_t(at)])) heading += "\nval " + fixed(val[size_t(at)], 3);
+    out.push_back({heading, log.samples.texts[i]});
+  }
+  return out;
+}
+
+std::vector<Page::Fact> configuration(const Config& config) {
+  const auto given = given_options(config);
+  std::vector<Page::Fact> out;
+  const Json all = Json::parse(to_json(config));
+  for (const auto& [key, value] : all.items()) {
+    const std::string name = option_name(key);
+    const bool marked = std::any_of(given.begin(), given.end(), [&](const auto& option) {
+      return option.first == name || option.first == "--no" + name.substr(1);
+    });
+    out.push_back({name.substr(2), value.is_boolean() ? (value.get<bool>() ? "yes" : "no") : plain(value), marked});
+  }
+  return out;
+}
+
+std::vector<Page::Fact> dataset(const RunFacts& facts) {
+  std::vector<Page::Fact> out;
+  const std::string unit = per_token(facts.config);
+  for (const char* split : {"train", "validation"})
+    if (const Json n = facts.logged("tokens", split); n.is_number()) out.push_back({text(split, ", tokens"), count(n)});
+  out.push_back({text("vocabulary, ", unit, "s"), count(facts.logged("vocabulary"))});
+  for (const char* key : {"uniform", "unigram", "bigram"})
+    if (const Json y = facts.logged("yardsticks", key); y.is_number())
+      out.push_back({text(key, ", nats"), fixed(y.get<double>(), 4)});
+  if (const Json y = facts.logged("entropy_rate"); y.is_number())
+    out.push_back({"entropy rate, nats", fixed(y.get<double>(), 4)});
+  if (const Json hash = facts.logged("corpus_hash"); hash.is_string()) out.push_back({"hash", plain(hash)});
+  return out;
+}
+
+}  // namespace
+
+std::string page_of_trained(const RunFacts& facts) {
+  Page page(facts.name, subtitle(facts));
+  if (const auto numbers = figures(facts); !numbers.empty()) page.figures(numbers);
+  page.section("Training");
+  page.html(to_html(loss_plot(facts)));
+  if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
+  if (!facts.log.samples.empty()) {
+    page.section("Samples");
+    page.passages(milestones(facts));
+  }
+  page.section("Dataset");
+  if (const auto files = corpus_files(facts); !files.empty()) page.code(joined(files, "\n"));
+  page.facts(dataset(facts));
+  page.section("Configuration");
+  page.facts(configuration(facts.config));
+  page.paragraph("Options in bold were given for this run or chosen for its machine; the others are defaults.");
+  page.section("Command that repeats this run");
+  page.code(command_line(facts));
+  std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");
+  foot += ", " + precision_of(facts);
+  if (facts.logged("blas_core").is_string()) foot += ", OpenBLAS " + plain(facts.logged("blas_core"));
+  return page.str(foot);
+}
+
+}  // namespace gradus

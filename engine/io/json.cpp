@@ -1,0 +1,246 @@
+#include "engine/io/json.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace gradus {
+
+// Objects of more members than this are looked up in a map; a few are found as fast one after the other.
+static constexpr size_t kMany = 16;
+
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json::~Json() = default;
+Json& Json::operator=(Json other) noexcept {
+  value_ = std::move(other.value_);
+  return *this;
+}
+
+Json Json::array() {
+  Json json;
+  json.value_ = Array();
+  return json;
+}
+Json Json::object() {
+  Json json;
+  json.value_ = Object();
+  return json;
+}
+
+Json::Json(const std::map<std::string, std::string>& members) : Json(object()) {
+  for (const auto& [name, value] : members) (*this)[name] = value;
+}
+
+Json::Json(std::initializer_list<Json> list) {
+  const bool pairs = std::ranges::all_of(
+      list, [](const Json& pair) { return pair.is_array() && pair.size() == 2 && pair.at(size_t{0}).is_string(); });
+  *this = pairs ? object() : array();
+  for (const Json& element : list)
+    if (pairs)
+      (*this)[std::get<std::string>(element.at(size_t{0}).value_)] = element.at(1);
+    else
+      push_back(element);
+}
+
+// ------------------------------------------------------------------------------------------------------------ reading
+
+namespace {
+
+// Puts together what the library's parser meets, and refuses what it would let pass.
+class Builder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit Builder(std::string_view text) : text_(text) {}
+  Json take() { return std::move(root_); }
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool x) override { return add(x); }
+  bool number_integer(number_integer_t x) override { return add(x); }
+  bool number_unsigned(number_unsigned_t x) override {
+    return x <= uint64_t(std::numeric_limits<int64_t>::max()) ? add(int64_t(x)) : add(double(x));
+  }
+  bool number_float(number_float_t x, const string_t&) override { return add(x); }
+  bool string(string_t& x) override { return add(std::move(x)); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(size_t) override { return open(Json::object()); }
+  bool start_array(size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    if (open_.back().value.contains(name)) throw JsonError(Json(name).dump() + " stands there twice in one object");
+    open_.back().name = std::move(name);
+    return true;
+  }
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& error) override {
+    constexpr int kOutOfRange = 406;
+    if (error.id == kOutOfRange) throw JsonError("holds a number that is out of range");
+    const size_t read = std::min(text_.size(), position > 0 ? position - 1 : 0);
+    throw JsonError(
+        text("line ", 1 + std::count(text_.begin(), text_.begin() + std::ptrdiff_t(read), '\n'), " is not JSON"));
+  }
+
+ private:
+  struct Open {
+    Json value;
+    std::string name;  // of the member that comes next
+  };
+
+  bool add(Json value) {
+    if (open_.empty())
+      root_ = std::move(value);
+    else if (Open& into = open_.back(); into.value.is_array())
+      into.value.push_back(std::move(value));
+    else
+      into.value[into.name] = std::move(value);
+    return true;
+  }
+  bool open(Json value) {
+    if (open_.size() == size_t(Json::kMaxDepth))
+      throw JsonError(text("is nested more than ", Json::kMaxDepth, " levels deep"));
+    open_.push_back({std::move(value), ""});
+    return true;
+  }
+  bool close() {
+    Json value = std::move(open_.back().value);
+    open_.pop_back();
+    return add(std::move(value));
+  }
+
+  std::string_view text_;
+  Json root_;
+  std::vector<Open> open_;  // arrays and objects around the present place
+};
+
+}  // namespace
+
+Json Json::parse(std::string_view text) {
+  Builder builder(text);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.take();
+}
+
+Json Json::parse_or_null(std::string_view text) {
+  try {
+    return parse(text);
+  } catch (const JsonError&) {
+    return nullptr;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------ writing
+
+static nlohmann::ordered_json for_library(const Json& json) {
+  nlohmann::ordered_json out;
+  if (json.is_object()) {
+    out = nlohmann::ordered_json::object();
+    for (const auto& [name, value] : json.items()) out.push_back({name, for_library(value)});
+  } else if (json.is_array()) {
+    out = nlohmann::ordered_json::array();
+    for (const Json& element : json) out.push_back(for_library(element));
+  } else if (json.is_string()) {
+    out = json.get<std::string>();
+  } else if (json.is_number_integer()) {
+    out = json.get<int64_t>();
+  } else if (json.is_number()) {
+    out = json.get<double>();
+  } else if (json.is_boolean()) {
+    out = json.get<bool>();
+  }
+  return out;
+}
+
+std::string Json::dump() const {
+  return for_library(*this).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+// ------------------------------------------------------------------------------------------------------------ looking
+
+template <>
+bool Json::get<bool>() const {
+  if (!is_boolean()) throw JsonError("is neither true nor false");
+  return std::get<bool>(value_);
+}
+template <>
+int64_t Json::get<int64_t>() const {
+  if (!is_number_integer()) throw JsonError("is not a whole number of 64 bits");
+  return std::get<int64_t>(value_);
+}
+template <>
+int32_t Json::get<int32_t>() const {
+  const int64_t x = get<int64_t>();
+  if (x < INT32_MIN || x > INT32_MAX) throw JsonError("is not a whole number of 32 bits");
+  return int32_t(x);
+}
+template <>
+double Json::get<double>() const {
+  if (!is_number()) throw JsonError("is not a number");
+  return is_number_integer() ? double(std::get<int64_t>(value_)) : std::get<double>(value_);
+}
+template <>
+std::string Json::get<std::string>() const {
+  if (!is_string()) throw JsonError("is not a text");
+  return std::get<std::string>(value_);
+}
+
+const Json* Json::find(std::string_view name) const {
+  if (!is_object()) return nullptr;
+  const Object& object = std::get<Object>(value_);
+  if (object.members.size() > kMany) {
+    const auto i = object.place.find(name);
+    return i == object.place.end() ? nullptr : &object.members[i->second].second;
+  }
+  for (const Member& member : object.members)
+    if (member.first == name) return &member.second;
+  return nullptr;
+}
+
+const Json& Json::at(std::string_view name) const {
+  if (const Json* member = find(name)) return *member;
+  throw JsonError(text("lacks \"", name, "\""));
+}
+
+Json& Json::operator[](std::string_view name) {
+  if (is_null()) *this = object();
+  if (!is_object()) throw JsonError("is not an object");
+  if (const Json* member = find(name)) return const_cast<Json&>(*member);
+  Object& object = std::get<Object>(value_);
+  object.members.emplace_back(name, nullptr);
+  const size_t n = object.members.size();
+  if (n > kMany)
+    for (size_t i = object.place.size(); i < n; ++i) object.place.emplace(object.members[i].first, i);
+  return object.members.back().second;
+}
+
+Json Json::value(std::string_view name, Json otherwise) const {
+  const Json* member = find(name);
+  return member ? *member : otherwise;
+}
+
+void Json::update(const Json& other) {
+  for (const auto& [name, value] : other.items()) (*this)[name] = value;
+}
+
+const std::vector<Json::Member>& Json::items() const {
+  static const std::vector<Member> kNone;
+  return is_object() ? std::get<Object>(value_).members : kNone;
+}
+
+void Json::push_back(Json element) {
+  if (is_null()) *this = array();
+  if (!is_array()) throw JsonError("is not a list");
+  std::get<Array>(value_).push_back(std::move(element));
+}
+
+const Json& Json::at(size_t i) const {
+  if (!is_array() || i >= size()) throw JsonError(text("has no element ", i));
+  return std::get<Array>(value_)[i];
+}
+const Json* Json::begin() const { return is_array() ? std::get<Array>(value_).data() : nullptr; }
+
+size_t Json::size() const {
+  return is_array() ? std::get<Array>(value_).size() : is_object() ? std::get<Object>(value_).members.size() : 0;
+}
+
+bool Json::operator==(const Json& other) const { return value_ == other.value_; }
+
+}  // namespace gradus

@@ -1,0 +1,40 @@
+// ModelOptions: what a model is built from, and all that it knows of a run: its family, its sizes, its ops. Steps and
+// learning rates are no business of a model; models/run/config.h adds them, and the table of all options.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/table.h"
+
+namespace gradus {
+
+// What an n-gram model does about runs that it has not seen.
+enum class Smoothing { kNone, kAdd, kKneserNey };
+inline constexpr Named<Smoothing> kSmoothings[] = {
+    {"none", Smoothing::kNone}, {"add", Smoothing::kAdd}, {"kneser-ney", Smoothing::kKneserNey}};
+
+// Heavy ops in one piece, or put together from primitives (engine/composed.h).
+enum class Ops { kFused, kComposed };
+inline constexpr Named<Ops> kOps[] = {{"fused", Ops::kFused}, {"composed", Ops::kComposed}};
+
+struct ModelOptions {
+  std::string model = "transformer";  // the family, a row of models/families.h
+  bool lines = false;                 // the texts are lines, each a sequence between end marks
+  int64_t layers = 0;                 // 0: the family's default
+  int64_t heads = 4;
+  int64_t embd = 128;
+  int64_t hidden = 256;
+  int64_t memory = 0;
+  int64_t context = 64;
+  double dropout = 0;
+  bool bias = true;
+  int64_t order = 3;
+  std::string smoothing = "none";  // a row of kSmoothings
+  double alpha = 1;
+  std::string ops = "fused";  // a row of kOps
+  int64_t seed = 1;
+  int64_t end_id = -1;  // with lines the id of the end mark, the last of the vocabulary; not an option
+};
+
+}  // namespace gradus

@@ -1,0 +1,101 @@
+#include "models/run/config.h"
+
+#include "engine/error.h"
+#include "models/families.h"
+
+namespace gradus {
+
+const Family& Config::family() const { return family_of(model); }
+CorpusOptions Config::corpus() const {
+  return {.lines = lines, .context = context, .val_fraction = val_fraction, .whole_lines = counts()};
+}
+bool Config::counts() const { return family().counted(); }
+
+void Config::resolve(int cores) {
+  if (layers == 0) layers = family().layers;
+  if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
+  if (counts()) steps = 0;  // one look at the text is all
+  RunOptions::resolve(cores, batch);
+  check();
+}
+
+void Config::check() const {
+  if (layers < 1) throw DataError(text("--layers ", layers, ": a model has at least one layer"));
+  RunOptions::check(batch);
+  if (tokenizer == "word" && !lines)
+    throw DataError("--tokenizer word needs --lines: words do not say where a line ends");
+  if (family().check) family().check(*this);
+}
+
+// The row of an option of models: it belongs to the families that list it. Help names them, unless it is all that are
+// trained in steps.
+static Option own(Option row) {
+  row.owners = {"model", families_with(row.name)};
+  if (row.owners.words != stepped_families()) row.help += " (" + joined(row.owners.words) + ")";
+  return row;
+}
+
+std::vector<Option> options(Config& c) {
+  const Owners stepped{"model", stepped_families()};
+  const std::vector<Option> shared = run_options(c, c.seed, stepped);
+  const Config usual;
+  return {
+      option("model", c.model, names_of(families()), "family of the model"),
+      option("tokenizer", c.tokenizer, {"char", "byte", "word"}, "what a token is; word wants --lines"),
+      option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end"),
+      own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),
+      own(option("heads", c.heads, 1, 1000, "attention heads")),
+      own(option("embd", c.embd, 1, 1 << 20, "width of the embedding, and of the transformer")),
+      own(option("hidden", c.hidden, 1, 1 << 20, "width of the state or hidden layer")),
+      own(option("memory", c.memory, 0, 1 << 20,
+                 "tokens that cells keep at first: from 2 to this many; 0: forget bias 1")),
+      option("context", c.context, 1, 1 << 20, "tokens that the model sees at once"),
+      own(option("dropout", c.dropout, 0, 0.99, "share of activations dropped while training")),
+      own(option("bias", c.bias, usual.bias, "leave out the biases")),
+      own(option("order", c.order, 1, 100, "n-gram order: the model sees the last order - 1 tokens")),
+      own(option("smoothing", c.smoothing, names_of(kSmoothings),
+                 "none: the counts as they are; add --alpha to each; interpolated Kneser-Ney")),
+      own(option("alpha", c.alpha, 1e-9, 1e9, "what --smoothing add adds to every count")),
+      option("batch", c.batch, 1, 1 << 20, "sequences in a batch"),
+      row_of(shared, "steps"),
+      row_of(shared, "lr"),
+      row_of(shared, "min_lr"),
+      row_of(shared, "warmup"),
+      row_of(shared, "decay_steps"),
+      option("beta1", c.beta1, 0, 0.999999, "AdamW: memory of the mean", stepped),
+      option("beta2", c.beta2, 0, 0.999999, "AdamW: memory of the square", stepped),
+      option("weight_decay", c.weight_decay, 0, 1e3, "AdamW: decay of tensors of rank >= 2", stepped),
+      row_of(shared, "clip"),
+      option("val_fraction", c.val_fraction, 0, 0.9,
+             "share of the text, at its end, kept for validation (default 0.1; counted families 0)"),
+      option("eval_every", c.eval_every, 0, kMany, "steps between evaluations; 0: only at the end", stepped),
+      option("eval_batches", c.eval_batches, 1, 1 << 20, "random batches of an evaluation on the way", stepped),
+      row_of(shared, "save_every"),
+      row_of(shared, "shards"),
+      option("ops", c.ops, names_of(kOps), "heavy ops in one piece, or put together from primitives", stepped),
+      row_of(shared, "seed"),
+  };
+}
+
+// With lines a file says which id is the end mark.
+static std::vector<Option> stored_options(Config& c) {
+  std::vector<Option> rows = options(c);
+  rows.push_back(newer(option("end_id", c.end_id, 0, INT32_MAX, "id of the end mark")));
+  return rows;
+}
+
+std::string to_json(const Config& config) {
+  Config stored = config, usual;
+  if (!stored.lines) stored.end_id = usual.end_id;
+  return options_to_json(stored_options(stored), stored_options(usual));
+}
+
+Config config_from_json(const std::string& json, const std::string& source) {
+  Config config;
+  options_from_json(stored_options(config), json, source);
+  if (config.lines != (config.end_id >= 0))
+    throw DataError(text(source, ": the configuration ", config.lines ? "lacks" : "has no use for", " 'end_id'"));
+  return config;
+}
+
+}  // namespace gradus

@@ -1,0 +1,37 @@
+// Config: every option that changes a training run, in one flat struct, and the one table of their names, ranges,
+// meanings and owners (models/run/options.h).
+#pragma once
+
+#include "models/families.h"
+#include "models/run/options.h"
+#include "models/text/corpus.h"
+
+namespace gradus {
+
+struct Config : ModelOptions, RunOptions {
+  std::string tokenizer = "char";
+  int64_t batch = 12;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double weight_decay = 0.1;
+  double val_fraction = -1;  // -1: the family's default
+  int64_t eval_every = 250;
+  int64_t eval_batches = 20;
+
+  CorpusOptions corpus() const;  // how the text of the run is cut: counting wants whole lines
+  const Family& family() const;  // DataError where there is none of that name
+  bool counts() const;           // fitted by counting, not by steps
+  // Replaces what stands for a default by its value, then checks.
+  void resolve(int cores);
+  // Throws DataError where two options do not fit together. REQUIRES: resolved, or read from a file.
+  void check() const;
+};
+
+// The table, in the order of --help and of files. The rows point into `config`.
+std::vector<Option> options(Config& config);
+
+std::string to_json(const Config& config);  // one line; real numbers round-trip
+// Throws DataError (naming `source`) for an unknown, missing or ill-typed option, or a number out of range.
+Config config_from_json(const std::string& json, const std::string& source);
+
+}  // namespace gradus

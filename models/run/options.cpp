@@ -1,0 +1,153 @@
+#include "models/run/options.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+#include "engine/io/json.h"
+#include "models/table.h"
+
+namespace gradus {
+
+Option newer(Option row) {
+  row.newer = true;
+  return row;
+}
+
+void RunOptions::resolve(int cores, int64_t batch) {
+  if (decay_steps == 0) decay_steps = steps;
+  if (shards == 0) shards = cores;
+  shards = std::min(shards, batch);
+}
+
+void RunOptions::check(int64_t batch) const {
+  if (shards < 1 || shards > batch) throw DataError(text("--shards ", shards, ": must be from 1 to --batch ", batch));
+  if (min_lr > lr) throw DataError(text("--min-lr ", min_lr, " is above --lr ", lr));
+}
+
+std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& owners) {
+  return {
+      option("steps", run.steps, 0, kMany, "steps in all", owners),
+      option("lr", run.lr, 0, 1e3, "learning rate after the warm-up", owners),
+      option("min_lr", run.min_lr, 0, 1e3, "learning rate at the end of the cosine", owners),
+      option("warmup", run.warmup, 0, kMany, "steps of linear warm-up", owners),
+      option("decay_steps", run.decay_steps, 0, kMany,
+             "step at which the cosine reaches --min-lr (default: the first --steps)", owners),
+      option("clip", run.clip, 0, 1e9, "greatest norm of the gradient; 0: no clipping", owners),
+      option("save_every", run.save_every, 0, kMany, "steps between checkpoints; 0: only at the end", owners),
+      option("shards", run.shards, 0, 256,
+             "slices of the batch, each summed on its own (default: cores, at most --batch)"),
+      option("seed", seed, 0, INT64_MAX, "everything random follows from it"),
+  };
+}
+
+std::string option_name(std::string_view name) {
+  std::string out = "--" + std::string(name);
+  std::replace(out.begin(), out.end(), '_', '-');
+  return out;
+}
+
+std::string option_name(const Option& row) {
+  const Switch* s = std::get_if<Switch>(&row.value);
+  return option_name(s && s->usual ? "no_" + row.name : row.name);
+}
+
+static Json json_of(const Option& row) {
+  return std::visit([](const auto& v) { return Json(*v.value); }, row.value);
+}
+
+std::string value_text(const Option& row) {
+  if (const Word* word = std::get_if<Word>(&row.value)) return *word->value;
+  if (const Texts* texts = std::get_if<Texts>(&row.value)) return joined(*texts->value);
+  return json_of(row).dump();
+}
+
+std::string wanted(const Option& row) {
+  if (std::holds_alternative<Switch>(row.value)) return "true or false";
+  if (std::holds_alternative<Texts>(row.value)) return "a list of texts";
+  if (const Word* word = std::get_if<Word>(&row.value)) return "one of " + joined(word->known);
+  if (const Whole* n = std::get_if<Whole>(&row.value))
+    return text("a whole number from ", n->least, " to ", n->greatest);
+  const Number& x = std::get<Number>(row.value);
+  return text("a number from ", x.least, " to ", x.greatest);
+}
+
+const Option& row_of(const std::vector<Option>& rows, std::string_view name) { return row_named(rows, name, "option"); }
+
+bool has_meaning(const Option& row, const std::vector<Option>& rows) {
+  if (row.owners.option.empty()) return true;
+  const std::string value = value_text(row_of(rows, row.owners.option));
+  const std::vector<std::string>& words = row.owners.words;
+  return words.empty() ? value != "0" && value != "0.0" : std::find(words.begin(), words.end(), value) != words.end();
+}
+
+std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given) {
+  std::vector<std::pair<std::string, std::string>> parts;  // names, and beside what they mean nothing
+  for (const Option& row : rows) {
+    if (std::find(given.begin(), given.end(), row.name) == given.end() || has_meaning(row, rows)) continue;
+    const std::string owner = option_name(row.owners.option);
+    const std::string why = row.owners.words.empty()
+                                ? "without " + owner
+                                : text("for ", owner, " ", value_text(row_of(rows, row.owners.option)));
+    const auto same = std::find_if(parts.begin(), parts.end(), [&](const auto& part) { return part.second == why; });
+    if (same == parts.end())
+      parts.emplace_back(option_name(row), why);
+    else
+      same->first += ", " + option_name(row);
+  }
+  std::vector<std::string> sentences;
+  for (const auto& [names, why] : parts) sentences.push_back(names + " has no meaning " + why);
+  return joined(sentences, "; ");
+}
+
+std::string options_to_json(const std::vector<Option>& rows, const std::vector<Option>& usual) {
+  Json json = Json::object();
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (!rows[i].newer || !(json_of(rows[i]) == json_of(usual[i]))) json[rows[i].name] = json_of(rows[i]);
+  return json.dump();
+}
+
+// One value from JSON into its place; false where it is of another type or out of range.
+static bool read_value(const Json& json, const Option& row) {
+  if (const Switch* s = std::get_if<Switch>(&row.value)) {
+    if (!json.is_boolean()) return false;
+    *s->value = json.get<bool>();
+  } else if (const Whole* n = std::get_if<Whole>(&row.value)) {
+    if (!json.is_number_integer() || json.get<int64_t>() < n->least || json.get<int64_t>() > n->greatest) return false;
+    *n->value = json.get<int64_t>();
+  } else if (const Number* x = std::get_if<Number>(&row.value)) {
+    if (!json.is_number() || !(json.get<double>() >= x->least && json.get<double>() <= x->greatest)) return false;
+    *x->value = json.get<double>();
+  } else if (const Word* w = std::get_if<Word>(&row.value)) {
+    if (!json.is_string() || std::find(w->known.begin(), w->known.end(), json.get<std::string>()) == w->known.end())
+      return false;
+    *w->value = json.get<std::string>();
+  } else {
+    std::vector<std::string>& texts = *std::get<Texts>(row.value).value;
+    if (!json.is_array()) return false;
+    texts.clear();
+    for (const Json& one : json) {
+      if (!one.is_string()) return false;
+      texts.push_back(one.get<std::string>());
+    }
+  }
+  return true;
+}
+
+void options_from_json(const std::vector<Option>& rows, const std::string& json_text, const std::string& source) {
+  const Json json = Json::parse_or_null(json_text);
+  if (!json.is_object()) throw DataError(text(source, ": the configuration is not a JSON object"));
+  size_t used = 0;
+  for (const Option& row : rows) {
+    if (!json.contains(row.name)) {
+      if (row.newer) continue;
+      throw DataError(text(source, ": the configuration lacks '", row.name, "'"));
+    }
+    ++used;
+    if (!read_value(json.at(row.name), row))
+      throw DataError(text(source, ": '", row.name, "' in the configuration is ", json.at(row.name).dump(),
+                           ", it must be ", wanted(row)));
+  }
+  if (used != json.size()) throw DataError(text(source, ": the configuration has options this version does not know"));
+}
+
+}  // namespace gradus

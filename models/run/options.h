@@ -1,0 +1,114 @@
+// Options: what a person may choose for a run, as tables. A row has the name of an option, the place of its value, what
+// the value may be, what it means, and to whom. The command line, files (JSON), notes on options without meaning and
+// reports all read the rows: a new option is a member of a struct and a row of its table.
+//
+//   std::vector<Option> rows = options(config);     // models/run/config.h; rl/tune_config.h has the other table
+//   for (const Option& o : rows) std::printf("%s %s\n", option_name(o.name).c_str(), value_text(o).c_str());
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace gradus {
+
+// Where the value is, and what it may be.
+struct Switch {
+  bool* value;
+  bool usual;  // on by default: the option that turns it off is --no-NAME
+};
+struct Whole {
+  int64_t* value;
+  int64_t least, greatest;
+};
+struct Number {
+  double* value;
+  double least, greatest;
+};
+struct Word {
+  std::string* value;
+  std::vector<std::string> known;
+};
+struct Texts {  // any number of them; the command line declares such an option itself
+  std::vector<std::string>* value;
+};
+
+// To whom an option means something: where the option `option` of the same table has one of `words`, or without words
+// anything but 0. An empty `option`: to all.
+struct Owners {
+  std::string option;
+  std::vector<std::string> words = {};
+};
+
+struct Option {
+  std::string name;  // in files and logs, with _
+  std::variant<Switch, Whole, Number, Word, Texts> value;
+  std::string help;
+  Owners owners = {};
+  bool newer =
+      false;  // younger than format 1: a file leaves it out where it has its usual value, so old files can be read
+};
+
+// Rows, for tables that are read from above to below.
+inline Option option(const char* name, bool& value, bool usual, std::string help, Owners owners = {}) {
+  return {.name = name, .value = Switch{&value, usual}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, int64_t& value, int64_t least, int64_t most, std::string help,
+                     Owners owners = {}) {
+  return {.name = name, .value = Whole{&value, least, most}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, double& value, double least, double most, std::string help, Owners owners = {}) {
+  return {.name = name, .value = Number{&value, least, most}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, std::string& value, std::vector<std::string> known, std::string help,
+                     Owners owners = {}) {
+  return {.name = name, .value = Word{&value, known}, .help = help, .owners = owners};
+}
+inline Option option(const char* name, std::vector<std::string>& values, std::string help) {
+  return {.name = name, .value = Texts{&values}, .help = help};
+}
+Option newer(Option row);
+
+// What training and tuning share. The defaults are those of training.
+struct RunOptions {
+  int64_t steps = 2000;
+  double lr = 1e-3;
+  double min_lr = 1e-4;
+  int64_t warmup = 100;
+  int64_t decay_steps = 0;  // 0: the first --steps
+  double clip = 1;
+  int64_t save_every = 250;
+  int64_t shards = 0;  // 0: the cores of the machine, at most the batch
+
+  void resolve(int cores, int64_t batch);  // replaces the zeros above by what they stand for
+  void check(int64_t batch) const;         // DataError where two of them do not fit together
+};
+// The rows of the above and of a seed, and one of them: a table puts each where its files have it.
+std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& owners = {});
+
+inline constexpr int64_t kMany = 1'000'000'000;  // steps at most
+
+// As the command line writes a name: --min-lr for min_lr. The only place that knows.
+std::string option_name(std::string_view name);
+// The same of a row, with the no- of a switch that is on by default.
+std::string option_name(const Option& row);
+// The value as files and the command line write it; words of a list with ", " between them.
+std::string value_text(const Option& row);
+// What the value must be, to stand behind "must be": "a whole number from 1 to 100", "one of none, add".
+std::string wanted(const Option& row);
+// DataError where there is none.
+const Option& row_of(const std::vector<Option>& rows, std::string_view name);
+// Whether the option means something beside the other values of its table.
+bool has_meaning(const Option& row, const std::vector<Option>& rows);
+// Of the options `given` (names as in files) those that mean nothing beside the others, in a sentence for a person:
+// "--heads, --order has no meaning for --model lstm"; empty if there are none.
+std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given);
+
+// All options of a table as one JSON object in one line; `usual` is the same table of a struct nobody has changed.
+std::string options_to_json(const std::vector<Option>& rows, const std::vector<Option>& usual);
+// Reads them back. DataError, naming `source`, for one that is missing, unknown, of another type or out of range.
+void options_from_json(const std::vector<Option>& rows, const std::string& json, const std::string& source);
+
+}  // namespace gradus

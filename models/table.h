@@ -1,0 +1,45 @@
+// Tables of words: where a word chooses (a family, a smoothing, a method), its rows stand in one table and are found by
+// name here. Nothing else compares such a word, and an unknown one never means the default.
+//
+//   enum class Smoothing { kNone, kAdd };
+//   inline constexpr Named<Smoothing> kSmoothings[] = {{"none", Smoothing::kNone}, {"add", Smoothing::kAdd}};
+//   switch (row_named(kSmoothings, word, "smoothing").value) ...
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/error.h"
+
+namespace gradus {
+
+// The usual row, where a word stands for a value of an enumeration.
+template <class E>
+struct Named {
+  const char* name;
+  E value;
+};
+
+// The names of all rows, in order; a row is anything with a `name`.
+template <class Rows>
+std::vector<std::string> names_of(const Rows& rows) {
+  std::vector<std::string> names;
+  for (const auto& row : rows) names.emplace_back(row.name);
+  return names;
+}
+
+// The words one after the other, with `between` between two.
+std::string joined(const std::vector<std::string>& words, const char* between = ", ");
+// DataError: there is no WHAT 'NAME', and the names that there are.
+[[noreturn]] void throw_unknown(std::string_view what, std::string_view name, const std::vector<std::string>& known);
+
+// The row of that name. DataError, which lists the known names, where there is none; `what` says what the table holds.
+template <class Rows>
+const auto& row_named(const Rows& rows, std::string_view name, std::string_view what) {
+  for (const auto& row : rows)
+    if (row.name == name) return row;
+  throw_unknown(what, name, names_of(rows));
+}
+
+}  // namespace gradus

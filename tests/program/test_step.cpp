@@ -1,0 +1,67 @@
+// gradus step as text and as JSON, and what it and train --trace refuse. Its keys and its page are in
+// tests/test_step.sh.
+#include "tests/program/program.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+TEST_SUITE_BEGIN("step");
+
+TEST_CASE("every gradient of every example agrees with finite differences, from both builds, as text and as JSON") {
+  const Scratch dir;
+  for (const Precision real : {f64, f32}) {
+    CAPTURE(real);
+    for (const std::string example : {"scalar", "neuron", "lstm", "attention", "kl"}) {
+      CAPTURE(example);
+      const Run run = dir.run(real, "step " + example);
+      CHECK(exits(run, 0));
+      CHECK(!contains(run.out, "DOES NOT AGREE"));
+      CHECK(dir.run(real, "step --all " + example).out == run.out);
+      const Run json = dir.run(real, "step --json " + example);
+      CHECK(exits(json, 0));
+      CHECK(json.json().is_object());
+    }
+  }
+}
+
+TEST_CASE("the steps of the example kl show each op, where it was called, its formula and its numbers") {
+  const Scratch dir;
+  const std::string text = dir.run(f64, "step kl").out;
+  for (const std::string part :
+       {"forward 1/5  %0 (π) = softmax(z)", "apps/step/examples.cpp:", "Backward begins. The loss is 0.09979",
+        "backward 5/5  %0 (π) = softmax(z)", "dx += y ∘ (dy − y·dy)     (x = z, y = π)", "d%0 (π)  element",
+        "0.06168   -0.1011  -0.07929    0.1187"}) {
+    CAPTURE(part);
+    CHECK(contains(text, part));
+  }
+}
+
+TEST_CASE("without a name gradus step shows the scalar example, and refuses unknown names and folders") {
+  const Scratch dir;
+  const Run run = dir.run(f64, "step");
+  CHECK(exits(run, 0));
+  CHECK(contains("\n" + run.out, "\nscalar: "));
+  CHECK(refuses(dir.run(f64, "step nobody"), 2, "scalar | neuron | lstm | attention | kl"));
+  CHECK(refuses(dir.run(f64, "step kl --html nowhere/step.html"), 3, "nowhere"));
+}
+
+TEST_CASE("--trace refuses a model too large for a page and steps that will not be") {
+  const Scratch dir;
+  dir.write("few.txt", repeated("abab cabba bacab abba cab ", 6));
+  const std::string train = "train few.txt --out new --steps 4 --quiet --trace ";
+  CHECK(refuses(dir.run(f64, train + "1 step.html"), 2, "a page holds"));
+  CHECK(refuses(dir.run(f64, train + "5 step.html"), 2, "steps 1 to 4"));
+  CHECK(refuses(dir.run(f64, train + "0 step.html"), 2, "1 or later"));
+}
+
+TEST_CASE("a traced page that cannot be written is a warning and ends no run") {
+  const Scratch dir;
+  dir.write("few.txt", repeated("abab cabba bacab abba cab ", 6));
+  const Run run = dir.run(f64,
+                          "train few.txt --out r --model lstm --embd 4 --hidden 3 --context 4 --batch 2 --shards 2"
+                          " --dropout 0.1 --ops composed --steps 4 --eval-every 0 --trace 1 nowhere/step.html");
+  CHECK(exits(run, 0));
+  CHECK(contains(between("\n" + run.out + run.err, "\nwarning: ", "\n"), "nowhere"));
+}
+
+TEST_SUITE_END();
