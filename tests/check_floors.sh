@@ -1,32 +1,92 @@
 #!/bin/sh
-# The floors of the house (see README.md): a file may include files that stand before it in this list, and nothing that
-# stands after it, so that there is no upward include and no circle. Prints each offence; exit 1 if there is one.
-cd "$(dirname "$0")/.." || exit 1
-order='
-0 engine/version engine/real engine/shape engine/error
-1 engine/arena engine/rng engine/vmath
-2 engine/blas engine/kernels
-3 engine/tensor engine/tape
-4 engine/checks engine/ops engine/ops_* engine/composed
-5 engine/params engine/optim engine/parallel engine/gradcheck engine/inspect engine/io/file engine/io/json engine/io/safetensors*
-6 models/table models/model_options models/text/shell_word models/text/tokenizer models/text/words models/text/corpus models/text/line_corpus models/text/batch models/grammar/* models/counted/count_trie models/language_model models/layers models/recurrent_lm models/lstm_lm models/rnn_lm models/nnlm models/transformer_lm models/counted/ngram_lm models/counted/tabular_lm models/families models/sampler models/loss models/run/options models/run/config models/run/checkpoint
-7 rl/tables/* rl/sequences rl/experience rl/rollout rl/value rl/scores rl/teacher_forcing rl/worlds/enumerate rl/worlds/exact rl/worlds/known_worlds rl/rewards/terms rl/rewards/files rl/rewards/child rl/rewards/command rl/rewards/fluency rl/rewards/reward rl/tune_values rl/methods/returns rl/methods/baselines rl/methods/method rl/methods/* rl/tune_config rl/controller rl/source rl/learner rl/exact_gradient
-8 apps/commands apps/console apps/run_folder apps/* tests/*'
-grep -n '^#include "' $(git ls-files 'engine/*.h' 'engine/*.cpp' 'models/*.h' 'models/*.cpp' 'rl/*.h' 'rl/*.cpp' 'apps/*.h' 'apps/*.cpp') tests/*.h tests/*.cpp tests/exercises/*.h tests/exercises/*/*.h tests/exercises/*/*.cpp 2>/dev/null |
-  awk -F'[:"]' -v order="$order" '
-    BEGIN {
-      n = split(order, word, /[ \n]+/)
-      for (i = 1; i <= n; ++i) if (word[i] ~ /\//) { place[word[i]] = i; names[++count] = word[i] }
+# The floors of the house (see README.md). A file may include files of rooms that stand before its own in this list, and
+# files of its own room as long as they make no circle. A function or class that a room's header declares is defined in
+# that room or in one before it. The exhibits below apps/ do not know each other. Prints each offence; exit 1 if there is
+# one. sh tests/check_floors.sh [FOLDER]: another house than this one.
+cd "${1:-$(dirname "$0")/..}" || exit 1
+# A room is a folder or, with a dot behind its name, the files of that name; a file stands in the last room it fits.
+rooms='
+0 engine/version. engine/real. engine/error. engine/shape.
+1 engine/arena. engine/rng. engine/vmath.
+2 engine/blas. engine/gemm. engine/kernels.
+3 engine/tensor. engine/tape.
+4 engine/checks. engine/ops engine/rung. engine/composed.
+5 engine/params. engine/optim. engine/parallel. engine/gradcheck. engine/inspect. engine/io/
+6 models/text/ models/grammar/ models/ models/counted/ models/families. models/sampler. models/loss. models/run/
+7 rl/tables/ rl/ rl/worlds/ rl/rewards/ rl/methods/ rl/tune_config. rl/controller. rl/source. rl/learner. rl/exact_gradient.
+8 apps/commands. apps/console. apps/run_folder. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/
+9 tests/'
+files=$(find engine models rl apps tests -name '*.h' -o -name '*.cpp' | grep -v '/build/' | sort)
+# One line a fact: FILE LINE include|declares|defines|class WHAT. Functions and classes stand at the beginning of a line.
+# shellcheck disable=SC2086
+awk '
+  FNR == 1 { header = FILENAME ~ /\.h$/; waiting = ""; private = FILENAME ~ /^tests/ }
+  /^namespace \{$/ { private = 1 }  # what stands there cannot be declared elsewhere
+  /^}  \/\/ namespace$/ { private = FILENAME ~ /^tests/ }
+  /^namespace [a-z_:]+ \{$/ { scope = $2; sub(/^gradus(::)?/, "", scope); if (scope != "") scope = scope "/" }
+  /^}  \/\/ namespace [a-z_:]+$/ { scope = "" }
+  /^#include "/ { split($0, part, "\""); print FILENAME, FNR, "include", part[2]; next }
+  header && /^(class|struct) [A-Za-z_]+( final)?( :.*)? \{$/ { print FILENAME, FNR, "class", $2; next }
+  /^(static|template|using|namespace|typedef|enum|friend|extern|constexpr|inline)/ { waiting = ""; next }
+  # A function: `type name(...` at the beginning of a line; what ends it says whether it is declared or defined here.
+  /^[A-Za-z_][A-Za-z_0-9:<>,\*& ]*[ \*&][A-Za-z_0-9:]+\(/ || /^[A-Z][A-Za-z_0-9]*::[~A-Za-z_0-9]+\(/ {
+    waiting = $0; sub(/\(.*/, "", waiting); sub(/.*[ \*&]/, "", waiting); at = FNR
+  }
+  waiting != "" && /;$/ { if (header && waiting !~ /::/) print FILENAME, at, "declares", scope waiting; waiting = "" }
+  waiting != "" && /\{( .*)?\}?$/ { if (!header && !private) print FILENAME, at, "defines", scope waiting; waiting = "" }
+' $files | awk -v rooms="$rooms" -v list="$files" '
+  BEGIN {
+    n = split(rooms, word, /[ \n]+/)
+    for (i = 1; i <= n; ++i)
+      if (word[i] ~ /\//) { room[++count] = word[i]; row[count] = floor }
+      else floor = word[i]
+    n = split(list, word, "\n")
+    for (i = 1; i <= n; ++i) {
+      for (r = count; r > 0; --r) if (fits(word[i], room[r])) break
+      if (r == 0) complain(word[i] ": stands in no room; give it one in tests/check_floors.sh")
+      # Of the rooms it fits the one with the longest name.
+      for (best = r; r > 0; --r) if (fits(word[i], room[r]) && length(room[r]) > length(room[best])) best = r
+      place[word[i]] = best
     }
-    function find(file,   i, stem) {
-      sub(/\.(h|cpp)$/, "", file)
-      if (file in place) return place[file]
-      for (i = 1; i <= count; ++i)
-        if (names[i] ~ /\*$/) { stem = substr(names[i], 1, length(names[i]) - 1); if (index(file, stem) == 1) return place[names[i]] }
-      print file ": stands on no floor; give it a place in tests/check_floors.sh"; bad = 1
-      return 0
+  }
+  function folder(file) { sub(/[^\/]*$/, "", file); return file }
+  function same_floor(a, b) { return folder(a) == folder(b) && row[place[a]] == row[place[b]] }
+  function fits(file, name) { return index(file, name) == 1 }
+  function wing(file) { return file ~ /^apps\/(report|kl|step)\// ? substr(file, 1, index(substr(file, 6), "/") + 4) : "" }
+  function complain(what) { print what; bad = 1 }
+  $3 == "include" {
+    ++includes
+    if (!($4 in place)) next
+    if (place[$4] > place[$1]) complain($1 ":" $2 ": includes " $4 ", which stands above it")
+    if (wing($1) != wing($4) && wing($1) != "" && wing($4) != "" && !(wing($1) == "apps/step" && $4 == "apps/report/page.h"))
+      complain($1 ":" $2 ": includes " $4 ", of another exhibit")
+    to[$1] = to[$1] " " $4
+  }
+  $3 == "class" { classes[$4] = classes[$4] " " $1 }
+  $3 == "declares" && $1 != "apps/commands.h" { declared[$4] = declared[$4] " " $1 }  # that is the list of the pages above it
+  $3 == "defines" { where[++defined] = $1; line[defined] = $2; what[defined] = $4 }
+  # A name may be declared in several rooms; one of them must be as high as the definition.
+  function low(names, file,   k, m, part) {
+    m = split(names, part, " ")
+    for (k = 1; k <= m; ++k) if (place[part[k]] >= place[file] || same_floor(part[k], file)) return ""
+    return m ? part[1] : ""
+  }
+  # Depth first over includes: a file met again on its own path closes a circle.
+  function visit(file,   k, m, part) {
+    if (state[file] == 2) return
+    if (state[file] == 1) { complain(file ": is part of a circle of includes"); return }
+    state[file] = 1
+    m = split(to[file], part, " ")
+    for (k = 1; k <= m; ++k) if (part[k] in place) visit(part[k])
+    state[file] = 2
+  }
+  END {
+    for (d = 1; d <= defined; ++d) {
+      name = what[d]; owner = name; sub(/::.*/, "", owner)
+      header = low(name ~ /::/ ? classes[owner] : declared[name], where[d])
+      if (header != "") complain(where[d] ":" line[d] ": defines " name ", which " header " below it declares")
     }
-    { a = $1; b = $4; at = find(a); to = find(b)
-      if (at && to && to > at) { print a ":" $2 ": includes " b ", which stands above it"; bad = 1 }
-      includes++ }
-    END { if (bad) exit 1; print includes " includes, none upward" }'
+    for (file in place) visit(file)
+    if (bad) exit 1
+    print includes " includes and " defined " functions, none upward"
+  }'
