@@ -29,7 +29,8 @@ FLAGS_asan := -O1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,und
 CXXFLAGS += -std=c++20 -g -Wall -Wextra -Wshadow $(if $(CLANG),,-Wno-restrict) $(ARITHMETIC) $(FLAGS_$(MODE))
 CPPFLAGS += -I. -MMD -MP $(patsubst -I%,-isystem%,$(BLAS_CFLAGS))
 LDFLAGS += $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
-LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) -pthread
+UTF8PROC_LIBS := $(shell pkg-config --libs libutf8proc 2>/dev/null)
+LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
@@ -41,7 +42,7 @@ EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 TESTED_APP := $(filter-out apps/main.cpp,$(APP))
 
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
-ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program))) \
+ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program)) \
   engine/rng.cpp models/table.cpp models/run/config.cpp models/run/options.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
   $(patsubst %,rl/%.cpp,controller rewards/child rewards/files tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
@@ -50,7 +51,7 @@ ONCE := $(filter-out models/text/batch.cpp,$(wildcard $(addsuffix /*.cpp,engine/
 # function the linker takes the first, and the library's is the optimised one.
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
-.PHONY: all demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -82,6 +83,10 @@ gdb: packages  ## step through gradients in a debugger: make gdb ARGS="step lstm
 asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
 	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
 	build/asan-f64/tests/all && build/asan-f32/tests/all
+
+bench-peers: packages  ## gradus and PyTorch on the same work in turn (PEERS="--pairs 5 --seconds 2 gpt-step ...")
+	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus
+	@sh tests/bench/run.sh $(PEERS)
 
 # VERSION, that of engine/version.h, is what pkg-config reports.
 VERSION := $(shell sed -n 's|.*kGradusVersion = "\(.*\)".*|\1|p' engine/version.h)
@@ -127,8 +132,8 @@ lines:  ## lines of code by folder, and the longest files
 	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
 	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
 
-compile_commands.json: Makefile $(LIB) $(APP) $(TEST)  ## for clangd and clang-tidy
-	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST); do \
+compile_commands.json: Makefile $(LIB) $(APP) $(TEST) $(PROGRAM_TEST)  ## for clangd and clang-tidy
+	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST) $(PROGRAM_TEST); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" '$(CURDIR)' $$f "c++ -DGRADUS_REAL=float -I. $(patsubst -I%,-isystem%,$(BLAS_CFLAGS)) $(CXXFLAGS) -c $$f"; sep=,; \
 	done; echo ']'; } | sed 's/ -Wno-restrict//' > $@
 
@@ -161,6 +166,8 @@ $(EMBEDDED:%=$(B)/%.o): $(B)/%.o: % Makefile
 # The program and the tests spend their time in the library, so they are compiled for the compiler's sake. Debug
 # information of every type is wanted where a debugger looks into release builds, in the engine; elsewhere lines are enough.
 $(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o $(b)/tests/%.o): FLAGS_release := -O0 -g1
+# What gradus bench says of the processor is the speed of a loop of its own.
+$(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1
 $(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
@@ -205,7 +212,7 @@ build/tests/fault_io.so: tests/fault_io.c
 LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a
 install-files: binaries $(LIBRARIES)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' OBJECTS='$(B32:-f32=)' VERSION='$(VERSION)' CFLAGS='$(ARITHMETIC)' \
-	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) -pthread' sh apps/install.sh install
+	  LIBS='$(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread' sh apps/install.sh install
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh

@@ -226,6 +226,15 @@ void add_sample(CLI::App& program, Run& run) {
   });
 }
 
+void add_bench(CLI::App& program, Run& run) {
+  CLI::App* app = program.add_subcommand("bench", "measure how fast this machine trains, fine-tunes and samples");
+  const auto c = std::make_shared<BenchCommand>();
+  app->add_option("NAME,--only", c->names, "what to measure (everything): " + bench_names());
+  number(*app, "--seconds", c->seconds, "time for each measurement (1)", 1e-3, 3600.0);
+  add_common(*app, c->common);
+  app->callback([=, &run] { run = [=] { return bench(*c); }; });
+}
+
 void add_eval(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("eval",
                                          "how well a trained model predicts a text; bits per character "
@@ -364,7 +373,7 @@ int run_command_line(int argc, char** argv) {
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
   for (const auto add : {add_train, add_tune, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus,
-                         add_kl, add_exact, add_step})
+                         add_kl, add_exact, add_step, add_bench})
     add(app, run);
   try {
     app.parse(argc, argv);

@@ -1,6 +1,6 @@
-// The commands of the gradus program: one struct of options and one function each, in the file of its name. main.cpp
-// parses the command line into the struct; the function returns the exit code or throws one of the errors of
-// engine/error.h, which main.cpp turns into one sentence and an exit code.
+// The commands of the gradus program: one struct of options and one function each, in the file of its name.
+// command_line.cpp parses the command line into the struct; the function returns the exit code or throws one of the
+// errors of engine/error.h, which main.cpp turns into one sentence and an exit code.
 #pragma once
 
 #include <optional>
@@ -32,30 +32,29 @@ struct Common {
 int cores();
 int threads_for(const Common& common, int64_t shards);  // those asked for, at most one for each shard
 
-struct TrainCommand {
+// What both commands that train take.
+struct RunCommand {
   Common common;
-  Config config;
-  std::vector<std::string> corpus;
-  std::string out;
+  std::string out;  // the folder
   bool resume = false;
   bool steps_given = false;
   int64_t stop_after = 0;  // 0: never
+};
+
+struct TrainCommand : RunCommand {
+  Config config;
+  std::vector<std::string> corpus;
   int64_t trace_step = 0;  // 0: none; else the step whose gradients become the page trace_file
   std::string trace_file;
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(TrainCommand command);
 
-struct TuneCommand {
-  Common common;
+struct TuneCommand : RunCommand {
   TuneConfig config;
   std::string run;      // the prior
   std::string prompt;   // empty: what the run starts from
   std::string prompts;  // file, one a line; empty: none
-  std::string out;
-  bool resume = false;
-  bool steps_given = false;
-  int64_t stop_after = 0;  // 0: never
 };
 int tune(TuneCommand command);
 
@@ -69,6 +68,14 @@ struct SampleCommand {
   int64_t top_k = 0;
 };
 int sample(const SampleCommand& command);
+
+struct BenchCommand {
+  Common common;
+  std::vector<std::string> names;  // empty: every work
+  double seconds = 1;              // for each work and number of threads
+};
+int bench(const BenchCommand& command);
+std::string bench_names();  // of the works, for people
 
 // Parts of a text, by the words of --split.
 inline constexpr Named<Split> kSplits[] = {{"all", Split::kAll}, {"train", Split::kTrain}, {"val", Split::kValidation}};
@@ -119,6 +126,7 @@ struct CorpusCommand {
   int64_t bytes = 0;  // 0: not given
 };
 int corpus(const CorpusCommand& command);
+
 struct ReportCommand {
   Common common;
   std::string run;
@@ -127,6 +135,9 @@ int report(const ReportCommand& command);
 // Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is not that of
 // a run, WriteError where the page cannot be written.
 std::string write_report(const std::string& folder);
+// The same at the end of a run, which is safe whatever becomes of its page: returns why there is none, or "".
+std::string try_write_report(const std::string& folder);
+
 struct KlCommand {
   Common common;
   std::string file;  // empty: the worked numbers, or the lesson
@@ -134,6 +145,7 @@ struct KlCommand {
   std::optional<int64_t> section;  // of the worked numbers; all if not given
 };
 int kl(const KlCommand& command);
+
 struct StepCommand {
   Common common;
   std::string example = "scalar";

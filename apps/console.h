@@ -15,25 +15,16 @@ class Console {
   ~Console() { end_live(); }
   // One line.
   void note(const std::string& line);
+  void warn(const std::string& sentence);  // the same behind "warning: "; nothing for an empty one
   // Rewrites the live line; on a pipe does nothing.
   void live(const std::string& line);
   bool is_live() const { return live_; }
   void end_live();
+  void clear_live();  // as if it had not been
 
  private:
   std::FILE* out_;
   bool quiet_, live_, open_ = false;
 };
-
-std::string fixed(double value, int digits);
-std::string grouped(int64_t n);        // 1234567 → 1,234,567
-std::string duration(double seconds);  // 7 s, 2 min 05 s, 1 h 12 min
-// At most `columns` columns of a terminal: control characters as spaces, bytes that are not UTF-8 as U+FFFD, cut at a
-// character border.
-std::string one_line(const std::string& text, size_t columns);
-
-// SIGINT and SIGTERM: the first asks the loop to stop after its step, the second ends the process at once.
-void catch_interrupts();
-bool interrupted();
 
 }  // namespace gradus

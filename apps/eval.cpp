@@ -3,10 +3,12 @@
 #include <cstdio>
 
 #include "apps/console.h"
-#include "apps/run_folder.h"
-#include "apps/text.h"
+#include "apps/corpus_files.h"
+#include "apps/format.h"
+#include "apps/json_number.h"
 #include "models/loss.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -41,7 +43,7 @@ int eval(const EvalCommand& command) {
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
                           config.context));
   if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
-  const Text content = read_texts(command.corpus, config);
+  const CorpusFiles content = read_corpus_files(command.corpus, config);
   const Split split = row_named(kSplits, command.split, "split").value;
   int64_t stride = command.stride;
   if (split == Split::kAll) {
@@ -64,9 +66,9 @@ int eval(const EvalCommand& command) {
   const double bits =
       loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},
-                    {"nats_per_token", number(loss.mean())},
-                    {"bits_per_character", number(bits)},
-                    {"perplexity", number(std::exp(loss.mean()))}};
+                    {"nats_per_token", json_number(loss.mean())},
+                    {"bits_per_character", json_number(bits)},
+                    {"perplexity", json_number(std::exp(loss.mean()))}};
   if (command.common.json)
     std::printf("%s\n", result.dump().c_str());
   else

@@ -8,9 +8,11 @@
 #include <stdexcept>
 
 #include "apps/console.h"
-#include "apps/run_folder.h"
+#include "apps/format.h"
+#include "apps/json_number.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 #include "rl/exact_gradient.h"
 #include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
@@ -30,7 +32,7 @@ World world_of(const ExactCommand& command, const Checkpoint& run) {
 Checkpoint load_beside(const std::string& other, const Checkpoint& run) {
   Checkpoint loaded = load_checkpoint(other);
   const auto &a = run.tokenizer.vocab(), &b = loaded.tokenizer.vocab();
-  if (a == b && run.tokenizer.kind() == loaded.tokenizer.kind()) return loaded;
+  if (a == b && &run.tokenizer.cutter() == &loaded.tokenizer.cutter()) return loaded;
   const auto [i, j] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   const auto name = [](auto at, auto end) { return at == end ? "nothing" : Json(*at).dump(); };
   throw DataError(text(run.path, " and ", loaded.path, " have different vocabularies (", a.size(), " and ", b.size(),
@@ -121,7 +123,7 @@ int compare(const ExactCommand& command) {
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
   if (command.common.json) {
     Json json;
-    c.for_each([&](const char* name, double x, bool) { json[name] = number(x); });
+    c.for_each([&](const char* name, double x, bool) { json[name] = json_number(x); });
     json["sequences"] = all.sequences.size();
     std::printf("%s\n", json.dump().c_str());
     return kDone;
@@ -179,8 +181,7 @@ void save_gradient(const std::string& out, const Params& params, std::span<const
                    std::span<const double> variance) {
   std::vector<TensorSource> tensors;
   for (int64_t i = 0; i < params.count(); ++i) {
-    std::vector<int64_t> sizes(size_t(params.shape(i).rank()));
-    for (size_t k = 0; k < sizes.size(); ++k) sizes[k] = params.shape(i)[int(k)];
+    const std::vector<int64_t> sizes = params.shape(i).sizes();
     const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
     tensors.emplace_back("mean/" + params.name(i), sizes, mean.subspan(first, n));
     if (!variance.empty()) tensors.emplace_back("variance/" + params.name(i), sizes, variance.subspan(first, n));
@@ -228,15 +229,15 @@ int gradient(const ExactCommand& command) {
   save_gradient(command.out, run.model->params(), g.mean, g.variance);
   const Objective& j = g.objective;
   if (command.common.json) {
-    Json json{{"objective", number(j.objective)},
+    Json json{{"objective", json_number(j.objective)},
               {"reward", j.reward},
-              {"kl", number(j.kl)},
+              {"kl", json_number(j.kl)},
               {"entropy", j.entropy},
               {"samples", g.samples}};
     if (enumerated > 0)
       json["sequences"] = enumerated;
     else
-      json["kl_stderr"] = number(g.kl_stderr);
+      json["kl_stderr"] = json_number(g.kl_stderr);
     std::printf("%s\n", json.dump().c_str());
     return kDone;
   }

@@ -2,10 +2,12 @@
 #include <cmath>
 #include <cstdio>
 
-#include "apps/console.h"
+#include "apps/commands.h"
+#include "apps/format.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 

@@ -7,6 +7,7 @@
 #include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -35,7 +36,11 @@ int sample(const SampleCommand& command) {
   if (command.prompt_given && command.prompt.empty() && end_id < 0)
     throw UsageError("--prompt is empty; leave it out to start from a newline");
   const std::vector<int32_t> prompt = run.beginning(command.prompt);
-  const SampleOptions options{command.temperature, command.top_k, command.top_p, end_id, command.tokens};
+  const SampleOptions options{.temperature = command.temperature,
+                              .top_k = command.top_k,
+                              .top_p = command.top_p,
+                              .end_id = end_id,
+                              .max_tokens = command.tokens};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
   const int64_t group = side_by_side(*run.model);
   Pool pool(threads_for(command.common, (command.count + group - 1) / group));

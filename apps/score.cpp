@@ -5,9 +5,11 @@
 #include <iostream>
 #include <numeric>
 
-#include "apps/run_folder.h"
+#include "apps/commands.h"
+#include "apps/json_number.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -28,9 +30,10 @@ int score(const ScoreCommand& command) {
     if (end_id >= 0) tokens.push_back(end_id);
     const std::vector<double> log_probs = score_sequence(*run.model, run.start_id, tokens, command.temperature);
     Json values = Json::array();
-    for (const double x : log_probs) values.push_back(number(x));
+    for (const double x : log_probs) values.push_back(json_number(x));
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
-    const Json record{{"text", valid_utf8(line)}, {"tokens", tokens}, {"log_probs", values}, {"log_prob", number(sum)}};
+    const Json record{
+        {"text", valid_utf8(line)}, {"tokens", tokens}, {"log_probs", values}, {"log_prob", json_number(sum)}};
     std::printf("%s\n", record.dump().c_str());
     std::fflush(stdout);  // whoever sends lines one by one gets an answer to each
   }

@@ -1,23 +1,12 @@
 #include "apps/tuned_run.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
-#include "engine/blas.h"
-#include "models/text/corpus.h"
+#include "models/text/read_text.h"
 
 namespace gradus {
 namespace {
-
-const std::string kMean = "adam.m.", kSquare = "adam.v.", kReplay = "replay.";
-
-const Checkpoint::Array& array_of(const Checkpoint& run, const std::string& name, size_t size) {
-  for (const Checkpoint::Array& a : run.beside)
-    if (a.name == name && (size == 0 || a.values.size() == size)) return a;
-  throw DataError(text(run.path, ": the array ", name, " of this fine-tuning is missing or of another size"));
-}
 
 // Each line that is not empty.
 std::vector<std::string> read_prompts(const std::string& file) {
@@ -30,7 +19,7 @@ std::vector<std::string> read_prompts(const std::string& file) {
 }
 
 void lay_out_prompts(TunedRun& run) {
-  const Checkpoint& p = run.prior;
+  const Checkpoint& p = run.policy;  // the prior has the same window and vocabulary
   run.world = {{}, p.tokenizer.end_id(), run.config.max_tokens, run.config.temperature};
   for (const std::string& prompt : run.prompts) {
     run.prompt_tokens.push_back(p.beginning(prompt));
@@ -38,164 +27,158 @@ void lay_out_prompts(TunedRun& run) {
   }
 }
 
-TunedRun resume(TuneCommand& command, std::optional<RunFolder>& folder, Console& console) {
-  if (!RunFolder::has_checkpoint(command.out))
-    throw DataError(text(command.out, ": there is no checkpoint.safetensors to resume from"));
-  folder.emplace(command.out);
-  Checkpoint policy = load_checkpoint(command.out);
-  if (policy.tuning.empty())
-    throw DataError(text(policy.path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
-  const Json tuning = Json::parse_or_null(policy.tuning);
-  const std::string path = policy.path;
+// Fine-tuning has its own optimiser, without weight decay, whatever the prior was trained with.
+AdamW new_optimizer(const LanguageModel& policy) {
+  return AdamW(policy.params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
+}
+
+DataError unreadable(const std::string& path) {
+  return DataError(text(path, ": the metadata's '", kTuning, "' cannot be read"));
+}
+
+TunedRun resume(const TuneCommand& command, Console& console) {
+  RunFolder folder = reopen_folder(command.out);
+  ArchiveReader in(folder.checkpoint());
+  const std::string path = in.file().path();
+  Checkpoint policy = read_checkpoint(in);
+  const std::string* const section = in.find_section(kTuning);
+  if (!section)
+    throw DataError(text(path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
+  Json tuning = Json::parse_or_null(*section);
   try {
-    TuneConfig config = tune_config_from_json(tuning.at("config").dump(), policy.path);
+    TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
     Checkpoint prior = load_checkpoint(command.run.empty() ? tuning.at("prior").get<std::string>() : command.run);
     if (prior.hash != tuning.at("prior_hash").get<std::string>())
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,
                            " began from, or has been trained on since; name the prior as gradus tune PRIOR --out ",
                            command.out, " --resume"));
-    TunedRun run{
-        std::move(policy), std::move(prior), config, tuning.at("prompts").get<std::vector<std::string>>(), {}, {}};
-    if (!run.policy.optimizer) throw DataError(run.policy.path + ": holds no optimiser state");
-    if (command.steps_given && command.config.steps < run.policy.step)
-      throw UsageError(
-          text("--steps ", command.config.steps, ": the run in ", command.out, " has already done ", run.policy.step));
-    if (command.steps_given) run.config.steps = command.config.steps;
-    if (run.policy.blas_core != blas_core())
-      console.note(text("note: the run began on OpenBLAS ", run.policy.blas_core, " kernels, this machine uses ",
-                        blas_core(), "; results will differ in the last bits"));
-    return run;
+    require_resumable(command, command.config.steps, policy, console);
+    if (command.steps_given) config.steps = command.config.steps;
+    std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
+    AdamW optimizer = new_optimizer(*policy.model);
+    load_moments(in, policy.model->params(), optimizer);
+    optimizer.steps = policy.step * config.epochs * config.minibatches;
+    policy.optimizer = std::move(optimizer);
+    return {.policy = std::move(policy),
+            .prior = std::move(prior.model),
+            .prior_path = prior.path,
+            .config = std::move(config),
+            .prompts = std::move(prompts),
+            .tuning = std::move(tuning),
+            .folder = std::move(folder),
+            .saved = std::move(in)};
   } catch (const JsonError&) {
-    throw DataError(path + ": the metadata's 'tuning' cannot be read");
+    throw unreadable(path);
   }
 }
 
 TunedRun begin(TuneCommand& command) {
   refuse_existing(command.out);
-  try {
-    resolve(command.config, cores());
-  } catch (const DataError& error) {
-    throw UsageError(error.what());  // two options that do not fit together
+  resolve_options(command.config);
+  Checkpoint policy = load_checkpoint(command.run);
+  std::unique_ptr<LanguageModel> prior = policy.model->clone();
+  const std::string prior_path = policy.path;
+  policy.step = 0;
+  policy.best_val_loss.reset();
+  policy.optimizer = new_optimizer(*policy.model);
+  std::vector<std::string> prompts{command.prompt};
+  if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
+  Json tuning{{"config", Json::parse(to_json(command.config))},
+              {"prior", std::filesystem::absolute(prior_path).lexically_normal().string()},
+              {"prior_hash", policy.hash},
+              {"prompts", prompts}};
+  return {.policy = std::move(policy),
+          .prior = std::move(prior),
+          .prior_path = prior_path,
+          .config = command.config,
+          .prompts = std::move(prompts),
+          .tuning = std::move(tuning),
+          .folder = {}};
+}
+
+std::string replay_name(size_t batch, const char* what) { return text("replay.", batch, ".", what); }
+
+Experience read_experience(ArchiveReader& in, size_t batch, int32_t end_id) {
+  const auto numbers = [&](const char* what) { return in.list(replay_name(batch, what)); };
+  Experience e{.sequences = Sequences(end_id),
+               .reward = numbers("reward"),
+               .log_mu = numbers("log_mu"),
+               .log_q = numbers("log_q")};
+  const std::vector<double> tokens = numbers("tokens"), lengths = numbers("lengths"), prompts = numbers("prompts");
+  std::vector<int32_t> draws;
+  size_t at = 0;
+  for (const double length : lengths) {
+    draws.clear();
+    for (size_t end = at + size_t(length); at < end; ++at) draws.push_back(int32_t(tokens.at(at)));
+    e.sequences.add(draws);
   }
-  TunedRun run{load_checkpoint(command.run), load_checkpoint(command.run), command.config, {command.prompt}, {}, {}};
-  if (!command.prompts.empty()) run.prompts = read_prompts(command.prompts);
-  run.policy.step = 0;
-  run.policy.best_val_loss.reset();
-  run.policy.beside.clear();
-  run.policy.tuning = Json{
-      {"config", Json::parse(to_json(run.config))},
-      {"prior", std::filesystem::absolute(run.prior.path).lexically_normal().string()},
-      {"prior_hash", run.prior.hash},
-      {"prompts",
-       run.prompts}}.dump();
-  return run;
+  e.group.assign(prompts.begin(), prompts.end());
+  return e;
+}
+
+void write_experience(ArchiveWriter& out, size_t batch, const Experience& e) {
+  std::vector<double> tokens, lengths;
+  for (int64_t b = 0; b < e.sequences.size(); ++b) {
+    const auto draws = e.sequences.draws(b);
+    tokens.insert(tokens.end(), draws.begin(), draws.end());
+    lengths.push_back(double(draws.size()));
+  }
+  out.list(replay_name(batch, "tokens"), std::move(tokens));
+  out.list(replay_name(batch, "lengths"), std::move(lengths));
+  out.list(replay_name(batch, "prompts"), {e.group.begin(), e.group.end()});
+  out.list(replay_name(batch, "reward"), sum_over_draws(e.batch, e.reward));
+  out.list(replay_name(batch, "log_mu"), e.log_mu);
+  out.list(replay_name(batch, "log_q"), e.log_q);
 }
 
 }  // namespace
 
-TunedRun open_tuned_run(TuneCommand& command, std::optional<RunFolder>& folder, Console& console) {
-  TunedRun run = command.resume ? resume(command, folder, console) : begin(command);
+TunedRun open_tuned_run(TuneCommand& command, Console& console) {
+  TunedRun run = command.resume ? resume(command, console) : begin(command);
   if (run.policy.model->params().size() == 0)
-    throw DataError(text(run.prior.path, ": a model of the family ", run.prior.config.model,
+    throw DataError(text(run.prior_path, ": a model of the family ", run.policy.config.model,
                          " has no parameters to tune; it can be a prior of others, but not a policy"));
   lay_out_prompts(run);
-  // Fine-tuning has its own optimiser, without weight decay, whatever the prior was trained with.
-  AdamW optimizer(run.policy.model->params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
-  if (command.resume) {
-    optimizer.m = std::move(run.policy.optimizer->m);
-    optimizer.v = std::move(run.policy.optimizer->v);
-    optimizer.steps = run.policy.step * run.config.epochs * run.config.minibatches;
-  }
-  run.policy.optimizer = std::move(optimizer);
   return run;
 }
 
-void TunedRun::restore(RolloutSource& source, Method& method, Learner& learner) const {
-  if (policy.step == 0) return;
-  const Json tuning = Json::parse(policy.tuning);
-  learner.set_kl_coef(tuning.at("kl_coef").get<double>());
-  std::vector<NamedNumbers> of_method = method.state();
-  for (NamedNumbers& part : of_method) part.values = tuning.at(part.name).get<std::vector<double>>();
-  method.restore(of_method);
-  std::vector<Experience> memory;
-  for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i) {
-    const auto numbers = [&](const char* what) { return array_of(policy, text(kReplay, i, ".", what), 0).values; };
-    Experience e{.sequences = Sequences(world.end_id),
-                 .reward = numbers("reward"),
-                 .log_mu = numbers("log_mu"),
-                 .log_q = numbers("log_q")};
-    const std::vector<double> tokens = numbers("tokens"), lengths = numbers("lengths"), of = numbers("prompts");
-    std::vector<int32_t> draws;
-    size_t at = 0;
-    for (const double length : lengths) {
-      draws.clear();
-      for (size_t end = at + size_t(length); at < end; ++at) draws.push_back(int32_t(tokens.at(at)));
-      e.sequences.add(draws);
-    }
-    e.group.assign(of.begin(), of.end());
-    memory.push_back(std::move(e));
+void TunedRun::restore(Tuner& tuner) {
+  if (!saved) return;
+  try {
+    tuner.set_kl_coef(tuning.at("kl_coef").get<double>());
+    std::vector<NamedNumbers> of_method = tuner.method->state();
+    for (NamedNumbers& part : of_method) part.values = tuning.at(part.name).get<std::vector<double>>();
+    tuner.method->restore(of_method);
+    std::vector<Experience> memory;
+    for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i)
+      memory.push_back(read_experience(*saved, size_t(i), world.end_id));
+    tuner.source.restore(std::move(memory));
+  } catch (const JsonError&) {
+    throw unreadable(policy.path);
   }
-  source.restore(std::move(memory));
-  if (!learner.value()) return;
-  Params& params = learner.value()->params();
-  AdamW& optimizer = *learner.value_optimizer();
-  optimizer.steps = policy.step * config.epochs * config.minibatches;
-  for (int64_t i = 0; i < params.count(); ++i) {
-    const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    const auto put = [&](const std::string& prefix, std::span<real> to) {
-      std::ranges::transform(array_of(policy, prefix + params.name(i), n).values, to.subspan(first, n).begin(),
-                             [](double x) { return real(x); });
-    };
-    put("", params.edit());
-    put(kMean, optimizer.m);
-    put(kSquare, optimizer.v);
+  if (tuner.value()) {
+    load_params(*saved, tuner.value()->params());
+    load_moments(*saved, tuner.value()->params(), *tuner.value_optimizer());
+    tuner.value_optimizer()->steps = policy.step * config.epochs * config.minibatches;
   }
+  saved->refuse_rest();
 }
 
-void TunedRun::save(const RolloutSource& source, const Method& method, const Learner& learner,
-                    const std::string& path) {
-  const std::vector<const Experience*> memory = source.remembered();
-  Json tuning = Json::parse(policy.tuning);
+void TunedRun::save(const Tuner& tuner, const std::string& path) {
+  const std::vector<const Experience*> memory = tuner.source.remembered();
   tuning["config"] = Json::parse(to_json(config));
-  tuning["kl_coef"] = learner.kl_coef();
-  for (const NamedNumbers& part : method.state()) tuning[part.name] = part.values;
+  tuning["kl_coef"] = tuner.kl_coef();
+  for (const NamedNumbers& part : tuner.method->state()) tuning[part.name] = part.values;
   tuning["replayed"] = memory.size();
-  policy.tuning = tuning.dump();
-  policy.beside.clear();
-  if (learner.value()) {
-    const Params& params = learner.value()->params();
-    for (int64_t i = 0; i < params.count(); ++i) {
-      const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-      std::vector<int64_t> shape(size_t(params.shape(i).rank()));
-      for (size_t k = 0; k < shape.size(); ++k) shape[k] = params.shape(i)[int(k)];
-      const auto take = [&](const std::string& prefix, std::span<const real> from) {
-        const auto part = from.subspan(first, n);
-        policy.beside.push_back({prefix + params.name(i), shape, {part.begin(), part.end()}});
-      };
-      take("", params.data());
-      take(kMean, learner.value_optimizer()->m);
-      take(kSquare, learner.value_optimizer()->v);
-    }
+  ArchiveWriter out;
+  policy.write(out);
+  out.section(kTuning, tuning.dump());
+  if (tuner.value()) {
+    save_params(out, tuner.value()->params());
+    save_moments(out, tuner.value()->params(), *tuner.value_optimizer());
   }
-  for (size_t i = 0; i < memory.size(); ++i) {
-    const Experience& e = *memory[i];
-    const auto take = [&](const char* what, std::vector<double> values) {
-      policy.beside.push_back({text(kReplay, i, ".", what), {int64_t(values.size())}, std::move(values), true});
-    };
-    std::vector<double> tokens, lengths;
-    for (int64_t b = 0; b < e.sequences.size(); ++b) {
-      const auto draws = e.sequences.draws(b);
-      tokens.insert(tokens.end(), draws.begin(), draws.end());
-      lengths.push_back(double(draws.size()));
-    }
-    take("tokens", std::move(tokens));
-    take("lengths", std::move(lengths));
-    take("prompts", {e.group.begin(), e.group.end()});
-    take("reward", sum_over_draws(e.batch, e.reward));
-    take("log_mu", e.log_mu);
-    take("log_q", e.log_q);
-  }
-  policy.save(path);
+  for (size_t i = 0; i < memory.size(); ++i) write_experience(out, i, *memory[i]);
+  std::move(out).write(path);
 }
 
 }  // namespace gradus

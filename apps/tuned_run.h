@@ -1,36 +1,38 @@
-// A fine-tuned run on disk: a checkpoint whose metadata say what the tuning stands on (its options, the prior and its
-// hash, the prompts) and how far it has come (the KL coefficient, the moving mean), with the value network and the
-// replayed sequences in arrays of their own.
+// A fine-tuned run on disk: the archive of a checkpoint in which the section "tuning" says what the tuning stands on
+// (its options, the prior and its hash, the prompts) and how far it has come (the KL coefficient, the moving mean),
+// with the value network and the replayed sequences in arrays of their own.
 #pragma once
 
-#include <memory>
+#include <optional>
 
-#include "apps/commands.h"
 #include "apps/console.h"
-#include "apps/run_folder.h"
+#include "apps/run.h"
 #include "models/run/checkpoint.h"
-#include "rl/learner.h"
-#include "rl/rewards/reward.h"
+#include "rl/tune_config.h"
+#include "rl/tuner.h"
 
 namespace gradus {
 
 struct TunedRun {
-  Checkpoint policy;  // its model is the policy, its step that of the tuning
-  Checkpoint prior;   // frozen
+  Checkpoint policy;                     // its model is the policy, its step that of the tuning
+  std::unique_ptr<LanguageModel> prior;  // frozen
+  std::string prior_path;
   TuneConfig config;
   std::vector<std::string> prompts;  // their texts; an empty one is what the run starts from
-  std::vector<std::vector<int32_t>> prompt_tokens;
-  World world;  // all but the prompt
+  Json tuning;                       // the section
+  std::optional<RunFolder> folder;   // of a run that goes on; a new one has none yet
+  std::optional<ArchiveReader> saved = {};
+  std::vector<std::vector<int32_t>> prompt_tokens = {};
+  World world = {};  // all but the prompt
 
-  // Puts back into a new learner and what it stands on what the checkpoint remembers; nothing in a new run.
-  void restore(RolloutSource& source, Method& method, Learner& learner) const;
-  // Writes everything; the old checkpoint stays if that fails.
-  void save(const RolloutSource& source, const Method& method, const Learner& learner, const std::string& path);
+  // Puts back into a new Tuner what the archive holds of it; nothing in a new run.
+  void restore(Tuner& tuner);
+  // Writes everything; the old file stays if that fails.
+  void save(const Tuner& tuner, const std::string& path);
 };
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError as
 // INTERFACE has them: a policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.
-// A run that goes on is locked, in `folder`, before it is read.
-TunedRun open_tuned_run(TuneCommand& command, std::optional<RunFolder>& folder, Console& console);
+TunedRun open_tuned_run(TuneCommand& command, Console& console);
 
 }  // namespace gradus

@@ -123,13 +123,15 @@ class Arena {
   size_t high_water_ = 0;  // up to the last time the cursor went down
 };
 
-// Scratch memory for a scope: what is allocated while it lives is given up when it ends.
+// Memory for a scope: what is allocated while it lives, here or from the arena itself, is given up when it ends.
 class ArenaScope {
  public:
   explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
   ~ArenaScope() { arena_.rewind(mark_); }
   ArenaScope(const ArenaScope&) = delete;
   ArenaScope& operator=(const ArenaScope&) = delete;
+  real* reals(int64_t n) { return arena_.reals(n); }
+  real* zeros(int64_t n) { return arena_.zeros(n); }
 
  private:
   Arena& arena_;

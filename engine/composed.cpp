@@ -95,21 +95,4 @@ Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> targ
 
 }  // namespace composed
 
-const Rung& fused_rung() {
-  static constexpr Rung rung{"fused",       linear_gelu,  layer_norm,       lstm_cell,
-                             lstm_sequence, rnn_sequence, causal_attention, softmax_cross_entropy};
-  return rung;
-}
-const Rung& composed_rung() {
-  static constexpr Rung rung{"composed",
-                             composed::linear_gelu,
-                             composed::layer_norm,
-                             composed::lstm_cell,
-                             composed::lstm_sequence,
-                             composed::rnn_sequence,
-                             composed::causal_attention,
-                             composed::softmax_cross_entropy};
-  return rung;
-}
-
 }  // namespace gradus

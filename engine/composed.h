@@ -6,18 +6,6 @@
 
 namespace gradus {
 
-// The heavy ops on one rung. Models call them through a Rung, so that --ops composed|fused trains on either.
-struct Rung {
-  const char* name;
-  Tensor (*linear_gelu)(const Tensor& x, const Tensor& w, const Tensor& b, Loc where);
-  Tensor (*layer_norm)(const Tensor& x, const Tensor& g, const Tensor& b, Loc where);
-  LstmState (*lstm_cell)(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where);
-  LstmOutput (*lstm_sequence)(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where);
-  Tensor (*rnn_sequence)(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where);
-  Tensor (*causal_attention)(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where);
-  Tensor (*softmax_cross_entropy)(const Tensor& logits, std::span<const int32_t> target, Loc where);
-};
-
 namespace composed {
 // Shapes, errors and results as the ops of the same name in engine/ops.h. (A row of softmax_cross_entropy without
 // target must be finite here: it is multiplied by 0, where the fused op leaves it out.)
@@ -29,8 +17,5 @@ Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, L
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where = Loc::here());
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where = Loc::here());
 }  // namespace composed
-
-const Rung& fused_rung();
-const Rung& composed_rung();
 
 }  // namespace gradus

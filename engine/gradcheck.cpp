@@ -362,12 +362,8 @@ void append(std::string& out, const GradCheck& c) {
   }
   out += text(c.op, ": of ", c.elements, " elements the worst is ", c.leaf, ' ', c.shape, " at ", c.index);
   if (c.shape.rank() > 1) {
-    int64_t below = c.shape.numel();
-    for (int d = 0; d < c.shape.rank(); ++d) {
-      below /= c.shape[d];
-      out += text(d ? "," : " = (", c.index / below % c.shape[d]);
-    }
-    out += ')';
+    const std::string at = index_text(c.shape, c.index);
+    out += text(" = (", at.substr(1, at.size() - 2), ')');
   }
   out +=
       text(": analytic ", digits(c.analytic, 12), ", numeric ", digits(c.numeric, 12), ", error ", digits(c.error, 3));

@@ -5,8 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <unordered_map>
-#include <unordered_set>
+#include <string_view>
 
 #include "engine/kernels.h"
 
@@ -42,12 +41,10 @@ using Numbers = std::span<const real>;
 const Value* root(const Value* v) { return v->base ? v->base : v; }
 Numbers numbers(const Value& v) { return {v.data, size_t(v.shape.numel())}; }
 
-// What has arrived at v; nothing if v has no gradient, or none yet. A window's lies within its base's.
+// What has arrived at v; nothing if v has no gradient, or none yet.
 std::optional<Numbers> gradient(const Value& v) {
-  const size_t n = size_t(v.shape.numel());
-  if (v.grad) return Numbers{v.grad, n};
-  if (v.needs_grad && v.base && v.base->grad) return Numbers{v.base->grad + (v.data - v.base->data), n};
-  return {};
+  const real* g = v.arrived();
+  return g ? std::optional(Numbers{g, size_t(v.shape.numel())}) : std::nullopt;
 }
 
 Tape* current_tape() {
@@ -77,7 +74,7 @@ const Value* local_value(const Tape& tape, const Value& parameter) {
   return nullptr;
 }
 
-std::string number(double x) {
+std::string six_digits(double x) {
   if (std::isnan(x)) return "nan";  // whatever its sign
   char s[32];
   std::snprintf(s, sizeof s, "%.6g", x);
@@ -93,7 +90,7 @@ int64_t first_bad(Numbers x) {
 std::string summary(Numbers x) {
   constexpr size_t kShown = 6;
   std::string s;
-  for (size_t i = 0; i < std::min(x.size(), kShown); ++i) s += (i ? " " : "") + number(double(x[i]));
+  for (size_t i = 0; i < std::min(x.size(), kShown); ++i) s += (i ? " " : "") + six_digits(double(x[i]));
   if (x.empty()) return "no numbers";
   if (x.size() == 1) return s;
   if (x.size() > kShown) s += " ...";
@@ -103,8 +100,8 @@ std::string summary(Numbers x) {
     bad += !std::isfinite(v);
     if (std::isfinite(v)) least = std::min(least, double(v)), greatest = std::max(greatest, double(v));
   }
-  if (bad < int64_t(x.size())) s += text("; min ", number(least), ", max ", number(greatest));
-  s += text(", norm ", number(norm(x)));
+  if (bad < int64_t(x.size())) s += text("; min ", six_digits(least), ", max ", six_digits(greatest));
+  s += text(", norm ", six_digits(norm(x)));
   return bad ? text(s, ", ", bad, " of ", x.size(), " not finite") : s;
 }
 
@@ -122,47 +119,43 @@ std::string inputs_of(const Op& op, const Names& names) {
   return "(" + s + ")";
 }
 
-std::string index_text(const Shape& shape, int64_t element) {
-  std::string s;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    s = text(element % shape[d], s.empty() ? "" : ",", s);
-    element /= shape[d];
-  }
-  return "[" + s + "]";
+// The number of input i that element e of an output is made of; -1 if that is more than one, or e is -1.
+int64_t element_of_input(const Op& op, int32_t i, int64_t e) {
+  const std::string_view elements = op.kind->math.elements;
+  if (op.shape(i).numel() == 1) return 0;
+  if (e < 0 || size_t(i) >= elements.size() || elements[size_t(i)] == '-') return -1;
+  return elements[size_t(i)] == 'c' ? e % op.shape(i).numel() : e;
+}
+// The element of an output that element e of input i alone decides, beside other inputs; -1 if there is none.
+int64_t element_of_output(const Op& op, int32_t i, int64_t e) {
+  const std::string_view elements = op.kind->math.elements;
+  return size_t(i) < elements.size() && elements[size_t(i)] == 'e' ? e : -1;
 }
 
-// The number of an op's input or output `v` that belongs to number `element` of its other end `to`: its own where
-// shapes agree, that of the column for what acts on every row. -1 if there is none, as for matrix products.
-int64_t element_of(const Op& op, const Shape& v, const Shape& to, int64_t element) {
-  const std::string name = op.kind->name;
-  if (v.numel() == 1) return 0;
-  if (v == to) return name.starts_with("matmul") || name.starts_with("linear") ? -1 : element;
-  return v.rank() == 1 && to.rank() >= 1 && v[0] == to[-1] ? element % v[0] : -1;
-}
-
-// "input %1 (sub, file:12) is -1, input w ...": what stood at that element.
-std::string inputs_at(BadNumber& bad, const Tape& tape, const Op& op, const Shape& shape, const Names& names) {
+// "input %1 (sub, file:12) is -1, input w ...": what stood there at element `out` of an output, or, where `bad` is in
+// the gradient of input k, at that element.
+std::string inputs_at(BadNumber& bad, const Tape& tape, const Op& op, int64_t out, const Names& names, int32_t k = -1) {
   std::string s;
   for (int32_t i = 0; i < op.n_in; ++i) {
     const Value* v = op.in[i];
-    const int64_t maker = names.maker(v), e = element_of(op, v->shape, shape, bad.element);
+    const int64_t maker = names.maker(v), e = i == k ? bad.element : element_of_input(op, i, out);
     bad.inputs.push_back(e < 0 ? std::numeric_limits<double>::quiet_NaN() : double(v->data[e]));
     s += text(i ? ", " : "", "input ", names.of(v));
     if (maker >= 0)
       s += text(" (", tape.ops()[size_t(maker)].kind->name, ", ", source(tape.ops()[size_t(maker)].where), ")");
-    s += e >= 0 ? text(" is ", number(bad.inputs.back())) : text(' ', v->shape, " holds ", summary(numbers(*v)));
+    s += e >= 0 ? text(" is ", six_digits(bad.inputs.back())) : text(' ', v->shape, " holds ", summary(numbers(*v)));
   }
   return s;
 }
 
-// ", output %2 is 3, the gradient that arrived at it 1", for each output.
-std::string outputs_at(const Op& op, const Shape& shape, int64_t element, const Names& names) {
+// ", output %2 is 3, the gradient that arrived at it 1", for each output that has this element.
+std::string outputs_at(const Op& op, int64_t element, const Names& names) {
   std::string s;
   for (int32_t i = 0; i < op.n_out; ++i) {
     const Value& v = *op.out[i];
-    const int64_t e = element_of(op, v.shape, shape, element);
-    if (e >= 0) s += text(", output ", names.of(&v), " is ", number(double(v.data[e])));
-    if (e >= 0 && v.grad) s += text(", the gradient that arrived at it ", number(double(v.grad[e])));
+    const int64_t e = v.shape.numel() == 1 ? 0 : element;
+    if (e >= 0) s += text(", output ", names.of(&v), " is ", six_digits(double(v.data[e])));
+    if (e >= 0 && v.grad) s += text(", the gradient that arrived at it ", six_digits(double(v.grad[e])));
   }
   return s;
 }
@@ -182,7 +175,7 @@ std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
       if (names.maker(&v) >= 0 || finite(numbers(v))) continue;
       BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
       bad.sentence = text("element ", index_text(v.shape, bad.element), " of ", names.of(&v), ' ', v.shape, " is ",
-                          number(bad.value), " before any op of this step; the first to use it is ", here);
+                          six_digits(bad.value), " before any op of this step; the first to use it is ", here);
       return bad;
     }
     for (int32_t k = 0; k < op.n_out; ++k) {
@@ -191,7 +184,7 @@ std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
       BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
       bad.sentence = text(here, " makes the first number that is not finite: element ",
                           index_text(v.shape, bad.element), " of its output ", names.of(&v), ' ', v.shape, " is ",
-                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, names));
+                          six_digits(bad.value), "; ", inputs_at(bad, tape, op, bad.element, names));
       return bad;
     }
   }
@@ -240,7 +233,7 @@ std::optional<BadNumber> bad_gradient(Tape& tape, const Names& names) {
       BadNumber bad = blame(tape, i, *gradient(**out), true);
       bad.sentence =
           text("the gradient that arrives at ", here, " is not finite, though no backward made it so: element ",
-               index_text((*out)->shape, bad.element), " of ", (*out)->shape, " is ", number(bad.value),
+               index_text((*out)->shape, bad.element), " of ", (*out)->shape, " is ", six_digits(bad.value),
                "; it was seeded with it, or a sum overflowed");
       return bad;
     }
@@ -250,29 +243,21 @@ std::optional<BadNumber> bad_gradient(Tape& tape, const Names& names) {
       const Value& v = *op.in[k];
       if (!v.needs_grad || finite(added[size_t(k)])) continue;
       BadNumber bad = blame(tape, i, added[size_t(k)], true);
+      const int64_t out = element_of_output(op, k, bad.element);
       bad.sentence = text("the backward pass of ", here, " makes the first gradient that is not finite: element ",
                           index_text(v.shape, bad.element), " of that of ", names.of(&v), ' ', v.shape, " is ",
-                          number(bad.value), "; ", inputs_at(bad, tape, op, v.shape, names));
-      bad.sentence += outputs_at(op, v.shape, bad.element, names);
+                          six_digits(bad.value), "; ", inputs_at(bad, tape, op, out, names, k));
+      bad.sentence += outputs_at(op, out, names);
       return bad;
     }
     if (sum) continue;
     const Value& v = **std::find_if(op.in, op.in + op.n_in, bad_arrived);
     sum = blame(tape, i, *gradient(v), true);
-    sum->sentence =
-        text("the gradient of ", names.of(&v), ' ', v.shape, " is not finite, the sum of finite ones: element ",
-             index_text(v.shape, sum->element), " is ", number(sum->value), "; the last op that added to it is ", here);
+    sum->sentence = text("the gradient of ", names.of(&v), ' ', v.shape,
+                         " is not finite, the sum of finite ones: element ", index_text(v.shape, sum->element), " is ",
+                         six_digits(sum->value), "; the last op that added to it is ", here);
   }
   return sum;
-}
-
-std::string escaped(const std::string& s) {
-  std::string out;
-  for (const char c : s) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out;
 }
 
 }  // namespace
@@ -314,8 +299,8 @@ std::string describe(const Tape& tape) {
       const Value& v = *op.out[k];
       const auto g = gradient(v);
       s += text(int64_t(i) == tape.next && k == 0 ? "=> " : "   ", names.of(&v), " = ", op.kind->name,
-                inputs_of(op, names), ' ', v.shape, "  ", source(op.where), "  ", number(norm(numbers(v))), ' ',
-                g ? number(norm(*g)) : "-", '\n');
+                inputs_of(op, names), ' ', v.shape, "  ", source(op.where), "  ", six_digits(norm(numbers(v))), ' ',
+                g ? six_digits(norm(*g)) : "-", '\n');
     }
   }
   return s;
@@ -337,28 +322,6 @@ std::optional<BadNumber> why_nan(Tape& tape) {
   const Names names(tape);
   if (auto bad = bad_value(tape, names)) return bad;
   return bad_gradient(tape, names);
-}
-
-std::string to_dot(const Tape& tape) {
-  const Names names(tape);
-  std::string s = "digraph tape {\n  node [shape=box, fontname=monospace];\n";
-  std::unordered_set<const Value*> leaves;
-  for (size_t i = 0; i < tape.ops().size(); ++i) {
-    const Op& op = tape.ops()[i];
-    s += text("  op", i, " [label=\"%", i, ' ', escaped(op.kind->name), ' ', op.out[0]->shape, "\\n",
-              escaped(source(op.where)), "\"];\n");
-    for (int32_t k = 0; k < op.n_in; ++k) {
-      const Value *v = op.in[k], *leaf = root(v);
-      const int64_t maker = names.maker(v);
-      const std::string from = maker >= 0 ? text("op", maker) : text("leaf", reinterpret_cast<uintptr_t>(leaf));
-      if (maker < 0 && leaves.insert(leaf).second)
-        s += text("  ", from, " [shape=", leaf->index >= 0 ? "ellipse" : "plaintext", ", label=\"", escaped(leaf->name),
-                  ' ', leaf->shape, "\"];\n");
-      s += text("  ", from, " -> op", i, " [label=\"", escaped(names.of(v)), ' ', v->shape, '"',
-                v->needs_grad ? "" : ", style=dashed", "];\n");
-    }
-  }
-  return s + "}\n";
 }
 
 }  // namespace gradus

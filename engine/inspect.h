@@ -73,7 +73,4 @@ class Names {
   std::unordered_map<const Value*, Place> made_;
 };
 
-// The tape as a graph for Graphviz: `dot -Tsvg`.
-[[gnu::used]] std::string to_dot(const Tape& tape);
-
 }  // namespace gradus

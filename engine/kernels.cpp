@@ -15,13 +15,13 @@ constexpr int kLanes = 16;
 
 inline void load(const real* x, Lanes& v) { std::memcpy(&v, x, sizeof v); }
 
-// The lanes folded in halves: 16, 8, 4, 2, 1.
+// The lanes folded in halves: 16, 8, 4, 2, 1. Written out so that it stays in registers.
 inline real fold(const Lanes& v) {
-  real s[kLanes];
+  real s[kLanes], eight[8], four[4];
   std::memcpy(s, &v, sizeof s);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) s[i] += s[i + width];
-  return s[0];
+  for (int i = 0; i < 8; ++i) eight[i] = s[i] + s[i + 8];
+  for (int i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 }  // namespace
@@ -36,6 +36,16 @@ void axpy(int64_t n, real a, const real* x, real* y) {
 
 void multiply_add(int64_t n, const real* a, const real* b, real* y) {
   for (int64_t i = 0; i < n; ++i) y[i] = std::fma(a[i], b[i], y[i]);
+}
+
+void add_weighted_rows(int64_t N, int64_t M, const real* w, const real* x, int64_t stride, real* __restrict y) {
+  int64_t i = 0;
+  for (; i + 4 <= N; i += 4, x += 4 * stride)  // four rows a pass: y is loaded and stored a quarter as often
+    for (int64_t j = 0; j < M; ++j) {
+      const real two = std::fma(w[i + 1], x[j + stride], std::fma(w[i], x[j], y[j]));
+      y[j] = std::fma(w[i + 3], x[j + 3 * stride], std::fma(w[i + 2], x[j + 2 * stride], two));
+    }
+  for (; i < N; ++i, x += stride) axpy(M, w[i], x, y);
 }
 
 real dot(int64_t n, const real* a, const real* b) {

@@ -11,6 +11,8 @@ namespace gradus::kernel {
 void add_to(int64_t n, const real* x, real* y);                       // y += x
 void axpy(int64_t n, real a, const real* x, real* y);                 // y += a x
 void multiply_add(int64_t n, const real* a, const real* b, real* y);  // y += a b, element by element
+// y[j] += Σ_i w[i] x[i,j], in the order of i.   x [N,M] with `stride` reals between rows, w [N], y [M]
+void add_weighted_rows(int64_t N, int64_t M, const real* w, const real* x, int64_t stride, real* __restrict y);
 real dot(int64_t n, const real* a, const real* b);
 real sum(int64_t n, const real* x);
 double sum_of_squares(int64_t n, const real* x);  // in double

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "engine/tape.h"
+#include "engine/target.h"
 
 namespace gradus {
 
@@ -67,9 +68,9 @@ Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where =
 inline constexpr double kLayerNormEps = 1e-5;
 
 // --- losses (ops_loss.cpp) ------------------------------------------------------------------------------------------
-inline constexpr int32_t kNoTarget = -1;  // a row that is not scored: its loss is 0 and it gets no gradient
-// −log softmax(logits)[target] of each row.   logits [N,V] → [N]. The gradient that arrives at row n is its weight: 1/N
-// for maximum likelihood, the advantage for a policy gradient. See Tape::seed.
+// −log softmax(logits)[target] of each row.   logits [N,V] → [N]. A row whose target is kNoTarget is not scored. The
+// gradient that arrives at row n is its weight: 1/N for maximum likelihood, the advantage for a policy gradient. See
+// Tape::seed.
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where = Loc::here());
 // Σ_n weight[n] · (the above) → scalar.
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, std::span<const real> weight,

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/blas.h"
 #include "engine/checks.h"
+#include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
 
@@ -14,7 +14,11 @@ struct AttentionSaved {
   int64_t B, T, heads;
 };
 
-/// y_t = Σ_{j≤t} P_tj v_j,   P_t = softmax_{j≤t}(q_t·k_j / √D).  Head strides live in the row distance L = 3C.
+constexpr OpMath kCausalAttentionMath{
+    .formula = "y_t = Σ_{j≤t} P_tj v_j,   P_t = softmax_{j≤t}(q_t·k_j / √D)",
+    .gradient = "dV += Pᵀ dY;  dP = dY Vᵀ;  dS = P ∘ (dP − rowsum(P ∘ dP));  dQ += dS K/√D;  dK += dSᵀ Q/√D",
+    .inputs = "QKV"};
+// Head strides live in the row distance L = 3C.
 void causal_attention_forward(Op& op) {
   const auto& s = op.get<AttentionSaved>();
   const int64_t T = s.T, C = op.shape(0)[1] / 3, D = C / s.heads, L = 3 * C;
@@ -32,7 +36,6 @@ void causal_attention_forward(Op& op) {
     }
 }
 
-/// dV += Pᵀ dY;  dP = dY Vᵀ;  dS = P ∘ (dP − rowsum(P ∘ dP));  dQ += dS K/√D;  dK += dSᵀ Q/√D
 void causal_attention_backward(Op& op) {
   const auto& s = op.get<AttentionSaved>();
   const int64_t T = s.T, C = op.shape(0)[1] / 3, D = C / s.heads, L = 3 * C;
@@ -60,7 +63,10 @@ void causal_attention_backward(Op& op) {
 }
 
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
-  static constexpr OpKind kind{"causal_attention", causal_attention_forward, causal_attention_backward};
+  static constexpr OpKind kind{.name = "causal_attention",
+                               .forward = causal_attention_forward,
+                               .backward = causal_attention_backward,
+                               .math = kCausalAttentionMath};
   require_attention(qkv, B, T, heads, where);
   Arena& arena = Tape::current(where).arena();
   auto* saved = arena.make<AttentionSaved>(arena.reals(B * heads * T * T), B, T, heads);

@@ -8,7 +8,7 @@
 
 namespace gradus {
 
-/// y = a + b.                                        da += dy,  db += dy
+constexpr OpMath kAddMath{.formula = "y = a + b", .gradient = "da += dy,  db += dy", .inputs = "a b", .elements = "ee"};
 void add_forward(Op& op) {
   const real *a = op.x(0), *b = op.x(1);
   real* y = op.y();
@@ -20,12 +20,12 @@ void add_backward(Op& op) {
   if (real* db = op.dx(1)) kernel::add_to(n, op.dy(), db);
 }
 Tensor add(const Tensor& a, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"add", add_forward, add_backward};
+  static constexpr OpKind kind{.name = "add", .forward = add_forward, .backward = add_backward, .math = kAddMath};
   require_same_shape("add", a, b, where);
   return record(kind, {a, b}, a.shape(), nullptr, where);
 }
 
-/// y = a − b.                                        da += dy,  db −= dy
+constexpr OpMath kSubMath{.formula = "y = a − b", .gradient = "da += dy,  db −= dy", .inputs = "a b", .elements = "ee"};
 void sub_forward(Op& op) {
   const real *a = op.x(0), *b = op.x(1);
   real* y = op.y();
@@ -37,12 +37,13 @@ void sub_backward(Op& op) {
   if (real* db = op.dx(1)) kernel::axpy(n, -1, op.dy(), db);
 }
 Tensor sub(const Tensor& a, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"sub", sub_forward, sub_backward};
+  static constexpr OpKind kind{.name = "sub", .forward = sub_forward, .backward = sub_backward, .math = kSubMath};
   require_same_shape("sub", a, b, where);
   return record(kind, {a, b}, a.shape(), nullptr, where);
 }
 
-/// y = a b.                                          da += dy b,  db += dy a
+constexpr OpMath kMulMath{
+    .formula = "y = a b", .gradient = "da += dy b,  db += dy a", .inputs = "a b", .elements = "ee"};
 void mul_forward(Op& op) {
   const real *a = op.x(0), *b = op.x(1);
   real* y = op.y();
@@ -54,15 +55,15 @@ void mul_backward(Op& op) {
   if (real* db = op.dx(1)) kernel::multiply_add(n, op.dy(), op.x(0), db);
 }
 Tensor mul(const Tensor& a, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"mul", mul_forward, mul_backward};
+  static constexpr OpKind kind{.name = "mul", .forward = mul_forward, .backward = mul_backward, .math = kMulMath};
   require_same_shape("mul", a, b, where);
   return record(kind, {a, b}, a.shape(), nullptr, where);
 }
 
-/// y = factor x.                                     dx += factor dy
 struct ScaleSaved {
   real factor;
 };
+constexpr OpMath kScaleMath{.formula = "y = factor x", .gradient = "dx += factor dy", .inputs = "x", .elements = "e"};
 void scale_forward(Op& op) {
   const real factor = op.get<ScaleSaved>().factor, *x = op.x(0);
   real* y = op.y();
@@ -72,12 +73,14 @@ void scale_backward(Op& op) {
   if (real* dx = op.dx(0)) kernel::axpy(op.shape(0).numel(), op.get<ScaleSaved>().factor, op.dy(), dx);
 }
 Tensor scale(const Tensor& x, double factor, Loc where) {
-  static constexpr OpKind kind{"scale", scale_forward, scale_backward};
+  static constexpr OpKind kind{
+      .name = "scale", .forward = scale_forward, .backward = scale_backward, .math = kScaleMath};
   auto* saved = Tape::current(where).arena().make<ScaleSaved>(real(factor));
   return record(kind, {x}, x.shape(where), saved, where);
 }
 
-/// y[n] = x[n] + b.                                  dx += dy,  db += Σ_n dy[n]
+constexpr OpMath kAddRowsMath{
+    .formula = "y[n] = x[n] + b", .gradient = "dx += dy,  db += Σ_n dy[n]", .inputs = "x b", .elements = "ec"};
 void add_rows_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   const real *x = op.x(0), *b = op.x(1);
@@ -91,13 +94,17 @@ void add_rows_backward(Op& op) {
   if (real* db = op.dx(1)) kernel::add_column_sums(N, M, op.dy(), db);
 }
 Tensor add_rows(const Tensor& x, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"add_rows", add_rows_forward, add_rows_backward};
+  static constexpr OpKind kind{
+      .name = "add_rows", .forward = add_rows_forward, .backward = add_rows_backward, .math = kAddRowsMath};
   require_rank("add_rows", "x", x, 2, where);
   require_shape("add_rows", "b", b, {x.dim(1)}, where);
   return record(kind, {x, b}, x.shape(), nullptr, where);
 }
 
-/// y[n] = x[n] g.                                    dx[n] += dy[n] g,  dg += Σ_n dy[n] x[n]
+constexpr OpMath kMulRowsMath{.formula = "y[n] = x[n] g",
+                              .gradient = "dx[n] += dy[n] g,  dg += Σ_n dy[n] x[n]",
+                              .inputs = "x g",
+                              .elements = "ec"};
 void mul_rows_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   const real *x = op.x(0), *g = op.x(1);
@@ -114,13 +121,14 @@ void mul_rows_backward(Op& op) {
   }
 }
 Tensor mul_rows(const Tensor& x, const Tensor& g, Loc where) {
-  static constexpr OpKind kind{"mul_rows", mul_rows_forward, mul_rows_backward};
+  static constexpr OpKind kind{
+      .name = "mul_rows", .forward = mul_rows_forward, .backward = mul_rows_backward, .math = kMulRowsMath};
   require_rank("mul_rows", "x", x, 2, where);
   require_shape("mul_rows", "g", g, {x.dim(1)}, where);
   return record(kind, {x, g}, x.shape(), nullptr, where);
 }
 
-/// y = tanh x.                                       dx += dy (1 − y²)
+constexpr OpMath kTanhMath{.formula = "y = tanh x", .gradient = "dx += dy (1 − y²)", .inputs = "x", .elements = "e"};
 void tanh_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -132,11 +140,12 @@ void tanh_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += dy[i] * (1 - y[i] * y[i]);
 }
 Tensor tanh(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"tanh", tanh_forward, tanh_backward};
+  static constexpr OpKind kind{.name = "tanh", .forward = tanh_forward, .backward = tanh_backward, .math = kTanhMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-/// y = 1 / (1 + e^−x).                               dx += dy y (1 − y)
+constexpr OpMath kSigmoidMath{
+    .formula = "y = 1 / (1 + e^−x)", .gradient = "dx += dy y (1 − y)", .inputs = "x", .elements = "e"};
 void sigmoid_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -148,11 +157,13 @@ void sigmoid_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += dy[i] * y[i] * (1 - y[i]);
 }
 Tensor sigmoid(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"sigmoid", sigmoid_forward, sigmoid_backward};
+  static constexpr OpKind kind{
+      .name = "sigmoid", .forward = sigmoid_forward, .backward = sigmoid_backward, .math = kSigmoidMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-/// y = max(x, 0).                                    dx += dy where x > 0
+constexpr OpMath kReluMath{
+    .formula = "y = max(x, 0)", .gradient = "dx += dy where x > 0", .inputs = "x", .elements = "e"};
 void relu_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -164,11 +175,14 @@ void relu_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += x[i] > 0 ? dy[i] : 0;
 }
 Tensor relu(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"relu", relu_forward, relu_backward};
+  static constexpr OpKind kind{.name = "relu", .forward = relu_forward, .backward = relu_backward, .math = kReluMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-/// y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))).     dx += dy y'
+constexpr OpMath kGeluMath{.formula = "y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))",
+                           .gradient = "dx += dy y'",
+                           .inputs = "x",
+                           .elements = "e"};
 void gelu_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -180,14 +194,17 @@ void gelu_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += dy[i] * vmath::gelu_derivative(x[i]);
 }
 Tensor gelu(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"gelu", gelu_forward, gelu_backward};
+  static constexpr OpKind kind{.name = "gelu", .forward = gelu_forward, .backward = gelu_backward, .math = kGeluMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
 static constexpr real kInvSqrt2Pi = real(0.3989422804014327);
 static real normal_cdf(real x) { return std::erfc(x * real(-0.7071067811865476)) / 2; }  // erf would cancel below -5
 
-/// y = x Φ(x) = ½ x (1 + erf(x/√2)).                 dx += dy (Φ(x) + x φ(x))
+constexpr OpMath kGeluErfMath{.formula = "y = x Φ(x) = ½ x (1 + erf(x/√2))",
+                              .gradient = "dx += dy (Φ(x) + x φ(x))",
+                              .inputs = "x",
+                              .elements = "e"};
 void gelu_erf_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -200,11 +217,12 @@ void gelu_erf_backward(Op& op) {
     dx[i] += dy[i] * (normal_cdf(x[i]) + x[i] * kInvSqrt2Pi * vmath::exp(x[i] * x[i] / -2));
 }
 Tensor gelu_erf(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"gelu_erf", gelu_erf_forward, gelu_erf_backward};
+  static constexpr OpKind kind{
+      .name = "gelu_erf", .forward = gelu_erf_forward, .backward = gelu_erf_backward, .math = kGeluErfMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-/// y = e^x.                                          dx += dy y
+constexpr OpMath kExpMath{.formula = "y = e^x", .gradient = "dx += dy y", .inputs = "x", .elements = "e"};
 void exp_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -216,11 +234,11 @@ void exp_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += dy[i] * y[i];
 }
 Tensor exp(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"exp", exp_forward, exp_backward};
+  static constexpr OpKind kind{.name = "exp", .forward = exp_forward, .backward = exp_backward, .math = kExpMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-/// y = log x.                                        dx += dy / x
+constexpr OpMath kLogMath{.formula = "y = log x", .gradient = "dx += dy / x", .inputs = "x", .elements = "e"};
 void log_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -232,11 +250,11 @@ void log_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] += dy[i] / x[i];
 }
 Tensor log(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"log", log_forward, log_backward};
+  static constexpr OpKind kind{.name = "log", .forward = log_forward, .backward = log_backward, .math = kLogMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-/// y = 1/√x.                                         dx −= dy y³ / 2
+constexpr OpMath kRsqrtMath{.formula = "y = 1/√x", .gradient = "dx −= dy y³ / 2", .inputs = "x", .elements = "e"};
 void rsqrt_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -248,7 +266,8 @@ void rsqrt_backward(Op& op) {
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) dx[i] -= dy[i] * y[i] * y[i] * y[i] / 2;
 }
 Tensor rsqrt(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"rsqrt", rsqrt_forward, rsqrt_backward};
+  static constexpr OpKind kind{
+      .name = "rsqrt", .forward = rsqrt_forward, .backward = rsqrt_backward, .math = kRsqrtMath};
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 

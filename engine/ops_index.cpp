@@ -39,7 +39,8 @@ static IdsSaved* save_ids(std::span<const int32_t> ids, const Loc& where) {
   return arena.make<IdsSaved>(arena.copy(ids).data());
 }
 
-/// y[n] = table[id[n]].                              dtable[id[n]] += dy[n]
+constexpr OpMath kEmbeddingMath{
+    .formula = "y[n] = table[id[n]]", .gradient = "dtable[id[n]] += dy[n]", .inputs = "table"};
 void embedding_forward(Op& op) {
   const int32_t* id = op.get<IdsSaved>().id;
   const int64_t N = op.out[0]->shape[0], C = op.out[0]->shape[1];
@@ -53,13 +54,14 @@ void embedding_backward(Op& op) {
   for (int64_t n = 0; n < N; ++n) kernel::add_to(C, dy + n * C, dtable + id[n] * C);
 }
 Tensor embedding(const Tensor& table, std::span<const int32_t> ids, Loc where) {
-  static constexpr OpKind kind{"embedding", embedding_forward, embedding_backward};
+  static constexpr OpKind kind{
+      .name = "embedding", .forward = embedding_forward, .backward = embedding_backward, .math = kEmbeddingMath};
   require_rank("embedding", "table", table, 2, where);
   require_ids("embedding", "ids", ids, table.dim(0), where);
   return record(kind, {table}, {int64_t(ids.size()), table.dim(1)}, save_ids(ids, where), where);
 }
 
-/// y[n] = x[n, column[n]].                           dx[n, column[n]] += dy[n]
+constexpr OpMath kPickMath{.formula = "y[n] = x[n, column[n]]", .gradient = "dx[n, column[n]] += dy[n]", .inputs = "x"};
 void pick_forward(Op& op) {
   const int32_t* column = op.get<IdsSaved>().id;
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
@@ -73,7 +75,7 @@ void pick_backward(Op& op) {
   for (int64_t n = 0; n < N; ++n) dx[n * M + column[n]] += dy[n];
 }
 Tensor pick(const Tensor& x, std::span<const int32_t> column, Loc where) {
-  static constexpr OpKind kind{"pick", pick_forward, pick_backward};
+  static constexpr OpKind kind{.name = "pick", .forward = pick_forward, .backward = pick_backward, .math = kPickMath};
   require_rank("pick", "x", x, 2, where);
   require_count("pick", "column", int64_t(column.size()), x.dim(0), where);
   require_ids("pick", "column", column, x.dim(1), where);
@@ -83,7 +85,8 @@ Tensor pick(const Tensor& x, std::span<const int32_t> column, Loc where) {
 struct ColumnsSaved {
   int64_t first;
 };
-/// y[n,j] = x[n, first+j].                           dx[n, first+j] += dy[n,j]
+constexpr OpMath kColumnsMath{
+    .formula = "y[n,j] = x[n, first+j]", .gradient = "dx[n, first+j] += dy[n,j]", .inputs = "x"};
 void columns_forward(Op& op) {
   const int64_t first = op.get<ColumnsSaved>().first, N = op.shape(0)[0], M = op.shape(0)[1];
   const int64_t count = op.out[0]->shape[1];
@@ -97,7 +100,8 @@ void columns_backward(Op& op) {
   for (int64_t n = 0; n < N; ++n) kernel::add_to(count, dy + n * count, dx + n * M + first);
 }
 Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where) {
-  static constexpr OpKind kind{"columns", columns_forward, columns_backward};
+  static constexpr OpKind kind{
+      .name = "columns", .forward = columns_forward, .backward = columns_backward, .math = kColumnsMath};
   require_rank("columns", "x", x, 2, where);
   require(first >= 0 && count >= 0 && first + count <= x.dim(1), "columns", where, "columns ", first, " to ",
           first + count, " are not in x ", x.shape());
@@ -105,7 +109,8 @@ Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where) {
   return record(kind, {x}, {x.dim(0), count}, saved, where);
 }
 
-/// y = the parts side by side.                       each part's gradient += its columns of dy
+constexpr OpMath kConcatMath{.formula = "y = the parts side by side",
+                             .gradient = "each part's gradient += its columns of dy"};
 void concat_forward(Op& op) {
   const int64_t N = op.out[0]->shape[0], M = op.out[0]->shape[1];
   int64_t first = 0;
@@ -127,7 +132,8 @@ void concat_backward(Op& op) {
   }
 }
 Tensor concat(std::span<const Tensor> parts, Loc where) {
-  static constexpr OpKind kind{"concat", concat_forward, concat_backward};
+  static constexpr OpKind kind{
+      .name = "concat", .forward = concat_forward, .backward = concat_backward, .math = kConcatMath};
   require(!parts.empty(), "concat", where, "wants at least one part");
   int64_t M = 0;
   for (const Tensor& part : parts) {
@@ -168,11 +174,13 @@ static void apply_mask(const Op& op, const real* x, real* y) {
     }
   }
 }
-/// y = x ∘ mask / (1 − p).                           dx += dy ∘ mask / (1 − p)
+constexpr OpMath kDropoutMath{
+    .formula = "y = x ∘ mask / (1 − p)", .gradient = "dx += dy ∘ mask / (1 − p)", .inputs = "x", .elements = "e"};
 void dropout_forward(Op& op) { apply_mask<false>(op, op.x(0), op.y()); }
 void dropout_backward(Op& op) { apply_mask<true>(op, op.dy(), op.dx(0)); }
 Tensor dropout(const Tensor& x, double p, Loc where) {
-  static constexpr OpKind kind{"dropout", dropout_forward, dropout_backward};
+  static constexpr OpKind kind{
+      .name = "dropout", .forward = dropout_forward, .backward = dropout_backward, .math = kDropoutMath};
   require(p >= 0 && p < 1, "dropout", where, "p is ", p, ", it must be in [0, 1)");
   Tape& tape = Tape::current(where);
   if (!tape.info().training || p == 0) return x;

@@ -10,7 +10,9 @@ struct CrossEntropySaved {
   real* p;                // [N,V], softmax of the logits; not written where there is no target
 };
 
-/// y[n] = log Σ_v e^z[n,v] − z[n, target[n]].        dz[n] += dy[n] (softmax(z[n]) − onehot(target[n]))
+constexpr OpMath kSoftmaxCrossEntropyMath{.formula = "y[n] = log Σ_v e^z[n,v] − z[n, target[n]]",
+                                          .gradient = "dz[n] += dy[n] (softmax(z[n]) − onehot(target[n]))",
+                                          .inputs = "z"};
 void softmax_cross_entropy_forward(Op& op) {
   const auto& s = op.get<CrossEntropySaved>();
   const int64_t N = op.shape(0)[0], V = op.shape(0)[1];
@@ -34,7 +36,10 @@ void softmax_cross_entropy_backward(Op& op) {
   }
 }
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where) {
-  static constexpr OpKind kind{"softmax_cross_entropy", softmax_cross_entropy_forward, softmax_cross_entropy_backward};
+  static constexpr OpKind kind{.name = "softmax_cross_entropy",
+                               .forward = softmax_cross_entropy_forward,
+                               .backward = softmax_cross_entropy_backward,
+                               .math = kSoftmaxCrossEntropyMath};
   require_rank("softmax_cross_entropy", "logits", logits, 2, where);
   require_count("softmax_cross_entropy", "target", int64_t(target.size()), logits.dim(0), where);
   require_ids("softmax_cross_entropy", "target", target, logits.dim(1), where, kNoTarget);

@@ -1,8 +1,8 @@
 // LSTM (Hochreiter and Schmidhuber 1997, with a forget gate), one cell or a whole sequence. Gate order i f g o.
 #include <algorithm>
 
-#include "engine/blas.h"
 #include "engine/checks.h"
+#include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
 #include "engine/vmath.h"
@@ -65,7 +65,11 @@ struct LstmCellSaved {
   real* gate;    // [B,4H], after the nonlinearities
   real* tanh_c;  // [B,H]
 };
-/// a = xw + h w_hhᵀ;  i,f,o = σ(a), g = tanh(a);  c' = f c + i g;  h' = o tanh c'
+constexpr OpMath kLstmCellMath{
+    .formula = "a = xw + h w_hhᵀ;  i,f,o = σ(a), g = tanh(a);  c' = f c + i g;  h' = o tanh c'",
+    .gradient = "da from dh', dc' (point_backward);  dxw += da,  dh += da w_hh,  dw_hh += daᵀ h,  dc += f dc'",
+    .inputs = "xw h c w_hh",
+    .elements = "--e-"};
 void lstm_cell_forward(Op& op) {
   const auto& s = op.get<LstmCellSaved>();
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1];
@@ -73,7 +77,6 @@ void lstm_cell_forward(Op& op) {
   gemm(kNo, kTr, B, 4 * H, H, 1, op.x(1), H, op.x(3), H, 1, s.gate, 4 * H);
   point_forward(B, H, s.gate, op.x(2), op.y(1), s.tanh_c, op.y(0));
 }
-/// da from dh', dc' (point_backward);  dxw += da,  dh += da w_hh,  dw_hh += daᵀ h,  dc += f dc'
 void lstm_cell_backward(Op& op) {
   const auto& s = op.get<LstmCellSaved>();
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1];
@@ -87,7 +90,8 @@ void lstm_cell_backward(Op& op) {
   if (real* dw = op.dx(3)) gemm(kTr, kNo, 4 * H, H, B, 1, da, 4 * H, op.x(1), H, 1, dw, H);
 }
 LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where) {
-  static constexpr OpKind kind{"lstm_cell", lstm_cell_forward, lstm_cell_backward};
+  static constexpr OpKind kind{
+      .name = "lstm_cell", .forward = lstm_cell_forward, .backward = lstm_cell_backward, .math = kLstmCellMath};
   require_rank("lstm_cell", "h", state.h, 2, where);
   const int64_t B = state.h.dim(0), H = state.h.dim(1);
   require_shape("lstm_cell", "c", state.c, {B, H}, where);
@@ -109,7 +113,10 @@ struct LstmSequenceSaved {
   real* c;       // [T+1,B,H]
 };
 
-/// lstm_cell for t = 0..T-1; y[0] = all h, y[1] = the last c.
+constexpr OpMath kLstmSequenceMath{
+    .formula = "lstm_cell for t = 0..T-1; y[0] = all h, y[1] = the last c",
+    .gradient = "then dxw += da,  dw_hh += Σ_t da_tᵀ h_{t-1} as one product,  dh_0, dc_0 += what arrives at the start",
+    .inputs = "xw h c w_hh"};
 void lstm_sequence_forward(Op& op) {
   const auto& s = op.get<LstmSequenceSaved>();
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;
@@ -126,8 +133,7 @@ void lstm_sequence_forward(Op& op) {
   std::copy_n(s.c + T * BH, BH, op.y(1));
 }
 
-/// From the last step to the first: dh_t = dy_t + da_{t+1} w_hh, da_t and dc from point_backward;
-/// then dxw += da,  dw_hh += Σ_t da_tᵀ h_{t-1} as one product,  dh_0, dc_0 += what arrives at the start.
+// From the last step to the first: dh_t = dy_t + da_{t+1} w_hh, da_t and dc from point_backward.
 void lstm_sequence_backward(Op& op) {
   const auto& s = op.get<LstmSequenceSaved>();
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;
@@ -148,7 +154,10 @@ void lstm_sequence_backward(Op& op) {
   if (real* dw = op.dx(3)) gemm(kTr, kNo, 4 * H, H, T * B, 1, da, 4 * H, s.h, H, 1, dw, H);
 }
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
-  static constexpr OpKind kind{"lstm_sequence", lstm_sequence_forward, lstm_sequence_backward};
+  static constexpr OpKind kind{.name = "lstm_sequence",
+                               .forward = lstm_sequence_forward,
+                               .backward = lstm_sequence_backward,
+                               .math = kLstmSequenceMath};
   require_lstm_sequence(xw, start.h, start.c, w_hh, where);
   const int64_t B = start.h.dim(0), H = start.h.dim(1), T = xw.dim(0) / B;
   Tape& tape = Tape::current(where);

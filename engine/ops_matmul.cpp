@@ -1,15 +1,16 @@
 // Matrix products.
 #include <algorithm>
 
-#include "engine/blas.h"
 #include "engine/checks.h"
+#include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
 #include "engine/vmath.h"
 
 namespace gradus {
 
-/// y = a b.   a [M,K], b [K,N]                       da += dy bᵀ,  db += aᵀ dy
+constexpr OpMath kMatmulMath{.formula = "y = a b", .gradient = "da += dy bᵀ,  db += aᵀ dy", .inputs = "a b"};
+// a [M,K], b [K,N]
 void matmul_forward(Op& op) {
   const int64_t M = op.shape(0)[0], K = op.shape(0)[1], N = op.shape(1)[1];
   gemm(kNo, kNo, M, N, K, 1, op.x(0), K, op.x(1), N, 0, op.y(), N);
@@ -20,14 +21,16 @@ void matmul_backward(Op& op) {
   if (real* db = op.dx(1)) gemm(kTr, kNo, K, N, M, 1, op.x(0), K, op.dy(), N, 1, db, N);
 }
 Tensor matmul(const Tensor& a, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"matmul", matmul_forward, matmul_backward};
+  static constexpr OpKind kind{
+      .name = "matmul", .forward = matmul_forward, .backward = matmul_backward, .math = kMatmulMath};
   require_rank("matmul", "a", a, 2, where);
   require_rank("matmul", "b", b, 2, where);
   require(a.dim(1) == b.dim(0), "matmul", where, "inner dimensions differ: a is ", a.shape(), ", b is ", b.shape());
   return record(kind, {a, b}, {a.dim(0), b.dim(1)}, nullptr, where);
 }
 
-/// y = a bᵀ.   a [M,K], b [N,K]                      da += dy b,  db += dyᵀ a
+constexpr OpMath kMatmulNtMath{.formula = "y = a bᵀ", .gradient = "da += dy b,  db += dyᵀ a", .inputs = "a b"};
+// a [M,K], b [N,K]
 void matmul_nt_forward(Op& op) {
   const int64_t M = op.shape(0)[0], K = op.shape(0)[1], N = op.shape(1)[0];
   gemm(kNo, kTr, M, N, K, 1, op.x(0), K, op.x(1), K, 0, op.y(), N);
@@ -38,7 +41,8 @@ void matmul_nt_backward(Op& op) {
   if (real* db = op.dx(1)) gemm(kTr, kNo, N, K, M, 1, op.dy(), N, op.x(0), K, 1, db, K);
 }
 Tensor matmul_nt(const Tensor& a, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"matmul_nt", matmul_nt_forward, matmul_nt_backward};
+  static constexpr OpKind kind{
+      .name = "matmul_nt", .forward = matmul_nt_forward, .backward = matmul_nt_backward, .math = kMatmulNtMath};
   require_rank("matmul_nt", "a", a, 2, where);
   require_rank("matmul_nt", "b", b, 2, where);
   require(a.dim(1) == b.dim(1), "matmul_nt", where, "inner dimensions differ: a is ", a.shape(), ", b is ", b.shape());
@@ -72,18 +76,25 @@ static Tensor record_affine(const OpKind& kind, const Tensor& x, const Tensor& w
   return record(kind, {x, w, b}, y, saved, where);
 }
 
-/// y = x w + b.   x [N,K], w [K,M], b [M]            dx += dy wᵀ,  dw += xᵀ dy,  db += Σ_n dy[n]
+constexpr OpMath kLinearMath{.formula = "y = x w + b",
+                             .gradient = "dx += dy wᵀ,  dw += xᵀ dy,  db += Σ_n dy[n]",
+                             .inputs = "x w b",
+                             .elements = "--c"};
 void linear_forward(Op& op) { affine(op, op.y()); }
 void linear_backward(Op& op) { affine_backward(op, op.dy()); }
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"linear", linear_forward, linear_backward};
+  static constexpr OpKind kind{
+      .name = "linear", .forward = linear_forward, .backward = linear_backward, .math = kLinearMath};
   return record_affine(kind, x, w, b, nullptr, where);
 }
 
 struct LinearGeluSaved {
   real* a;  // [N,M], before the gelu
 };
-/// a = x w + b,  y = gelu(a).                        da = dy gelu'(a), then as linear
+constexpr OpMath kLinearGeluMath{.formula = "a = x w + b,  y = gelu(a)",
+                                 .gradient = "da = dy gelu'(a), then as linear",
+                                 .inputs = "x w b",
+                                 .elements = "--c"};
 void linear_gelu_forward(Op& op) {
   real *a = op.get<LinearGeluSaved>().a, *y = op.y();
   affine(op, a);
@@ -98,7 +109,8 @@ void linear_gelu_backward(Op& op) {
   affine_backward(op, da);
 }
 Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"linear_gelu", linear_gelu_forward, linear_gelu_backward};
+  static constexpr OpKind kind{
+      .name = "linear_gelu", .forward = linear_gelu_forward, .backward = linear_gelu_backward, .math = kLinearGeluMath};
   require_rank("linear_gelu", "x", x, 2, where);
   require_rank("linear_gelu", "w", w, 2, where);
   Arena& arena = Tape::current(where).arena();

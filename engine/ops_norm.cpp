@@ -12,7 +12,11 @@ struct LayerNormSaved {
   real* rstd;  // [N], 1 / √(variance + ε)
 };
 
-/// x̂ = (x − mean) rstd,  y = x̂ ∘ g + b on each row.
+constexpr OpMath kLayerNormMath{
+    .formula = "x̂ = (x − mean) rstd,  y = x̂ ∘ g + b on each row",
+    .gradient = "dx̂ = dy ∘ g;  dx += rstd (dx̂ − mean(dx̂) − x̂ mean(dx̂ ∘ x̂));  dg += Σ_n dy ∘ x̂;  db += Σ_n dy",
+    .inputs = "x g b",
+    .elements = "-cc"};
 void layer_norm_forward(Op& op) {
   const auto& s = op.get<LayerNormSaved>();
   const int64_t N = op.shape(0)[0], C = op.shape(0)[1];
@@ -30,7 +34,6 @@ void layer_norm_forward(Op& op) {
   }
 }
 
-/// dx̂ = dy ∘ g;  dx += rstd (dx̂ − mean(dx̂) − x̂ mean(dx̂ ∘ x̂));  dg += Σ_n dy ∘ x̂;  db += Σ_n dy
 void layer_norm_backward(Op& op) {
   const auto& s = op.get<LayerNormSaved>();
   const int64_t N = op.shape(0)[0], C = op.shape(0)[1];
@@ -53,7 +56,8 @@ void layer_norm_backward(Op& op) {
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{"layer_norm", layer_norm_forward, layer_norm_backward};
+  static constexpr OpKind kind{
+      .name = "layer_norm", .forward = layer_norm_forward, .backward = layer_norm_backward, .math = kLayerNormMath};
   require_rank("layer_norm", "x", x, 2, where);
   require_shape("layer_norm", "g", g, {x.dim(1)}, where);
   if (b) require_shape("layer_norm", "b", b, {x.dim(1)}, where);

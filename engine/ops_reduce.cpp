@@ -16,27 +16,27 @@ static void add_constant(int64_t n, real a, real* y) {
   for (int64_t i = 0; i < n; ++i) y[i] += a;
 }
 
-/// y = Σ_i x[i].                                     dx[i] += dy
+constexpr OpMath kSumMath{.formula = "y = Σ_i x[i]", .gradient = "dx[i] += dy", .inputs = "x"};
 void sum_forward(Op& op) { *op.y() = real(total(op.shape(0).numel(), op.x(0))); }
 void sum_backward(Op& op) { add_constant(op.shape(0).numel(), *op.dy(), op.dx(0)); }
 Tensor sum(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"sum", sum_forward, sum_backward};
+  static constexpr OpKind kind{.name = "sum", .forward = sum_forward, .backward = sum_backward, .math = kSumMath};
   return record(kind, {x}, Shape{}, nullptr, where);
 }
 
-/// y = Σ_i x[i] / n.                                 dx[i] += dy / n
+constexpr OpMath kMeanMath{.formula = "y = Σ_i x[i] / n", .gradient = "dx[i] += dy / n", .inputs = "x"};
 void mean_forward(Op& op) { *op.y() = real(total(op.shape(0).numel(), op.x(0)) / double(op.shape(0).numel())); }
 void mean_backward(Op& op) {
   const int64_t n = op.shape(0).numel();
   add_constant(n, *op.dy() / real(n), op.dx(0));
 }
 Tensor mean(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"mean", mean_forward, mean_backward};
+  static constexpr OpKind kind{.name = "mean", .forward = mean_forward, .backward = mean_backward, .math = kMeanMath};
   require(x.numel(where) > 0, "mean", where, "x is ", x.shape(where), ", the mean of nothing is not defined");
   return record(kind, {x}, Shape{}, nullptr, where);
 }
 
-/// y[n] = Σ_j x[n,j] / M.                            dx[n,j] += dy[n] / M
+constexpr OpMath kRowMeansMath{.formula = "y[n] = Σ_j x[n,j] / M", .gradient = "dx[n,j] += dy[n] / M", .inputs = "x"};
 void row_means_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   for (int64_t n = 0; n < N; ++n) op.y()[n] = kernel::sum(M, op.x(0) + n * M) / real(M);
@@ -48,13 +48,15 @@ void row_means_backward(Op& op) {
   for (int64_t n = 0; n < N; ++n) add_constant(M, dy[n] / real(M), dx + n * M);
 }
 Tensor row_means(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"row_means", row_means_forward, row_means_backward};
+  static constexpr OpKind kind{
+      .name = "row_means", .forward = row_means_forward, .backward = row_means_backward, .math = kRowMeansMath};
   require_rank("row_means", "x", x, 2, where);
   require(x.dim(1) > 0, "row_means", where, "x is ", x.shape(), ", the mean of nothing is not defined");
   return record(kind, {x}, {x.dim(0)}, nullptr, where);
 }
 
-/// y_j = e^x_j / Σ_k e^x_k on each row.              dx += y ∘ (dy − y·dy)
+constexpr OpMath kSoftmaxMath{
+    .formula = "y_j = e^x_j / Σ_k e^x_k on each row", .gradient = "dx += y ∘ (dy − y·dy)", .inputs = "x"};
 void softmax_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   for (int64_t n = 0; n < N; ++n) kernel::softmax_row(M, op.x(0) + n * M, op.y() + n * M);
@@ -66,7 +68,8 @@ void softmax_backward(Op& op) {
   for (int64_t n = 0; n < N; ++n) kernel::softmax_row_backward(M, y + n * M, dy + n * M, dx + n * M);
 }
 Tensor softmax(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"softmax", softmax_forward, softmax_backward};
+  static constexpr OpKind kind{
+      .name = "softmax", .forward = softmax_forward, .backward = softmax_backward, .math = kSoftmaxMath};
   require_rank("softmax", "x", x, 2, where);
   require(x.dim(1) > 0, "softmax", where, "x is ", x.shape(), ", a row must have at least one number");
   return record(kind, {x}, x.shape(), nullptr, where);
@@ -75,7 +78,8 @@ Tensor softmax(const Tensor& x, Loc where) {
 struct LogSoftmaxSaved {
   real* p;  // [N,M], the softmax
 };
-/// y_j = x_j − log Σ_k e^x_k on each row.            dx += dy − softmax(x) Σ_k dy_k
+constexpr OpMath kLogSoftmaxMath{
+    .formula = "y_j = x_j − log Σ_k e^x_k on each row", .gradient = "dx += dy − softmax(x) Σ_k dy_k", .inputs = "x"};
 void log_softmax_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   real* p = op.get<LogSoftmaxSaved>().p;
@@ -95,14 +99,17 @@ void log_softmax_backward(Op& op) {
   }
 }
 Tensor log_softmax(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"log_softmax", log_softmax_forward, log_softmax_backward};
+  static constexpr OpKind kind{
+      .name = "log_softmax", .forward = log_softmax_forward, .backward = log_softmax_backward, .math = kLogSoftmaxMath};
   require_rank("log_softmax", "x", x, 2, where);
   require(x.dim(1) > 0, "log_softmax", where, "x is ", x.shape(), ", a row must have at least one number");
   Arena& arena = Tape::current(where).arena();
   return record(kind, {x}, x.shape(), arena.make<LogSoftmaxSaved>(arena.reals(x.numel())), where);
 }
 
-/// Row t of each block: y_j = e^x_j / Σ_{k≤t} e^x_k for j ≤ t, else 0.      dx += y ∘ (dy − y·dy)
+constexpr OpMath kCausalSoftmaxMath{.formula = "Row t of each block: y_j = e^x_j / Σ_{k≤t} e^x_k for j ≤ t, else 0",
+                                    .gradient = "dx += y ∘ (dy − y·dy)",
+                                    .inputs = "x"};
 void causal_softmax_forward(Op& op) {
   const int64_t rows = op.shape(0)[0], T = op.shape(0)[1];
   for (int64_t r = 0; r < rows; ++r) {
@@ -118,7 +125,10 @@ void causal_softmax_backward(Op& op) {
   for (int64_t r = 0; r < rows; ++r) kernel::softmax_row_backward(r % T + 1, y + r * T, dy + r * T, dx + r * T);
 }
 Tensor causal_softmax(const Tensor& x, Loc where) {
-  static constexpr OpKind kind{"causal_softmax", causal_softmax_forward, causal_softmax_backward};
+  static constexpr OpKind kind{.name = "causal_softmax",
+                               .forward = causal_softmax_forward,
+                               .backward = causal_softmax_backward,
+                               .math = kCausalSoftmaxMath};
   require_rank("causal_softmax", "x", x, 2, where);
   require(x.dim(1) > 0 && x.dim(0) % x.dim(1) == 0, "causal_softmax", where, "x is ", x.shape(),
           ", it must be blocks of [T,T] one below the other");

@@ -1,8 +1,8 @@
 // The recurrent layer of Elman (1990): tanh of what comes in and of its own last output, over a whole sequence.
 #include <algorithm>
 
-#include "engine/blas.h"
 #include "engine/checks.h"
+#include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
 #include "engine/vmath.h"
@@ -14,7 +14,10 @@ struct RnnSequenceSaved {
   real* h;  // [T+1,B,H], h[0] is the start
 };
 
-/// h_t = tanh(xw_t + h_{t-1} w_hhᵀ)
+constexpr OpMath kRnnSequenceMath{
+    .formula = "h_t = tanh(xw_t + h_{t-1} w_hhᵀ)",
+    .gradient = "From the last step to the first: dh_t = dy_t + da_{t+1} w_hh,  da_t = dh_t (1 − h_t²)",
+    .inputs = "xw h w_hh"};
 void rnn_sequence_forward(Op& op) {
   real* h = op.get<RnnSequenceSaved>().h;
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;
@@ -27,8 +30,7 @@ void rnn_sequence_forward(Op& op) {
     for (int64_t b = 0; b < B; ++b) std::copy_n(a + b * H, H, op.y() + (b * T + t) * H);
   }
 }
-/// From the last step to the first: dh_t = dy_t + da_{t+1} w_hh,  da_t = dh_t (1 − h_t²);
-/// then dxw += da,  dw_hh += Σ_t da_tᵀ h_{t-1} as one product,  dh_0 += what arrives at the start.
+// dw_hh += Σ_t da_tᵀ h_{t-1} is one product; dxw += da; dh_0 += what arrives at the start.
 void rnn_sequence_backward(Op& op) {
   const real* h = op.get<RnnSequenceSaved>().h;
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;
@@ -49,7 +51,10 @@ void rnn_sequence_backward(Op& op) {
   if (real* dw = op.dx(2)) gemm(kTr, kNo, H, H, T * B, 1, da, H, h, H, 1, dw, H);
 }
 Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where) {
-  static constexpr OpKind kind{"rnn_sequence", rnn_sequence_forward, rnn_sequence_backward};
+  static constexpr OpKind kind{.name = "rnn_sequence",
+                               .forward = rnn_sequence_forward,
+                               .backward = rnn_sequence_backward,
+                               .math = kRnnSequenceMath};
   require_rnn_sequence(xw, start, w_hh, where);
   const int64_t B = start.dim(0), H = start.dim(1), T = xw.dim(0) / B;
   Arena& arena = Tape::current(where).arena();

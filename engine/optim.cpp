@@ -14,8 +14,8 @@ double gradient_norm(std::span<const real> gradient) {
 
 double clip_factor(double norm, double max_norm) { return max_norm > 0 && norm > max_norm ? max_norm / norm : 1; }
 
-void Sgd::step(Params& params, std::span<const real> gradient, double lr, double factor) {
-  require(int64_t(gradient.size()) == params.size(), "Sgd", Loc::here(), "the gradient has ", gradient.size(),
+void sgd_step(Params& params, std::span<const real> gradient, double lr, double factor) {
+  require(int64_t(gradient.size()) == params.size(), "sgd_step", Loc::here(), "the gradient has ", gradient.size(),
           " numbers, the parameters have ", params.size());
   const std::span<real> w = params.edit();
   for (int64_t i = 0; i < params.count(); ++i)

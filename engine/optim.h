@@ -11,11 +11,9 @@ double gradient_norm(std::span<const real> gradient);
 // Factor that brings a gradient of norm `norm` to at most `max_norm`; 1 when max_norm is 0 (no clipping).
 double clip_factor(double norm, double max_norm);
 
-// w ← w − lr g.
-class Sgd {
- public:
-  void step(Params& params, std::span<const real> gradient, double lr, double factor = 1);
-};
+// Stochastic gradient descent: w ← w − lr factor g, factor that of clipping; the gradient lies as the parameters do.
+// Throws ShapeError for a gradient of another size.
+void sgd_step(Params& params, std::span<const real> gradient, double lr, double factor = 1);
 
 // AdamW (Loshchilov and Hutter 2019): m ← β1 m + (1−β1) g,  v ← β2 v + (1−β2) g²,
 // w ← w − lr (decay w + m̂ / (√v̂ + ε)) with m̂ = m/(1−β1ⁿ), v̂ = v/(1−β2ⁿ). Decay acts only on tensors of rank ≥ 2; with
@@ -26,7 +24,8 @@ struct AdamWOptions {
 class AdamW {
  public:
   explicit AdamW(const Params& params, AdamWOptions options = {});
-  // One step with gradient · factor (the clipping). REQUIRES: the parameters it was made for.
+  // One step with gradient · factor (the clipping). Throws ShapeError for a gradient or parameters of another size.
+  // REQUIRES: the parameters it was made for.
   void step(Params& params, std::span<const real> gradient, double lr, double factor = 1);
 
   // State, for checkpoints: both moments lie as the parameters do; steps counts the updates made.

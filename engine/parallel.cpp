@@ -1,6 +1,7 @@
 #include "engine/parallel.h"
 
 #include <algorithm>
+#include <cassert>
 #include <system_error>
 
 namespace gradus {
@@ -59,13 +60,28 @@ void Pool::take_jobs(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-Shards::Shards(int shards, int threads) : pool_(std::max(1, std::min(threads, shards))) {
-  for (int s = 0; s < std::max(1, shards); ++s) tapes_.push_back(std::make_unique<Tape>());
+namespace {
+struct OneRank final : Comm {
+  int rank() const override { return 0; }
+  int ranks() const override { return 1; }
+  void send(std::span<const std::byte>, int) override { assert(!"one rank has nobody to send to"); }
+  void receive(std::span<std::byte>, int) override { assert(!"one rank has nobody to receive from"); }
+};
+}  // namespace
+
+Comm& one_rank() {
+  static OneRank alone;
+  return alone;
+}
+
+Shards::Shards(Comm& comm, int shards, int threads)
+    : comm_(comm), shards_(std::max(1, shards)), pool_(std::clamp(threads, 1, std::max(1, own_last() - own_first()))) {
+  for (int s = own_first(); s < own_last(); ++s) tapes_.push_back(std::make_unique<Tape>());
 }
 
 void Shards::begin(const StepInfo& step, int64_t sequences) {
   batch_ = sequences;
-  for (int s = 0; s < size(); ++s) {
+  for (int s = own_first(); s < own_last(); ++s) {
     StepInfo info = step;
     info.first_sequence = first(s);
     info.sequences = count(s);
@@ -73,11 +89,10 @@ void Shards::begin(const StepInfo& step, int64_t sequences) {
   }
 }
 
-std::span<const real> Shards::gradient(const Params& params) {
-  if (size() == 1) return tape(0).gradient(params.array());
-  sum_.assign(size_t(params.size()), 0);
+// Adds the gradients of this rank's shards to the sum, one after the other.
+void Shards::add_own(const Params& params) {
   parts_.clear();
-  for (int s = 0; s < size(); ++s)
+  for (int s = own_first(); s < own_last(); ++s)
     if (count(s) > 0) parts_.push_back(tape(s).gradient(params.array()).data());
   const int slices = pool_.threads();
   const int64_t n = params.size();
@@ -86,7 +101,52 @@ std::span<const real> Shards::gradient(const Params& params) {
     for (const real* part : parts_)
       for (int64_t j = first; j < last; ++j) sum_[size_t(j)] += part[j];
   });
+}
+
+// The sum goes from rank to rank, each adding its own shards, and back to all from the last: the order of additions is
+// that of the shards on any number of ranks, which a tree of partial sums would change.
+std::span<const real> Shards::gradient(const Params& params) {
+  if (size() == 1 && comm_.ranks() == 1) return tape(0).gradient(params.array());
+  sum_.assign(size_t(params.size()), 0);
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(sum_));
+  const int rank = comm_.rank(), last = comm_.ranks() - 1;
+  if (rank > 0) comm_.receive(bytes, rank - 1);
+  add_own(params);
+  if (rank < last) {
+    comm_.send(bytes, rank + 1);
+    comm_.receive(bytes, last);
+  } else {
+    for (int to = 0; to < last; ++to) comm_.send(bytes, to);
+  }
   return sum_;
+}
+
+void Shards::gather_by_shard(std::span<double> values) {
+  std::vector<int64_t> begin;
+  for (int r = 0; r <= comm_.ranks(); ++r) begin.push_back(int64_t(values.size()) / size() * first_of(r));
+  gather(values, begin);
+}
+
+void Shards::gather_by_sequence(std::span<double> values) {
+  const int64_t n = batch_ > 0 ? int64_t(values.size()) / batch_ : 0;
+  std::vector<int64_t> begin;
+  for (int r = 0; r <= comm_.ranks(); ++r) begin.push_back(n * first(first_of(r)));
+  gather(values, begin);
+}
+
+void Shards::gather(std::span<double> values, const std::vector<int64_t>& begin) {
+  require(begin.back() == int64_t(values.size()), "gather", Loc::here(), values.size(), " numbers for ", size(),
+          " shards of ", batch_, " sequences; each must have equally many");
+  const auto part = [&](int r) {
+    return std::as_writable_bytes(
+        values.subspan(size_t(begin[size_t(r)]), size_t(begin[size_t(r) + 1] - begin[size_t(r)])));
+  };
+  for (int from = 0; from < comm_.ranks(); ++from)
+    for (int to = 0; to < comm_.ranks(); ++to) {
+      if (from == to) continue;
+      if (comm_.rank() == from) comm_.send(part(from), to);
+      if (comm_.rank() == to) comm_.receive(part(from), from);
+    }
 }
 
 }  // namespace gradus

@@ -1,12 +1,15 @@
 // The one place where threads work. A step over a batch is cut into shards, fixed slices with a tape each; a small pool
 // of threads runs them, and gradients are summed in the order of the shards. The number of shards belongs to the run,
-// the number of threads does not: the bits are the same on one thread and on two.
+// the numbers of threads and of ranks do not: the bits are the same on one and on many. A rank is a process (or, in a
+// test, a thread) with a Comm to the others; it runs its own shards, and all ranks get the same sums. A program that
+// runs alone is one rank and need not know.
 //
 //   Shards shards(2, threads);
 //   shards.begin({.seed = 1, .step = step, .training = true}, batch);
 //   shards.each([&](int s) {                                             // tape s is current
 //     loss[s] = ... forward of sequences shards.first(s) .. + shards.count(s) ...;
 //   });
+//   shards.gather_by_shard(losses);                                      // what the host sees of other ranks
 //   ... the host looks at all losses and decides the weights ...
 //   shards.each([&](int s) { shards.tape(s).seed(loss[s], weight[s]); shards.tape(s).backward(); });
 //   optimizer.step(params, shards.gradient(params), lr);
@@ -16,6 +19,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -57,35 +61,65 @@ class Pool {
   bool stop_ = false;
 };
 
+// How ranks exchange bytes: what a step needs of MPI. A message from a rank to a rank arrives whole, and in the order
+// of sending. Both calls may block until the other side makes its own; they throw where it is gone.
+class Comm {
+ public:
+  virtual ~Comm() = default;
+  virtual int rank() const = 0;  // 0 .. ranks() - 1
+  virtual int ranks() const = 0;
+  virtual void send(std::span<const std::byte> bytes, int to) = 0;
+  virtual void receive(std::span<std::byte> bytes, int from) = 0;
+};
+Comm& one_rank();  // of a program that runs alone: rank 0 of 1, with nobody to talk to
+
+// Every rank makes the same calls, except that each() runs only its own shards, own_first() .. own_last()-1.
 class Shards {
  public:
-  Shards(int shards, int threads);
+  Shards(int shards, int threads) : Shards(one_rank(), shards, threads) {}
+  Shards(Comm& comm, int shards, int threads);  // the comm must outlive it
 
-  int size() const { return int(tapes_.size()); }
-  int threads() const { return pool_.threads(); }  // that really run
-  Tape& tape(int s) { return *tapes_[size_t(s)]; }
+  int size() const { return shards_; }             // of all ranks
+  int threads() const { return pool_.threads(); }  // that really run, on this rank
+  int own_first() const { return first_of(comm_.rank()); }
+  int own_last() const { return first_of(comm_.rank() + 1); }
+  Tape& tape(int s) { return *tapes_[size_t(s - own_first())]; }  // REQUIRES: s is one of this rank's own
   // Begins a step over a batch of `sequences`: shard s holds sequences first(s) .. first(s)+count(s)-1, which differ in
   // number by at most one. A shard may be empty; each() leaves it out.
   void begin(const StepInfo& step, int64_t sequences);
   int64_t first(int s) const { return batch_ * s / size(); }
   int64_t count(int s) const { return first(s + 1) - first(s); }
 
-  // Runs f(s) for every shard that is not empty, with its tape current.
+  // Runs f(s) for each of this rank's shards that is not empty, with its tape current.
   template <class F>
   void each(F&& f) {
-    pool_.each(size(), [&](int s) {
+    pool_.each(int(tapes_.size()), [&](int i) {
+      const int s = own_first() + i;
       if (count(s) == 0) return;
       const Tape::Use use(tape(s));
       f(s);
     });
   }
 
-  // The gradient of the whole batch, summed in the order of the shards. Valid until the next call.
+  // The gradient of the whole batch, of all ranks, summed in the order of the shards. Valid until the next call.
   std::span<const real> gradient(const Params& params);
 
+  // What each() wrote on its own rank for its shards or their sequences is on all ranks afterwards. values: the same
+  // number of numbers for each shard, [size(), n], or for each sequence of the batch, [sequences, n]; each rank gives
+  // the part of its own shards.
+  void gather_by_shard(std::span<double> values);
+  void gather_by_sequence(std::span<double> values);
+
  private:
+  int first_of(int rank) const { return int(int64_t(shards_) * rank / comm_.ranks()); }
+  void add_own(const Params& params);
+  // Rank r has values begin[r] .. begin[r+1]-1.
+  void gather(std::span<double> values, const std::vector<int64_t>& begin);
+
+  Comm& comm_;
+  int shards_;
   Pool pool_;
-  std::vector<std::unique_ptr<Tape>> tapes_;
+  std::vector<std::unique_ptr<Tape>> tapes_;  // of this rank
   std::vector<real> sum_;
   std::vector<const real*> parts_;
   int64_t batch_ = 0;

@@ -1,10 +1,12 @@
 // Shape: the sizes of a tensor, rank 0 (a scalar) to 4, without heap. Data is row-major: the last size runs fastest.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 namespace gradus {
 
@@ -13,10 +15,10 @@ class Shape {
   static constexpr int kMaxRank = 4;
 
   constexpr Shape() = default;
-  // REQUIRES: at most kMaxRank sizes (a fifth is dropped; every op checks the ranks it wants).
+  // REQUIRES: at most kMaxRank sizes.
   constexpr Shape(std::initializer_list<int64_t> sizes) {
-    for (int64_t n : sizes)
-      if (rank_ < kMaxRank) size_[rank_++] = n;
+    assert(sizes.size() <= kMaxRank);
+    for (int64_t n : sizes) size_[rank_++] = n;
   }
 
   constexpr int rank() const { return rank_; }
@@ -26,6 +28,13 @@ class Shape {
     int64_t n = 1;
     for (int i = 0; i < rank_; ++i) n *= size_[i];
     return n;
+  }
+  std::vector<int64_t> sizes() const { return {size_, size_ + rank_}; }  // as files list them
+  // The same shape with n in dimension d. REQUIRES: 0 <= d < rank().
+  constexpr Shape with(int d, int64_t n) const {
+    Shape s = *this;
+    s.size_[d] = n;
+    return s;
   }
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
 
@@ -37,5 +46,8 @@ class Shape {
 // "[2,3]"
 void append(std::string& out, const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
+
+// Where number `element` stands, in row-major order: 5 of [2,3] is "[1,2]".
+std::string index_text(const Shape& shape, int64_t element);
 
 }  // namespace gradus

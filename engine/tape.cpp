@@ -4,7 +4,7 @@
 #include <atomic>
 #include <mutex>
 
-gradus::Tape* gradus_live_tapes[gradus::Tape::kMaxLive];
+gradus::Tape* gradus_live_tapes[gradus::kMaxLiveTapes];
 
 // The empty asm keeps the calls where they stand, in every build.
 [[gnu::noinline, gnu::used]] void gradus_backward_begin(gradus::Tape* tape) { asm volatile("" ::"r"(tape) : "memory"); }
@@ -47,11 +47,10 @@ std::span<const real> Tensor::grad(Loc where) const {
     Tape& tape = Tape::current(where);
     return tape.gradient(*v->owner).subspan(size_t(v->data - v->owner->data.data()), size_t(v->shape.numel()));
   }
-  if (!v->grad && v->needs_grad && v->base && v->base->grad)
-    return {v->base->grad + (v->data - v->base->data), size_t(v->shape.numel())};
-  require(v->grad != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
+  const real* arrived = v->arrived();
+  require(arrived != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
           v->needs_grad ? "; backward has not run, or the loss does not depend on it" : "; it is a constant");
-  return {v->grad, size_t(v->shape.numel())};
+  return {arrived, size_t(v->shape.numel())};
 }
 
 Tensor Tensor::reshape(Shape to, Loc where) const {
@@ -66,17 +65,9 @@ Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
   require(v->shape.rank() >= 1, "rows", where, "a scalar has no rows");
   require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ",
           first + count, " are not in ", v->shape);
-  int64_t size[4] = {count, 1, 1, 1};
-  for (int i = 1; i < v->shape.rank(); ++i) size[i] = v->shape[i];
-  const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
-  const Shape all{size[0], size[1], size[2], size[3]};
-  const int rank = v->shape.rank();
-  const Shape shape = rank == 1   ? Shape{count}
-                      : rank == 2 ? Shape{count, size[1]}
-                      : rank == 3 ? Shape{count, size[1], size[2]}
-                                  : all;
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
-  return tape.window(*this, first * row, shape, v->needs_grad, where);
+  const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
+  return tape.window(*this, first * row, v->shape.with(0, count), v->needs_grad, where);
 }
 
 Kept::Kept(const Tensor& t, Loc where) : value_(std::make_unique<Value>()) { assign(t, where); }
@@ -93,8 +84,8 @@ void Kept::assign(const Tensor& t, Loc where) {
 
 Tape::Tape() {
   const std::lock_guard lock(live_mutex);
-  slot_ = uint64_t(std::find(gradus_live_tapes, gradus_live_tapes + kMaxLive, nullptr) - gradus_live_tapes);
-  require(slot_ < kMaxLive, "Tape", Loc::here(), "at most ", kMaxLive, " tapes may be alive at once");
+  slot_ = uint64_t(std::find(gradus_live_tapes, gradus_live_tapes + kMaxLiveTapes, nullptr) - gradus_live_tapes);
+  require(slot_ < kMaxLiveTapes, "Tape", Loc::here(), "at most ", kMaxLiveTapes, " tapes may be alive at once");
   epochs_.reserve(16);
   epochs_.push_back(new_epoch());
   gradus_live_tapes[slot_] = this;
@@ -107,7 +98,7 @@ Tape::~Tape() {
 
 uint64_t Tape::new_epoch() const {
   static std::atomic<uint64_t> serial{0};
-  return ++serial * kMaxLive + slot_;
+  return ++serial * kMaxLiveTapes + slot_;
 }
 
 Tape::Use::Use(Tape& tape) : before_(current_tape) { current_tape = &tape; }

@@ -21,14 +21,15 @@
 
 namespace gradus {
 class Tape;
-}
+inline constexpr uint64_t kMaxLiveTapes = 1024;  // alive at once in one process
+}  // namespace gradus
 
 // Stable breakpoints around each op of a backward pass, and the live tapes, for debuggers.
 extern "C" {
 void gradus_backward_begin(gradus::Tape* tape);
 void gradus_backward_end(gradus::Tape* tape);
 int64_t gradus_rewind(gradus::Tape* tape, int64_t k);
-extern gradus::Tape* gradus_live_tapes[1024];
+extern gradus::Tape* gradus_live_tapes[gradus::kMaxLiveTapes];
 }
 
 namespace gradus {
@@ -36,11 +37,22 @@ namespace gradus {
 struct Op;
 using OpFunction = void (*)(Op&);
 
-// What an op is: its name and its two named functions, so that a debugger can break on them and run them again.
+// The mathematics of an op as text, for people: `gradus step`, its page and gdb show it.
+struct OpMath {
+  const char* formula = "";   // what forward computes; the output is y
+  const char* gradient = "";  // what backward adds
+  const char* inputs = "";    // what both call the inputs, in order, with a blank between
+  // A letter for each input says which of its numbers element [.., j] of an output is made of: e, its own element
+  // there; c, its element j, one for each column; -, several. Inputs beyond the last letter: several.
+  const char* elements = "";
+};
+
+// What an op is: its name, its two named functions, which a debugger can break on and run again, and its mathematics.
 struct OpKind {
   const char* name;
   OpFunction forward;   // computes the outputs from the inputs; may be run again
   OpFunction backward;  // adds to the gradients of the inputs that need them
+  OpMath math = {};
 };
 
 // One line of the tape. Inputs and outputs are pointers to Values in the arena; what backward needs beyond them stands
@@ -123,7 +135,7 @@ class Tape {
   Tensor window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where);
   real* grad_of(Value* v);  // zero-filled on first use
   bool alive(uint64_t epoch) const;
-  static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLive]; }  // the tape that made this epoch
+  static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLiveTapes]; }  // the tape that made this epoch
 
   // --- for debuggers: the backward pass as a state machine ---
   // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op. Tensors
@@ -155,8 +167,7 @@ class Tape {
     bool recording_;
   };
 
-  static Tape& current(const Loc& where);     // throws if this thread has none
-  static constexpr uint64_t kMaxLive = 1024;  // tapes alive at once in one process
+  static Tape& current(const Loc& where);  // throws if this thread has none
 
  private:
   friend class NoGrad;
@@ -219,18 +230,9 @@ inline Tensor record(const OpKind& kind, std::initializer_list<Tensor> in, const
   return tape.output(tape.record(kind, {in.begin(), in.size()}, {out}, saved, where));
 }
 
-// Scratch memory of the current tape for the body of an op, given back at the end of the scope.
-class Scratch {
- public:
-  Scratch() : arena_(Tape::current(Loc::here()).scratch()), mark_(arena_.mark()) {}
-  ~Scratch() { arena_.rewind(mark_); }
-  Scratch(const Scratch&) = delete;
-  real* reals(int64_t n) { return arena_.reals(n); }
-  real* zeros(int64_t n) { return arena_.zeros(n); }
-
- private:
-  Arena& arena_;
-  Arena::Mark mark_;
+// Memory of the current tape for the body of an op, given back at the end of the scope.
+struct Scratch : ArenaScope {
+  Scratch() : ArenaScope(Tape::current(Loc::here()).scratch()) {}
 };
 
 inline real* Op::gradient(Value* v) { return v->grad ? v->grad : Tape::current(Loc::here()).grad_of(v); }

@@ -24,6 +24,11 @@ struct Value {
   Shape shape;
   int32_t index = -1;  // of a parameter: its place in the owner
   bool needs_grad = false;
+
+  // What has arrived, as many numbers as the value has; null if nothing has. A window's is part of its base's.
+  const real* arrived() const {
+    return grad ? grad : base && base->grad && needs_grad ? base->grad + (data - base->data) : nullptr;
+  }
 };
 
 // One flat array of parameter values, read-only while tapes run. Params (engine/params.h) fills it.

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/composed.h"
+#include "engine/rung.h"
 #include "engine/params.h"
 #include "models/model_options.h"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/composed.h"
+#include "engine/rung.h"
 #include "engine/params.h"
 
 namespace gradus {

@@ -118,18 +118,20 @@ Tensor TransformerLm::attend(State& state, std::span<const int32_t> rows, const 
   const real scale = 1 / std::sqrt(real(D));
   const Tensor y = constant({int64_t(rows.size()), C}, 0);
   Scratch scratch;
-  real* p = scratch.reals(options().context);
+  const int64_t context = options().context;
+  real* p = scratch.reals(heads * context);
   for (size_t i = 0; i < rows.size(); ++i) {
     const int64_t now = state.position[size_t(rows[i])];
-    real* memory = state.row(rows[i]) + layer * options().context * 2 * C;
+    real* memory = state.row(rows[i]) + layer * context * 2 * C;
     const real* q = qkv.data() + int64_t(i) * 3 * C;
     std::copy_n(q + C, 2 * C, memory + now * 2 * C);
+    for (int64_t j = 0; j <= now; ++j)  // keys in the order of memory: of 32 sequences they outgrow the near cache
+      for (int64_t head = 0; head < heads; ++head)
+        p[head * context + j] = scale * kernel::dot(D, q + head * D, memory + j * 2 * C + head * D);
     for (int64_t head = 0; head < heads; ++head) {
-      const real *k = memory + head * D, *v = k + C;
-      real* out = y.data() + int64_t(i) * C + head * D;
-      for (int64_t j = 0; j <= now; ++j) p[j] = scale * kernel::dot(D, q + head * D, k + j * 2 * C);
-      kernel::softmax_row(now + 1, p, p);
-      for (int64_t j = 0; j <= now; ++j) kernel::axpy(D, p[j], v + j * 2 * C, out);
+      real* p_head = p + head * context;
+      kernel::softmax_row(now + 1, p_head, p_head);
+      kernel::add_weighted_rows(now + 1, D, p_head, memory + C + head * D, 2 * C, y.data() + int64_t(i) * C + head * D);
     }
   }
   return y;

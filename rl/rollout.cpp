@@ -6,7 +6,7 @@
 
 namespace gradus {
 
-static void add(const std::vector<Drawn>& drawn, Rollouts& r) {
+static void append(const std::vector<Drawn>& drawn, Rollouts& r) {
   for (const auto& [tokens, log_probs] : drawn) {
     r.sequences.add(tokens);
     r.log_prob.push_back(std::accumulate(log_probs.begin(), log_probs.end(), 0.0));
@@ -22,7 +22,7 @@ Rollouts roll_out(const LanguageModel& policy, const World& world, const Rng& rn
   const Tape::Use use(tape);
   const std::vector<int32_t> of(size_t(count), 0);
   Rollouts r{Sequences(world.end_id), {}};
-  add(draw_sequences(policy, {&world.prompt, 1}, of, options_of(world), rng, first), r);
+  append(draw_sequences(policy, {&world.prompt, 1}, of, options_of(world), rng, first), r);
   return r;
 }
 
@@ -35,7 +35,7 @@ Rollouts roll_out(const LanguageModel& policy, const World& world, std::span<con
         draw_sequences(policy, prompts, of.subspan(size_t(first), size_t(count)), options_of(world), rng, first);
   });
   Rollouts r{Sequences(world.end_id), {}};
-  for (const std::vector<Drawn>& part : drawn) add(part, r);
+  for (const std::vector<Drawn>& part : drawn) append(part, r);
   return r;
 }
 

@@ -6,7 +6,7 @@ for mode in release debug asan; do
     c=$([ $cxx = g++ ] || echo clang-)
     b=build/$c$mode
     MAKEFLAGS= make -n -B V=1 MODE=$mode CXX=$cxx $b-f32/gradus $b-f64/gradus $b-f32/tests/all $b-f64/tests/all 2>/dev/null |
-      grep -E -- ' -c [a-z]+/[a-z_0-9]+\.cpp' >"${TMPDIR:-/tmp}/flags.$$"
+      grep -E -- ' -c [a-z_0-9/]+\.cpp' >"${TMPDIR:-/tmp}/flags.$$"
     n=$(wc -l <"${TMPDIR:-/tmp}/flags.$$")
     name="flags: $mode, $cxx, $((n)) compile lines"
     bad=$(grep -E -- '-ffast-math|-Ofast|-funsafe-math|-fassociative-math|-freciprocal-math|-ffp-contract=(fast|on)|-mrecip' \

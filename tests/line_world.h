@@ -1,6 +1,6 @@
 // A text of lines and models of it, small enough to enumerate. For the tests:
 //
-//   const LineWorld world(kTwoWords, Tokenizer::Kind::kWord);
+//   const LineWorld world(kTwoWords, "word");
 //   const auto model = world.model("ngram", [](Config& c) { c.order = 2; });
 //   const Enumeration all = enumerate(*model, world.end_id(), 4);      // every line of at most 3 tokens
 #pragma once
@@ -29,15 +29,15 @@ struct LineWorld {
   std::string content;
   Tokenizer tokenizer;
 
-  LineWorld(std::string text, Tokenizer::Kind kind)
-      : content(std::move(text)), tokenizer(Tokenizer::from_lines(kind, split_lines(content))) {}
+  LineWorld(std::string text, std::string_view cutter)
+      : content(std::move(text)), tokenizer(Tokenizer::from_lines(cutter, split_lines(content))) {}
   int32_t end_id() const { return tokenizer.end_id(); }
   std::vector<int32_t> ids(std::string_view line) const { return tokenizer.encode(line); }
 
   Config config(const std::string& family, const std::function<void(Config&)>& change = {}) const {
     Config c;
     c.model = family;
-    c.tokenizer = tokenizer.kind_name();
+    c.tokenizer = tokenizer.cutter().name();
     c.lines = true;
     c.end_id = end_id();
     c.layers = 1;

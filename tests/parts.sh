@@ -14,7 +14,7 @@ row() {
   counts="$3 passed"
   [ "$4" = 0 ] || counts="$counts, $4 FAILED"
   [ "$5" = 0 ] || counts="$counts, $5 skipped"
-  printf '%-9s %-44s %-26s %4d.%d s\n' "$1" "$2" "$counts" $((tenths / 10)) $((tenths % 10))
+  printf '%-11s %-44s %-26s %4d.%d s\n' "$1" "$2" "$counts" $((tenths / 10)) $((tenths % 10))
 }
 
 # doctest LABEL WHAT PROGRAM [SUITE]: a case that left something out, which prints `SKIP case: what: why`, counts as

@@ -1,14 +1,21 @@
 #!/bin/sh
-# make test: everything that a change must pass. The programs and both test binaries are built already.
+# make test: everything that a change must pass. The programs and the test binaries are built already.
 # The last line is `N passed, N failed`, with `, N skipped` where something was.
 cd "$(dirname "$0")/.." || exit 1
 . tests/parts.sh
 program() { doctest "$1" "$2" build/release/tests/program/all "$1"; }
+every_suite_has_its_row() {
+  build/release/tests/program/all --list-test-suites | grep -E '^[a-z-]+$' | while read -r suite; do
+    grep -q "^program $suite " tests/run.sh || { echo "tests/run.sh has no row for $suite"; exit 1; }
+  done
+}
 
 doctest f64 'gradients, engine, models' build/release-f64/tests/all
 doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
+one suites 'every suite of the program has its row' every_suite_has_its_row
+program helper 'what these rows rely on sees mistakes'
 program kl 'tables compared, the worked numbers, the lesson'
 program exact 'small worlds: every answer against its worked number'
 program report 'report.html: cut logs, resumed runs, no requests'
@@ -26,11 +33,11 @@ program eval 'losses known by hand'
 program score 'log-probabilities of given texts'
 program tune 'fine-tuning: truth, report, prompts, bad input'
 program tune-resume 'stopped, interrupted, its reward dead'
+checks bench 'gradus bench: works, fields, figures that agree' sh tests/test_bench.sh
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
-one formulas 'formulas shown are those of the ops' sh tests/check_formulas.sh
 program step 'gradus step: text, refusals'
 checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh
 checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh

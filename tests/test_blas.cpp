@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/blas.h"
+#include "engine/gemm.h"
 #include "engine/rng.h"
 
 TEST_SUITE_BEGIN("blas");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/composed.h"
+#include "engine/rung.h"
 #include "engine/optim.h"
 #include "engine/rng.h"
 #include "models/language_model.h"

@@ -1,5 +1,6 @@
-// models/text/corpus.h: reading files of every kind, splits of every size, windows that do not depend on the sharding, and
-// yardsticks worked out by hand. Long, because every kind of file and of split has a case.
+// models/text/corpus.h and its parts: reading files of every kind, splits of every size, windows
+// that do not depend on the sharding, and yardsticks worked out by hand. Long, because every kind of file and of split
+// has a case.
 #include "models/text/corpus.h"
 
 #include <doctest/doctest.h>
@@ -13,7 +14,7 @@
 #include <map>
 #include <thread>
 
-#include "models/text/tokenizer.h"
+#include "models/text/read_text.h"
 #include "tests/scratch.h"
 
 namespace {
@@ -125,12 +126,13 @@ TEST_CASE("the splits divide the text in order; the shares are rounded to the ne
 
 TEST_CASE("a text that is too short is refused in the user's words") {
   const auto say = [](int64_t n, int64_t context) { return complaint<DataError>([&] { corpus_of(n, 0.1, context); }); };
-  CHECK(say(31, 64) == "corpus.txt has 31 tokens; --context 64 needs at least 65; use --context 30 or a longer text");
-  CHECK(has(say(64, 64), "use --context 63 or"));
+  CHECK(say(31, 64) ==
+        "corpus.txt has 31 tokens; a context of 64 needs at least 65; take a context of 30 or a longer text");
+  CHECK(has(say(64, 64), "take a context of 63 or"));
   CHECK(say(65, 64).empty());
   CHECK(say(31, 30).empty());  // the advice is right
   CHECK(say(2, 1).empty());
-  CHECK(say(2, 2) == "corpus.txt has 2 tokens; --context 2 needs at least 3; use --context 1 or a longer text");
+  CHECK(say(2, 2) == "corpus.txt has 2 tokens; a context of 2 needs at least 3; take a context of 1 or a longer text");
   CHECK(say(1, 1) == "corpus.txt has 1 token; at least 2 are needed, one to read and one to predict");
   CHECK(has(say(0, 1), "has 0 tokens"));
   CHECK_THROWS_AS(corpus_of(10, 0.1, 0), ShapeError);
@@ -143,7 +145,7 @@ TEST_CASE("small texts train: validation gives way, and says so") {
   CHECK(one.size(Split::kTrain) == 65);
   CHECK_FALSE(one.has_validation());
   CHECK(one.note() ==
-        "corpus.txt has 65 tokens: 65 train and none validate, so that training keeps one window of --context 64");
+        "corpus.txt has 65 tokens: 65 train and none validate, so that training keeps one window of 64 tokens");
 
   CHECK_FALSE(corpus_of(66, 0.1, 64).has_validation());  // one token is left over and predicts nothing
   CHECK(corpus_of(66, 0.1, 64).size(Split::kTrain) == 66);
@@ -158,7 +160,7 @@ TEST_CASE("small texts train: validation gives way, and says so") {
 
   const StreamCorpus asked = corpus_of(14, 0.1, 2);  // 1.4 tokens asked for
   CHECK_FALSE(asked.has_validation());
-  CHECK(has(asked.note(), "14 train and none validate, for --val-fraction 0.1 of them is less than 2"));
+  CHECK(has(asked.note(), "14 train and none validate, for 0.1 of them is less than 2"));
 
   for (int64_t n = 3; n < 60; ++n)
     for (int64_t context = 1; context < n; ++context)
@@ -335,7 +337,7 @@ TEST_CASE("yardsticks: worked out by hand") {
 TEST_CASE("yardsticks: the chain rule against tables counted another way, on a text") {
   std::string words;
   for (int i = 0; i < 400; ++i) words += std::to_string(i * i % 97) + (i % 3 ? " " : "\n");
-  const Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, words);
+  const Tokenizer tokenizer = Tokenizer::from_text("char", words);
   const Ids ids = tokenizer.encode(words);
   const Yardsticks y = yardsticks(ids, tokenizer.size());
   std::map<std::pair<int32_t, int32_t>, double> pairs;

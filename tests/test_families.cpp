@@ -22,12 +22,12 @@ using Ids = std::vector<int32_t>;
 constexpr double kExact = kDouble ? 1e-12 : 2e-5;
 
 const LineWorld& two_words() {
-  static const LineWorld world(testing::kTwoWords, Tokenizer::Kind::kWord);
+  static const LineWorld world(testing::kTwoWords, "word");
   return world;
 }
 // Lines of 0 to 5 words, some twice.
 const LineWorld& mixed() {
-  static const LineWorld world("a b c\n\nb\nc c c c a\na b c\nb a\nd\na b\n\nd d d d\n", Tokenizer::Kind::kWord);
+  static const LineWorld world("a b c\n\nb\nc c c c a\na b c\nb a\nd\na b\n\nd d d d\n", "word");
   return world;
 }
 
@@ -86,7 +86,7 @@ TEST_SUITE("families") {
       std::string words;
       for (int s = 0; s < 4; ++s)
         for (int i = 0; i < int(std::lround(10 * wanted[s])); ++i) words += sentence[s] + "\n";
-      const LineWorld world(words, Tokenizer::Kind::kWord);
+      const LineWorld world(words, "word");
       for (const std::string family : {"ngram", "tabular"}) {
         const auto model = world.model(family, [](Config& c) { c.order = 2; });
         const Enumeration all = enumerate(*model, world.end_id(), 5);
@@ -102,7 +102,7 @@ TEST_SUITE("families") {
   }
 
   TEST_CASE("families: an order of one knows frequencies, and four know the fourth word") {
-    const LineWorld world("a b c d\nb b c e\n", Tokenizer::Kind::kWord);
+    const LineWorld world("a b c d\nb b c e\n", "word");
     const auto ending = [&](int64_t order) {  // log P(d | a b c)
       const auto model = world.model("ngram", [&](Config& c) { c.order = order; });
       const Ids line = world.ids("a b c d");
@@ -270,15 +270,18 @@ TEST_SUITE("families") {
         for (const double temperature : {1.0, 0.7}) {
           INFO(name);
           const SampleOptions options{.temperature = temperature};
-          const std::vector<Ids> prompts(7, Ids{world->end_id()});
-          Sampler sampler(*model, prompts, options, Rng(5, Stream::kSample));
+          const Ids prompt{world->end_id()}, of(7, 0);
+          Tape sampling;
+          const Tape::Use use_sampling(sampling);
+          Sampler sampler(*model, {&prompt, 1}, of, options, Rng(5, Stream::kSample));
           std::vector<Ids> drawn(7);
           std::vector<std::vector<double>> said(7);
           for (int t = 0; t < 20; ++t) {  // beyond the context of 8, and beyond the end
             sampler.next();
-            for (size_t s = 0; s < 7; ++s) {
-              drawn[s].push_back(sampler.tokens()[s]);
-              said[s].push_back(sampler.log_probs()[s]);
+            REQUIRE(sampler.draws().size() == 7);
+            for (const auto& [s, token, log_prob] : sampler.draws()) {
+              drawn[size_t(s)].push_back(token);
+              said[size_t(s)].push_back(log_prob);
             }
           }
           for (size_t s = 0; s < 7; ++s) {
@@ -298,6 +301,47 @@ TEST_SUITE("families") {
         }
   }
 
+  TEST_CASE(
+      "families: sequences are the same drawn in groups on two threads, one by one, and behind prompts of any length") {
+    const LineWorld& world = mixed();
+    for (const auto& [name, model] : all_families(world))
+      for (const SampleOptions& how : {SampleOptions{}, {.temperature = 0}, {.top_k = 2}, {.top_p = 0.8}}) {
+        INFO(name, ", temperature ", how.temperature, ", top-k ", how.top_k, ", top-p ", how.top_p);
+        SampleOptions options = how;
+        options.end_id = world.end_id();
+        options.max_tokens = 20;
+        const Rng rng(5, Stream::kSample);
+        const std::vector<Ids> prompts{{world.end_id()}, {world.end_id(), 0, 1}, {world.end_id(), 1}};
+        Pool one(1), two(2);
+        const int64_t count = side_by_side(*model) + 9;  // a whole group and a part of one
+        Ids watched;
+        const auto watch = [&](int32_t token) { watched.push_back(token); };
+        const std::vector<Drawn> all = draw_sequences(*model, prompts[0], 3, count, options, rng, two, watch);
+        const std::vector<Drawn> again = draw_sequences(*model, prompts[0], 3, count, options, rng, one);
+        REQUIRE(int64_t(all.size()) == count);
+        CHECK(watched == all[0].tokens);
+        Tape tape;
+        const Tape::Use use(tape);
+        const auto alone = [&](const Ids& prompt, int64_t sequence) {
+          return draw_sequences(*model, {&prompt, 1}, Ids{0}, options, rng, sequence)[0];
+        };
+        for (size_t s = 0; s < all.size(); ++s) {
+          CHECK(all[s].tokens == again[s].tokens);
+          CHECK(all[s].log_probs == again[s].log_probs);  // bit for bit
+          const Drawn single = alone(prompts[0], 3 + int64_t(s));
+          REQUIRE(single.tokens == all[s].tokens);
+          CHECK(near(single.log_probs, all[s].log_probs, 1).absolute <= kExact);
+          const auto end = std::find(single.tokens.begin(), single.tokens.end(), world.end_id());
+          CHECK(end >= single.tokens.end() - 1);  // nothing follows the end mark
+          CHECK((end < single.tokens.end() || single.tokens.size() == 20));
+        }
+        const Ids of{0, 1, 2, 1, 0};
+        const std::vector<Drawn> mixed_prompts = draw_sequences(*model, prompts, of, options, rng, 7);
+        for (size_t s = 0; s < of.size(); ++s)
+          CHECK(mixed_prompts[s].tokens == alone(prompts[size_t(of[s])], 7 + int64_t(s)).tokens);
+      }
+  }
+
   // False alarms: 1e-3 for each of four comparisons; the seed is fixed.
   TEST_CASE("families: a hundred thousand samples follow the enumerated table") {
     const LineWorld& world = mixed();
@@ -308,15 +352,12 @@ TEST_SUITE("families") {
       const Enumeration all = enumerate(*model, world.end_id(), kDraws);
       std::map<Ids, double> seen;
       for (int64_t first = 0; first < kSamples; first += kRows) {
-        const std::vector<Ids> prompts(size_t(kRows), Ids{world.end_id()});
-        Sampler sampler(*model, prompts, {}, Rng(3, Stream::kSample), first);
-        std::vector<Ids> drawn(static_cast<size_t>(kRows));
-        for (int64_t t = 0; t < kDraws; ++t) {
-          sampler.next();
-          for (size_t r = 0; r < drawn.size(); ++r)
-            if (drawn[r].empty() || drawn[r].back() != world.end_id()) drawn[r].push_back(sampler.tokens()[r]);
-        }
-        for (const Ids& d : drawn) ++seen[d];
+        const Ids prompt{world.end_id()}, of(size_t(kRows), 0);
+        Tape tape;
+        const Tape::Use use(tape);
+        const SampleOptions options{.end_id = world.end_id(), .max_tokens = kDraws};
+        for (const Drawn& d : draw_sequences(*model, {&prompt, 1}, of, options, Rng(3, Stream::kSample), first))
+          ++seen[d.tokens];
       }
       double chi2 = 0, df = -1, rest_seen = 0, rest = 0, counted = 0;
       const auto compare = [&](Ids tokens, double log_prob, bool ended) {

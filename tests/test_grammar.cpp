@@ -1,6 +1,6 @@
-// models/grammar/grammar.h: entropies against formulas by hand and against enumeration, probabilities against every derivation,
-// frequencies of what is drawn, proofs of ambiguity, and a sentence for every kind of file that is no grammar. Long for
-// the table of such files.
+// models/grammar/grammar.h: entropies against formulas by hand and against enumeration, probabilities against every
+// derivation, frequencies of what is drawn, proofs of ambiguity, and a sentence for every kind of file that is no
+// grammar. Long for the table of such files.
 #include "models/grammar/grammar.h"
 
 #include <doctest/doctest.h>
@@ -9,8 +9,8 @@
 #include <limits>
 #include <set>
 
-#include "models/text/corpus.h"
 #include "models/grammar/network.h"
+#include "models/text/read_text.h"
 #include "tests/near.h"
 
 namespace {

@@ -65,7 +65,7 @@ TEST_SUITE("lines") {
     check_line(c.line(Split::kAll, 0), {kEnd, 1, 2}, {1, 2, 3});  // three tokens and a mark are four
     check_line(c.line(Split::kAll, 1), {kEnd, 1, 2}, {1, 2, kEnd});
     check_line(c.line(Split::kAll, 2), {kEnd, 1, 2}, {1, 2, 3});
-    CHECK(c.note() == "t.txt: 2 of 3 lines cut to --context 3 tokens, without an end mark");
+    CHECK(c.note() == "t.txt: 2 of 3 lines cut to the context of 3 tokens, without an end mark");
     check_line(corpus_of({{1, 2, 3}}, 0, INT64_MAX).line(Split::kAll, 0), {kEnd, 1, 2, 3}, {1, 2, 3, kEnd});
   }
 
@@ -108,7 +108,7 @@ TEST_SUITE("lines") {
   }
 
   TEST_CASE("lines: a batch is padded at its ends, and the windows of one text are shifted by one") {
-    const testing::LineWorld world("ab\n\nabc\na\n", Tokenizer::Kind::kChar);
+    const testing::LineWorld world("ab\n\nabc\na\n", "char");
     CHECK(world.tokenizer.vocab() == std::vector<std::string>{"a", "b", "c", "<|endoftext|>"});
     const Corpus lines = world.corpus(world.config("lstm"));
     Batch batch;
@@ -130,7 +130,7 @@ TEST_SUITE("lines") {
     CHECK(lines.windows(Split::kAll) == 4);
 
     const CorpusOptions config{.context = 4};
-    const Tokenizer letters = Tokenizer::from_text(Tokenizer::Kind::kChar, "abcdefg");
+    const Tokenizer letters = Tokenizer::from_text("char", "abcdefg");
     const Corpus stream(config, letters, "abcdefg", "t.txt");
     CHECK(stream.lines(Split::kAll) == 0);
     CHECK(stream.windows(Split::kAll) == 2);
@@ -146,7 +146,7 @@ TEST_SUITE("lines") {
   }
 
   TEST_CASE("lines: yardsticks count the mark as a target, and pairs begin with it") {
-    const testing::LineWorld world(testing::kTwoWords, Tokenizer::Kind::kWord);
+    const testing::LineWorld world(testing::kTwoWords, "word");
     const Yardsticks y = world.corpus(world.config("lstm")).yardsticks(5);
     CHECK(std::fabs(y.uniform - std::log(5.0)) < 1e-14);
     // 30 targets: 7 the, 3 a, 6 cat, 4 dog, 10 marks.
@@ -157,7 +157,7 @@ TEST_SUITE("lines") {
   }
 
   TEST_CASE("lines: a line that the vocabulary lacks is named by its number") {
-    const testing::LineWorld world("a b\n", Tokenizer::Kind::kWord);
+    const testing::LineWorld world("a b\n", "word");
     try {
       Corpus(world.config("lstm").corpus(), world.tokenizer, "a\nb a\nb zebra\n", "t.txt");
       FAIL("accepted");

@@ -1,5 +1,5 @@
-// tests/mdp.h: states that stay as they were, the two ways in which a walk ends, and rewards that add up to the reward of
-// the text, with the published listing that does not beside them.
+// tests/mdp.h: states that stay as they were, the two ways in which a walk ends, and rewards that add up to the reward
+// of the text, with the published listing that does not beside them.
 #include "tests/mdp.h"
 
 #include <doctest/doctest.h>
@@ -18,8 +18,8 @@ using Ids = std::vector<int32_t>;
 
 // a = 0, b = 1, c = 2 and, with a mark, the end = 3.
 const Tokenizer& letters(bool with_end) {
-  static const Tokenizer with = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {"a", "b", "c", Tokenizer::kEndMark});
-  static const Tokenizer without = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {"a", "b", "c"});
+  static const Tokenizer with = Tokenizer::from_vocab("char", {"a", "b", "c", Tokenizer::kEndMark});
+  static const Tokenizer without = Tokenizer::from_vocab("char", {"a", "b", "c"});
   return with_end ? with : without;
 }
 constexpr int32_t kEnd = 3;

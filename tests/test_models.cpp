@@ -17,8 +17,8 @@
 namespace {
 
 using namespace gradus;
-using testing::Batch;
 using testing::LmStep;
+using testing::TokenBatch;
 
 constexpr int64_t kVocabulary = 7;
 constexpr double kClose = kDouble ? 1e-12 : 1e-5;
@@ -132,7 +132,7 @@ TEST_SUITE("models") {
       INFO(family, ", ", layers, " layers");
       for (const int64_t B : {1, 2, 9}) {  // more and fewer rows than the vocabulary has tokens
         const auto model = lively(family, layers);
-        const Batch batch = Batch::numbered(B, 9, kVocabulary);
+        const TokenBatch batch = TokenBatch::numbered(B, 9, kVocabulary);
         OnTape t;
         const Tensor all = model->logits(batch.tokens, B, 9);
         State state = model->start(B);
@@ -162,7 +162,7 @@ TEST_SUITE("models") {
       config.ops = "composed";
       const auto composed = lively(config, 3);
       CHECK(first_difference(fused->params().data(), composed->params().data()) == -1);
-      const Batch batch = Batch::numbered(3, 9, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(3, 9, kVocabulary);
       OnTape t;
       const Tensor a = fused->logits(batch.tokens, 3, 9), b = composed->logits(batch.tokens, 3, 9);
       CHECK(near(b.span(), a.span()) <= kClose);
@@ -173,7 +173,7 @@ TEST_SUITE("models") {
   TEST_CASE("models: a later token changes nothing before it") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = lively(family, 2);
-      Batch batch = Batch::numbered(2, 6, kVocabulary);
+      TokenBatch batch = TokenBatch::numbered(2, 6, kVocabulary);
       OnTape t;
       const Tensor before = model->logits(batch.tokens, 2, 6);
       batch.tokens[4] = (batch.tokens[4] + 1) % int32_t(kVocabulary);
@@ -244,7 +244,7 @@ TEST_SUITE("models") {
       OnTape t;
       State state = model->start(2);
       std::vector<int32_t> window[2];
-      const Batch text = Batch::numbered(2, 30, kVocabulary, 4);
+      const TokenBatch text = TokenBatch::numbered(2, 30, kVocabulary, 4);
       int turns = 0;
       for (size_t time = 0; time < 30; ++time) {
         const std::vector<int32_t> tokens{text.tokens[time], text.targets[time]};
@@ -269,7 +269,7 @@ TEST_SUITE("models") {
   TEST_CASE("models: an LSTM has no context: its state remembers everything") {
     const auto model = lively("lstm", 1, 4);
     OnTape t;
-    const Batch text = Batch::numbered(1, 20, kVocabulary);
+    const TokenBatch text = TokenBatch::numbered(1, 20, kVocabulary);
     const Tensor all = model->logits(text.tokens, 1, 20);
     CHECK(near(logits_after(t.tape, *model, text.tokens), all.rows(19, 1).span()) <= kClose);
   }
@@ -516,7 +516,7 @@ TEST_SUITE("models") {
       LmStep step(2, 2);
       double first = 0, last = 0;
       for (int64_t n = 1; n <= 150; ++n) {
-        Batch batch{4, 16, {}, {}};
+        TokenBatch batch{4, 16, {}, {}};
         for (int64_t b = 0; b < 4; ++b)
           for (int64_t j = 0; j < 16; ++j) {
             const auto id = [&](int64_t at) { return int32_t(letters.find(text[size_t(at) % text.size()])); };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/composed.h"
+#include "engine/rung.h"
 #include "engine/rng.h"
 #include "models/language_model.h"
 #include "models/run/config.h"

@@ -36,7 +36,7 @@ machine() {  # CBLAS HEADERS...: root, with g++, pkg-config, and an apt-get that
   echo 'echo "$@" >>apt.log' | program apt-get
   echo 'echo 0' | program id
 }
-headers='<CLI/CLI.hpp> <nlohmann/json.hpp> <utf8.h> <doctest/doctest.h>'
+headers='<CLI/CLI.hpp> <nlohmann/json.hpp> <utf8.h> <utf8proc.h> <doctest/doctest.h>'
 options='-y --no-install-recommends'
 packages() {  # VARIABLES...: what apps/packages.sh prints, its exit code in $code
   env -i PATH="$tmp/bin" CXX=g++ BLAS_CFLAGS= BLAS_LIBS=-lopenblas "$@" sh "$root/apps/packages.sh" >out 2>&1 </dev/null
@@ -60,7 +60,7 @@ test_packages() {
 
   machine none
   rm bin/pkg-config
-  want='pkg-config libopenblas-pthread-dev libcli11-dev nlohmann-json3-dev libutfcpp-dev doctest-dev'
+  want='pkg-config libopenblas-pthread-dev libcli11-dev nlohmann-json3-dev libutfcpp-dev libutf8proc-dev doctest-dev'
   says 'a fresh machine, root' 0 "Installing $want" BLAS_LIBS=
   apt_ran 'a fresh machine, root' "$want"
 
@@ -73,14 +73,14 @@ test_packages() {
   machine openblas $headers
   says 'an OpenBLAS that pkg-config does not know' 0 'Installing libopenblas-pthread-dev' BLAS_LIBS=
 
-  machine openblas '<CLI/CLI.hpp> <nlohmann/json.hpp> <doctest/doctest.h>'
+  machine openblas '<CLI/CLI.hpp> <nlohmann/json.hpp> <utf8proc.h> <doctest/doctest.h>'
   says 'one is missing, NO_INSTALL' 1 "Missing packages. On Debian: apt-get install $options libutfcpp-dev" NO_INSTALL=1
   no_apt 'one is missing, NO_INSTALL'
   rm bin/apt-get
   says 'one is missing, no apt-get' 1 "Missing packages. On Debian: apt-get install $options libutfcpp-dev"
 
   machine openblas
-  want='libcli11-dev nlohmann-json3-dev libutfcpp-dev doctest-dev'
+  want='libcli11-dev nlohmann-json3-dev libutfcpp-dev libutf8proc-dev doctest-dev'
   echo 'echo 1000' | program id
   echo 'exec "$@"' | program sudo
   says 'a user without a terminal' 1 "Missing packages. As root: apt-get install $options $want"
@@ -105,7 +105,7 @@ apt-get failed, see above. As root: apt-get update && apt-get install $options $
 test_terminal() {
   command -v script >/dev/null || { skip 'terminal: a user is asked' 'there is no script(1)'; return; }
   for answer in y n; do
-    machine openblas '<CLI/CLI.hpp> <nlohmann/json.hpp> <doctest/doctest.h>'
+    machine openblas '<CLI/CLI.hpp> <nlohmann/json.hpp> <utf8proc.h> <doctest/doctest.h>'
     echo 'echo 1000' | program id
     echo 'echo with sudo >>sudo.log; exec "$@"' | program sudo
     echo $answer | env CXX=g++ BLAS_CFLAGS= BLAS_LIBS=-lopenblas script -qec "PATH=$tmp/bin sh $root/apps/packages.sh" /dev/null >out 2>&1

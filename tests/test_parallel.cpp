@@ -7,7 +7,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -22,8 +26,8 @@
 namespace {
 
 using namespace gradus;
-using testing::Batch;
 using testing::LmStep;
+using testing::TokenBatch;
 
 struct Counts {
   std::vector<std::atomic<int>> run;
@@ -64,7 +68,7 @@ Trained train(const std::string& family, int shards, int threads, int64_t steps)
   LmStep step(shards, threads);
   Trained out;
   for (int64_t n = 1; n <= steps; ++n) {
-    const Batch batch = Batch::numbered(5, 6, kVocabulary, uint32_t(n));
+    const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary, uint32_t(n));
     out.losses.push_back(step.run(*model, {.seed = 9, .step = n, .training = true}, batch));
     const auto gradient = step.gradient(*model);
     optimizer.step(model->params(), gradient, 1e-2, clip_factor(gradient_norm(gradient), 1));
@@ -73,7 +77,7 @@ Trained train(const std::string& family, int shards, int threads, int64_t steps)
   return out;
 }
 
-std::vector<real> gradient_of(const LanguageModel& model, const Batch& batch, int shards, bool training = false) {
+std::vector<real> gradient_of(const LanguageModel& model, const TokenBatch& batch, int shards, bool training = false) {
   LmStep step(shards, 2);
   step.run(model, {.seed = 9, .step = 1, .training = training}, batch);
   const auto g = step.gradient(model);
@@ -244,7 +248,7 @@ TEST_SUITE("parallel") {
   TEST_CASE("shards: the gradient of a batch does not depend on how it is cut, up to rounding") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
-      const Batch batch = Batch::numbered(5, 6, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary);
       for (const bool training : {false, true}) {
         const std::vector<real> whole = gradient_of(*model, batch, 1, training);
         CHECK(gradient_norm(whole) > 1e-3);
@@ -261,7 +265,7 @@ TEST_SUITE("parallel") {
       Config config = small(family);
       config.dropout = 0.5;
       const auto model = make_model(config, kVocabulary);
-      const Batch batch = Batch::numbered(5, 6, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 1, true);
       for (const int shards : {2, 3, 5, 9}) {
         INFO(family, ", ", shards, " shards");
@@ -325,7 +329,7 @@ TEST_SUITE("parallel") {
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       const auto model = make_model(small(family), kVocabulary);
-      const Batch batch = Batch::numbered(4, 6, kVocabulary);
+      const TokenBatch batch = TokenBatch::numbered(4, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 2);
       std::vector<double> sum(whole.size());
       for (int64_t b = 0; b < batch.B; ++b) {
@@ -341,7 +345,8 @@ TEST_SUITE("parallel") {
 
   TEST_CASE("shards: more shards than sequences, and a batch of another size afterwards") {
     const auto model = make_model(small("transformer"), kVocabulary);
-    const Batch large = Batch::numbered(5, 6, kVocabulary), small_batch = Batch::numbered(2, 6, kVocabulary);
+    const TokenBatch large = TokenBatch::numbered(5, 6, kVocabulary),
+                     small_batch = TokenBatch::numbered(2, 6, kVocabulary);
     const std::vector<real> wanted = gradient_of(*model, small_batch, 1);
     LmStep step(4, 2);
     for (int round = 0; round < 3; ++round) {
@@ -356,16 +361,149 @@ TEST_SUITE("parallel") {
 
   TEST_CASE("shards: an error in one shard comes out, and the next step works") {
     const auto model = make_model(small("lstm"), kVocabulary);
-    Batch batch = Batch::numbered(4, 6, kVocabulary);
+    TokenBatch batch = TokenBatch::numbered(4, 6, kVocabulary);
     LmStep step(2, 2);
     const std::vector<real> wanted = gradient_of(*model, batch, 2);
     for (int round = 0; round < 3; ++round) {
-      Batch bad = batch;
+      TokenBatch bad = batch;
       bad.tokens[20] = kVocabulary;
       CHECK_THROWS_AS(step.run(*model, {}, bad), ShapeError);
       step.run(*model, {}, batch);
       const auto g = step.gradient(*model);
       CHECK(same_bits(g, wanted));
     }
+  }
+
+  namespace {
+
+  // Messages between ranks that are threads of this process.
+  class Mail {
+   public:
+    void put(int from, int to, std::span<const std::byte> bytes) {
+      const std::lock_guard lock(mutex_);
+      box_[{from, to}].emplace_back(bytes.begin(), bytes.end());
+      arrived_.notify_all();
+    }
+    void take(int from, int to, std::span<std::byte> bytes) {
+      std::unique_lock lock(mutex_);
+      auto& box = box_[{from, to}];
+      arrived_.wait(lock, [&] { return !box.empty(); });
+      REQUIRE(box.front().size() == bytes.size());
+      std::ranges::copy(box.front(), bytes.begin());
+      box.pop_front();
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::map<std::pair<int, int>, std::deque<std::vector<std::byte>>> box_;
+  };
+
+  class ThreadRank final : public Comm {
+   public:
+    ThreadRank(Mail& mail, int rank, int ranks) : mail_(mail), rank_(rank), ranks_(ranks) {}
+    int rank() const override { return rank_; }
+    int ranks() const override { return ranks_; }
+    void send(std::span<const std::byte> bytes, int to) override { mail_.put(rank_, to, bytes); }
+    void receive(std::span<std::byte> bytes, int from) override { mail_.take(from, rank_, bytes); }
+
+   private:
+    Mail& mail_;
+    int rank_, ranks_;
+  };
+
+  struct Trained {
+    std::vector<real> params, gradient;
+    std::vector<double> losses;  // of each shard, then of each sequence, step by step
+  };
+
+  // Three steps with dropout on one rank's part of the shards.
+  Trained train_rank(Comm& comm, const std::string& family, int shards, int64_t batch) {
+    constexpr int64_t kT = 3, kV = 5;
+    Config c;
+    c.model = family;
+    c.layers = 1;
+    c.embd = 8;
+    c.hidden = 8;
+    c.heads = 2;
+    c.context = kT;
+    c.dropout = 0.1;
+    c.resolve(1);
+    const auto model = make_model(c, kV);
+    AdamW optimizer(model->params());
+    Shards work(comm, shards, 2);
+    Trained out;
+    for (int64_t step = 1; step <= 3; ++step) {
+      work.begin({.seed = 1, .step = step, .training = true}, batch);
+      std::vector<double> by_shard(static_cast<size_t>(shards)), by_sequence(static_cast<size_t>(batch));
+      std::vector<Tensor> loss(static_cast<size_t>(shards));
+      work.each([&](int s) {
+        std::vector<int32_t> tokens, targets;
+        for (int64_t i = work.first(s) * kT; i < (work.first(s) + work.count(s)) * kT; ++i) {
+          tokens.push_back(int32_t((i * i + step) % kV));
+          targets.push_back(int32_t((3 * i + step) % kV));
+        }
+        Tensor& rows = loss[size_t(s)];
+        rows = model->rung().softmax_cross_entropy(model->logits(tokens, work.count(s), kT), targets, Loc::here());
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          by_shard[size_t(s)] += double(rows.data()[i]);
+          by_sequence[size_t(work.first(s)) + i / kT] += double(rows.data()[i]);
+        }
+      });
+      work.gather_by_shard(by_shard);
+      work.gather_by_sequence(by_sequence);
+      double sum = 0;  // what every rank weighs its rows with depends on what all of them found
+      for (const double l : by_shard) sum += l;
+      work.each([&](int s) {
+        work.tape(s).seed(loss[size_t(s)], std::vector<real>(size_t(work.count(s) * kT), real(1 / sum)));
+        work.tape(s).backward();
+      });
+      const auto g = work.gradient(model->params());
+      out.gradient.assign(g.begin(), g.end());
+      optimizer.step(model->params(), g, 1e-2);
+      out.losses.insert(out.losses.end(), by_shard.begin(), by_shard.end());
+      out.losses.insert(out.losses.end(), by_sequence.begin(), by_sequence.end());
+    }
+    out.params.assign(model->params().data().begin(), model->params().data().end());
+    return out;
+  }
+
+  }  // namespace
+
+  TEST_CASE("parallel: on two and three ranks every rank has the bits of one rank, with empty shards too") {
+    for (const char* family : {"lstm", "transformer"})
+      for (const auto& [shards, batch] :
+           {std::pair{4, int64_t{6}}, {5, int64_t{7}}, {4, int64_t{3}}, {2, int64_t{5}}}) {
+        const Trained alone = train_rank(one_rank(), family, shards, batch);
+        CHECK(std::ranges::count(alone.losses, 0.0) == 3 * std::max<int64_t>(0, shards - batch));
+        for (const int ranks : {2, 3}) {
+          CAPTURE(std::string(family));
+          CAPTURE(shards);
+          CAPTURE(ranks);
+          Mail mail;
+          std::vector<Trained> got(static_cast<size_t>(ranks));
+          std::vector<std::thread> threads;
+          for (int r = 0; r < ranks; ++r)
+            threads.emplace_back([&, r] {
+              ThreadRank comm(mail, r, ranks);
+              got[size_t(r)] = train_rank(comm, family, shards, batch);
+            });
+          for (std::thread& t : threads) t.join();
+          for (const Trained& rank : got) {
+            CHECK(first_difference(rank.params, alone.params) == -1);
+            CHECK(first_difference(rank.gradient, alone.gradient) == -1);
+            CHECK(first_difference(rank.losses, alone.losses) == -1);
+          }
+        }
+      }
+  }
+
+  TEST_CASE("parallel: what is gathered must have equally many numbers for each shard or sequence") {
+    Shards shards(2, 1);
+    shards.begin({}, 4);
+    std::vector<double> values(7, 1.0);
+    CHECK_THROWS_AS(shards.gather_by_shard(values), ShapeError);
+    CHECK_THROWS_AS(shards.gather_by_sequence(values), ShapeError);
+    CHECK_NOTHROW(shards.gather_by_sequence(std::span(values).first(4)));
   }
 }

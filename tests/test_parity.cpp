@@ -18,9 +18,9 @@
 namespace {
 
 using namespace gradus;
-using testing::Batch;
 using testing::Golden;
 using testing::LmStep;
+using testing::TokenBatch;
 
 constexpr double kClose = kDouble ? 1e-10 : 1e-5;    // logits, loss, gradients
 constexpr double kTrained = kDouble ? 1e-8 : 1e-4;   // losses, norms and weights of the twenty steps
@@ -76,7 +76,7 @@ void check_parity(const std::string& name, const std::string& ops, int n_shards,
   const auto model = golden_model(golden, ops);
   Params& params = model->params();
   const TensorInfo& info = golden.file().at("tokens");
-  const Batch batch{info.shape[0], info.shape[1], golden.ids("tokens"), golden.ids("targets")};
+  const TokenBatch batch{info.shape[0], info.shape[1], golden.ids("tokens"), golden.ids("targets")};
   LmStep step(n_shards, n_shards);
   const auto note = [](double& most, double value) { most = std::max(most, value); };
 

@@ -37,7 +37,7 @@ struct ProbeWorld : KnownWorld {
     for (const char* a : {"a", "b", "c"})
       for (const char* b : {"", " a", " b", " c"})
         for (const char* c : {" a", " b", " c"}) text += std::string(a) + b + c + "\n";
-    const LineWorld lines(text, Tokenizer::Kind::kWord);
+    const LineWorld lines(text, "word");
     REQUIRE(lines.end_id() == kEnd);
     auto table = lines.model("tabular");
     const Rng rng(seed, Stream::kTest);

@@ -1,4 +1,5 @@
-// rl/rewards/reward.h: what each reward gives on texts worked out by hand, in English and Chinese; what is refused and how.
+// rl/rewards/reward.h: what each reward gives on texts worked out by hand, in English and Chinese; what is refused and
+// how.
 #include "rl/rewards/reward.h"
 
 #include <doctest/doctest.h>
@@ -6,6 +7,7 @@
 #include <cmath>
 
 #include "engine/rng.h"
+#include "models/text/utf8.h"
 #include "models/text/words.h"
 #include "tests/scratch.h"
 
@@ -16,7 +18,7 @@ using Strings = std::vector<std::string>;
 
 const Tokenizer& tokenizer() {
   static const Tokenizer t =
-      Tokenizer::from_text(Tokenizer::Kind::kChar,
+      Tokenizer::from_text("char",
                            "abcdefghijklmnopqrstuvwxyzCG .,'!-*:\n1234567890\xC3\xA9\xE7\x8C\xAB\xE7\x8B\x97\xE5\x9C"
                            "\xA8\xE8\xB7\x91\xE3\x80\x82\xEF\xBC\x8C");
   return t;

@@ -215,7 +215,7 @@ TEST_CASE("threads take turns") {
 }
 
 TEST_CASE("as a reward by name, weighted; copies share the process") {
-  const Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, "abc");
+  const Tokenizer tokenizer = Tokenizer::from_text("char", "abc");
   const Reward reward({std::string("0.5*command:") + kLengths, "contains:b"}, tokenizer);
   const Reward copy = reward;
   const Strings texts{"abc", "c"};

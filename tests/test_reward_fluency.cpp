@@ -32,7 +32,7 @@ struct Run {
     config.hidden = 8;
     config.context = context;
     config.resolve(1);
-    Tokenizer tokenizer = Tokenizer::from_vocab(Tokenizer::Kind::kChar, std::move(vocab));
+    Tokenizer tokenizer = Tokenizer::from_vocab("char", std::move(vocab));
     config.lines = tokenizer.end_id() >= 0;
     config.end_id = tokenizer.end_id();
     auto model = make_model(config, tokenizer.size());
@@ -72,7 +72,7 @@ TEST_CASE("the summed log-probability with the end mark, of texts of mixed lengt
     CAPTURE(family);
     const Run run(folder, family, {"a", "b", kCat, Tokenizer::kEndMark});
     const LanguageModel& model = *run.checkpoint.model;
-    const Tokenizer other = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {kCat, "x", "b", "a"});  // ids differ
+    const Tokenizer other = Tokenizer::from_vocab("char", {kCat, "x", "b", "a"});  // ids differ
     const Reward reward({"fluency:" + run.path}, other);
     const std::vector<std::string> texts{"ab", "", std::string("b") + kCat + "aab", "a", "", std::string(kCat)};
     std::vector<Ids> tokens;
@@ -138,7 +138,7 @@ TEST_CASE("a text longer than the context is scored as sampling would go on") {
 TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run that is not there") {
   const Folder folder;
   Run run(folder, "lstm", {"a", "b"});
-  const Tokenizer other = Tokenizer::from_vocab(Tokenizer::Kind::kChar, {"a", "x"});
+  const Tokenizer other = Tokenizer::from_vocab("char", {"a", "x"});
   const Reward reward({"2*fluency:" + run.path}, other);
   const Ids tokens{0, 1};
   const std::string said = complaint<DataError>([&] { reward({"ax", tokens, true}); });

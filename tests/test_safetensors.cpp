@@ -16,6 +16,7 @@
 
 #include "engine/error.h"
 #include "engine/real.h"
+#include "engine/io/hash.h"
 #include "engine/io/safetensors.h"
 #include "tests/fault_io.c"
 #include "tests/scratch.h"

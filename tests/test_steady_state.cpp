@@ -89,8 +89,8 @@ TEST_SUITE("steady state") {
         INFO(family, lines ? ", lines" : "");
         Config config = config_of(family);
         config.lines = lines;
-        const Tokenizer tokenizer = lines ? Tokenizer::from_lines(Tokenizer::Kind::kChar, split_lines(kText))
-                                          : Tokenizer::from_text(Tokenizer::Kind::kChar, kText);
+        const Tokenizer tokenizer =
+            lines ? Tokenizer::from_lines("char", split_lines(kText)) : Tokenizer::from_text("char", kText);
         config.end_id = tokenizer.end_id();
         const Corpus corpus(config.corpus(), tokenizer, kText, "text");
         const auto model = make_model(config, tokenizer.size());
@@ -130,11 +130,14 @@ TEST_SUITE("steady state") {
 
   TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
-      for (const SampleOptions& options : {SampleOptions{}, SampleOptions{0.7, 5, 0.8}, SampleOptions{0, 0, 1}}) {
+      for (const SampleOptions& options : {SampleOptions{}, SampleOptions{.temperature = 0.7, .top_k = 5, .top_p = 0.8},
+                                           SampleOptions{.temperature = 0}}) {
         INFO(family, ", temperature ", options.temperature);
         const auto model = make_model(config_of(family), kVocabulary);
-        const std::vector<std::vector<int32_t>> prompts(5, {1, 2, 3});
-        Sampler sampler(*model, prompts, options, Rng(1, Stream::kSample));
+        const std::vector<int32_t> prompt{1, 2, 3}, of(5, 0);
+        Tape tape;
+        const Tape::Use use(tape);
+        Sampler sampler(*model, {&prompt, 1}, of, options, Rng(1, Stream::kSample));
         for (int call = 1; call <= 40; ++call) {  // five windows of a transformer
           const Allocations spent = cost([&] { sampler.next(); });
           if (call <= 2) continue;

@@ -50,10 +50,11 @@ TEST_SUITE("step") {
       CHECK(close(r.trace.loss, r.loss.item(), 1e-12));
       CHECK(r.trace.steps.size() == r.trace.ops.size());  // nothing in them is beside the way to the loss
       for (const TraceOp& op : r.trace.ops) {
-        CAPTURE(op.kind);
+        const std::string kind = op.kind->name;
+        CAPTURE(kind);
         CHECK(op.checked);
         CHECK(op.passes);
-        CHECK(op.source.find(op.kind == "scale" || op.kind == "add" || op.kind == "mul" ? "named" : op.kind) !=
+        CHECK(op.source.find(kind == "scale" || kind == "add" || kind == "mul" ? "named" : kind) !=
               std::string::npos);
       }
       for (const TraceValue& v : r.trace.values) {

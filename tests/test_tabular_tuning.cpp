@@ -23,8 +23,7 @@ TEST_SUITE_BEGIN("tuning");
 // of rl/tables/posterior.h's ascend(), which the worked examples hold to 40 digits.
 TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logits, to 1e-9") {
   if (sizeof(real) < sizeof(double)) return;
-  const LineWorld lines("thecat\nthecat\nthecat\nthecat\nthedog\nthedog\nthedog\nacat\nacat\nadog\n",
-                        Tokenizer::Kind::kWord);
+  const LineWorld lines("thecat\nthecat\nthecat\nthecat\nthedog\nthedog\nthedog\nacat\nacat\nadog\n", "word");
   const auto prior = lines.model("tabular"), policy = lines.model("tabular");
   const World world{{lines.end_id()}, lines.end_id(), 2, 1};
   const LanguageModel* const both[] = {policy.get(), prior.get()};
@@ -34,7 +33,6 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
   for (int64_t i = 0; i < 4; ++i) r.push_back(lines.tokenizer.decode(all.sequences.text(i)).ends_with("cat"));
   const Table q = Table::of_logs(all.log_prob[1]);
   Shards shards(1, 1);
-  Sgd sgd;
   const std::unique_ptr<Method> method = make_method(Tuning{.baseline = "none"});
   for (const double beta : {0.0, 0.1, 0.5}) {
     policy->params().copy_from(prior->params());
@@ -48,7 +46,7 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
       for (const double x :
            exact_gradient(*method, *policy, *prior, world, all.sequences, all.log_prob[0], r, beta, shards))
         g.push_back(real(-x));
-      sgd.step(policy->params(), g, 1);
+      sgd_step(policy->params(), g, 1);
     }
     const Objective j = exact_objective(all.log_prob[0], all.log_prob[1], r, beta);
     if (beta == 0.0) CHECK(j.entropy == doctest::Approx(0.06719275544403).epsilon(1e-9));
@@ -59,7 +57,7 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
 
 // Fine-tunes a table over lines of one to three words from samples.
 TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
-  const LineWorld lines("the cat\nthe cat\nthe dog\na cat\na\nthe the cat\na dog dog\n", Tokenizer::Kind::kWord);
+  const LineWorld lines("the cat\nthe cat\nthe dog\na cat\na\nthe the cat\na dog dog\n", "word");
   const auto prior = lines.model("tabular");
   const World world{{lines.end_id()}, lines.end_id(), 4, 1};
   const Folder folder;
@@ -93,7 +91,7 @@ TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
 }
 
 TEST_CASE("a KL that is infinite says so") {
-  const LineWorld lines("a b\nb a\n", Tokenizer::Kind::kWord);  // the table excludes what else an LSTM says
+  const LineWorld lines("a b\nb a\n", "word");  // the table excludes what else an LSTM says
   const auto prior = lines.model("tabular"), policy = lines.model("lstm");
   const World world{{lines.end_id()}, lines.end_id(), 3, 1};
   const auto zero = [](const Sequences& s, std::span<const int32_t>) {

@@ -28,8 +28,8 @@ std::string repeated(const std::vector<std::string>& lines, const std::vector<in
 
 // Policy π = (.5, .2, .1, .2), prior q = (.4, .3, .2, .1), reward (1, 0, 1, 0), in the order of `lines`.
 KnownWorld known(const std::vector<std::string>& lines, int64_t max_tokens) {
-  const LineWorld pi(repeated(lines, {5, 2, 1, 2}), Tokenizer::Kind::kWord);
-  const LineWorld q(repeated(lines, {4, 3, 2, 1}), Tokenizer::Kind::kWord);
+  const LineWorld pi(repeated(lines, {5, 2, 1, 2}), "word");
+  const LineWorld q(repeated(lines, {4, 3, 2, 1}), "word");
   const World world{{pi.end_id()}, pi.end_id(), max_tokens};
   KnownWorld w(pi.model("tabular"), q.model("tabular"), world, 1);
   for (int64_t i = 0; i < w.all.sequences.size(); ++i) {
@@ -196,7 +196,7 @@ TEST_CASE("J* - J(pi) = beta KL(pi, posterior) and the gradient is the derivativ
 }
 
 TEST_CASE("a bigram prior and a reward of tokens: the recursion has the J* of the enumeration") {
-  const LineWorld lines(testing::kTwoWords, Tokenizer::Kind::kWord);
+  const LineWorld lines(testing::kTwoWords, "word");
   const auto bigram = lines.model("ngram", [](Config& c) {
     c.order = 2;
     c.smoothing = "add";
@@ -215,7 +215,7 @@ TEST_CASE("a bigram prior and a reward of tokens: the recursion has the J* of th
     CHECK(near(soft_values(table, r, world, beta).j_star,
                posterior(Table::of_logs(all.log_prob[0]), reward, beta).j_star) <= kClose);
   // What follows b depends on what stands before it.
-  const LineWorld further("a b c\nd b e\n", Tokenizer::Kind::kWord);
+  const LineWorld further("a b c\nd b e\n", "word");
   CHECK_THROWS_AS(bigram_table(*further.model("ngram", [](Config& c) { c.order = 3; })), DataError);
 }
 

@@ -463,11 +463,11 @@ TEST_SUITE("tape") {
   TEST_CASE("tape: only so many tapes are alive at once, and the places of dead ones are used again") {
     std::vector<std::unique_ptr<Tape>> tapes;
     const std::string message = refusal([&] {
-      for (size_t i = 0; i < Tape::kMaxLive + 9; ++i) tapes.push_back(std::make_unique<Tape>());
+      for (size_t i = 0; i < kMaxLiveTapes + 9; ++i) tapes.push_back(std::make_unique<Tape>());
     });
-    CHECK(says(message, text("at most ", Tape::kMaxLive, " tapes may be alive at once").c_str()));
+    CHECK(says(message, text("at most ", kMaxLiveTapes, " tapes may be alive at once").c_str()));
     const size_t count = tapes.size();
-    CHECK(count <= Tape::kMaxLive);
+    CHECK(count <= kMaxLiveTapes);
     tapes.pop_back();
     CHECK(refusal([&] { tapes.push_back(std::make_unique<Tape>()); }) == "");
     CHECK(tapes.size() == count);

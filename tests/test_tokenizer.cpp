@@ -1,4 +1,5 @@
-// models/text/tokenizer.h: round trips through every kind of character, and a readable sentence for every kind of bad input.
+// models/text/tokenizer.h, cutters.h and utf8.h: round trips through every kind of character, and a readable sentence
+// for every kind of bad input.
 #include "models/text/tokenizer.h"
 
 #include <doctest/doctest.h>
@@ -6,13 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "models/text/utf8.h"
+
 namespace {
 
 using namespace gradus;
 using namespace std::string_literals;
 using Ids = std::vector<int32_t>;
 
-constexpr Tokenizer::Kind kChar = Tokenizer::Kind::kChar;
+constexpr std::string_view kChar = "char";
 
 Tokenizer chars(std::string_view words) { return Tokenizer::from_text(kChar, words); }
 
@@ -43,9 +46,10 @@ TEST_CASE("char: the vocabulary is the sorted set of code points") {
   CHECK(t.encode("").empty());
   CHECK(t.decode({}).empty());
   CHECK(t.end_id() == -1);
-  CHECK(std::string(t.kind_name()) == "char");
-  CHECK(Tokenizer::parse_kind("char") == kChar);
-  CHECK(complaint([] { Tokenizer::parse_kind("chars"); }) == "unknown tokenizer 'chars'; there are: char, byte, word");
+  CHECK(t.cutter().name() == kChar);
+  CHECK(t.cutter().unit() == "character"s);
+  CHECK(complaint([] { Tokenizer::from_text("chars", "a"); }) ==
+        "unknown tokenizer 'chars'; there are: char, byte, word");
   // One byte, two, three, four: bytes sort as code points do.
   CHECK(chars("\U0001F600\u4E2D\u00E9z\U00010000\uFFFD").vocab() ==
         std::vector<std::string>{"z", "\u00E9", "\u4E2D", "\uFFFD", "\U00010000", "\U0001F600"});
@@ -242,7 +246,7 @@ TEST_CASE("require_utf8 names the iconv line where the bytes look like a known e
 }
 
 TEST_CASE("byte: any bytes come back, and the vocabulary shows those beyond ASCII by number") {
-  constexpr Tokenizer::Kind kByte = Tokenizer::Kind::kByte;
+  static constexpr std::string_view kByte = "byte";
   const Tokenizer t = Tokenizer::from_text(kByte, "b\u00E9a\n");
   CHECK(t.vocab() == std::vector<std::string>{"\n", "a", "b", "<0xA9>", "<0xC3>"});
   CHECK(t.encode("a\u00E9") == Ids{1, 4, 3});
@@ -258,11 +262,10 @@ TEST_CASE("byte: any bytes come back, and the vocabulary shows those beyond ASCI
   CHECK(complaint([&] { t.encode("ab\xFF"); }) == "the byte 0xFF at position 3 is not in the vocabulary of 5 bytes");
   for (const std::string& bad : {"ab"s, "<0x41>"s, "<0xe9>"s, "<0xE9"s, "\u00E9"s, ""s})
     CHECK(has(complaint([&] { Tokenizer::from_vocab(kByte, {bad}); }), "token 0 of the vocabulary"));
-  CHECK(Tokenizer::parse_kind("byte") == kByte);
 }
 
 TEST_CASE("word: runs between white space, of every kind, joined by one space") {
-  constexpr Tokenizer::Kind kWord = Tokenizer::Kind::kWord;
+  static constexpr std::string_view kWord = "word";
   const std::string_view lines[] = {"  the cat,\t the\u3000dog ", "", "\u5E8A\u524D a\u00A0cat"};
   const Tokenizer t = Tokenizer::from_lines(kWord, lines);
   CHECK(t.vocab() == std::vector<std::string>{"a", "cat", "cat,", "dog", "the", "\u5E8A\u524D", "<|endoftext|>"});
@@ -308,17 +311,48 @@ TEST_CASE("bytes that are no text become U+FFFD, and a character waits for its e
   CHECK(count_characters("ab", 1, 100) == 1);
 
   const std::string_view chinese = "\u4E2D  a b ";
-  const auto bytes_of = [&](Tokenizer::Kind kind, int64_t n) {
-    return Tokenizer::from_text(kind, chinese).bytes_of(chinese, n);
+  const auto bytes_of = [&](std::string_view cutter, int64_t n) {
+    return Tokenizer::from_text(cutter, chinese).bytes_of(chinese, n);
   };
-  CHECK(bytes_of(Tokenizer::Kind::kChar, 2) == 4);
-  CHECK(bytes_of(Tokenizer::Kind::kByte, 2) == 2);
-  CHECK(bytes_of(Tokenizer::Kind::kWord, 2) == 6);
-  CHECK(bytes_of(Tokenizer::Kind::kWord, 0) == 0);
+  CHECK(bytes_of("char", 2) == 4);
+  CHECK(bytes_of("byte", 2) == 2);
+  CHECK(bytes_of("word", 2) == 6);
+  CHECK(bytes_of("word", 0) == 0);
   const std::string whole = "a\u00E9\u4E2D\U0001F600";
   const size_t complete[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
   for (size_t n = 0; n <= whole.size(); ++n)
     CHECK(complete_length(std::string_view(whole).substr(0, n)) == complete[n]);
   CHECK(complete_length("a\xFF") == 2);  // will never be a character
   CHECK(complete_length("\x80\x80\x80\x80") == 4);
+}
+
+TEST_CASE("each cutter is found by its name, and says what it needs of a text") {
+  CHECK(cutters().size() == 3);
+  for (const Cutter* cutter : cutters()) CHECK(&find_cutter(cutter->name()) == cutter);
+  CHECK(find_cutter("byte").any_bytes());
+  CHECK_FALSE(find_cutter("char").any_bytes());
+  CHECK(find_cutter("char").keeps_white());
+  CHECK_FALSE(find_cutter("word").keeps_white());
+  CHECK(complaint([] { find_cutter("bpe"); }) == "unknown tokenizer 'bpe'; there are: char, byte, word");
+  // Showing a token and reading what was shown are inverse, for every byte.
+  for (int b = 0; b < 256; ++b) {
+    const std::string byte(1, char(b));
+    CHECK(find_cutter("byte").meant(find_cutter("byte").show(byte)) == byte);
+  }
+  CHECK(find_cutter("byte").meant("<0x41>").empty());  // ASCII is shown as it is
+}
+
+TEST_CASE("a line of a terminal is cut by columns, at the border of a character, and obeys nothing") {
+  CHECK(one_line("abc", 3) == "abc");
+  CHECK(one_line("abcd", 3) == "abc");
+  CHECK(one_line("\u732B\u732B", 3) == "\u732B");  // wide: two columns each
+  CHECK(one_line("\u732B\u732B", 4) == "\u732B\u732B");
+  CHECK(one_line("\U0001F600b", 2) == "\U0001F600");
+  CHECK(one_line("a\n\x1B[0m\u0085", 10) == "a  [0m ");
+  CHECK(one_line("a\xFF", 2) == "a\uFFFD");
+  std::string marks = "e";
+  for (int i = 0; i < 1000; ++i) marks += "\u0301";
+  CHECK(one_line(marks, 9).size() == 1 + 8 * 2);  // marks without end do not make a line without end
+  CHECK(first_columns("a\u732Bb", 2) == "a");
+  CHECK(first_columns("", 2).empty());
 }

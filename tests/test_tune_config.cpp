@@ -106,7 +106,7 @@ TEST_CASE("one epoch of the whole batch is not written, so that runs of before t
 
 TEST_CASE("a reward sees texts without the end mark, and each its own prompt") {
   const std::string_view lines[] = {"the cat", "a dog"};
-  const Tokenizer tokenizer = Tokenizer::from_lines(Tokenizer::Kind::kWord, lines);
+  const Tokenizer tokenizer = Tokenizer::from_lines("word", lines);
   const auto id = [&](const char* word) { return tokenizer.encode(word)[0]; };
   Sequences s(tokenizer.end_id());
   s.add(std::vector<int32_t>{id("the"), id("cat"), tokenizer.end_id()});

@@ -9,8 +9,8 @@
 #include "apps/embedded.h"
 #include "apps/kl/pages.h"
 #include "engine/io/json.h"
-#include "models/text/corpus.h"
-#include "models/text/tokenizer.h"
+#include "models/text/read_text.h"
+#include "models/text/utf8.h"
 #include "tests/near.h"
 
 namespace {

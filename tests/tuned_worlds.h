@@ -5,7 +5,7 @@
 
 #include "engine/optim.h"
 #include "models/families.h"
-#include "rl/learner.h"
+#include "rl/tuner.h"
 #include "rl/worlds/known_worlds.h"
 #include "tests/exact_worlds.h"
 
@@ -24,18 +24,6 @@ inline RewardFunction table_reward(const Sequences& sequences, std::span<const d
     return r;
   };
 }
-
-// A learner with rollouts under it.
-struct TunerParts {
-  RolloutSource source;
-  std::unique_ptr<Method> method;
-};
-struct Tuner : TunerParts, Learner {
-  Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std::vector<int32_t>> prompts, World world,
-        RewardFunction reward, const TuneConfig& options, Shards& shards)
-      : TunerParts{{std::move(prompts), std::move(world), std::move(reward), options, shards}, make_method(options)},
-        Learner(policy, prior, source, *method, options, shards) {}
-};
 
 // A prior, a policy that begins as its copy, and everything around a Tuner.
 struct TunedWorld {

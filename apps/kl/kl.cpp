@@ -8,13 +8,12 @@
 #include <unordered_map>
 
 #include "apps/commands.h"
-#include "apps/console.h"
 #include "apps/embedded.h"
+#include "apps/json_number.h"
 #include "apps/kl/pages.h"
-#include "apps/run_folder.h"
 #include "engine/io/json.h"
-#include "models/text/corpus.h"
-#include "models/text/tokenizer.h"
+#include "models/text/read_text.h"
+#include "models/text/utf8.h"
 #include "rl/tables/divergence.h"
 
 namespace gradus {
@@ -74,8 +73,8 @@ Pair read_pair(const std::string& path) {
 Json to_json(const Comparison& c) {
   Json nats, bits;
   c.for_each([&](const char* name, double value, bool information) {
-    nats[name] = number(value);
-    bits[name] = number(information ? value / kLog2 : value);
+    nats[name] = json_number(value);
+    bits[name] = json_number(information ? value / kLog2 : value);
   });
   nats["bits"] = bits;
   return nats;

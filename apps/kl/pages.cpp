@@ -6,9 +6,9 @@
 #include <sstream>
 #include <vector>
 
-#include "apps/console.h"
+#include "apps/format.h"
 #include "engine/error.h"
-#include "models/text/tokenizer.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 

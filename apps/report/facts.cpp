@@ -1,10 +1,9 @@
 #include "apps/report/facts.h"
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
-#include "apps/run_folder.h"
+#include "apps/run.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
 
@@ -13,9 +12,17 @@ namespace gradus {
 RunFacts read_run(const std::string& folder) {
   if (!std::filesystem::is_directory(folder))
     throw DataError(text(folder, ": is not the folder of a run; gradus train FILE.txt --out RUN makes one"));
-  RunFacts facts{std::filesystem::canonical(folder).filename().string(), read_run_log(folder + "/log.jsonl"), {}};
-  if (facts.is_tuned()) return facts;
-  facts.config = config_from_json(facts.logged("config").dump(), folder + "/log.jsonl");
+  const std::string log = folder + "/log.jsonl";
+  RunFacts facts{.name = std::filesystem::canonical(folder).filename().string(),
+                 .log = read_run_log(log),
+                 .config = {},
+                 .tuning = {}};
+  const std::string options = facts.logged("config").dump();
+  if (facts.is_tuned()) {
+    facts.tuning = tune_config_from_json(options, log);
+    return facts;
+  }
+  facts.config = config_from_json(options, log);
   if (!RunFolder::has_checkpoint(folder)) return facts;
   const SafetensorsFile file = SafetensorsFile::open(folder + "/checkpoint.safetensors");
   const auto config = file.metadata().find("config"), step = file.metadata().find("step");
@@ -30,11 +37,6 @@ RunFacts read_run(const std::string& folder) {
 
 std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 double last_of(const std::vector<double>& column) { return column.empty() ? NAN : column.back(); }
-
-std::string option_name(std::string key) {
-  std::replace(key.begin(), key.end(), '_', '-');
-  return "--" + key;
-}
 
 std::string precision_of(const RunFacts& facts) {
   return facts.logged("real") == Json("f64") ? "double precision" : "single precision";

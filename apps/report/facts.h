@@ -1,4 +1,4 @@
-// What a report is made from: the log of a run and, of a trained one, the configuration in its checkpoint. The helpers
+// What a report is made from: the log of a run, and its configuration. The helpers
 // are those that the page of a trained run (trained.h) and that of a fine-tuned one (tuned.h) share.
 #pragma once
 
@@ -6,14 +6,16 @@
 #include <vector>
 
 #include "apps/report/log.h"
-#include "models/config.h"
+#include "models/run/config.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
 
 struct RunFacts {
   std::string name;
   RunLog log;
-  Config config;            // the checkpoint's, since a resume may raise the steps; else the log's
+  Config config;            // of a trained run, the checkpoint's, since a resume may raise the steps; else the log's
+  TuneConfig tuning;        // of a fine-tuned one
   int64_t saved_step = -1;  // -1: there is no checkpoint
 
   bool is_tuned() const { return log.run.contains("prior_hash"); }
@@ -27,7 +29,6 @@ RunFacts read_run(const std::string& folder);
 
 std::string plain(const Json& value);               // a string as it is, anything else as JSON
 double last_of(const std::vector<double>& column);  // NaN if it is empty
-std::string option_name(std::string key);           // "kl_coef" → "--kl-coef"
 std::string precision_of(const RunFacts& facts);    // "double precision"
 
 }  // namespace gradus

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "engine/error.h"
-#include "models/text/corpus.h"
+#include "models/text/read_text.h"
 
 namespace gradus {
 

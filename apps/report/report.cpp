@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "apps/commands.h"
-#include "apps/console.h"
+#include "apps/format.h"
 #include "apps/report/trained.h"
 #include "apps/report/tuned.h"
 #include "engine/error.h"
@@ -17,6 +17,15 @@ std::string write_report(const std::string& folder) {
   const RunFacts facts = read_run(folder);
   write_file_atomically(path, facts.is_tuned() ? page_of_tuned(facts) : page_of_trained(facts));
   return path;
+}
+
+std::string try_write_report(const std::string& folder) {
+  try {
+    write_report(folder);
+    return "";
+  } catch (const std::exception& error) {
+    return text("no report: ", error.what());
+  }
 }
 
 int report(const ReportCommand& command) {

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <filesystem>
 
-#include "apps/console.h"
+#include "apps/format.h"
+#include "apps/report/configuration.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
+#include "models/table.h"
 #include "models/text/shell_word.h"
 
 namespace gradus {
@@ -26,41 +28,25 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   return files;
 }
 
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
-}
-
-// The options of the run that are not the defaults, as the command line wants them. Those that depend on the machine
-// are always there.
-std::vector<std::pair<std::string, std::string>> given_options(const Config& config) {
+// The options that a run has if nobody says anything but what the family and the text are. Those that depend on the
+// machine are 0.
+Config usual_config(const Config& config) {
   Config usual;
   usual.model = config.model;
   usual.lines = config.lines;
   usual.resolve(1);
-  usual.model = Config().model;  // its defaults are those of the family, but the family itself must be said
+  usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
+  usual.lines = false;
+  usual.decay_steps = config.steps;
   usual.shards = 0;
-  const Json all = Json::parse(to_json(config)), defaults = Json::parse(to_json(usual));
-  std::vector<std::pair<std::string, std::string>> given;
-  for (const auto& [key, value] : all.items()) {
-    if (key == "end_id" || (key != "lines" && value == defaults[key])) continue;
-    if ((key == "lines" && !config.lines) || (key == "decay_steps" && value == all["steps"])) continue;
-    const std::string name = option_name(key);
-    if (value.is_boolean())
-      given.emplace_back(value.get<bool>() ? name : "--no" + name.substr(1), "");
-    else
-      given.emplace_back(name, plain(value));
-  }
-  return given;
+  return usual;
 }
 
-std::string command_line(const RunFacts& facts) {
-  std::string line = facts.logged("real") == "f64" ? "gradus-f64 train" : "gradus train";
+// The command up to the options of the table.
+std::string command_begin(const RunFacts& facts) {
+  std::string line = facts.logged("real") == Json("f64") ? "gradus-f64 train" : "gradus train";
   for (const std::string& file : corpus_files(facts)) line += " " + shell_word(file);
   line += " --out " + shell_word(facts.name + "-again");
-  for (const auto& [name, value] : given_options(facts.config))
-    line += " " + name + (value.empty() ? "" : " " + shell_word(value));
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
   return line;
 }
@@ -196,20 +182,6 @@ std::vector<Page::Passage> milestones(const RunFacts& facts) {
   return out;
 }
 
-std::vector<Page::Fact> configuration(const Config& config) {
-  const auto given = given_options(config);
-  std::vector<Page::Fact> out;
-  const Json all = Json::parse(to_json(config));
-  for (const auto& [key, value] : all.items()) {
-    const std::string name = option_name(key);
-    const bool marked = std::any_of(given.begin(), given.end(), [&](const auto& option) {
-      return option.first == name || option.first == "--no" + name.substr(1);
-    });
-    out.push_back({name.substr(2), value.is_boolean() ? (value.get<bool>() ? "yes" : "no") : plain(value), marked});
-  }
-  return out;
-}
-
 std::vector<Page::Fact> dataset(const RunFacts& facts) {
   std::vector<Page::Fact> out;
   const std::string unit = per_token(facts.config);
@@ -240,11 +212,8 @@ std::string page_of_trained(const RunFacts& facts) {
   page.section("Dataset");
   if (const auto files = corpus_files(facts); !files.empty()) page.code(joined(files, "\n"));
   page.facts(dataset(facts));
-  page.section("Configuration");
-  page.facts(configuration(facts.config));
-  page.paragraph("Options in bold were given for this run or chosen for its machine; the others are defaults.");
-  page.section("Command that repeats this run");
-  page.code(command_line(facts));
+  Config config = facts.config, usual = usual_config(config);
+  add_configuration(page, options(config), options(usual), command_begin(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");
   foot += ", " + precision_of(facts);
   if (facts.logged("blas_core").is_string()) foot += ", OpenBLAS " + plain(facts.logged("blas_core"));

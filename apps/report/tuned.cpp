@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/console.h"
+#include "apps/format.h"
+#include "apps/report/configuration.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/error.h"
 #include "models/text/shell_word.h"
+#include "rl/tune_config.h"
 
 namespace gradus {
 namespace {
@@ -38,12 +40,12 @@ LinePlot curves(const RunLog& log, const std::string& title, const std::string& 
 // A model of one long text has none: its sequences always reach the limit.
 bool has_end_mark(const RunLog& log) { return log.run.value("model", Json::object()).value("lines", false); }
 
-std::string definition_of_j(const RunLog& log) {
-  const bool bonus = log.run.value("config", Json::object()).value("entropy_coef", 0.0) > 0;
-  return bonus ? "reward - beta KL + alpha entropy" : "reward - beta KL";
+std::string definition_of_j(const TuneConfig& config) {
+  return config.entropy_coef > 0 ? "reward - beta KL + alpha entropy" : "reward - beta KL";
 }
 
-std::vector<Page::Figure> figures(const RunLog& log) {
+std::vector<Page::Figure> figures(const RunFacts& facts) {
+  const RunLog& log = facts.log;
   std::vector<Page::Figure> out;
   const auto add = [&](const char* name, const char* field, const std::string& remark, int digits) {
     if (const double x = last_of(log.steps[field]); std::isfinite(x)) out.push_back({name, fixed(x, digits), remark});
@@ -52,7 +54,7 @@ std::vector<Page::Figure> figures(const RunLog& log) {
   add("reward", "reward", "mean of the last batch", 3);
   add("KL(policy, prior)", "kl", "nats a sequence, ± " + fixed(stderr_of_kl, 3), 3);
   add("entropy", "entropy", "nats a sequence", 2);
-  add("J", "objective", definition_of_j(log), 3);
+  add("J", "objective", definition_of_j(facts.tuning), 3);
   add("J*", "j_star", "the largest possible J", 3);
   add("KL(policy, posterior)", "kl_to_posterior", "nats, by enumeration", 5);
   return out;
@@ -71,23 +73,13 @@ BarPlot bars(const RunLog& log) {
   return plot;
 }
 
-std::string command_line(const RunFacts& facts) {
+// The command up to the options of the table.
+std::string command_begin(const RunFacts& facts) {
   std::string line =
       "gradus tune " + shell_word(plain(facts.logged("prior"))) + " --out " + shell_word(facts.name + "-again");
-  const Json config = facts.logged("config"), prompts = facts.logged("prompts");
+  const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
-  for (const auto& [key, value] : config.items()) {
-    const std::string option = " " + option_name(key);
-    if (value.is_array())
-      for (const Json& one : value) line += option + " " + shell_word(plain(one));
-    else if (value.is_boolean())
-      line += value.get<bool>() ? option : "";
-    else if (key != "algorithm" &&
-             !(key.starts_with("kl_") && key != "kl_coef" && config.value("kl_target", 0.0) == 0) &&
-             !(key == "value_lr" && config.value("baseline", "") != "value"))
-      line += option + " " + plain(value);
-  }
   return line;
 }
 
@@ -95,14 +87,13 @@ std::string command_line(const RunFacts& facts) {
 
 std::string page_of_tuned(const RunFacts& facts) {
   const RunLog& log = facts.log;
-  const Json config = log.run.value("config", Json::object());
   std::string rewards;
-  for (const Json& r : config.value("reward", Json::array())) rewards += (rewards.empty() ? "" : " + ") + plain(r);
-  Page page(facts.name, text("Fine-tuned from ", plain(log.run.value("prior", Json())), " on the reward ", rewards,
-                             ": step ", grouped(log.last_step), " of ", plain(config.value("steps", Json()))));
-  page.figures(figures(log));
+  for (const std::string& reward : facts.tuning.reward) rewards += (rewards.empty() ? "" : " + ") + reward;
+  Page page(facts.name, text("Fine-tuned from ", plain(facts.logged("prior")), " on the reward ", rewards, ": step ",
+                             grouped(log.last_step), " of ", facts.tuning.steps));
+  page.figures(figures(facts));
   page.section("Training");
-  LinePlot objective = curves(log, "Objective J = " + definition_of_j(log), "",
+  LinePlot objective = curves(log, "Objective J = " + definition_of_j(facts.tuning), "",
                               {{"objective", "of the batch"}, {"objective_exact", "exact"}});
   if (const double best = last_of(log.steps["j_star"]); std::isfinite(best))
     objective.levels.push_back({"J*", best, 4});
@@ -117,7 +108,7 @@ std::string page_of_tuned(const RunFacts& facts) {
       to_html(curves(log, "Gradient norm", "", {{"grad_norm", "norm"}})),
       to_html(curves(log, "Baseline and spread of the advantage", "",
                      {{"baseline", "baseline"}, {"advantage_spread", "spread"}}))};
-  if (config.value("kl_target", 0.0) > 0)
+  if (facts.tuning.kl_target > 0)
     more.push_back(to_html(curves(log, "KL coefficient beta", "", {{"kl_coef", "beta"}})));
   if (has_end_mark(log)) {
     more.push_back(to_html(curves(log, "Sequences cut at the limit", "share", {{"cut", "without the end mark"}})));
@@ -144,13 +135,10 @@ std::string page_of_tuned(const RunFacts& facts) {
       passages.push_back({"step " + grouped(int64_t(log.samples.step[i])), log.samples.texts[i]});
     page.passages(passages);
   }
-  page.section("Configuration");
-  std::vector<Page::Fact> options;
-  for (const auto& [key, value] : config.items()) options.push_back({key, plain(value)});
-  options.push_back({"prior_hash", plain(facts.logged("prior_hash"))});
-  page.facts(options);
-  page.section("Command that repeats this run");
-  page.code(command_line(facts));
+  TuneConfig config = facts.tuning, usual;
+  usual.decay_steps = config.steps;
+  add_configuration(page, options(config), options(usual), command_begin(facts),
+                    {{"prior-hash", plain(facts.logged("prior_hash"))}});
   return page.str("gradus, " + precision_of(facts));
 }
 

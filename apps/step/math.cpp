@@ -9,57 +9,6 @@ namespace gradus {
 
 namespace {
 
-constexpr std::pair<std::string_view, Formula> kFormulas[] = {
-    {"add", {"y = a + b", "da += dy,  db += dy", "a b"}},
-    {"sub", {"y = a − b", "da += dy,  db −= dy", "a b"}},
-    {"mul", {"y = a b", "da += dy b,  db += dy a", "a b"}},
-    {"scale", {"y = factor x", "dx += factor dy", "x"}},
-    {"add_rows", {"y[n] = x[n] + b", "dx += dy,  db += Σ_n dy[n]", "x b"}},
-    {"mul_rows", {"y[n] = x[n] g", "dx[n] += dy[n] g,  dg += Σ_n dy[n] x[n]", "x g"}},
-    {"tanh", {"y = tanh x", "dx += dy (1 − y²)", "x"}},
-    {"sigmoid", {"y = 1 / (1 + e^−x)", "dx += dy y (1 − y)", "x"}},
-    {"relu", {"y = max(x, 0)", "dx += dy where x > 0", "x"}},
-    {"gelu", {"y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))", "dx += dy y'", "x"}},
-    {"gelu_erf", {"y = x Φ(x) = ½ x (1 + erf(x/√2))", "dx += dy (Φ(x) + x φ(x))", "x"}},
-    {"exp", {"y = e^x", "dx += dy y", "x"}},
-    {"log", {"y = log x", "dx += dy / x", "x"}},
-    {"rsqrt", {"y = 1/√x", "dx −= dy y³ / 2", "x"}},
-    {"embedding", {"y[n] = table[id[n]]", "dtable[id[n]] += dy[n]", "table"}},
-    {"pick", {"y[n] = x[n, column[n]]", "dx[n, column[n]] += dy[n]", "x"}},
-    {"columns", {"y[n,j] = x[n, first+j]", "dx[n, first+j] += dy[n,j]", "x"}},
-    {"concat", {"y = the parts side by side", "each part's gradient += its columns of dy", ""}},
-    {"dropout", {"y = x ∘ mask / (1 − p)", "dx += dy ∘ mask / (1 − p)", "x"}},
-    {"softmax_cross_entropy",
-     {"y[n] = log Σ_v e^z[n,v] − z[n, target[n]]", "dz[n] += dy[n] (softmax(z[n]) − onehot(target[n]))", "z"}},
-    {"matmul", {"y = a b", "da += dy bᵀ,  db += aᵀ dy", "a b"}},
-    {"matmul_nt", {"y = a bᵀ", "da += dy b,  db += dyᵀ a", "a b"}},
-    {"linear", {"y = x w + b", "dx += dy wᵀ,  dw += xᵀ dy,  db += Σ_n dy[n]", "x w b"}},
-    {"linear_gelu", {"a = x w + b,  y = gelu(a)", "da = dy gelu'(a), then as linear", "x w b"}},
-    {"layer_norm",
-     {"x̂ = (x − mean) rstd,  y = x̂ ∘ g + b on each row",
-      "dx̂ = dy ∘ g;  dx += rstd (dx̂ − mean(dx̂) − x̂ mean(dx̂ ∘ x̂));  dg += Σ_n dy ∘ x̂;  db += Σ_n dy", "x g b"}},
-    {"sum", {"y = Σ_i x[i]", "dx[i] += dy", "x"}},
-    {"mean", {"y = Σ_i x[i] / n", "dx[i] += dy / n", "x"}},
-    {"row_means", {"y[n] = Σ_j x[n,j] / M", "dx[n,j] += dy[n] / M", "x"}},
-    {"softmax", {"y_j = e^x_j / Σ_k e^x_k on each row", "dx += y ∘ (dy − y·dy)", "x"}},
-    {"log_softmax", {"y_j = x_j − log Σ_k e^x_k on each row", "dx += dy − softmax(x) Σ_k dy_k", "x"}},
-    {"causal_softmax",
-     {"Row t of each block: y_j = e^x_j / Σ_{k≤t} e^x_k for j ≤ t, else 0", "dx += y ∘ (dy − y·dy)", "x"}},
-    {"causal_attention",
-     {"y_t = Σ_{j≤t} P_tj v_j,   P_t = softmax_{j≤t}(q_t·k_j / √D)",
-      "dV += Pᵀ dY;  dP = dY Vᵀ;  dS = P ∘ (dP − rowsum(P ∘ dP));  dQ += dS K/√D;  dK += dSᵀ Q/√D", "QKV"}},
-    {"lstm_cell",
-     {"a = xw + h w_hhᵀ;  i,f,o = σ(a), g = tanh(a);  c' = f c + i g;  h' = o tanh c'",
-      "da from dh', dc' (point_backward);  dxw += da,  dh += da w_hh,  dw_hh += daᵀ h,  dc += f dc'", "xw h c w_hh"}},
-    {"rnn_sequence",
-     {"h_t = tanh(xw_t + h_{t-1} w_hhᵀ)",
-      "From the last step to the first: dh_t = dy_t + da_{t+1} w_hh,  da_t = dh_t (1 − h_t²)", "xw h w_hh"}},
-    {"lstm_sequence",
-     {"lstm_cell for t = 0..T-1; y[0] = all h, y[1] = the last c",
-      "then dxw += da,  dw_hh += Σ_t da_tᵀ h_{t-1} as one product,  dh_0, dc_0 += what arrives at the start",
-      "xw h c w_hh"}},
-};
-
 // A number as a factor: negative ones in brackets.
 std::string factor(double x) { return x < 0 ? "(" + brief(x) + ")" : brief(x); }
 
@@ -213,26 +162,11 @@ constexpr std::pair<std::string_view, Rule> kRules[] = {
 
 }  // namespace
 
-Formula formula(std::string_view kind) {
-  for (const auto& [name, f] : kFormulas)
-    if (name == kind) return f;
-  return {"", "", ""};
-}
-
 std::string brief(double x) {
   if (std::isnan(x)) return "nan";
   char s[32];
   std::snprintf(s, sizeof s, "%.4g", x);
   return std::strcmp(s, "-0") == 0 ? "0" : s;
-}
-
-std::string index_text(const Shape& shape, int64_t element) {
-  std::string s;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    s.insert(0, std::to_string(element % shape[d]) + (s.empty() ? "" : ","));
-    element /= shape[d];
-  }
-  return "[" + s + "]";
 }
 
 Worked worked(const Op& op, int input, std::span<const real> added) {

@@ -49,7 +49,7 @@ std::string called(const Trace& t, const TraceInput& in) {
 std::string call_text(const Trace& t, const TraceOp& op) {
   std::string s;
   for (size_t i = 0; i < op.out.size(); ++i) s += (i ? ", " : "") + called(t.values[size_t(op.out[i])]);
-  s += " = " + op.kind + "(";
+  s += text(" = ", op.kind->name, "(");
   for (size_t i = 0; i < op.in.size(); ++i) s += (i ? ", " : "") + called(t, op.in[i]);
   return s + ")";
 }
@@ -102,7 +102,7 @@ std::string position_text(const Trace& t, int position) {
   if (step < 0) {
     const TraceOp& op = t.ops[size_t(position)];
     std::string s = text("forward ", position + 1, "/", t.ops.size(), "  ", call_text(t, op), '\n', source_text(op));
-    s += formula_text(t, op, formula(op.kind).forward);
+    s += formula_text(t, op, op.kind->math.formula);
     for (const TraceInput& in : op.in)
       s += entry("", called(t, in), in.shape, part(t.values[size_t(in.value)].data, in.offset, in.shape));
     for (const int out : op.out)
@@ -112,7 +112,7 @@ std::string position_text(const Trace& t, int position) {
   const TraceStep& at = t.steps[size_t(step)];
   const TraceOp& op = t.ops[size_t(at.op)];
   std::string s = text("backward ", step + 1, "/", t.steps.size(), "  ", call_text(t, op), '\n', source_text(op));
-  s += formula_text(t, op, formula(op.kind).backward);
+  s += formula_text(t, op, op.kind->math.gradient);
   for (const int out : op.out)
     if (const TraceValue& v = t.values[size_t(out)]; !v.grad.empty())
       s += entry("arrived: d", called(v), v.shape, v.grad);
@@ -134,7 +134,7 @@ std::string derivative_text(const Trace& t, int position) {
   std::string s;
   for (const TraceAdd& a : at.adds)
     s += "  d" + called(t, op.in[size_t(a.input)]) + "  " +
-         (a.worked.empty() ? formula(op.kind).backward : a.worked.c_str()) + "\n";
+         (a.worked.empty() ? op.kind->math.gradient : a.worked.c_str()) + "\n";
   return s;
 }
 

@@ -68,7 +68,7 @@ class Recorder {
 
   void add_op(size_t i) {
     const Op& op = tape_.ops()[i];
-    TraceOp t{op.kind->name, {}, {}, op.where.file, op.where.function, op.where.line, "", false, true, ""};
+    TraceOp t{op.kind, {}, {}, op.where.file, op.where.function, op.where.line, "", false, true, ""};
     t.source = sources_.line(t.file, t.line);
     for (int32_t k = 0; k < op.n_in; ++k) {
       Value* v = op.in[k];
@@ -152,12 +152,6 @@ TraceSize trace_size(const Tape& tape) {
 
 namespace {
 
-Json sizes(const Shape& s) {
-  auto a = Json::array();
-  for (int d = 0; d < s.rank(); ++d) a.push_back(s[d]);
-  return a;
-}
-
 // Six digits are what a person reads, and a page stays small. JSON has no NaN or infinity: those are strings.
 Json rounded(const std::vector<double>& x) {
   auto a = Json::array();
@@ -175,7 +169,7 @@ Json rounded(const std::vector<double>& x) {
 }  // namespace
 
 std::string letters_text(const Trace& t, const TraceOp& op) {
-  std::istringstream letters(formula(op.kind).inputs);
+  std::istringstream letters(op.kind->math.inputs);
   std::string s, letter;
   for (const TraceInput& in : op.in) {
     if (!(letters >> letter)) break;
@@ -185,7 +179,7 @@ std::string letters_text(const Trace& t, const TraceOp& op) {
   }
   const TraceValue& out = t.values[size_t(op.out[0])];
   const std::string& name = out.label.empty() ? out.name : out.label;
-  return formula(op.kind).forward[0] == 0 ? "" : s + (name == "y" ? "" : "y = " + name);
+  return op.kind->math.formula[0] == 0 ? "" : s + (name == "y" ? "" : "y = " + name);
 }
 
 Json to_json(const Trace& t) {
@@ -193,7 +187,7 @@ Json to_json(const Trace& t) {
   for (const TraceValue& v : t.values)
     values.push_back({{"name", v.name},
                       {"label", v.label},
-                      {"shape", sizes(v.shape)},
+                      {"shape", v.shape.sizes()},
                       {"op", v.op},
                       {"needs_grad", v.needs_grad},
                       {"data", rounded(v.data)},
@@ -202,14 +196,14 @@ Json to_json(const Trace& t) {
   for (const TraceOp& op : t.ops) {
     Json in = Json::array();
     for (const TraceInput& i : op.in)
-      in.push_back({{"value", i.value}, {"offset", i.offset}, {"shape", sizes(i.shape)}, {"name", i.name}});
-    ops.push_back({{"kind", op.kind},
+      in.push_back({{"value", i.value}, {"offset", i.offset}, {"shape", i.shape.sizes()}, {"name", i.name}});
+    ops.push_back({{"kind", op.kind->name},
                    {"in", in},
                    {"out", op.out},
                    {"where", text(op.file, ':', op.line)},
                    {"source", op.source},
-                   {"forward", formula(op.kind).forward},
-                   {"backward", formula(op.kind).backward},
+                   {"forward", op.kind->math.formula},
+                   {"backward", op.kind->math.gradient},
                    {"letters", letters_text(t, op)},
                    {"checked", op.checked},
                    {"passes", op.passes},

@@ -32,7 +32,7 @@ struct TraceInput {
 };
 
 struct TraceOp {
-  std::string kind;
+  const OpKind* kind = nullptr;
   std::vector<TraceInput> in;
   std::vector<int> out;  // values
   std::string file, function;

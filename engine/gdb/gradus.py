@@ -119,6 +119,8 @@ class Op:
     def __init__(self, op):
         self.op = op
         self.name = op['kind']['name'].string('utf-8')
+        self.formula, self.gradient, self.elements = (
+            op['kind']['math'][field].string('utf-8') for field in ('formula', 'gradient', 'elements'))
         self.inputs = [Value(op['in'][i]) for i in range(int(op['n_in']))]
         self.outputs = [Value(op['out'][i]) for i in range(int(op['n_out']))]
 
@@ -331,7 +333,8 @@ class Command(gdb.Command):
 
 
 class TapeCommand(Command):
-    """tape [FIRST [LAST]] -- the recorded ops in order: name, shape, source line, value, gradient.
+    """tape [FIRST [LAST]] -- the recorded ops in order: name, shape, source line, value, gradient; of the ops that are
+named also the mathematics, forward and backward.
 => marks the op whose backward is next. `tape use N` chooses among several live tapes, `tape use` lets gdb choose."""
     word, chosen = 'tape', None
 
@@ -356,6 +359,9 @@ class TapeCommand(Command):
             for v in op.outputs:
                 print('%s %-34s %s  %s' % ('=>' if i == tape.next and v is op.outputs[0] else '  ', tape.call(i),
                                            v.describe(4), op.where))
+            if words and op.formula:
+                print('      %s' % op.formula)
+                print('      %s' % op.gradient)
 
 
 class GradCommand(Command):
@@ -449,6 +455,8 @@ Starts the program if it is not running. Your own breakpoints sleep meanwhile.""
     def report(tape, i, before):
         op = tape.ops[i]
         print('backward of %s  %s' % (tape.call(i), op.where))
+        if op.gradient:
+            print('   %s' % op.gradient)
         for v in op.outputs:
             if v.grad is not None:
                 print('   arrived at %-11s %s' % (tape.names(v), numbers(v.grad)))
@@ -528,13 +536,18 @@ in the order of the backward pass."""
 
     @staticmethod
     def inputs(tape, op, bad, k):
-        """The inputs of op, and what each has at element k of bad where the op works element by element."""
-        for v in op.inputs:
+        """The inputs of op, and what each has at element k of bad, an output or an input, where one number belongs to
+        it."""
+        elements = op.elements.ljust(len(op.inputs), '-')
+        whose = next((i for i, v in enumerate(op.inputs) if v.address == bad.address), None)
+        decides = whose is None or elements[whose] == 'e'  # element k of an output
+        for i, v in enumerate(op.inputs):
             maker = tape.makers.get(v.root.address)
             text = ' (%s, %s)' % (tape.ops[maker[0]].name, tape.ops[maker[0]].where) if maker else ''
-            there = v.shape == bad.shape and not op.name.startswith(('matmul', 'linear'))
-            print('   input %s%s %s%s' % (tape.name(v), text, 'is %s there: ' % number(v.data[k]) if there else '',
-                                          v.describe()))
+            there = k if i == whose or decides and elements[i] == 'e' else \
+                k % v.size if decides and elements[i] == 'c' else None
+            print('   input %s%s %s%s' % (tape.name(v), text, '' if there is None else
+                                          'is %s there: ' % number(v.data[there]), v.describe()))
 
     def bad_value(self, tape):
         for i, op in enumerate(tape.ops):

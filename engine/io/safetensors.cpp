@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #include "engine/error.h"
+#include "engine/io/hash.h"
 #include "engine/io/safetensors_header.h"
 
 namespace gradus {
@@ -60,8 +61,6 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   for (const int64_t n : shape) out += (out.size() > 1 ? "," : "") + std::to_string(n);
   return out + "]";
 }
-
-uint64_t mix(uint64_t hash, uint64_t word) { return std::rotl(hash ^ word, 29) * 0x9E3779B97F4A7C15; }
 
 std::string_view bytes_of(const uint64_t& n) { return {reinterpret_cast<const char*>(&n), sizeof n}; }
 
@@ -219,38 +218,6 @@ void write_safetensors(const std::string& path, std::vector<TensorSource> tensor
   file.write(json);
   for (const TensorSource& t : tensors) file.write(t.bytes);
   file.commit();
-}
-
-void Hash64::add(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    if (length_ % 8 == 0 && bytes.size() >= 8) {
-      const size_t words = bytes.size() / 8;
-      uint64_t hash = hash_;
-      for (size_t i = 0; i < words; ++i) hash = mix(hash, load<uint64_t>(bytes.data() + 8 * i));
-      hash_ = hash;
-      length_ += 8 * words;
-      bytes = bytes.subspan(8 * words);
-      continue;
-    }
-    word_ |= static_cast<uint64_t>(bytes[0]) << (length_ % 8 * 8);
-    bytes = bytes.subspan(1);
-    if (++length_ % 8 == 0) hash_ = mix(hash_, std::exchange(word_, 0));
-  }
-}
-
-uint64_t Hash64::value() const {
-  uint64_t h = mix(mix(hash_, word_), length_);
-  // MurmurHash3's last mixing: every bit of the state reaches every bit of the result; also a bijection.
-  h = (h ^ (h >> 33)) * 0xFF51AFD7ED558CCD;
-  h = (h ^ (h >> 33)) * 0xC4CEB9FE1A85EC53;
-  return h ^ (h >> 33);
-}
-
-std::string Hash64::hex() const {
-  std::string out(16, '0');
-  uint64_t h = value();
-  for (size_t i = 16; i-- > 0; h >>= 4) out[i] = "0123456789abcdef"[h & 15];
-  return out;
 }
 
 }  // namespace gradus

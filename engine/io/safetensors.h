@@ -1,6 +1,5 @@
 // The safetensors format: named arrays in one file, from anybody. Nothing in a file can make this code crash, read
-// beyond its end or allocate more than it holds; the rules are listed in
-// safetensors_header.cpp.
+// beyond its end or allocate more than it holds; the rules are listed in safetensors_header.cpp.
 //
 //   8 bytes         N, little-endian
 //   N bytes         JSON: {"name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, ...}, spaces at the end
@@ -87,21 +86,5 @@ struct TensorSource {
 // WriteError where a call fails, or, before anything is touched, where the reader above would refuse the file.
 void write_safetensors(const std::string& path, std::vector<TensorSource> tensors,
                        std::map<std::string, std::string> metadata);
-
-// 64-bit hash of a stream of bytes, however it is cut into pieces. For each 8-byte word w: h = rotl(h ^ w, 29) * odd.
-// Each step is a bijection of h for a fixed w and of w for a fixed h, so damage within one aligned word, a flipped bit
-// above all, always changes the result; wider damage escapes with probability about 2^-64. The product carries bits
-// upward, the rotation brings them down again. Against accidents, not against forgers.
-class Hash64 {
- public:
-  void add(std::span<const std::byte> bytes);
-  void add(std::string_view text) { add(std::as_bytes(std::span(text))); }
-  uint64_t value() const;
-  std::string hex() const;  // value() as 16 digits
-
- private:
-  uint64_t hash_ = 0x6772616475732e31;  // "gradus.1"
-  uint64_t length_ = 0, word_ = 0;      // bytes so far; those beyond the last full word
-};
 
 }  // namespace gradus

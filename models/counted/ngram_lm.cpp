@@ -92,11 +92,10 @@ void NgramLm::probabilities(std::span<const int32_t> h, std::span<double> p) con
 
 void NgramLm::log_probabilities(std::span<const int32_t> h, real* out) const {
   Arena& arena = Tape::current(Loc::here()).arena();
-  const Arena::Mark scratch = arena.mark();  // or a batch would keep as many doubles as it has results
+  const ArenaScope scope(arena);  // or a batch would keep as many doubles as it has results
   double* p = arena.array<double>(vocabulary());
   probabilities(h, {p, size_t(vocabulary())});
   for (int64_t v = 0; v < vocabulary(); ++v) out[v] = real(std::log(p[v]));
-  arena.rewind(scratch);
 }
 
 Tensor NgramLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {

@@ -6,9 +6,9 @@
 #include <unordered_map>
 
 #include "engine/error.h"
-#include "models/text/corpus.h"
+#include "models/text/read_text.h"
 #include "models/grammar/network.h"
-#include "models/text/tokenizer.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 namespace {

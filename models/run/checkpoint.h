@@ -1,12 +1,13 @@
-// Checkpoint: everything a run needs to go on, in one safetensors file: weights, optimiser, step, configuration and
-// vocabulary. Random numbers and the place in the data are functions of (seed, step) and need no room.
+// Checkpoint: everything a run needs to go on: weights, optimiser, step, configuration and vocabulary. Random numbers
+// and the place in the data are functions of (seed, step) and need no room. On disk it is an archive
+// (models/run/archive.h), in which fine-tuning keeps more.
 #pragma once
 
 #include <optional>
 #include <string>
 
-#include "engine/optim.h"
 #include "models/language_model.h"
+#include "models/run/archive.h"
 #include "models/run/config.h"
 #include "models/text/tokenizer.h"
 
@@ -26,32 +27,25 @@ struct Checkpoint {
   std::string path = {};            // where it was read from
   std::string hash = {};            // of that file, as its metadata give it
 
-  // Of a fine-tuned run: what rl/ and apps/tuned_run.h keep in it, JSON, empty for others; and arrays beside the
-  // model's own, whose names begin with one of kBeside, or with adam.m. or adam.v. and one of them.
-  struct Array {
-    std::string name;
-    std::vector<int64_t> shape;
-    std::vector<double> values;
-    bool wide = false;  // kept as F64 in any build
-  };
-  static constexpr const char* kBeside[] = {"value.", "replay."};
-  std::string tuning = {};
-  std::vector<Array> beside = {};
+  // Keys of the file's metadata that are none of ours: whoever tunes keeps something beside the model.
+  std::vector<std::string> other_sections = {};
 
   // What the model has read before the first token that it draws: one long text begins with the prompt, a line with the
   // mark before it, and without a prompt both begin with start_id.
   std::vector<int32_t> beginning(const std::string& prompt) const;
-  // UsageError where a Transformer does not see a beginning of so many tokens and --max-tokens draws at once.
+  // UsageError where a Transformer does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
 
-  // Replaces the file atomically; the old one stays if anything fails (WriteError).
-  void save(const std::string& path) const;
+  void write(ArchiveWriter& out) const;
+  void save(const std::string& path) const;  // as ArchiveWriter::write
 };
 
 // A run folder's checkpoint, or the file itself.
 std::string checkpoint_path(const std::string& run_or_file);
 // Throws DataError, which says what is missing or does not fit.
 Checkpoint load_checkpoint(const std::string& run_or_file);
+// The same of an archive that holds more, which its owners read.
+Checkpoint read_checkpoint(ArchiveReader& in);
 
 AdamWOptions adamw_options(const Config& config);
 

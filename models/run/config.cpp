@@ -22,8 +22,9 @@ void Config::resolve(int cores) {
 void Config::check() const {
   if (layers < 1) throw DataError(text("--layers ", layers, ": a model has at least one layer"));
   RunOptions::check(batch);
-  if (tokenizer == "word" && !lines)
-    throw DataError("--tokenizer word needs --lines: words do not say where a line ends");
+  if (!find_cutter(tokenizer).keeps_white() && !lines)
+    throw DataError(text("--tokenizer ", tokenizer, " needs --lines: ", find_cutter(tokenizer).unit(),
+                         "s do not say where a line ends"));
   if (family().check) family().check(*this);
 }
 
@@ -41,7 +42,7 @@ std::vector<Option> options(Config& c) {
   const Config usual;
   return {
       option("model", c.model, names_of(families()), "family of the model"),
-      option("tokenizer", c.tokenizer, {"char", "byte", "word"}, "what a token is; word wants --lines"),
+      option("tokenizer", c.tokenizer, cutter_names(), "what a token is; word wants --lines"),
       option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end"),
       own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),
       own(option("heads", c.heads, 1, 1000, "attention heads")),

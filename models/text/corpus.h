@@ -1,30 +1,19 @@
-// Where training text comes from: reading a file, and StreamCorpus, one long text in two splits and many windows. Its
-// sibling is LineCorpus (models/text/line_corpus.h); models/text/batch.h makes batches of either.
+// Corpus: the tokens of a text that a model learns from, in two splits. It is one long text in windows (StreamCorpus)
+// or a text of lines (LineCorpus); training and evaluation need not know which. Batches are made of it in
+// models/text/batch.h.
 //
-//   std::string words = read_text("data/fables.txt");
-//   Tokenizer tokenizer = Tokenizer::from_text(Tokenizer::Kind::kChar, words);
-//   StreamCorpus corpus(tokenizer.encode(words), 0.1, T, "data/fables.txt");
-//   Window w = corpus.draw(Split::kTrain, Rng(seed, Stream::kBatch, step), sequence, T);
+//   const std::string words = read_text("data/fables.txt");
+//   const Tokenizer tokenizer = Tokenizer::from_text("char", words);
+//   const Corpus corpus({.context = 64, .val_fraction = 0.1}, tokenizer, words, "data/fables.txt");
 #pragma once
 
-#include <cstdint>
-#include <span>
-#include <string>
-#include <vector>
+#include <variant>
 
-#include "engine/error.h"
-#include "engine/rng.h"
+#include "models/text/line_corpus.h"
+#include "models/text/stream_corpus.h"
+#include "models/text/tokenizer.h"
 
 namespace gradus {
-
-// All bytes of a file. A pipe is read to its end; "-" is not standard input (/dev/stdin is). DataError, one sentence
-// with the path, where it is missing, a folder, unreadable or empty.
-std::string read_bytes(const std::string& path);
-// The same for text: DataError as require_utf8 (models/text/tokenizer.h) too; a byte order mark at the start is
-// dropped. Line ends stay as they are: a carriage return is a character like any other.
-std::string read_text(const std::string& path);
-
-enum class Split { kTrain, kValidation, kAll };
 
 // How a text is cut.
 struct CorpusOptions {
@@ -34,53 +23,7 @@ struct CorpusOptions {
   bool whole_lines = false;  // no line is cut, however long
 };
 
-// Tokens of a corpus to learn from: targets[t] follows inputs[t]. Only those from first_scored on count; the others are
-// there to be seen.
-struct Window {
-  std::span<const int32_t> inputs, targets;  // of equal length
-  int64_t first_scored = 0;
-};
-
-// The tokens of one text. The first of them train, the last val_fraction validate; no token belongs to both.
-//
-// The validation split has round(val_fraction N) of N tokens (half away from zero), but
-//   - training keeps at least one whole window, context + 1 tokens: validation gives way;
-//   - a validation split of one token, which predicts nothing, goes to training.
-// So a text of context + 1 tokens trains, on its one window, and has no validation: has_validation() is false and its
-// val_loss null. A validation split may be shorter than a window; then so are its windows: length().
-class StreamCorpus {
- public:
-  // `name` stands for the text in messages. DataError if it has fewer than context + 1 tokens; ShapeError for a context
-  // below 1 or a val_fraction outside [0, 1).
-  StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
-               Loc where = Loc::here());
-
-  std::span<const int32_t> tokens(Split split) const;
-  int64_t size(Split split) const { return int64_t(tokens(split).size()); }
-  bool has_validation() const { return train_ < int64_t(tokens_.size()); }
-  // Longest window that the split has room for, up to the context; 0 without validation.
-  int64_t length(Split split) const;
-  // A sentence for the user where the splits are not the fraction asked for; else empty.
-  const std::string& note() const { return note_; }
-
-  // A random window of T tokens: that of a sequence depends on (rng, sequence) alone, and each of its size(split) - T
-  // starts is equally likely. REQUIRES: 1 <= T < size(split), else ShapeError.
-  Window draw(Split split, const Rng& rng, int64_t sequence, int64_t T, Loc where = Loc::here()) const;
-
-  // The split cut into windows of T (the last may be shorter) that begin `stride` tokens apart, by default T. Every
-  // token of the split is scored exactly once, by the window that shows most before it, except the first, which nothing
-  // precedes. REQUIRES: 1 <= stride <= T, 0 <= i < windows(split, T, stride).
-  int64_t windows(Split split, int64_t T, int64_t stride = 0, Loc where = Loc::here()) const;
-  Window window(Split split, int64_t T, int64_t i, int64_t stride = 0, Loc where = Loc::here()) const;
-
- private:
-  std::vector<int32_t> tokens_;
-  int64_t train_ = 0;  // tokens of the training split
-  int64_t context_;
-  std::string note_;
-};
-
-// Losses of three models that know little, in nats a token, to hold a loss against.
+// Losses of three models that know little, in nats a token.
 struct Yardsticks {
   double uniform;  // ln V: every token equally likely
   double unigram;  // entropy of the token frequencies
@@ -95,5 +38,30 @@ struct Yardsticks {
 // mark between two lines ends one pair and begins the next, as in training.
 // REQUIRES: train has more than `first` tokens and its ids are in [0, V), else ShapeError.
 Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first = 0, Loc where = Loc::here());
+
+// One long text in windows, or with options.lines a text of lines.
+class Corpus {
+ public:
+  // Throws DataError for what the tokenizer does not know and for a text that is too short.
+  Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
+
+  bool has_validation() const;
+  const std::string& note() const;  // what a person should know of its splits; may be empty
+  // In lines mode with the marks, of which the first is no prediction.
+  std::span<const int32_t> tokens(Split split) const;
+  int64_t lines(Split split) const;  // 0 for one long text
+  Yardsticks yardsticks(int64_t V) const;
+
+  // A random window, of the context's length, or line: that of a sequence depends on (rng, sequence) alone.
+  Window draw(Split split, const Rng& rng, int64_t sequence) const;
+  // The whole split in order, each token scored once: windows `stride` tokens apart, by default the context; or lines,
+  // which a stride does not concern.
+  int64_t windows(Split split, int64_t stride = 0) const;
+  Window window(Split split, int64_t i, int64_t stride = 0) const;
+
+ private:
+  int64_t context_;
+  std::variant<StreamCorpus, LineCorpus> text_;
+};
 
 }  // namespace gradus

@@ -36,7 +36,7 @@ LineCorpus::LineCorpus(std::span<const std::vector<int32_t>> lines, int32_t end_
   const int64_t L = int64_t(lines.size()), asked = std::llround(val_fraction * double(L));
   train_ = std::max<int64_t>(L - asked, 1);
   if (cut > 0)
-    note_ = text(name, ": ", cut, " of ", L, L == 1 ? " line" : " lines", " cut to --context ", context,
+    note_ = text(name, ": ", cut, " of ", L, L == 1 ? " line" : " lines", " cut to the context of ", context,
                  " tokens, without an end mark");
   if (L - train_ < asked || (asked == 0 && val_fraction > 0))
     note_ += text(note_.empty() ? name + " has " : "; it has ", L, L == 1 ? " line: " : " lines: ", train_,

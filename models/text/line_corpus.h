@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "models/text/corpus.h"
+#include "models/text/stream_corpus.h"
 
 namespace gradus {
 

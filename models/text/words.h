@@ -18,10 +18,7 @@ WordRule word_rule(const Tokenizer& tokenizer);
 // to its punctuation one.
 std::vector<std::string_view> words(std::string_view text, WordRule rule);
 
-// Letters, and the marks that stand on them.
-bool is_letter(char32_t c);
-
-// "text" in quotes, escaped as in JSON and cut after about 60 bytes: how messages show a generated text.
+// "text" in quotes, escaped as in JSON and cut after about 60 columns: how messages show a generated text.
 std::string shown(std::string_view text);
 
 }  // namespace gradus

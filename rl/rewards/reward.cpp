@@ -8,13 +8,19 @@
 #include "rl/rewards/command.h"
 
 namespace gradus {
+
+namespace reward {
+Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, table,
+    command;
+}
+
 namespace {
 
-// Every reward: a row here, its maker in rl/rewards/terms.h.
+// Every reward: its name above and a row here; its maker in a file of this folder.
 struct Name {
   const char* name;
   const char* argument;  // null: takes none
-  Scorer (*make)(const std::string& argument, const Tokenizer& tokenizer);
+  reward::Maker* make;
 };
 constexpr Name kNames[] = {
     {"contains", "S", reward::contains},       {"count", "S", reward::count},

@@ -124,6 +124,8 @@ void left_out(const std::string& what, const std::string& reason);
 
 bool contains(std::string_view text, std::string_view part);
 size_t count(std::string_view text, std::string_view part);  // occurrences
+std::vector<std::string> words_of(const std::string& line);  // cut at spaces, except within '...'
+std::vector<Json> objects(const std::string& text);          // one in each line; DataError if it is anything else
 std::vector<std::string> lines(std::string_view text);       // without their ends
 // What stands between the first `before` and the next `after`; empty if they do not occur.
 std::string between(std::string_view text, std::string_view before, std::string_view after);

@@ -1,4 +1,4 @@
-#include "engine/blas.h"
+#include "engine/gemm.h"
 
 #include <cblas.h>
 

@@ -1,24 +1,18 @@
-#include "apps/run_folder.h"
+#include "apps/run.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 
-#include "engine/error.h"
+#include "engine/gemm.h"
 #include "engine/kernels.h"
-#include "engine/params.h"
+#include "models/run/checkpoint.h"
 
 namespace gradus {
-
-Json number(double x) {
-  if (std::isfinite(x)) return x;
-  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
-}
 
 bool RunFolder::has_checkpoint(const std::string& path) {
   std::error_code error;
@@ -74,31 +68,63 @@ void refuse_existing(const std::string& out) {
     throw UsageError(text(out, " already holds a run; continue it with --resume, or take another --out"));
 }
 
-int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
-            int64_t tokens) {
-  if (!folder.log_error().empty()) console.note("warning: " + folder.log_error());
-  try {
-    write_report(folder.path());
-  } catch (const std::exception& error) {  // the run itself is safe
-    console.note(text("warning: no report: ", error.what()));
-  }
-  console.note(stopped
-                   ? text("Stopped after step ", step, " and saved; go on with: gradus ", command, " --out ",
-                          folder.path(), " --resume")
-                   : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ", tokens));
-  return stopped ? kInterrupted : kDone;
+RunFolder make_folder(const std::string& out) {
+  RunFolder folder(out);
+  refuse_existing(out);  // another process may have trained here meanwhile
+  return folder;
 }
 
-int64_t first_not_finite(const Params& params) {
+RunFolder reopen_folder(const std::string& out) {
+  if (!RunFolder::has_checkpoint(out))
+    throw DataError(
+        text(out, ": there is no checkpoint.safetensors to resume from; without --resume a run begins there"));
+  return RunFolder(out);
+}
+
+// The first parameter that holds a number that is not finite, or -1.
+static int64_t first_not_finite(const Params& params) {
   for (int64_t i = 0; i < params.count(); ++i)
     if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
   return -1;
+}
+
+void require_resumable(const RunCommand& command, int64_t steps, const Checkpoint& run, Console& console) {
+  if (!run.optimizer)
+    throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it; start a new run"));
+  if (command.stop_after > 0 && command.stop_after <= run.step)
+    throw UsageError(text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ",
+                          run.step, "; name a later step"));
+  if (command.steps_given && steps < run.step)
+    throw UsageError(text("--steps ", steps, ": the run in ", command.out, " has already done ", run.step,
+                          "; --steps counts from its beginning"));
+  if (run.blas_core != blas_core())
+    console.note(text("note: the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
+                      "; results will differ in the last bits"));
+  const Params& params = run.model->params();
+  if (const int64_t i = first_not_finite(params); i >= 0)
+    throw DataError(
+        text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
 }
 
 void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
   throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
                            RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
                            "; try a smaller --lr"));
+}
+
+void require_finite(const Params& params, int64_t step, const RunFolder& folder) {
+  if (const int64_t i = first_not_finite(params); i >= 0)
+    stop_diverged(step, params.name(i) + " is not finite after its update", folder);
+}
+
+int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
+            int64_t tokens) {
+  console.warn(folder.log_error());
+  console.note(stopped
+                   ? text("Stopped after step ", step, " and saved; go on with: gradus ", command, " --out ",
+                          folder.path(), " --resume")
+                   : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ", tokens));
+  return stopped ? kInterrupted : kDone;
 }
 
 }  // namespace gradus

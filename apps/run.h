@@ -1,0 +1,92 @@
+// A run on disk, and what training and fine-tuning share. A run is a folder: checkpoint.safetensors and log.jsonl. The
+// process that trains holds a lock on the log, so that two never write into one run.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "engine/io/file.h"
+#include "engine/io/json.h"
+
+namespace gradus {
+
+struct Checkpoint;
+class Params;
+
+class RunFolder {
+ public:
+  // Makes the folder if need be and locks its log. WriteError if it cannot be written; UsageError if another process
+  // is training there.
+  explicit RunFolder(std::string path);
+  const std::string& path() const { return path_; }
+  std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
+  static bool has_checkpoint(const std::string& path);
+
+  // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
+  // the log becomes empty. Returns the type of the record that is then the last, if it is one of `step`, else "".
+  std::string truncate_log(int64_t step);
+  // Appends one object as one line. If that fails, says so once and goes on: a full disk must not end a run.
+  void log(const Json& record);
+  const std::string& log_error() const { return log_error_; }
+
+ private:
+  std::string path_;
+  Descriptor log_;
+  std::string log_error_;
+};
+
+// --- Opening
+
+// The section of a checkpoint that only a fine-tuned run has.
+inline constexpr const char* kTuning = "tuning";
+
+// UsageError where the folder holds a run: a new one must not replace it.
+void refuse_existing(const std::string& out);
+// resolve(), where two options that do not fit together are the user's mistake.
+inline void resolve(Config& config, int cores) { config.resolve(cores); }
+template <class C>
+void resolve_options(C& config) {
+  try {
+    resolve(config, cores());
+  } catch (const DataError& error) {
+    throw UsageError(error.what());
+  }
+}
+// The folder of a new run, made only once everything else is known to be right, so that a mistake leaves none behind.
+RunFolder make_folder(const std::string& out);
+// That of a run that goes on, locked before it is read. DataError where it holds no checkpoint.
+RunFolder reopen_folder(const std::string& out);
+// UsageError and DataError where the run that `command` continues cannot go on: it has no optimiser, has done more
+// steps than asked for, or holds a number that is not finite. Notes where its last bits will differ. `steps` is
+// --steps.
+void require_resumable(const RunCommand& command, int64_t steps, const Checkpoint& run, Console& console);
+
+// --- On the way
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  void restart() { begin_ = Clock::now(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begin_ = Clock::now();
+};
+
+// DivergedError: the step, what became infinite in it, and what the folder still holds.
+[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder);
+// To be asked before every save: a finite loss says nothing of the weights after its update, and weights that are not
+// finite must not replace a good checkpoint unseen. DivergedError.
+void require_finite(const Params& params, int64_t step, const RunFolder& folder);
+
+// --- The end
+
+// Of a run that is saved, stopped on the way or not: says what is to be said and how to go on, and returns the exit
+// code. `command` is train or tune, `tokens` how many to sample.
+int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
+            int64_t tokens);
+
+}  // namespace gradus

@@ -1,0 +1,154 @@
+#include "apps/train_run.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "apps/format.h"
+#include "apps/json_number.h"
+#include "engine/gemm.h"
+#include "engine/version.h"
+#include "models/families.h"
+
+namespace gradus {
+namespace {
+
+double numbers_in_memory() {
+  return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
+}
+
+// Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
+int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
+
+// Better a sentence now than a machine that swaps.
+void refuse_batch_beyond_memory(const Config& c, const LanguageModel& model) {
+  const double needed = double(c.batch) * double(c.context) * double(model.numbers_per_token());
+  if (needed > numbers_in_memory())
+    throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
+                          fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
+                          fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
+                          "; take a smaller --batch or --context"));
+}
+
+// A new model; the families that count are fitted here, by counting.
+std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus) {
+  std::vector<double> counts = count_tokens(config, corpus);
+  try {
+    return make_model(config, tokenizer.size(), parameter_limit(config), std::move(counts));
+  } catch (const DataError& error) {
+    throw UsageError(error.what());  // options, not a file, ask for too much
+  }
+}
+
+// What a sample begins with: a line with its mark, a stream with a new line, or with its own first token if it has
+// none.
+int32_t start_of(const Config& config, const Tokenizer& tokenizer, const CorpusFiles& files, const Corpus& corpus) {
+  if (config.lines) return tokenizer.end_id();
+  const bool newline = files.content.find('\n') != std::string::npos;
+  return newline ? tokenizer.encode("\n")[0] : corpus.tokens(Split::kAll)[0];
+}
+
+TrainRun begin(TrainCommand& command) {
+  refuse_existing(command.out);
+  resolve_options(command.config);
+  Config config = command.config;
+  CorpusFiles files = read_corpus_files(command.corpus, config);
+  Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
+                                     : Tokenizer::from_text(config.tokenizer, files.content);
+  config.end_id = tokenizer.end_id();
+  Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
+  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
+  if (!config.counts()) refuse_batch_beyond_memory(config, *model);
+  const int32_t start_id = start_of(config, tokenizer, files, corpus);
+  Checkpoint checkpoint{.config = config,
+                        .tokenizer = std::move(tokenizer),
+                        .model = std::move(model),
+                        .optimizer = {},
+                        .step = 0,
+                        .best_val_loss = {},
+                        .start_id = start_id,
+                        .corpus = files.paths,
+                        .corpus_hash = files.hash,
+                        .blas_core = blas_core()};
+  if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
+  return {std::move(checkpoint), std::move(files), std::move(corpus), {}};
+}
+
+// The texts of a run that goes on: those named, which must be its own, or those it was trained on.
+CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
+  CorpusFiles files = read_corpus_files(command.corpus.empty() ? run.corpus : command.corpus, run.config);
+  if (files.hash == run.corpus_hash) return files;
+  // In another order they are another text; unless they changed too, a sentence names the right one.
+  const bool reordered = files.paths != run.corpus && std::is_permutation(files.paths.begin(), files.paths.end(),
+                                                                          run.corpus.begin(), run.corpus.end());
+  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash) {
+    std::string order;
+    for (const std::string& path : run.corpus) order += (order.empty() ? "" : ", then ") + path;
+    throw DataError(text("the texts of the run in ", run.path,
+                         " are named in another order than it was trained on: ", order, "; name them so, or none"));
+  }
+  throw DataError(text(files.name(), ": is not the text that the run in ", command.out,
+                       " was trained on; name that text, or start a new run with another --out"));
+}
+
+TrainRun resume(const TrainCommand& command, Console& console) {
+  RunFolder folder = reopen_folder(command.out);
+  Checkpoint run = load_checkpoint(command.out);
+  if (std::ranges::find(run.other_sections, kTuning) != run.other_sections.end())
+    throw UsageError(
+        text(command.out, ": is a fine-tuned run; continue it with gradus tune --out ", command.out, " --resume"));
+  if (run.config.counts())
+    throw UsageError(text(command.out, ": a model of the family ", run.config.model,
+                          " is counted at once; there is nothing to resume"));
+  CorpusFiles files = read_texts_of(run, command);
+  require_resumable(command, command.config.steps, run, console);
+  if (command.steps_given) {
+    if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
+    run.config.steps = command.config.steps;
+  }
+  Corpus corpus(run.config.corpus(), run.tokenizer, files.content, files.name());
+  return {std::move(run), std::move(files), std::move(corpus), std::move(folder)};
+}
+
+}  // namespace
+
+TrainRun open_train_run(TrainCommand& command, Console& console) {
+  return command.resume ? resume(command, console) : begin(command);
+}
+
+void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int threads) {
+  const Config& c = run.checkpoint.config;
+  std::string files = std::filesystem::path(run.files.name()).filename().string();
+  if (run.files.paths.size() > 1) files += text(" and ", run.files.paths.size() - 1, " more");
+  const Tokenizer& tokenizer = run.checkpoint.tokenizer;
+  const std::string unit = tokenizer.cutter().unit(), of = unit == "character" ? "letter" : unit;
+  const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
+  console.note(
+      text(c.counts() ? "Counting " : "Training ", c.family().title,
+           c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
+           c.lines ? grouped(lines) + " lines, " : "", grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks),
+           " ", unit, "s, ", tokenizer.size() - c.lines, " distinct, ", grouped(run.checkpoint.model->params().size()),
+           " parameters, ", threads, threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
+  console.note(text("Yardsticks, nats per ", unit, ": uniform ", fixed(y.uniform, 2), ", ", of, " frequencies ",
+                    fixed(y.unigram, 2), ", ", of, " pairs ", fixed(y.bigram, 2), c.lines ? " (marks counted)." : "."));
+  if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
+}
+
+Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<double>& entropy_rate) {
+  const auto tokens = [&](Split split) { return run.corpus.tokens(split).size(); };
+  return {{"type", "run"},
+          {"config", Json::parse(to_json(run.checkpoint.config))},
+          {"vocabulary", run.checkpoint.tokenizer.size()},
+          {"parameters", run.checkpoint.model->params().size()},
+          {"real", kRealName},
+          {"blas_core", blas_core()},
+          {"corpus", run.files.paths},
+          {"corpus_hash", run.files.hash},
+          {"tokens", {{"train", tokens(Split::kTrain)}, {"validation", tokens(Split::kValidation)}}},
+          {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
+          {"entropy_rate", json_number(entropy_rate)},
+          {"version", kGradusVersion}};
+}
+
+}  // namespace gradus

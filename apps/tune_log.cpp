@@ -1,0 +1,151 @@
+#include "apps/tune_log.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/format.h"
+#include "apps/json_number.h"
+#include "engine/gemm.h"
+#include "models/text/utf8.h"
+#include "rl/rollout.h"
+
+namespace gradus {
+namespace {
+
+constexpr int64_t kSamples = 4;
+constexpr size_t kBars = 12;  // sequences whose probabilities the log keeps
+
+std::vector<std::string> draw_samples(const TunedRun& run) {
+  std::vector<std::string> texts;
+  for (int64_t k = 0; k < kSamples; ++k) {
+    World world = run.world;
+    world.prompt = run.prompt_tokens[size_t(k) % run.prompts.size()];
+    const Rng rng(uint64_t(run.config.seed), Stream::kSample, 0);
+    const Rollouts one = roll_out(*run.policy.model, world, rng, k, 1);
+    texts.push_back(valid_utf8(run.policy.tokenizer.decode(one.sequences.text(0))));
+  }
+  return texts;
+}
+
+// A sample behind its prompt.
+std::string continued(const TunedRun& run, size_t sample, const std::string& words) {
+  const std::string& prompt = run.prompts[sample % run.prompts.size()];
+  return prompt.empty() ? words : prompt + run.policy.tokenizer.separator() + words;
+}
+
+}  // namespace
+
+void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known) {
+  std::string rewards;
+  for (const std::string& r : run.config.reward) rewards += (rewards.empty() ? "" : " + ") + r;
+  console.note(text("Fine-tuning ", run.prior_path, " on the reward ", rewards, ": ", run.config.batch,
+                    " sequences of at most ", run.config.max_tokens, " tokens a step, ", run.prompts.size(),
+                    run.prompts.size() == 1 ? " prompt, " : " prompts, ", threads,
+                    threads == 1 ? " thread." : " threads."));
+  if (known)
+    console.note(text("A world of ", grouped(known->sequences()), " sequences: the truth is computed at every step."));
+}
+
+Json run_record(const TunedRun& run) {
+  Json record{{"type", "run"}};
+  record.update(run.tuning);
+  record["model"] = Json::parse(to_json(run.policy.config));
+  record["vocabulary"] = run.policy.model->vocabulary();
+  record["parameters"] = run.policy.model->params().size();
+  record["real"] = kRealName;
+  record["blas_core"] = blas_core();
+  return record;
+}
+
+Json record_of(int64_t step, const TuneMetrics& m) {
+  Json record{{"type", "step"},
+              {"step", step},
+              {"reward", m.reward},
+              {"kl", json_number(m.kl)},
+              {"kl_stderr", json_number(m.kl_stderr)},
+              {"entropy", m.entropy},
+              {"objective", json_number(m.objective)},
+              {"kl_coef", m.kl_coef},
+              {"baseline", json_number(m.baseline)},
+              {"advantage_spread", json_number(m.advantage_spread)},
+              {"distinct_1", m.distinct_1},
+              {"distinct_2", m.distinct_2},
+              {"cut", m.cut},
+              {"length", m.length}};
+  if (m.ess) record["ess"] = *m.ess;
+  if (m.value_loss) record["value_loss"] = *m.value_loss;
+  return record;
+}
+
+void add_truth(Json& record, const Truth& t) {
+  record["kl_exact"] = json_number(t.at.kl);
+  record["objective_exact"] = json_number(t.at.objective);
+  record["reward_exact"] = json_number(t.at.reward);
+  record["entropy_exact"] = json_number(t.at.entropy);
+  record["j_star"] = json_number(t.j_star);
+  record["kl_to_posterior"] = json_number(t.kl_to_posterior);
+}
+
+void log_step(RunFolder& folder, const TuneMetrics& m, int64_t step, double norm, double lr,
+              const std::optional<Truth>& truth, double seconds) {
+  Json record = record_of(step, m);
+  record["grad_norm"] = norm;
+  record["lr"] = lr;
+  if (truth) add_truth(record, *truth);
+  record["seconds"] = seconds;
+  folder.log(record);
+}
+
+void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth) {
+  std::string line = text("step ", step, "/", steps, "  reward ", fixed(m.reward, 3), "  KL ", fixed(m.kl, 3), " (± ",
+                          fixed(m.kl_stderr, 3), ")  entropy ", fixed(m.entropy, 2), "  J ", fixed(m.objective, 3),
+                          "  distinct-2 ", fixed(m.distinct_2, 2));
+  if (truth && truth->kl_to_posterior) line += text("  KL to posterior ", fixed(*truth->kl_to_posterior, 5));
+  if (step % std::max<int64_t>(1, steps / 10) == 0 || step == 1)
+    console.note(line);
+  else
+    console.live(line);
+}
+
+// "text" is all of them with their prompts, one a line, as a person reads them.
+void log_samples(RunFolder& folder, const TunedRun& run) {
+  const std::vector<std::string> texts = draw_samples(run);
+  std::string lines;
+  Json list = Json::array();
+  for (size_t k = 0; k < texts.size(); ++k) {
+    const std::string& prompt = run.prompts[k % run.prompts.size()];
+    list.push_back({{"prompt", prompt}, {"text", texts[k]}});
+    lines += (k ? "\n" : "") + one_line(continued(run, k, texts[k]), 400);
+  }
+  folder.log({{"type", "sample"}, {"step", run.policy.step}, {"text", lines}, {"samples", list}});
+}
+
+void show_samples(Console& console, const TunedRun& run) {
+  const std::vector<std::string> texts = draw_samples(run);
+  for (size_t k = 0; k < texts.size(); ++k) console.note("  " + one_line(continued(run, k, texts[k]), 76));
+}
+
+void log_bars(RunFolder& folder, const TunedRun& run, const KnownWorlds& known) {
+  const KnownWorlds::Known& w = known.worlds()[0];
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < w.sequences.size(); ++i) order.push_back(i);
+  const auto most = [&](int64_t i) {
+    double p = std::max(w.log_pi[size_t(i)], w.log_q[size_t(i)]);
+    return w.log_posterior.empty() ? p : std::max(p, w.log_posterior[size_t(i)]);
+  };
+  const size_t n = std::min(kBars, order.size());
+  std::partial_sort(order.begin(), order.begin() + int64_t(n), order.end(),
+                    [&](int64_t a, int64_t b) { return most(a) != most(b) ? most(a) > most(b) : a < b; });
+  Json list = Json::array();
+  for (size_t k = 0; k < n; ++k) {
+    const size_t i = size_t(order[k]);
+    Json bar{{"text", valid_utf8(run.policy.tokenizer.decode(w.sequences.text(order[k])))},
+             {"policy", std::exp(w.log_pi[i])},
+             {"prior", std::exp(w.log_q[i])}};
+    if (!w.log_posterior.empty()) bar["posterior"] = std::exp(w.log_posterior[i]);
+    list.push_back(std::move(bar));
+  }
+  folder.log({{"type", "posterior"}, {"step", run.policy.step}, {"sequences", w.sequences.size()}, {"bars", list}});
+}
+
+}  // namespace gradus

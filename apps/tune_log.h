@@ -1,0 +1,28 @@
+// What gradus tune tells: records of the log, lines and samples for a person.
+#pragma once
+
+#include "apps/tuned_run.h"
+#include "rl/worlds/known_worlds.h"
+
+namespace gradus {
+
+void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known);
+// The first record of the log.
+Json run_record(const TunedRun& run);
+
+// What the metrics of a step say, and the truth of a world that is known.
+Json record_of(int64_t step, const TuneMetrics& m);
+void add_truth(Json& record, const Truth& t);
+void log_step(RunFolder& folder, const TuneMetrics& m, int64_t step, double norm, double lr,
+              const std::optional<Truth>& truth, double seconds);
+// In one line, of which a person keeps every tenth part of the run.
+void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth);
+
+// A few samples with their prompts. The same random numbers whenever they are drawn, so that what changed between two
+// calls is the policy.
+void log_samples(RunFolder& folder, const TunedRun& run);
+void show_samples(Console& console, const TunedRun& run);
+// Policy, prior and posterior of the most probable sequences of the first prompt.
+void log_bars(RunFolder& folder, const TunedRun& run, const KnownWorlds& known);
+
+}  // namespace gradus

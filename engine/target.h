@@ -1,0 +1,10 @@
+// The mark of what is not scored, for ops and for texts that never see `real`.
+#pragma once
+
+#include <cstdint>
+
+namespace gradus {
+
+inline constexpr int32_t kNoTarget = -1;  // as a row's target: its loss is 0 and it gets no gradient
+
+}  // namespace gradus

@@ -1,0 +1,104 @@
+#include "models/run/archive.h"
+
+namespace gradus {
+
+static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.";
+
+static std::vector<int64_t> sizes(const Shape& shape) {
+  std::vector<int64_t> list(size_t(shape.rank()));
+  for (int i = 0; i < shape.rank(); ++i) list[size_t(i)] = shape[i];
+  return list;
+}
+
+void ArchiveWriter::list(std::string name, std::vector<double> values) {
+  const std::vector<double>& kept = lists_.emplace_back(std::move(values));
+  array(std::move(name), {int64_t(kept.size())}, std::span(kept));
+}
+
+void ArchiveWriter::write(const std::string& path) && {
+  write_safetensors(path, std::move(arrays_), std::move(sections_));
+}
+
+const std::string* ArchiveReader::find_section(const std::string& key) {
+  sections_asked_.insert(key);
+  const auto i = file_.metadata().find(key);
+  return i == file_.metadata().end() ? nullptr : &i->second;
+}
+
+const std::string& ArchiveReader::section(const std::string& key) {
+  if (const std::string* content = find_section(key)) return *content;
+  throw DataError(text(file_.path(), ": not a gradus checkpoint, its metadata lack '", key, "'"));
+}
+
+const TensorInfo* ArchiveReader::find(const std::string& name) {
+  const TensorInfo* info = file_.find(name);
+  if (info) arrays_asked_.insert(name);
+  return info;
+}
+
+void ArchiveReader::read(const std::string& name, const Shape& shape, std::span<real> out) {
+  const TensorInfo* info = find(name);
+  if (!info) throw DataError(text(file_.path(), ": the tensor ", name, " ", shape, " of this model is missing"));
+  if (info->shape != sizes(shape)) {
+    std::string found;
+    for (int64_t n : info->shape) found += (found.empty() ? "" : ",") + std::to_string(n);
+    throw DataError(text(file_.path(), ": ", name, " is [", found, "], this model wants ", shape));
+  }
+  file_.read(*info, out);
+}
+
+std::vector<double> ArchiveReader::list(const std::string& name) {
+  const TensorInfo* info = find(name);
+  if (!info) throw DataError(text(file_.path(), ": the tensor ", name, " is missing"));
+  std::vector<double> values(size_t(info->numel()));
+  file_.read(*info, std::span(values));
+  return values;
+}
+
+void ArchiveReader::refuse_rest() const {
+  if (file_.tensors().size() != arrays_asked_.size())
+    throw DataError(
+        text(file_.path(), ": holds ", file_.tensors().size(), " tensors, this model has ", arrays_asked_.size()));
+}
+
+std::vector<std::string> ArchiveReader::other_sections() const {
+  std::vector<std::string> others;
+  for (const auto& [key, content] : file_.metadata())
+    if (!sections_asked_.contains(key)) others.push_back(key);
+  return others;
+}
+
+void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix) {
+  for (int64_t i = 0; i < params.count(); ++i)
+    out.array(prefix + params.name(i), sizes(params.shape(i)), params.values(i));
+}
+
+void load_params(ArchiveReader& in, Params& params, const std::string& prefix) {
+  for (int64_t i = 0; i < params.count(); ++i) in.read(prefix + params.name(i), params.shape(i), params.edit(i));
+}
+
+// The part of an array as long as all parameters that belongs to parameter i.
+template <class T>
+static std::span<T> part(const Params& params, int64_t i, std::span<T> all) {
+  return all.subspan(size_t(params.offset(i)), size_t(params.shape(i).numel()));
+}
+
+void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer) {
+  for (int64_t i = 0; i < params.count(); ++i) {
+    out.array(kMean + params.name(i), sizes(params.shape(i)), part(params, i, std::span(optimizer.m)));
+    out.array(kSquare + params.name(i), sizes(params.shape(i)), part(params, i, std::span(optimizer.v)));
+  }
+}
+
+bool has_moments(ArchiveReader& in, const Params& params) {
+  return params.count() > 0 && in.find(kMean + params.name(0)) != nullptr;
+}
+
+void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer) {
+  for (int64_t i = 0; i < params.count(); ++i) {
+    in.read(kMean + params.name(i), params.shape(i), part(params, i, std::span(optimizer.m)));
+    in.read(kSquare + params.name(i), params.shape(i), part(params, i, std::span(optimizer.v)));
+  }
+}
+
+}  // namespace gradus

@@ -1,0 +1,76 @@
+// Archive: what a checkpoint is on disk, named arrays and named sections of text in one safetensors file. Whoever owns
+// something (a model, an optimiser, a tokenizer, what fine-tunes) writes it under names of its own and reads it back;
+// the archive knows none of them. It reads arrays of files by other programs too, which have no sections of ours.
+//
+//   ArchiveWriter out;
+//   out.section("step", "7");
+//   save_params(out, model.params());
+//   out.write(path);
+//
+//   ArchiveReader in(path);
+//   load_params(in, model.params());
+//   in.refuse_rest();
+#pragma once
+
+#include <deque>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/io/safetensors.h"
+#include "engine/optim.h"
+
+namespace gradus {
+
+class ArchiveWriter {
+ public:
+  void section(const std::string& key, std::string content) { sections_[key] = std::move(content); }
+  // `values`, float or double, stay the caller's until write().
+  template <class T>
+  void array(std::string name, std::vector<int64_t> shape, std::span<const T> values) {
+    arrays_.emplace_back(std::move(name), std::move(shape), values);
+  }
+  // Numbers of [n] that are kept in double precision by either build; the archive keeps a copy.
+  void list(std::string name, std::vector<double> values);
+  // Replaces the file atomically; the old one stays if anything fails (WriteError).
+  void write(const std::string& path) &&;
+
+ private:
+  std::vector<TensorSource> arrays_;
+  std::map<std::string, std::string> sections_;
+  std::deque<std::vector<double>> lists_;  // stay where they are while it grows
+};
+
+// All errors are DataError and name the file.
+class ArchiveReader {
+ public:
+  explicit ArchiveReader(const std::string& path) : file_(SafetensorsFile::open(path)) {}
+  const SafetensorsFile& file() const { return file_; }
+
+  // A section; null, or for section() an error, where there is none.
+  const std::string* find_section(const std::string& key);
+  const std::string& section(const std::string& key);
+  // An array; null where there is none. file().read() has its numbers.
+  const TensorInfo* find(const std::string& name);
+  // Its numbers; an error where it is missing or of another shape.
+  void read(const std::string& name, const Shape& shape, std::span<real> out);
+  std::vector<double> list(const std::string& name);  // of any shape
+
+  // What nobody has asked for: an error for arrays, the keys of sections.
+  void refuse_rest() const;
+  std::vector<std::string> other_sections() const;
+
+ private:
+  SafetensorsFile file_;
+  std::set<std::string> arrays_asked_, sections_asked_;
+};
+
+// Each parameter as the array PREFIX + its name; a file may hold more.
+void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix = "");
+void load_params(ArchiveReader& in, Params& params, const std::string& prefix = "");
+// The moments of an optimiser as adam.m.NAME and adam.v.NAME; the caller keeps the number of its steps.
+void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer);
+bool has_moments(ArchiveReader& in, const Params& params);
+void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer);
+
+}  // namespace gradus

@@ -1,0 +1,15 @@
+// Reading a file of text, or of anything.
+#pragma once
+
+#include <string>
+
+namespace gradus {
+
+// All bytes of a file. A pipe is read to its end; "-" is not standard input (/dev/stdin is). DataError, one sentence
+// with the path, where it is missing, a folder, unreadable or empty.
+std::string read_bytes(const std::string& path);
+// The same for text: DataError as require_utf8 (models/text/utf8.h) too; a byte order mark at the start is dropped.
+// Line ends stay as they are: a carriage return is a character like any other.
+std::string read_text(const std::string& path);
+
+}  // namespace gradus

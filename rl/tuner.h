@@ -1,0 +1,21 @@
+// Tuner: a learner on its own rollouts, with the source and the method that the options name; what `gradus tune` runs.
+#pragma once
+
+#include "rl/learner.h"
+
+namespace gradus {
+
+struct TunerParts {
+  RolloutSource source;
+  std::unique_ptr<Method> method;
+};
+
+struct Tuner : TunerParts, Learner {
+  Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std::vector<int32_t>> prompts, World world,
+        RewardFunction reward, const TuneConfig& options, Shards& shards)
+      : TunerParts{.source = {std::move(prompts), std::move(world), std::move(reward), options, shards},
+                   .method = make_method(options)},
+        Learner(policy, prior, source, *method, options, shards) {}
+};
+
+}  // namespace gradus
