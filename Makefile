@@ -47,8 +47,7 @@ ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/ta
   $(patsubst %,rl/%.cpp,controller rewards/child rewards/files tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
-# $(call objects,FOLDER OF THE FLAVOUR,SOURCES), the library before the others: where two objects hold the same inline
-# function the linker takes the first, and the library's is the optimised one.
+# $(call objects,FOLDER OF THE FLAVOUR,SOURCES)
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
 .PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
@@ -163,12 +162,12 @@ $(EMBEDDED:%=$(B)/%.o): $(B)/%.o: % Makefile
 	$(Q)printf '.section .rodata\n.global %s\n%s:\n.incbin "$<"\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' \
 	  $(subst .,_,$(subst /,_,$< $<)) | $(CXX) -x assembler -c - -o $@
 
-# The program and the tests spend their time in the library, so they are compiled for the compiler's sake. Debug
-# information of every type is wanted where a debugger looks into release builds, in the engine; elsewhere lines are enough.
-$(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o $(b)/tests/%.o): FLAGS_release := -O0 -g1
-# What gradus bench says of the processor is the speed of a loop of its own.
-$(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1
+# The library runs hot; the program and the tests call it. Debug information of every type is wanted where a debugger
+# looks into release builds, in the engine; elsewhere lines are enough.
 $(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1
+$(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o): FLAGS_release := -O2 -g1
+$(foreach b,$(B) $(B32) $(B64),$(b)/tests/%.o): FLAGS_release := -O1 -g1
+$(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1  # it measures what the processor can do
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
@@ -181,7 +180,7 @@ $(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED
 $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
 # Tests that run the programs, whatever their precision.
-$(B)/tests/program/all: $(call objects,,$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp)
+$(B)/tests/program/all: $(call objects,$(B64),$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp engine/error.cpp)
 	@echo "  LINK $@"; $(CXX) $(LDFLAGS) $^ -o $@
 # What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
 $(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) apps/step/examples.cpp tests/gdb/stepper.cpp)

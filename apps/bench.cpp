@@ -12,7 +12,8 @@
 #include <numeric>
 
 #include "apps/console.h"
-#include "engine/blas.h"
+#include "apps/format.h"
+#include "engine/gemm.h"
 #include "engine/ops.h"
 #include "engine/optim.h"
 #include "models/loss.h"
@@ -116,22 +117,24 @@ Job training_step(const Size& size, int threads, uint64_t seed) {
     std::unique_ptr<LanguageModel> model;
     AdamW optimizer;
     Shards shards;
+    BatchLoss loss{shards};
     Batch batch{};
     int64_t step = 0;
   };
   Config config = size.config;
   const std::string content = random_text(config.lines, seed);
-  const Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(Tokenizer::Kind::kChar, split_lines(content))
-                                           : Tokenizer::from_text(Tokenizer::Kind::kChar, content);
+  const Tokenizer tokenizer =
+      config.lines ? Tokenizer::from_lines("char", split_lines(content)) : Tokenizer::from_text("char", content);
   config.end_id = tokenizer.end_id();
   auto model = make_model(config, tokenizer.size());
   const AdamW optimizer(model->params(), {.weight_decay = config.weight_decay});
-  const auto t = std::shared_ptr<Training>(new Training{.config = config,
-                                                        .tokenizer = tokenizer,
-                                                        .corpus = Corpus(config, tokenizer, content, "random text"),
-                                                        .model = std::move(model),
-                                                        .optimizer = optimizer,
-                                                        .shards = Shards(threads, threads)});
+  const auto t =
+      std::shared_ptr<Training>(new Training{.config = config,
+                                             .tokenizer = tokenizer,
+                                             .corpus = Corpus(config.corpus(), tokenizer, content, "random text"),
+                                             .model = std::move(model),
+                                             .optimizer = optimizer,
+                                             .shards = Shards(threads, threads)});
   const auto update = [t] {
     const std::span<const real> gradient = t->shards.gradient(t->model->params());
     t->optimizer.step(t->model->params(), gradient, t->config.lr, clip_factor(gradient_norm(gradient), 1));
@@ -140,10 +143,8 @@ Job training_step(const Size& size, int threads, uint64_t seed) {
   job.run = [=] {
     const StepInfo info{.seed = seed, .step = ++t->step, .training = true};
     t->batch.draw(t->corpus, Split::kTrain, Rng(seed, Stream::kBatch, t->step), 0, t->config.batch);
-    t->shards.begin(info, t->config.batch);
-    t->shards.each([&](int s) {
-      batch_loss(*t->model, t->batch, t->shards.first(s), t->shards.count(s), 1 / double(t->batch.scored));
-    });
+    t->loss.forward(*t->model, t->batch, info);
+    t->loss.backward(1 / double(t->batch.scored));
     update();
   };
   job.run();
@@ -401,7 +402,7 @@ int bench(const BenchCommand& command) {
   console.clear_live();
   if (show) {
     for (const Machine& m : machines)
-      std::printf("%d thread%s, %s: multiply-adds %.0f GFLOP/s, OpenBLAS %s products %.0f GFLOP/s\n", m.threads,
+      std::printf("%d thread%s, %s, GFLOP/s: multiply-adds %.0f, products (OpenBLAS %s) %.0f\n", m.threads,
                   m.threads == 1 ? "" : "s", kRealName, m.fma, blas_core(), m.product);
     std::printf("\n%-14s %7s %23s %18s %4s %4s %4s\n%-14s %7s %7s %7s %7s %18s %4s %4s %4s\n", "", "", "ms a run  ", "",
                 "GFL", "of", "of", "work", "threads", "min", "median", "max", "a second      ", "OP/s", "FMA", "gemm");

@@ -87,9 +87,7 @@ int tune(TuneCommand command) {
   const std::string last_record = folder.truncate_log(run.policy.step);
   const bool finished = run.policy.step == config.steps && last_record != "" && last_record != "step";  // and resumed
   introduce(console, run, threads, known.get());
-  if (command.resume) console.note(text("Resuming after step ", run.policy.step, " of ", config.steps, "."));
-  if (run.policy.step == 0) folder.log(run_record(run));
-  if (run.policy.step == 0) log_samples(folder, run);
+  if (run.policy.step == 0) log_beginning(folder, run);
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const Stopwatch all;

@@ -44,9 +44,10 @@ void introduce(Console& console, const TunedRun& run, int threads, const KnownWo
                     threads == 1 ? " thread." : " threads."));
   if (known)
     console.note(text("A world of ", grouped(known->sequences()), " sequences: the truth is computed at every step."));
+  if (run.saved) console.note(text("Resuming after step ", run.policy.step, " of ", run.config.steps, "."));
 }
 
-Json run_record(const TunedRun& run) {
+void log_beginning(RunFolder& folder, const TunedRun& run) {
   Json record{{"type", "run"}};
   record.update(run.tuning);
   record["model"] = Json::parse(to_json(run.policy.config));
@@ -54,7 +55,8 @@ Json run_record(const TunedRun& run) {
   record["parameters"] = run.policy.model->params().size();
   record["real"] = kRealName;
   record["blas_core"] = blas_core();
-  return record;
+  folder.log(record);
+  log_samples(folder, run);
 }
 
 Json record_of(int64_t step, const TuneMetrics& m) {

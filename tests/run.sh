@@ -33,7 +33,7 @@ program eval 'losses known by hand'
 program score 'log-probabilities of given texts'
 program tune 'fine-tuning: truth, report, prompts, bad input'
 program tune-resume 'stopped, interrupted, its reward dead'
-checks bench 'gradus bench: works, fields, figures that agree' sh tests/test_bench.sh
+program bench 'gradus bench: works, fields, figures that agree'
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'what a machine may lack' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/composed.h"
+#include "engine/rung.h"
 #include "tests/golden.h"
 
 namespace {

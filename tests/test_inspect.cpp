@@ -223,14 +223,13 @@ TEST_SUITE("inspect") {
   TEST_CASE("inspect: a number of an input or output is named only where it alone belongs to the bad one") {
     // All arrays here are [2,2] or agree in their sizes by chance: shapes alone would say that elements correspond.
     OnTape t;
-    const double big = kDouble ? 1e200 : 1e30, most = double(std::numeric_limits<real>::max());
+    const double most = double(std::numeric_limits<real>::max());
     const auto leaf = [](const char* name, const Shape& shape, const std::vector<double>& values) {
       return variable(name, shape, std::vector<real>(values.begin(), values.end()));
     };
     const auto found = [&] {
       const auto bad = why_nan(t.tape);
       REQUIRE(bad);
-      MESSAGE(bad->sentence);
       return *bad;
     };
     const auto named = [](const BadNumber& bad) {  // which inputs are
@@ -242,15 +241,6 @@ TEST_SUITE("inspect") {
     BadNumber bad = found();
     CHECK((bad.name == "layer_norm" && bad.element == 1 && named(bad) == "-xx"));
     CHECK(bad.inputs[1] == most);
-
-    t.tape.new_step();  // a pre-activation is big² − big²
-    std::vector<double> w;
-    for (int row = 0; row < 8; ++row) w.insert(w.end(), {big, -big});
-    lstm_cell(leaf("xw", {2, 8}, std::vector<double>(16)),
-              {leaf("h", {2, 2}, {big, big, big, big}), leaf("c", {2, 2}, {0.25, 0, 0, 0})}, leaf("w", {8, 2}, w));
-    bad = found();
-    CHECK((bad.name == "lstm_cell" && named(bad) == "--x-"));
-    CHECK(bad.inputs[2] == 0.25);
 
     t.tape.new_step();
     const Tensor p = softmax(leaf("z", {2, 2}, {0, 0, 2, 0}));

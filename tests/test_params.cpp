@@ -9,7 +9,9 @@
 #include "engine/gradcheck.h"
 #include "engine/optim.h"
 #include "engine/rng.h"
+#include "models/families.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 
 TEST_SUITE_BEGIN("params");

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "apps/commands.h"
-#include "apps/format.h"
+#include "apps/console.h"
 #include "apps/report/trained.h"
 #include "apps/report/tuned.h"
 #include "engine/error.h"

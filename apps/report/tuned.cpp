@@ -8,6 +8,7 @@
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/error.h"
+#include "models/text/utf8.h"
 #include "models/text/shell_word.h"
 #include "rl/tune_config.h"
 

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "apps/commands.h"
-#include "apps/format.h"
+#include "apps/console.h"
 #include "apps/step/examples.h"
 #include "apps/step/page.h"
 #include "apps/step/text.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "apps/commands.h"
-#include "apps/format.h"
+#include "apps/console.h"
 #include "engine/parallel.h"
 #include "models/run/checkpoint.h"
 #include "models/text/batch.h"

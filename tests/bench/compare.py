@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     unknown = [w for w in args.work if w not in WORKS]
     if unknown:
         parser.error(f"{unknown[0]} is none of {' '.join(WORKS)}")

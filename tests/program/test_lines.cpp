@@ -75,8 +75,8 @@ TEST_CASE("the last line of one file does not run into the next file, whose orde
                 "a.txt, then " + dir / "b.txt; name them so, or none"));
   CHECK(exits(dir.run(f32, "train a.txt b.txt --out two --resume --steps 2 --quiet"), 0));
   const Run cut = dir.run(f32, "train a.txt --out cut --lines --steps 1" + small("lstm"));
-  CHECK(
-      contains(between(cut.out, "note: ", "\n"), "a.txt: 1 of 1 line cut to the context of 16 tokens, without an end mark"));
+  CHECK(contains(between(cut.out, "note: ", "\n"),
+                 "a.txt: 1 of 1 line cut to the context of 16 tokens, without an end mark"));
 }
 
 TEST_CASE("a prompt of a run on lines begins the line, and an empty one is allowed") {
