@@ -44,7 +44,7 @@ TESTED_APP := $(filter-out apps/main.cpp,$(APP))
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
 ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program)) \
   engine/rng.cpp models/table.cpp models/run/config.cpp models/run/options.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
-  $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files tune_config) \
+  $(patsubst %,rl/%.cpp,controller rewards/child rewards/files tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES)
