@@ -38,8 +38,8 @@ folder() {
 "
 }
 
-# pkg_config FLAVOUR REAL WORDS: a .pc file on stdout. The library is static, so all that it needs stands in Libs; the
-# arithmetic flags stand in Cflags, because inline functions of the headers have to be compiled as those of the library.
+# pkg_config FLAVOUR REAL WORDS: a .pc file on stdout. The library is static, so Libs lists all that it needs; the
+# arithmetic flags are in Cflags, because inline functions of the headers have to be compiled as those of the library.
 pkg_config() {
   cat <<TEXT
 prefix=$PREFIX

@@ -67,7 +67,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    if (open_.back().value.contains(name)) throw JsonError(Json(name).dump() + " stands there twice in one object");
+    if (open_.back().value.contains(name)) throw JsonError(Json(name).dump() + " occurs twice in one object");
     open_.back().name = std::move(name);
     return true;
   }
