@@ -285,7 +285,7 @@ TEST_CASE("word: runs between white space, of every kind, joined by one space") 
   CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"a", "b "}); }), "token 1"));
   CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"<|endoftext|>", "b"}); }), "token 0"));
   CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"b", "b"}); }), "are the same: 'b'"));
-  CHECK(has(complaint([] { Tokenizer::from_text(kWord, " \n "); }), "nothing to make a vocabulary of"));
+  CHECK(has(complaint([] { Tokenizer::from_text(kWord, " \n "); }), "nothing to make a vocabulary from"));
 }
 
 TEST_CASE("from_lines: characters of lines that may spell the mark") {
