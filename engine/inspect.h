@@ -51,6 +51,20 @@ struct BadNumber {
 // is named as such. Nothing, if all is finite. Costs up to one more backward pass; the step must still be alive.
 [[gnu::used]] std::optional<BadNumber> why_nan(Tape& tape);
 
+// An op on copies of its inputs and outputs, each place with numbers and a gradient, at first zero, of its own. Its
+// functions may be run at will: all they change of the tape is the saved state, which forward writes.
+struct OpCopy {
+  explicit OpCopy(const Op& of);
+  OpCopy(const OpCopy&) = delete;
+
+  Op op;
+  std::vector<std::vector<real>> data, grad;  // of the inputs, then of the outputs
+
+ private:
+  std::vector<Value> values_;
+  std::vector<Value*> places_;
+};
+
 // What the backward of one op adds to each of its inputs (zeros where one needs no gradient), computed anew on copies
 // from what has arrived at its outputs. An input that occurs twice has two contributions. REQUIRES: the op's tape is
 // current.

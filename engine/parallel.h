@@ -107,14 +107,13 @@ class Shards {
   // What each() wrote on its own rank for its shards or their sequences is on all ranks afterwards. values: the same
   // number of numbers for each shard, [size(), n], or for each sequence of the batch, [sequences, n]; each rank gives
   // the part of its own shards.
-  void gather_by_shard(std::span<double> values);
-  void gather_by_sequence(std::span<double> values);
+  void gather_by_shard(std::span<double> values) { gather(values, size(), false); }
+  void gather_by_sequence(std::span<double> values) { gather(values, batch_, true); }
 
  private:
   int first_of(int rank) const { return int(int64_t(shards_) * rank / comm_.ranks()); }
   void add_own(const Params& params);
-  // Rank r has values begin[r] .. begin[r+1]-1.
-  void gather(std::span<double> values, const std::vector<int64_t>& begin);
+  void gather(std::span<double> values, int64_t rows, bool by_sequence);
 
   Comm& comm_;
   int shards_;

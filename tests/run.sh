@@ -13,6 +13,7 @@ every_suite_has_its_row() {
 doctest f64 'gradients, engine, models' build/release-f64/tests/all
 doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
+checks floors 'planted violations are found' sh tests/test_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 one suites 'every suite of the program has its row' every_suite_has_its_row
 program helper 'the helper of these suites reports mistakes'

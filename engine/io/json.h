@@ -99,12 +99,9 @@ class Json {
   bool operator==(const Json& other) const;
 
  private:
+  class Builder;  // of parse()
   using Array = std::vector<Json>;
-  struct Object {
-    std::vector<Member> members;
-    std::map<std::string, size_t, std::less<>> place;  // of each name, once there are many
-    bool operator==(const Object& other) const { return members == other.members; }
-  };
+  using Object = std::vector<Member>;
   std::variant<std::nullptr_t, bool, int64_t, double, std::string, Array, Object> value_;
 };
 
