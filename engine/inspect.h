@@ -1,6 +1,6 @@
-// Looking into a step: what a tensor holds, what stands on a tape, which op made the first NaN. For people at a
-// debugger (`call gradus::show_tape()`), for tests, and for programs that stop when a number is not finite. All of it
-// only reads: no value, gradient or entry of a tape changes.
+// Looking into a step: the numbers of a tensor, the ops on a tape, the op that made the first NaN. For people at a
+// debugger (`call gradus::show_tape()`), for tests, and for programs that stop when a number is not finite. Everything
+// here only reads: no value, gradient or entry of a tape changes.
 //
 // Names: %3 is the output of op 3 of the tape, %3.1 its second output; parameters and leaves go by their own names.
 // %3[4:6] is a window on numbers 4 and 5 of %3.
@@ -66,7 +66,7 @@ struct OpCopy {
 };
 
 // What the backward of one op adds to each of its inputs (zeros where one needs no gradient), computed anew on copies
-// from what has arrived at its outputs. An input that stands twice has two contributions. REQUIRES: the op's tape is
+// from what has arrived at its outputs. An input that occurs twice has two contributions. REQUIRES: the op's tape is
 // current.
 std::vector<std::vector<real>> contributions(const Op& op);
 

@@ -135,7 +135,7 @@ void concat_backward(Op& op) {
 Tensor concat(std::span<const Tensor> parts, Loc where) {
   static constexpr OpKind kind{
       .name = "concat", .forward = concat_forward, .backward = concat_backward, .math = kConcatMath};
-  require(!parts.empty(), "concat", where, "wants at least one part");
+  require(!parts.empty(), "concat", where, "needs at least one part");
   int64_t M = 0;
   for (const Tensor& part : parts) {
     require_rank("concat", "part", part, 2, where);

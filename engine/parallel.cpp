@@ -64,8 +64,8 @@ namespace {
 struct OneRank final : Comm {
   int rank() const override { return 0; }
   int ranks() const override { return 1; }
-  void send(std::span<const std::byte>, int) override { assert(!"one rank has nobody to send to"); }
-  void receive(std::span<std::byte>, int) override { assert(!"one rank has nobody to receive from"); }
+  void send(std::span<const std::byte>, int) override { assert(!"one rank sends to no other"); }
+  void receive(std::span<std::byte>, int) override { assert(!"one rank receives from no other"); }
 };
 }  // namespace
 

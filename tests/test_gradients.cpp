@@ -6,7 +6,7 @@
 // the wrong sign shows there too if it makes up 1 percent of the gradient. Rows that need a smaller h than float allows
 // say kF64.
 //
-// tests/check_ops_covered.sh wants a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, of which a shape has
+// tests/check_ops_covered.sh requires a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, of which a shape has
 // different ones where the op allows it, not only powers of two; 19 and 35 fill the 16 lanes of the kernels and leave a
 // rest. The file is long because the table is.
 //

@@ -64,7 +64,7 @@ class Json::Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
     Open& into = open_.back();
-    if (!into.names.insert(name).second) throw JsonError(Json(name).dump() + " stands there twice in one object");
+    if (!into.names.insert(name).second) throw JsonError(Json(name).dump() + " occurs twice in one object");
     std::get<Object>(into.value.value_).emplace_back(std::move(name), nullptr);
     return true;
   }
