@@ -317,9 +317,9 @@ void add_exact(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("exact", "worlds small enough to list every sequence: what is true there");
   const auto c = std::make_shared<ExactCommand>();
   app->require_subcommand(1);
-  const auto question = [&](const char* name, const char* help) {
+  const auto question = [&](const char* name, const char* help, int (*answer)(const ExactCommand&)) {
     CLI::App* q = app->add_subcommand(name, help);
-    q->callback([c, name] { c->what = name; });
+    q->callback([=, &run] { run = [=] { return answer(*c); }; });
     q->add_option("RUN", c->run, "run folder or checkpoint")->required();
     return q;
   };
@@ -337,14 +337,15 @@ void add_exact(CLI::App& program, Run& run) {
     number(*q, "--kl-coef", c->kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c->kl_coef, ")"), least,
            1e9);
   };
-  world(question("sequences", "every sequence with its probability"));
-  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
+  world(question("sequences", "every sequence with its probability", answer_sequences));
+  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences", answer_compare);
   compare->add_option("RUN_B", c->other, "the other run")->required();
   world(compare);
-  CLI::App* posterior = question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach");
+  CLI::App* posterior =
+      question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach", answer_posterior);
   objective(posterior, 1e-9);
   world(posterior);
-  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
+  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled", answer_gradient);
   gradient->add_option("--prior", c->other, "run that the KL is measured from")->required();
   objective(gradient, 0);
   const Owners sampled{"estimator", {"reinforce"}};
@@ -357,9 +358,8 @@ void add_exact(CLI::App& program, Run& run) {
   add_options(*gradient, rows);
   gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();
   world(gradient);
-  app->callback([=, &run] {
+  app->callback([=] {
     if (gradient->parsed()) note_foreign_options(*gradient, rows, c->common);
-    run = [=] { return exact(*c); };
   });
 }
 

@@ -93,7 +93,9 @@ Enumeration checked(Enumeration all) {
   return all;
 }
 
-int sequences(const ExactCommand& command) {
+}  // namespace
+
+int answer_sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
@@ -117,7 +119,7 @@ int sequences(const ExactCommand& command) {
   return kDone;
 }
 
-int compare(const ExactCommand& command) {
+int answer_compare(const ExactCommand& command) {
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
   const Enumeration all = enumerate_both(a, b, world_of(command, a));
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
@@ -138,7 +140,7 @@ int compare(const ExactCommand& command) {
   return kDone;
 }
 
-int posterior_of(const ExactCommand& command) {
+int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.reward, run.tokenizer);
   const Enumeration all = enumerate(*run.model, world_of(command, run));
@@ -177,8 +179,8 @@ int posterior_of(const ExactCommand& command) {
   return kDone;
 }
 
-void save_gradient(const std::string& out, const Params& params, std::span<const double> mean,
-                   std::span<const double> variance) {
+static void save_gradient(const std::string& out, const Params& params, std::span<const double> mean,
+                          std::span<const double> variance) {
   std::vector<TensorSource> tensors;
   for (int64_t i = 0; i < params.count(); ++i) {
     const std::vector<int64_t> sizes = params.shape(i).sizes();
@@ -189,7 +191,7 @@ void save_gradient(const std::string& out, const Params& params, std::span<const
   write_safetensors(out, std::move(tensors), {});
 }
 
-int gradient(const ExactCommand& command) {
+int answer_gradient(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run), prior = load_beside(command.other, run);
   const Reward reward(command.reward, run.tokenizer);
   const World world = world_of(command, run);
@@ -242,15 +244,6 @@ int gradient(const ExactCommand& command) {
   std::printf("  entropy %26.12f nats\nthe gradient of J, mean/NAME%s, is in %s\n", j.entropy,
               g.variance.empty() ? "" : " and variance/NAME", command.out.c_str());
   return kDone;
-}
-
-}  // namespace
-
-int exact(const ExactCommand& command) {
-  if (command.what == "sequences") return sequences(command);
-  if (command.what == "compare") return compare(command);
-  if (command.what == "posterior") return posterior_of(command);
-  return gradient(command);
 }
 
 }  // namespace gradus

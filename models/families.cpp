@@ -90,6 +90,15 @@ std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t v
   return model;
 }
 
+std::unique_ptr<LanguageModel> clone(const LanguageModel& model) {
+  const std::span<const double> counts = model.counts();
+  std::unique_ptr<LanguageModel> twin =
+      family_of(model.options().model).declare(model.options(), model.vocabulary(), {counts.begin(), counts.end()});
+  twin->params().init(0);
+  twin->params().copy_from(model.params());
+  return twin;
+}
+
 std::vector<double> count_tokens(const ModelOptions& options, const Corpus& corpus) {
   const Family& family = family_of(options.model);
   return family.counted() ? family.count(options, corpus) : std::vector<double>();

@@ -44,6 +44,8 @@ std::vector<std::string> families_with(std::string_view option);
 // max_parameters numbers.
 std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t vocabulary,
                                           int64_t max_parameters = INT64_MAX, std::vector<double> counts = {});
+// A model of its own with the same options and the same values.
+std::unique_ptr<LanguageModel> clone(const LanguageModel& model);
 // What a counted family is made from; nothing for one that is trained in steps.
 std::vector<double> count_tokens(const ModelOptions& options, const Corpus& corpus);
 

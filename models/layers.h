@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "engine/rung.h"
 #include "engine/params.h"
+#include "engine/rung.h"
 
 namespace gradus {
 

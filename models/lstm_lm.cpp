@@ -7,10 +7,6 @@ namespace gradus {
 
 LstmLm::LstmLm(const ModelOptions& options, int64_t V) : RecurrentLm(options, V, "lstm", 4, 2) {}
 
-std::unique_ptr<LanguageModel> LstmLm::clone() const {
-  return with_values(std::make_unique<LstmLm>(options(), vocabulary()));
-}
-
 // A forget gate that begins open keeps the gradient alive (Jozefowicz, Zaremba, Sutskever 2015): its bias is 1, a
 // memory of four tokens. --memory N spreads the cells over memories of 2 to N tokens instead, each letting in as much
 // as it forgets: b_f = log u, b_i = −log u, u from 1 to N − 1 (Tallec and Ollivier, "Can recurrent neural networks warp

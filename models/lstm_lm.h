@@ -9,7 +9,6 @@ class LstmLm : public RecurrentLm {
  public:
   LstmLm(const ModelOptions& options, int64_t vocabulary);
   void initialise() override;
-  std::unique_ptr<LanguageModel> clone() const override;
 
  private:
   Tensor input_products(std::span<const int32_t> tokens) const override;

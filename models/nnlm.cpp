@@ -1,6 +1,5 @@
 #include "models/nnlm.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace gradus {
@@ -41,24 +40,11 @@ Tensor Nnlm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const
 
 Tensor Nnlm::head(const Tensor& features) const { return add_rows(matmul_nt(features, head_w_), head_b_); }
 
-State Nnlm::start(int64_t B) const {
-  State state(B, 0, seen());
-  std::fill(state.tokens.begin(), state.tokens.end(), nothing());
-  return state;
-}
+State Nnlm::start(int64_t B) const { return State(B, 0, seen(), nothing()); }
 
 Tensor Nnlm::advance(State& state, std::span<const int32_t> tokens) const {
-  for (int64_t r = 0; r < state.rows; ++r) {
-    const auto window = std::span(state.tokens).subspan(size_t(r * state.window), size_t(state.window));
-    std::copy(window.begin() + 1, window.end(), window.begin());
-    window.back() = tokens[size_t(r)];
-    ++state.position[size_t(r)];
-  }
+  for (int64_t r = 0; r < state.rows; ++r) state.push(r, tokens[size_t(r)]);
   return head(features_of(state.tokens, state.rows));
-}
-
-std::unique_ptr<LanguageModel> Nnlm::clone() const {
-  return with_values(std::make_unique<Nnlm>(options(), vocabulary()));
 }
 
 // x twice, the hidden layer three times over, and their gradients; the logits.

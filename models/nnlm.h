@@ -17,7 +17,6 @@ class Nnlm : public LanguageModel {
   Tensor head(const Tensor& features) const override;
   // A row of the state holds the last n tokens.
   State start(int64_t B) const override;
-  std::unique_ptr<LanguageModel> clone() const override;
   int64_t numbers_per_token() const override;
 
  private:

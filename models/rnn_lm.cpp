@@ -4,10 +4,6 @@ namespace gradus {
 
 RnnLm::RnnLm(const ModelOptions& options, int64_t V) : RecurrentLm(options, V, "rnn", 1, 1) {}
 
-std::unique_ptr<LanguageModel> RnnLm::clone() const {
-  return with_values(std::make_unique<RnnLm>(options(), vocabulary()));
-}
-
 Tensor RnnLm::sequence(const Layer& layer, const Tensor& xw, const Tensor& zero) const {
   return rung().rnn_sequence(xw, zero, layer.w_hh, Loc::here());
 }

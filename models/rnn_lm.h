@@ -8,7 +8,6 @@ namespace gradus {
 class RnnLm : public RecurrentLm {
  public:
   RnnLm(const ModelOptions& options, int64_t vocabulary);
-  std::unique_ptr<LanguageModel> clone() const override;
 
  private:
   Tensor sequence(const Layer& layer, const Tensor& xw, const Tensor& zero) const override;

@@ -61,10 +61,6 @@ int64_t TransformerLm::numbers_per_token() const {
   return 10 * options().embd * options().layers + LanguageModel::numbers_per_token();
 }
 
-std::unique_ptr<LanguageModel> TransformerLm::clone() const {
-  return with_values(std::make_unique<TransformerLm>(options(), vocabulary()));
-}
-
 Tensor TransformerLm::head(const Tensor& features) const { return matmul_nt(features, wte_); }
 
 // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the tokens.

@@ -14,7 +14,6 @@ class TransformerLm : public LanguageModel {
   int64_t width() const override { return options().embd; }
   Tensor head(const Tensor& features) const override;
   State start(int64_t B) const override;
-  std::unique_ptr<LanguageModel> clone() const override;
   int64_t numbers_per_token() const override;
 
  private:

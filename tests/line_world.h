@@ -37,7 +37,7 @@ struct LineWorld {
   Config config(const std::string& family, const std::function<void(Config&)>& change = {}) const {
     Config c;
     c.model = family;
-    c.tokenizer = tokenizer.cutter().name();
+    c.tokenizer = tokenizer.cutter().name;
     c.lines = true;
     c.end_id = end_id();
     c.layers = 1;

@@ -106,28 +106,13 @@ Tensor NgramLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) co
   return y;
 }
 
-std::unique_ptr<LanguageModel> NgramLm::clone() const {
-  return with_values(std::make_unique<NgramLm>(options(), vocabulary(), counts_));
-}
-
 // A row of the state holds the last order - 1 tokens, the newest at the end; -1 before the first.
-State NgramLm::start(int64_t B) const {
-  State state(B, 0, options().order - 1);
-  std::fill(state.tokens.begin(), state.tokens.end(), -1);
-  return state;
-}
+State NgramLm::start(int64_t B) const { return State(B, 0, options().order - 1, -1); }
 
 Tensor NgramLm::advance(State& state, std::span<const int32_t> tokens) const {
   const Tensor y = constant({state.rows, vocabulary()}, 0);
-  for (int64_t r = 0; r < state.rows; ++r) {
-    const std::span<int32_t> window = std::span(state.tokens).subspan(size_t(r * state.window), size_t(state.window));
-    if (!window.empty()) {
-      std::copy(window.begin() + 1, window.end(), window.begin());
-      window.back() = tokens[size_t(r)];
-    }
-    log_probabilities(history(window), y.data() + r * vocabulary());
-    ++state.position[size_t(r)];
-  }
+  for (int64_t r = 0; r < state.rows; ++r)
+    log_probabilities(history(state.push(r, tokens[size_t(r)])), y.data() + r * vocabulary());
   return y;
 }
 

@@ -25,7 +25,6 @@ class NgramLm : public LanguageModel {
   int64_t width() const override { return vocabulary(); }
   Tensor head(const Tensor& features) const override { return features; }
   State start(int64_t B) const override;
-  std::unique_ptr<LanguageModel> clone() const override;
   std::span<const double> counts() const override { return counts_; }
 
  private:

@@ -89,10 +89,6 @@ Tensor TabularLm::head(const Tensor& features) const {
   return look_up({hot, size_t(N)});
 }
 
-std::unique_ptr<LanguageModel> TabularLm::clone() const {
-  return with_values(std::make_unique<TabularLm>(options(), vocabulary(), counts_));
-}
-
 // A row of the state holds the node of what was read.
 State TabularLm::start(int64_t B) const { return State(B, 0, 1); }
 

@@ -20,7 +20,6 @@ class TabularLm : public LanguageModel {
   Tensor head(const Tensor& features) const override;
   Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
   State start(int64_t B) const override;
-  std::unique_ptr<LanguageModel> clone() const override;
   std::span<const double> counts() const override { return counts_; }
 
  private:
