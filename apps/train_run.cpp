@@ -10,6 +10,7 @@
 #include "engine/gemm.h"
 #include "engine/version.h"
 #include "models/families.h"
+#include "models/text/read_text.h"
 
 namespace gradus {
 namespace {

@@ -5,7 +5,6 @@
 #include <unordered_map>
 
 #include "models/grammar/grammar.h"
-#include "models/text/line_corpus.h"
 #include "models/text/read_text.h"
 #include "rl/rewards/terms.h"
 #include "engine/io/json.h"
