@@ -179,18 +179,6 @@ int answer_posterior(const ExactCommand& command) {
   return kDone;
 }
 
-static void save_gradient(const std::string& out, const Params& params, std::span<const double> mean,
-                          std::span<const double> variance) {
-  std::vector<TensorSource> tensors;
-  for (int64_t i = 0; i < params.count(); ++i) {
-    const std::vector<int64_t> sizes = params.shape(i).sizes();
-    const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    tensors.emplace_back("mean/" + params.name(i), sizes, mean.subspan(first, n));
-    if (!variance.empty()) tensors.emplace_back("variance/" + params.name(i), sizes, variance.subspan(first, n));
-  }
-  write_safetensors(out, std::move(tensors), {});
-}
-
 int answer_gradient(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run), prior = load_beside(command.other, run);
   const Reward reward(command.reward, run.tokenizer);
@@ -221,7 +209,10 @@ int answer_gradient(const ExactCommand& command) {
         *run.model, *prior.model, world, rewards,
         {{command.kl_coef, baseline, false}, command.batch, command.samples, command.common.seed, threads});
   }
-  save_gradient(command.out, run.model->params(), g.mean, g.variance);
+  ArchiveWriter out;
+  save_parts(out, run.model->params(), std::span<const double>(g.mean), "mean/");
+  if (!g.variance.empty()) save_parts(out, run.model->params(), std::span<const double>(g.variance), "variance/");
+  std::move(out).write(command.out);
   const Objective& j = g.objective;
   if (command.common.json) {
     Json json{{"objective", json_number(j.objective)},

@@ -3,6 +3,7 @@
 // tries that descends at every use of a rule is a derivation, and choices are where alternatives part.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -22,11 +23,9 @@ struct GrammarNetwork {
     std::vector<Call> calls;
     double end = 0;  // probability of the alternative that ends here
   };
-  // Means over the texts of one rule.
-  struct Means {
-    double steps = 0;  // rules used, itself included
-    double entropy = 0, characters = 0, bytes = 0, spaces = 0;
-  };
+  // Means over the texts of one rule. Steps are rules used, itself included.
+  enum Mean { kSteps, kEntropy, kCharacters, kBytes, kSpaces, kMeans };
+  using Means = std::array<double, kMeans>;
 
   // Throws DataError as Grammar::parse for rules without an end or with a detour.
   GrammarNetwork(const std::vector<GrammarRule>& rules, const std::string& file);
@@ -47,6 +46,18 @@ struct GrammarNetwork {
   void find_means(const std::vector<GrammarRule>& rules, const std::string& file);
   void find_spaces(const std::vector<GrammarRule>& rules);
 };
+
+// Visits the rules of a group again and again, until no visit changes anything.
+template <class Visit>
+void settle(const std::vector<int32_t>& group, const Visit& visit) {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (const int32_t r : group) changed = visit(size_t(r)) || changed;
+  }
+}
+
+// One number for two: a key of a table.
+inline uint64_t pair_of(int32_t a, int32_t b) { return uint64_t(a) << 32 | uint32_t(b); }
 
 // Groups of nodes that reach each other along `edges`, each group after those that it reaches (Tarjan 1972, without
 // recursion).

@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "engine/error.h"
-#include "models/text/read_text.h"
 #include "models/grammar/network.h"
+#include "models/text/read_text.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -289,9 +289,12 @@ class Parser {
                        "\" is no expression; numbers and names of ranges with + - * and parentheses are "
                        "wanted, or {NAME} for a rule"));
     }
-    char peek() {
+    // The next sign, if it is this one.
+    bool take(char sign) {
       rest = trimmed(rest);
-      return rest.empty() ? '\0' : rest[0];
+      if (rest.empty() || rest[0] != sign) return false;
+      rest.remove_prefix(1);
+      return true;
     }
     int64_t checked(int64_t value) const {
       if (value > kMaxNumber || value < -kMaxNumber)
@@ -301,46 +304,41 @@ class Parser {
     int64_t sum() {
       if (++depth > 100) parser.fail(text("\"", whole, "\" is nested more than 100 deep"));
       int64_t value = product();
-      while (peek() == '+' || peek() == '-') {
-        const bool minus = rest[0] == '-';
-        rest.remove_prefix(1);
-        const int64_t next = product();
-        value = checked(minus ? value - next : value + next);
+      while (true) {
+        if (take('+'))
+          value = checked(value + product());
+        else if (take('-'))
+          value = checked(value - product());
+        else
+          break;
       }
       --depth;
       return value;
     }
     int64_t product() {
       int64_t value = factor();
-      while (peek() == '*') {
-        rest.remove_prefix(1);
-        value = checked(value * factor());
-      }
+      while (take('*')) value = checked(value * factor());
       return value;
     }
     int64_t factor() {
       bool minus = false;
-      for (; peek() == '-'; minus = !minus) rest.remove_prefix(1);
+      while (take('-')) minus = !minus;
       const int64_t value = positive();
       return minus ? -value : value;
     }
     int64_t positive() {
-      const char c = peek();
-      if (c == '(') {
-        rest.remove_prefix(1);
+      if (take('(')) {
         const int64_t value = sum();
-        if (peek() != ')') fail();
-        rest.remove_prefix(1);
+        if (!take(')')) fail();
         return value;
       }
-      size_t n = 0;
-      while (n < rest.size() && is_name_letter(rest[n])) ++n;
-      const std::string_view word = rest.substr(0, n);
-      rest.remove_prefix(n);
-      if (is_digit(c)) {
+      const auto end_of_word = std::find_if_not(rest.begin(), rest.end(), is_name_letter);
+      const std::string_view word = rest.substr(0, size_t(end_of_word - rest.begin()));
+      rest.remove_prefix(word.size());
+      if (!word.empty() && is_digit(word[0])) {
         int64_t value = 0;
-        const auto [end, error] = std::from_chars(word.data(), word.data() + n, value);
-        if (error != std::errc() || end != word.data() + n) fail();
+        const auto [end, error] = std::from_chars(word.begin(), word.end(), value);
+        if (error != std::errc() || end != word.end()) fail();
         return checked(value);
       }
       const Variable* variable = lookup(word, variables);
