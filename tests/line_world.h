@@ -17,6 +17,7 @@
 #include "models/language_model.h"
 #include "models/loss.h"
 #include "models/run/config.h"
+#include "models/text/read_text.h"
 
 namespace gradus::testing {
 
