@@ -1,38 +1,10 @@
-// The families of models, one row each: the only place that knows them all. A new family is a file, its row in
-// families.cpp and its tests; whoever needs to know something of a family asks its row.
+// The families of models: the only place that knows them all. A new family is a file, its line in families.cpp and its
+// tests; whoever needs to know something of a family asks its row (models/family.h).
 #pragma once
 
-#include <memory>
-#include <vector>
-
-#include "models/model_options.h"
+#include "models/family.h"
 
 namespace gradus {
-
-class Corpus;
-class LanguageModel;
-
-struct Family {
-  const char* name;
-  const char* title;  // as a sentence has it: "an LSTM"
-  // The options that are its own: of those that no family lists each has all, of the others only those of its row.
-  std::vector<std::string> options = {};
-  int64_t layers = 4;  // where nobody says how many
-  // At most `context` tokens fit into what it sees of a sequence at once.
-  bool windowed = false;
-  // Of a family that is fitted by one count of the text instead of in steps: what it is made from.
-  std::vector<double> (*count)(const ModelOptions& options, const Corpus& corpus) = nullptr;
-  // DataError where two options do not fit together.
-  void (*check)(const ModelOptions& options) = nullptr;
-  // Declares the parameters. `counts` is what count() said, empty where there is none.
-  std::unique_ptr<LanguageModel> (*declare)(const ModelOptions& options, int64_t vocabulary,
-                                            std::vector<double> counts);
-  // What a person can do about a model that is too large.
-  const char* smaller = "take a smaller --embd, --hidden, --layers or --context";
-
-  bool counted() const { return count != nullptr; }
-  bool has(std::string_view option) const;  // among its own
-};
 
 const std::vector<Family>& families();
 const Family& family_of(std::string_view name);  // DataError, which lists the families, where there is none

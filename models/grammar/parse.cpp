@@ -87,7 +87,6 @@ class Parser {
         fail(text("rule ", name, " stands in line ", rules_[size_t(place->second)].line,
                   " already; further alternatives begin with |"));
       rules_.push_back({std::string(name), line_, {}, {}});
-      weights_.emplace_back();
       line.remove_prefix(equals + 1);
     }
     for (bool more = true; more;) more = read_alternative(line);
@@ -163,14 +162,14 @@ class Parser {
                   "]: a weight is a number from 1e-9 to 1e9; an alternative that never occurs is left out"));
     }
     if (word != bracket.npos) ranges = read_ranges(bracket.substr(bracket.find("for ") + 4));
-    std::vector<double>& weights = weights_.back();
-    const size_t first = weights.size();
+    std::vector<Alternative>& all = rules_.back().alternatives;  // their weights, until link()
+    const size_t first = all.size();
     std::vector<Variable> variables;
     expand(ranges, parts, 1, variables);
     double total = 0;
-    for (size_t i = first; i < weights.size(); ++i) total += weights[i];
+    for (size_t i = first; i < all.size(); ++i) total += all[i].probability;
     if (total == 0) fail(text("[", bracket, "] has no values: every range is empty"));
-    for (size_t i = first; i < weights.size(); ++i) weights[i] *= weight / total;
+    for (size_t i = first; i < all.size(); ++i) all[i].probability *= weight / total;
   }
 
   std::vector<Range> read_ranges(std::string_view list) {
@@ -217,18 +216,16 @@ class Parser {
     const auto found = rule_of_.find(range.first);
     if (found == rule_of_.end() || size_t(found->second) + 1 == rules_.size())
       fail(text(range.name, " in ", range.first, ": a rule ", range.first, " = ... is wanted before this line"));
-    const size_t r = size_t(found->second);
-    for (size_t i = 0; i < weights_[r].size(); ++i) {
-      const auto& symbols = rules_[r].alternatives[i].symbols;
+    for (const auto& [weight, symbols] : rules_[size_t(found->second)].alternatives) {
       if (symbols.size() != 1 || symbols[0].rule >= 0)
         fail(text(range.name, " in ", range.first, ": the alternatives of ", range.first,
                   " must be plain texts, without {}"));
-      with({range.name, true, 0, std::string(symbols[0].text)}, weights_[r][i]);
+      with({range.name, true, 0, std::string(symbols[0].text)}, weight);
     }
   }
 
   void write_out(const std::vector<Part>& parts, double share, const std::vector<Variable>& variables) {
-    Alternative alternative{1, {}};
+    Alternative alternative{share, {}};
     const auto write = [&](const std::string& words) {
       auto& symbols = alternative.symbols;
       if (!symbols.empty() && symbols.back().rule < 0)
@@ -254,7 +251,6 @@ class Parser {
       }
     }
     rules_.back().alternatives.push_back(std::move(alternative));
-    weights_.back().push_back(share);
     if (++alternatives_ > kMaxAlternatives || symbols_ > kMaxSymbols) too_large();
   }
   [[noreturn]] void too_large() const {
@@ -362,18 +358,16 @@ class Parser {
       line_ = line;
       if (rule_of_.count(name)) fail(text(name, " is a range here and a rule elsewhere; give one another name"));
     }
-    for (size_t r = 0; r < rules_.size(); ++r) {
-      GrammarRule& rule_ = rules_[r];
+    for (GrammarRule& each : rules_) {
       double total = 0, sum = 0;
-      for (const double w : weights_[r]) total += w;
-      for (size_t i = 0; i < weights_[r].size(); ++i) {
-        Alternative& alternative = rule_.alternatives[i];
-        alternative.probability = weights_[r][i] / total;
-        rule_.cumulative.push_back(sum += alternative.probability);
+      for (const Alternative& alternative : each.alternatives) total += alternative.probability;
+      for (Alternative& alternative : each.alternatives) {
+        alternative.probability /= total;
+        each.cumulative.push_back(sum += alternative.probability);
         for (Symbol& s : alternative.symbols)
           if (s.rule >= 0) s.rule = rule[size_t(s.rule)];
       }
-      rule_.cumulative.back() = 1;
+      each.cumulative.back() = 1;
     }
   }
 
@@ -384,7 +378,6 @@ class Parser {
   const std::string& file_;
   int64_t line_ = 0, alternatives_ = 0, symbols_ = 0, turns_ = 0;
   std::vector<GrammarRule> rules_;
-  std::vector<std::vector<double>> weights_;  // of the alternatives of each rule
   std::unordered_map<std::string, int32_t> rule_of_, name_index_;
   std::unordered_map<std::string, int64_t> variables_;  // to the line of the first
   std::vector<Name> names_;                             // used in braces
