@@ -1,5 +1,4 @@
-// models/text/corpus.h and models/text/batch.h: lines of every kind become sequences, in splits, and batches of
-// both kinds of text.
+// models/text/corpus.h: lines of every kind become sequences, in splits, and batches of both kinds of text.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -7,7 +6,7 @@
 
 #include "engine/ops.h"
 #include "models/run/config.h"
-#include "models/text/batch.h"
+#include "models/text/corpus.h"
 #include "models/text/read_text.h"
 #include "tests/line_world.h"
 

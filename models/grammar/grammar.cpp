@@ -147,14 +147,6 @@ double Grammar::log_probability(std::string_view words) const {
 
 std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) const {
   using Language = std::map<std::string, double>;
-  std::vector<char> needed(rules_->size(), 0);
-  needed[0] = 1;
-  for (auto group = network_->groups.rbegin(); group != network_->groups.rend(); ++group)
-    for (const int32_t r : *group)
-      if (needed[size_t(r)])
-        for (const auto& alternative : (*rules_)[size_t(r)].alternatives)
-          for (const auto& s : alternative.symbols)
-            if (s.rule >= 0) needed[size_t(s.rule)] = 1;
   std::vector<Language> languages(rules_->size());
   size_t bytes = 0, work = 0;
   const auto add = [&](Language& to, const std::string& words, double p) {
@@ -166,7 +158,6 @@ std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) co
   };
   for (size_t g = 0; g < network_->groups.size(); ++g) {
     const size_t r = size_t(network_->groups[g][0]);
-    if (!needed[r]) continue;
     if (network_->recursive[g]) return {};
     for (const auto& alternative : (*rules_)[r].alternatives) {
       Language texts{{"", alternative.probability}};
@@ -185,8 +176,9 @@ std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) co
       for (const auto& [words, p] : texts)
         if (!add(languages[r], words, p)) return {};
     }
+    if (r == 0) return std::move(languages[0]);
   }
-  return std::move(languages[0]);
+  return {};
 }
 
 LineEntropy Grammar::entropy(const Rng& rng) const {

@@ -30,12 +30,14 @@ struct GrammarNetwork {
   // Throws DataError as Grammar::parse for rules without an end or with a detour.
   GrammarNetwork(const std::vector<GrammarRule>& rules, const std::string& file);
 
-  std::vector<Node> nodes;                   // a child stands after its parent
-  std::vector<int32_t> root;                 // node of each rule
-  std::vector<std::vector<int32_t>> groups;  // rules that use each other; a group stands after those that it uses
-  std::vector<char> recursive;               // for each group
-  std::vector<double> empty;                 // probability that the rule derives the empty text
-  std::vector<int32_t> rank;  // a rule that can turn into another, writing nothing else, has a greater one
+  std::vector<Node> nodes;    // a child stands after its parent
+  std::vector<int32_t> root;  // node of each rule
+  // Rules that use each other. A group stands after those that it uses; behind that of rule 0 stand only rules that no
+  // text needs.
+  std::vector<std::vector<int32_t>> groups;
+  std::vector<char> recursive;  // for each group
+  std::vector<double> empty;    // probability that the rule derives the empty text
+  std::vector<int32_t> rank;    // a rule that can turn into another, writing nothing else, has a greater one
   std::vector<Means> means;
   bool single_spaces = false;  // every text of rule 0 is words with one space between them
 
@@ -59,8 +61,8 @@ void settle(const std::vector<int32_t>& group, const Visit& visit) {
 // One number for two: a key of a table.
 inline uint64_t pair_of(int32_t a, int32_t b) { return uint64_t(a) << 32 | uint32_t(b); }
 
-// Groups of nodes that reach each other along `edges`, each group after those that it reaches (Tarjan 1972, without
-// recursion).
+// Groups of nodes that reach each other along `edges`, each group after those that it reaches, what node 0 reaches
+// first (Tarjan 1972, without recursion).
 std::vector<std::vector<int32_t>> strong_components(const std::vector<std::vector<int32_t>>& edges);
 
 }  // namespace gradus

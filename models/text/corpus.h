@@ -1,11 +1,12 @@
 // Corpus: the tokens of a text that a model learns from, in two splits. It is one long text in windows, or a text of
-// which each line is a sequence (--lines); training and evaluation need not know which. Batches are made of it in
-// models/text/batch.h.
+// which each line is a sequence (--lines); training and evaluation need not know which. A model learns from batches of
+// it.
 //
 //   const std::string words = read_text("data/fables.txt");
 //   const Tokenizer tokenizer = Tokenizer::from_text("char", words);
 //   const Corpus corpus({.context = 64, .val_fraction = 0.1}, tokenizer, words, "data/fables.txt");
-//   const Window w = corpus.draw(Split::kTrain, Rng(seed, Stream::kBatch, step), sequence);
+//   Batch batch;
+//   batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, 16);
 #pragma once
 
 #include "engine/rng.h"
@@ -102,6 +103,23 @@ class Corpus {
   int64_t train_ = 0;            // pieces of the training split
   int64_t context_;
   std::string note_;
+};
+
+// B sequences, padded at their ends to the longest, T. Padding is a place, not an id: its target is kNoTarget, so it
+// weighs nothing, and no model looks behind a place.
+struct Batch {
+  std::vector<int32_t> inputs, targets;  // [B,T]
+  int64_t B = 0, T = 0;
+  int64_t scored = 0;           // targets that count
+  std::vector<Window> windows;  // that it was made of
+
+  // B random sequences of a split, from number `first` on.
+  void draw(const Corpus& corpus, Split split, const Rng& rng, int64_t first, int64_t sequences);
+  // Windows first, first + 1, ... of a split, at most `most`.
+  void take(const Corpus& corpus, Split split, int64_t first, int64_t most, int64_t stride = 0);
+  void pack();  // windows → the rest. Allocates only to grow.
+  std::span<int32_t> inputs_of(int64_t first, int64_t count);
+  std::span<int32_t> targets_of(int64_t first, int64_t count);
 };
 
 }  // namespace gradus

@@ -154,7 +154,6 @@ bool is_white(char32_t c) {
 }
 
 bool is_letter(char32_t c) {
-  if (c < 0x80) return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
   return category(c) >= UTF8PROC_CATEGORY_LU && category(c) <= UTF8PROC_CATEGORY_ME;  // all of L, then all of M
 }
 
