@@ -110,7 +110,6 @@ class Parser {
       rest.remove_prefix(end + 1);
       while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t')) rest.remove_prefix(1);
     }
-    size_t blanks = 0;  // at the end of `plain`, not escaped
     bool more = false;
     while (!rest.empty()) {
       const char c = rest[0];
@@ -124,7 +123,6 @@ class Parser {
         const size_t end = rest.find('}');
         if (end == rest.npos) fail("a { without its }; the sign itself is written \\{");
         flush();
-        blanks = 0;
         parts.push_back({true, std::string(trimmed(rest.substr(0, end)))});
         rest.remove_prefix(end + 1);
         continue;
@@ -134,13 +132,11 @@ class Parser {
           fail("a \\ stands before one of \\ | { } [ ] # only");
         plain += rest[0];
         rest.remove_prefix(1);
-        blanks = 0;
         continue;
       }
       plain += c;
-      blanks = c == ' ' || c == '\t' ? blanks + 1 : 0;
     }
-    plain.resize(plain.size() - blanks);
+    plain.erase(plain.find_last_not_of(" \t") + 1);
     flush();
     if (parts.empty()) fail("an alternative is empty; the empty text is written {}");
     instantiate(bracket, parts);
