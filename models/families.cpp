@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/language_model.h"
 #include "models/table.h"
 
 namespace gradus {

@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "models/language_model.h"
+#include "models/model_options.h"
 
 namespace gradus {
 
 class Corpus;
+class LanguageModel;
 
 struct Family {
   const char* name;

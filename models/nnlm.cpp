@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "models/family.h"
+#include "models/language_model.h"
 
 namespace gradus {
 

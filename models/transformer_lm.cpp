@@ -5,6 +5,7 @@
 
 #include "engine/kernels.h"
 #include "models/family.h"
+#include "models/language_model.h"
 #include "models/layers.h"
 
 namespace gradus {

@@ -5,6 +5,7 @@
 
 #include "models/counted/count_trie.h"
 #include "models/family.h"
+#include "models/language_model.h"
 
 namespace gradus {
 

@@ -6,6 +6,7 @@
 #include "engine/checks.h"
 #include "models/counted/count_trie.h"
 #include "models/family.h"
+#include "models/language_model.h"
 
 namespace gradus {
 
