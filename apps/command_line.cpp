@@ -1,6 +1,6 @@
 // The command line: what each command takes. The only file that sees CLI11, which makes it long. A command is one
-// function here, which declares its options and says what is to be run, and one file of its name in apps/, which does
-// the work.
+// function here, which declares its options and names the function to call, and one file of its name in apps/, which
+// does the work.
 #include "apps/command_line.h"
 
 #include <CLI/CLI.hpp>
@@ -85,8 +85,8 @@ void add_options(CLI::App& app, const std::vector<Option>& rows) {
 }
 
 void add_common(CLI::App& app, Common& common) {
-  number(app, "--seed", common.seed, "everything random follows from it (1)", 0, INT64_MAX);
-  number(app, "--threads", common.threads, "threads (all cores); changes no result", 0, 1024);
+  number(app, "--seed", common.seed, "random seed (1)", 0, INT64_MAX);
+  number(app, "--threads", common.threads, "threads (all cores); the results do not depend on it", 0, 1024);
   app.add_flag("--json", common.json, "results as JSON on stdout, everything else on stderr");
   app.add_flag("--quiet", common.quiet, "no progress and no notes");
 }
@@ -100,46 +100,46 @@ void note_foreign_options(const CLI::App& app, const std::vector<Option>& rows, 
   if (!note.empty() && !common.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
 }
 
-// What CLI11 objects to, in our words.
+// The error of CLI11 in our words.
 std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
   std::string message = error.what(), commands;
   const std::vector<const CLI::App*> known = app.get_subcommands(nullptr);
   for (const CLI::App* command : known) commands += (commands.empty() ? "" : " | ") + command->get_name();
   if (app.get_subcommands().empty())
-    return (first.empty() ? "a command is wanted" : first + " is not a command") + ": must be one of " + commands;
+    return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " + commands;
   const std::string command = app.get_subcommands().front()->get_name();
   if (message == "A subcommand is required") {
     std::string questions;
     for (const CLI::App* q : app.get_subcommands().front()->get_subcommands(nullptr))
       questions += (questions.empty() ? "" : " | ") + q->get_name();
-    return command + " wants to know what: " + questions;
+    return command + " needs one of: " + questions;
   }
-  const auto after = [&](const std::string& part) {  // what stands behind the part, empty if it is not there
+  const auto after = [&](const std::string& part) {  // the rest behind the part, empty if it does not occur
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());
   };
   if (const std::string extra = after("not expected: "); !extra.empty())
-    return text(command, " does not take ", extra, "; gradus ", command, " --help lists what it takes");
+    return text(command, " does not take ", extra, "; gradus ", command, " --help lists its options");
   const std::string name = message.substr(0, message.find(':'));
   if (!after(": At Most 1 required").empty()) return name + " is given more than once";
-  if (!after(": 1 required").empty()) return name + " wants a value behind it";
+  if (!after(": 1 required").empty()) return name + " needs a value";
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
   return message;
 }
 
-// Little may stand beside --resume; everything else is stored in the run.
+// Few options may be given with --resume; all others are stored in the run.
 void refuse_beside_resume(const CLI::App& app, const std::string& source) {
   const std::vector<std::string> kept{source,         "--out",     "--resume", "--steps", "--trace",
                                       "--stop-after", "--threads", "--json",   "--quiet"};
   for (const CLI::Option* o : app.get_options())
     if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
-      throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+      throw UsageError(o->get_name() + " cannot be given with --resume: the run keeps its stored options");
 }
 
 // Of train and tune: an option of this process, which no file keeps.
 Option stop_after(int64_t& step, const Owners& owners) {
   return option("stop_after", step, 1, INT64_MAX,
-                "end after this step as Ctrl-C would: save, exit code 130 (default: after the last)", owners);
+                "stop after this step as Ctrl-C would: save and exit with code 130 (default: the last step)", owners);
 }
 
 using Run = std::function<int()>;  // what the parsed command line asks for
@@ -159,17 +159,17 @@ void add_train(CLI::App& program, Run& run) {
       ->type_name("STEP FILE");
   const auto rate = std::make_shared<double>(0);
   number(*app, "--entropy-rate", *rate,
-         "entropy rate of the text where it is known, nats a token: a line in the report", 0.0, 1e3);
+         "known entropy rate of the text, in nats a token; the report draws it as a line", 0.0, 1e3);
   add_common(*app, c->common);
   app->callback([=, &run] {
-    if (c->out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+    if (c->out.empty()) throw UsageError("--out is empty; it needs a folder name");
     c->config.seed = c->common.seed;
     c->steps_given = app->count("--steps") > 0;
     if (app->count("--entropy-rate") > 0) c->entropy_rate = *rate;
     if (app->count("--trace") > 0) {
       std::tie(c->trace_step, c->trace_file) = *trace;
       if (c->trace_step < 1) throw UsageError(text("--trace ", c->trace_step, ": the step must be 1 or later"));
-      if (c->trace_file.empty()) throw UsageError("--trace wants a step and the name of a file");
+      if (c->trace_file.empty()) throw UsageError("--trace needs a step and a file name");
     }
     if (!c->resume && c->corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c->out);
     if (c->resume) refuse_beside_resume(*app, "CORPUS");
@@ -180,14 +180,14 @@ void add_train(CLI::App& program, Run& run) {
 
 void add_tune(CLI::App& program, Run& run) {
   CLI::App* app =
-      program.add_subcommand("tune", "fine-tune a trained model on a reward, with a KL penalty to where it began");
+      program.add_subcommand("tune", "fine-tune a trained model on a reward, with a KL penalty to its prior");
   const auto c = std::make_shared<TuneCommand>();
-  app->add_option("RUN", c->run, "run folder or checkpoint: the prior, and where the policy begins");
+  app->add_option("RUN", c->run, "run folder or checkpoint: the prior, and the initial policy");
   app->add_option("--out", c->out, "folder of the new run")->required();
   app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
   app->add_option("--reward", c->config.reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
       ->allow_extra_args(false);
-  app->add_option("--prompt", c->prompt, "text before the first draw (what the run starts from)");
+  app->add_option("--prompt", c->prompt, "prompt before the first draw (default: the start of the run's texts)");
   app->add_option("--prompts", c->prompts, "file of prompts, one a line");
   std::vector<Option> rows = options(c->config);
   rows.push_back(stop_after(c->stop_after, {}));
@@ -195,16 +195,16 @@ void add_tune(CLI::App& program, Run& run) {
   add_common(*app, c->common);
   app->callback([=, &run] {
     run = [=] { return tune(*c); };
-    if (c->out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+    if (c->out.empty()) throw UsageError("--out is empty; it needs a folder name");
     c->config.seed = c->common.seed;
     c->steps_given = app->count("--steps") > 0;
     if (c->resume) return refuse_beside_resume(*app, "RUN");
     if (c->run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + c->out);
     if (c->config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app->count("--prompt") > 0 && app->count("--prompts") > 0)
-      throw UsageError("--prompt and --prompts are both given; one of them says what is continued");
+      throw UsageError("--prompt and --prompts are both given; use only one of them");
     if (app->count("--kl-target") > 0 && c->config.kl_target <= 0)
-      throw UsageError("--kl-target must be above 0: it is the KL that the coefficient is steered to");
+      throw UsageError("--kl-target must be above 0: it is the KL that beta is adjusted to reach");
     note_foreign_options(*app, rows, c->common);
   });
 }
@@ -216,9 +216,9 @@ void add_sample(CLI::App& program, Run& run) {
   app->add_option("--prompt", c->prompt, "text to continue (a newline; with --lines the beginning of a line)");
   number(*app, "--tokens", c->tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(*app, "--count", c->count, "samples (1)", 1, 1'000'000);
-  number(*app, "--temperature", c->temperature, "divides the logits; 0: always the most probable (1)", 0.0, 1e6);
+  number(*app, "--temperature", c->temperature, "divides the logits; 0: always the most probable token (1)", 0.0, 1e6);
   number(*app, "--top-k", c->top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
-  number(*app, "--top-p", c->top_p, "only the most probable tokens that reach this share (1)", 1e-9, 1.0);
+  number(*app, "--top-p", c->top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1.0);
   add_common(*app, c->common);
   app->callback([=, &run] {
     c->prompt_given = app->count("--prompt") > 0;
@@ -230,21 +230,22 @@ void add_bench(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("bench", "measure how fast this machine trains, fine-tunes and samples");
   const auto c = std::make_shared<BenchCommand>();
   app->add_option("NAME,--only", c->names, "what to measure (everything): " + bench_names());
-  number(*app, "--seconds", c->seconds, "time for each measurement (1)", 1e-3, 3600.0);
+  number(*app, "--seconds", c->seconds, "seconds for each measurement (1)", 1e-3, 3600.0);
   add_common(*app, c->common);
   app->callback([=, &run] { run = [=] { return bench(*c); }; });
 }
 
 void add_eval(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("eval",
-                                         "how well a trained model predicts a text; bits per character "
-                                         "count its code points as they stand in the files");
+  CLI::App* app =
+      program.add_subcommand("eval",
+                             "measure how well a trained model predicts a text, in nats a token and bits a character "
+                             "(a code point of the file)");
   const auto c = std::make_shared<EvalCommand>();
   app->add_option("RUN", c->run, "run folder or checkpoint")->required();
-  app->add_option("CORPUS", c->corpus, "text files, read as the run reads its own, one after the other")->required();
-  words(*app, "--split", "which part of the text, divided as the run divides its own", {&c->split, names_of(kSplits)});
+  app->add_option("CORPUS", c->corpus, "text files, tokenized as in training, read one after the other")->required();
+  words(*app, "--split", "part of the text to measure, split as in training", {&c->split, names_of(kSplits)});
   number(*app, "--stride", c->stride,
-         "tokens between the beginnings of two windows: smaller shows more before each token (the context)", 1,
+         "tokens from one window to the next; a smaller stride gives each token more context (the context)", 1,
          1 << 20);
   add_common(*app, c->common);
   app->callback([=, &run] { run = [=] { return eval(*c); }; });
@@ -254,7 +255,8 @@ void add_score(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("score", "log-probability of each line of standard input, as JSON lines");
   const auto c = std::make_shared<ScoreCommand>();
   app->add_option("RUN", c->run, "run folder or checkpoint")->required();
-  number(*app, "--temperature", c->temperature, "divides the logits; 0: all on the most probable (1)", 0.0, 1e6);
+  number(*app, "--temperature", c->temperature, "divides the logits; 0: all probability on the most probable token (1)",
+         0.0, 1e6);
   add_common(*app, c->common);
   app->callback([=, &run] { run = [=] { return score(*c); }; });
 }
@@ -271,7 +273,7 @@ void add_corpus(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("corpus", "write text drawn from a grammar; with --json its entropy");
   const auto c = std::make_shared<CorpusCommand>();
   app->add_option("GRAMMAR", c->grammar, "file in the format of data/README.md")->required();
-  number(*app, "--bytes", c->bytes, "end with the line that reaches this size", 1, 1'000'000'000'000);
+  number(*app, "--bytes", c->bytes, "write whole lines until the text has this size", 1, 1'000'000'000'000);
   add_common(*app, c->common);
   app->callback([=, &run] {
     if (c->bytes == 0 && !c->common.json)
@@ -293,11 +295,11 @@ void add_kl(CLI::App& program, Run& run) {
       program.add_subcommand("kl", "compare two tables; without a file, print worked examples of KL-penalised RL");
   const auto c = std::make_shared<KlCommand>();
   app->add_option("FILE.json", c->file, R"({"p":{name: probability, ...},"q":{...}})");
-  app->add_flag("--lesson", c->lesson, "a lesson to read: from the first example to what fine-tuning does");
+  app->add_flag("--lesson", c->lesson, "print a lesson, from a first example to the optimum of fine-tuning");
   app->add_option("--section", c->section, "print one section of the worked examples");
   add_common(*app, c->common);
   app->callback([=, &run] {
-    if (app->count("FILE.json") > 0 && c->file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
+    if (app->count("FILE.json") > 0 && c->file.empty()) throw UsageError("FILE.json is empty; it needs a file name");
     run = [=] { return kl(*c); };
   });
 }
@@ -314,7 +316,7 @@ void add_step(CLI::App& program, Run& run) {
 
 // gradus exact and its four questions.
 void add_exact(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("exact", "worlds small enough to list every sequence: what is true there");
+  CLI::App* app = program.add_subcommand("exact", "exact answers in worlds small enough to list every sequence");
   const auto c = std::make_shared<ExactCommand>();
   app->require_subcommand(1);
   const auto question = [&](const char* name, const char* help, int (*answer)(const ExactCommand&)) {
@@ -324,9 +326,10 @@ void add_exact(CLI::App& program, Run& run) {
     return q;
   };
   const auto world = [&](CLI::App* q) {
-    number(*q, "--max-tokens", c->max_tokens, "draws of a sequence at most, the end mark counted", 1, 1'000'000)
+    number(*q, "--max-tokens", c->max_tokens, "largest number of draws in a sequence, including the end mark", 1,
+           1'000'000)
         ->required();
-    q->add_option("--prompt", c->prompt, "text before the first draw (what the run starts from)");
+    q->add_option("--prompt", c->prompt, "prompt before the first draw (default: the start of the run's texts)");
     number(*q, "--temperature", c->temperature, "divides the logits of every model (1)", 1e-3, 1e6);
     add_common(*q, c->common);
   };
@@ -342,18 +345,21 @@ void add_exact(CLI::App& program, Run& run) {
   compare->add_option("RUN_B", c->other, "the other run")->required();
   world(compare);
   CLI::App* posterior =
-      question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach", answer_posterior);
+      question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z", answer_posterior);
   objective(posterior, 1e-9);
   world(posterior);
-  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled", answer_gradient);
-  gradient->add_option("--prior", c->other, "run that the KL is measured from")->required();
+  CLI::App* gradient =
+      question("gradient", "the gradient of J for every parameter, exact or estimated from samples", answer_gradient);
+  gradient->add_option("--prior", c->other, "run that is the prior")->required();
   objective(gradient, 0);
   const Owners sampled{"estimator", {"reinforce"}};
   const std::vector<Option> rows{
       option("estimator", c->estimator, names_of(kEstimators), "how"),
-      option("baseline", c->baseline, {"none", "leave-one-out"}, "what a return is compared with", sampled),
-      option("batch", c->batch, 1, 1 << 20, "sequences of a group", sampled),
-      option("samples", c->samples, 1, 1'000'000'000, "sequences in all, in whole groups with leave-one-out", sampled),
+      option("baseline", c->baseline, {"none", "leave-one-out"}, "baseline that is subtracted from the return",
+             sampled),
+      option("batch", c->batch, 1, 1 << 20, "sequences in a group", sampled),
+      option("samples", c->samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
+             sampled),
   };
   add_options(*gradient, rows);
   gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();

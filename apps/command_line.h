@@ -3,7 +3,7 @@
 
 namespace gradus {
 
-// Parses and runs; returns the exit code. UsageError for what cannot be understood, else what the command throws.
+// Parses and runs; returns the exit code. UsageError for a wrong command line; otherwise the errors of the command.
 int run_command_line(int argc, char** argv);
 
 }  // namespace gradus

@@ -1,5 +1,5 @@
 // The families of models: the only place that knows them all. A new family is a file, its line in families.cpp and its
-// tests; whoever needs to know something of a family asks its row (models/family.h).
+// tests; all other code reads what it needs from the row (models/family.h).
 #pragma once
 
 #include "models/family.h"
@@ -7,7 +7,7 @@
 namespace gradus {
 
 const std::vector<Family>& families();
-const Family& family_of(std::string_view name);  // DataError, which lists the families, where there is none
+const Family& family_of(std::string_view name);  // DataError, which lists the families, for an unknown name
 std::vector<std::string> stepped_families();     // those that are trained in steps
 std::vector<std::string> families_with(std::string_view option);
 

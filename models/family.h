@@ -1,4 +1,4 @@
-// Family: a kind of model, as one row. It stands at the end of the file of its net; models/families.cpp lists them all.
+// Family: a kind of model, as one row. It is at the end of the file of its network; models/families.cpp lists them all.
 #pragma once
 
 #include <memory>
@@ -17,18 +17,18 @@ struct Family {
   const char* title;  // as a sentence has it: "an LSTM"
   // The options that are its own: of those that no family lists each has all, of the others only those of its row.
   std::vector<std::string> options = {};
-  int64_t layers = 4;  // where nobody says how many
-  // At most `context` tokens fit into what it sees of a sequence at once.
+  int64_t layers = 4;  // the default number
+  // It sees at most `context` tokens of a sequence at once.
   bool windowed = false;
-  // Of a family that is fitted by one count of the text instead of in steps: what it is made from.
+  // Only for a family that is fitted by counting the text instead of by steps: makes the counts.
   std::vector<double> (*count)(const ModelOptions& options, const Corpus& corpus) = nullptr;
   // DataError where two options do not fit together.
   void (*check)(const ModelOptions& options) = nullptr;
-  // Declares the parameters. `counts` is what count() said, empty where there is none.
+  // Declares the parameters. `counts` is the result of count(), empty without it.
   std::unique_ptr<LanguageModel> (*declare)(const ModelOptions& options, int64_t vocabulary,
                                             std::vector<double> counts);
-  // What a person can do about a model that is too large.
-  const char* smaller = "take a smaller embd, hidden, layers or context";
+  // The advice for a model that is too large.
+  const char* smaller = "use a smaller embd, hidden, layers or context";
 
   bool counted() const { return count != nullptr; }
   bool has(std::string_view option) const;  // among its own

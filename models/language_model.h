@@ -1,5 +1,5 @@
-// LanguageModel: what training, sampling and reinforcement learning know of a model. A table of four logits, an LSTM
-// and a Transformer are interchangeable behind it.
+// Encoder and LanguageModel: the interface of a model to training, sampling and reinforcement learning. A table of four
+// logits, an LSTM and a Transformer are interchangeable behind it.
 //
 // Letters: B sequences, T tokens of each, C width of the features, V vocabulary.
 #pragma once

@@ -1,4 +1,4 @@
-// Layers: a few parameters and what they do to a tensor. Plain structs, no base class, no training flag.
+// Layers: a few parameters and the ops that apply them to a tensor. Plain structs, no base class, no training flag.
 #pragma once
 
 #include <string>

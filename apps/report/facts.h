@@ -1,5 +1,5 @@
-// What a report is made from: the log of a run, and its configuration. The helpers
-// are those that the page of a trained run (trained.h) and that of a fine-tuned one (tuned.h) share.
+// The data of a report: the log of a run, its configuration, and the helpers that the page of a trained run (trained.h)
+// shares with the page of a fine-tuned run (tuned.h).
 #pragma once
 
 #include <string>

@@ -27,7 +27,7 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   return files;
 }
 
-// The options that a run has if nobody says anything but what the family and the text are. Those that depend on the
+// The default options of a run for a given family and text. Those that depend on the
 // machine are 0.
 Config usual_config(const Config& config) {
   Config usual;

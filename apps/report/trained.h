@@ -1,4 +1,4 @@
-// The report of a trained run: its loss beside known marks, its samples on the way, its data and configuration.
+// The report of a trained run: its loss beside reference values, samples during training, data and configuration.
 #pragma once
 
 #include <string>

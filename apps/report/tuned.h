@@ -1,5 +1,5 @@
-// The report of a fine-tuned run: curves against what is possible, texts before and after, and in a small world policy,
-// prior and posterior side by side.
+// The report of a fine-tuned run: curves beside the optimum, texts before and after, and, in a world small enough to
+// enumerate, the policy, the prior and the posterior side by side.
 #pragma once
 
 #include <string>

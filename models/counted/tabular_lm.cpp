@@ -1,5 +1,5 @@
-// Tabular language model: one row of logits for each beginning of a line that was seen in training. Exact worlds stand
-// on it, since it can take any distribution over the lines that it knows.
+// Tabular language model: one row of logits for each beginning of a line that was seen in training. Exact worlds
+// use it, since it can represent any distribution over the lines that it knows.
 #include <algorithm>
 #include <cmath>
 
@@ -127,7 +127,7 @@ Family tabular_family() {
                 if (!options.lines) throw DataError("a tabular model needs lines: its rows are beginnings of lines");
               },
           .declare = declare_counted<TabularLm>,
-          .smaller = "a table has one row for each beginning of a line: take fewer or shorter lines"};
+          .smaller = "a table has one row for each beginning of a line: use fewer or shorter lines"};
 }
 
 }  // namespace gradus

@@ -29,7 +29,7 @@ Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::st
 Corpus::Corpus(double val_fraction, int64_t context, Loc where) : context_(context) {
   require(context >= 1, "Corpus", where, "the context is ", context, ", it must be at least 1");
   require(val_fraction >= 0 && val_fraction < 1, "Corpus", where, "val_fraction is ", val_fraction,
-          ", it must be at least 0 and below 1");
+          ", it must be in [0, 1)");
 }
 
 Corpus Corpus::of_stream(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
@@ -41,7 +41,7 @@ Corpus Corpus::of_stream(std::vector<int32_t> tokens, double val_fraction, int64
         text(name, " has ", counted(N, "token"), "; at least 2 are needed, one to read and one to predict"));
   if (N <= context)
     throw DataError(text(name, " has ", counted(N, "token"), "; a context of ", context, " needs at least ",
-                         context + 1, "; take a context of ", N - 1, " or a longer text"));
+                         context + 1, "; use a context of ", N - 1, " or a longer text"));
   corpus.tokens_ = std::move(tokens);
   const int64_t asked = std::llround(val_fraction * double(N));
   int64_t validation = std::min(asked, N - (context + 1));

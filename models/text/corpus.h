@@ -49,7 +49,7 @@ Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first =
 
 class Corpus {
  public:
-  // `name` stands for the text in messages. DataError for what the tokenizer does not know, and as of_stream() and
+  // Messages call the text `name`. DataError for a token that the tokenizer does not know, and as of_stream() and
   // of_lines().
   Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
 
@@ -72,7 +72,7 @@ class Corpus {
                          int64_t context, const std::string& name, Loc where = Loc::here());
 
   bool has_validation() const { return train_ < pieces(); }
-  // A sentence for the user where lines are cut or the splits are not the fraction asked for; else empty.
+  // A note for a person if lines are cut or the splits are not the fraction asked for; else empty.
   const std::string& note() const { return note_; }
   // Of lines: whole ones, with a mark before, between and behind them.
   std::span<const int32_t> tokens(Split split) const;

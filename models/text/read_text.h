@@ -1,4 +1,4 @@
-// Reading a file of text, or of anything, and cutting a text into lines.
+// Reads a whole file, as UTF-8 text or as bytes, and cuts a text into lines.
 #pragma once
 
 #include <string>
