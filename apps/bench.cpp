@@ -18,6 +18,7 @@
 #include "engine/optim.h"
 #include "models/loss.h"
 #include "models/sampler.h"
+#include "models/text/read_text.h"
 #include "rl/rollout.h"
 #include "rl/tuner.h"
 

@@ -319,9 +319,9 @@ void add_exact(CLI::App& program, Run& run) {
   CLI::App* app = program.add_subcommand("exact", "exact answers in worlds small enough to list every sequence");
   const auto c = std::make_shared<ExactCommand>();
   app->require_subcommand(1);
-  const auto question = [&](const char* name, const char* help) {
+  const auto question = [&](const char* name, const char* help, int (*answer)(const ExactCommand&)) {
     CLI::App* q = app->add_subcommand(name, help);
-    q->callback([c, name] { c->what = name; });
+    q->callback([=, &run] { run = [=] { return answer(*c); }; });
     q->add_option("RUN", c->run, "run folder or checkpoint")->required();
     return q;
   };
@@ -340,14 +340,16 @@ void add_exact(CLI::App& program, Run& run) {
     number(*q, "--kl-coef", c->kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c->kl_coef, ")"), least,
            1e9);
   };
-  world(question("sequences", "every sequence with its probability"));
-  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
+  world(question("sequences", "every sequence with its probability", answer_sequences));
+  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences", answer_compare);
   compare->add_option("RUN_B", c->other, "the other run")->required();
   world(compare);
-  CLI::App* posterior = question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z");
+  CLI::App* posterior =
+      question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z", answer_posterior);
   objective(posterior, 1e-9);
   world(posterior);
-  CLI::App* gradient = question("gradient", "the gradient of J for every parameter, exact or estimated from samples");
+  CLI::App* gradient =
+      question("gradient", "the gradient of J for every parameter, exact or estimated from samples", answer_gradient);
   gradient->add_option("--prior", c->other, "run that is the prior")->required();
   objective(gradient, 0);
   const Owners sampled{"estimator", {"reinforce"}};
@@ -362,9 +364,8 @@ void add_exact(CLI::App& program, Run& run) {
   add_options(*gradient, rows);
   gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();
   world(gradient);
-  app->callback([=, &run] {
+  app->callback([=] {
     if (gradient->parsed()) note_foreign_options(*gradient, rows, c->common);
-    run = [=] { return exact(*c); };
   });
 }
 

@@ -102,7 +102,6 @@ inline constexpr Named<Estimator> kEstimators[] = {{"exact", Estimator::kExact},
 
 struct ExactCommand {
   Common common;
-  std::string what;        // sequences, compare, posterior, gradient
   std::string run, other;  // other: RUN_B, or the prior
   std::string prompt;      // empty: the start of the run's texts
   int64_t max_tokens = 0;
@@ -112,7 +111,10 @@ struct ExactCommand {
   std::string estimator = "exact", baseline = "none", out;
   int64_t batch = 64, samples = 10'000;
 };
-int exact(const ExactCommand& command);
+int answer_sequences(const ExactCommand& command);
+int answer_compare(const ExactCommand& command);
+int answer_posterior(const ExactCommand& command);
+int answer_gradient(const ExactCommand& command);
 
 struct InspectCommand {
   Common common;

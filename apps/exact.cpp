@@ -93,7 +93,9 @@ Enumeration checked(Enumeration all) {
   return all;
 }
 
-int sequences(const ExactCommand& command) {
+}  // namespace
+
+int answer_sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
@@ -117,7 +119,7 @@ int sequences(const ExactCommand& command) {
   return kDone;
 }
 
-int compare(const ExactCommand& command) {
+int answer_compare(const ExactCommand& command) {
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
   const Enumeration all = enumerate_both(a, b, world_of(command, a));
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
@@ -138,7 +140,7 @@ int compare(const ExactCommand& command) {
   return kDone;
 }
 
-int posterior_of(const ExactCommand& command) {
+int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.reward, run.tokenizer);
   const Enumeration all = enumerate(*run.model, world_of(command, run));
@@ -177,19 +179,7 @@ int posterior_of(const ExactCommand& command) {
   return kDone;
 }
 
-void save_gradient(const std::string& out, const Params& params, std::span<const double> mean,
-                   std::span<const double> variance) {
-  std::vector<TensorSource> tensors;
-  for (int64_t i = 0; i < params.count(); ++i) {
-    const std::vector<int64_t> sizes = params.shape(i).sizes();
-    const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    tensors.emplace_back("mean/" + params.name(i), sizes, mean.subspan(first, n));
-    if (!variance.empty()) tensors.emplace_back("variance/" + params.name(i), sizes, variance.subspan(first, n));
-  }
-  write_safetensors(out, std::move(tensors), {});
-}
-
-int gradient(const ExactCommand& command) {
+int answer_gradient(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run), prior = load_beside(command.other, run);
   const Reward reward(command.reward, run.tokenizer);
   const World world = world_of(command, run);
@@ -227,7 +217,10 @@ int gradient(const ExactCommand& command) {
       throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
     g = estimate_gradient(*run.model, *prior.model, world, rewards, options, command.samples, threads);
   }
-  save_gradient(command.out, run.model->params(), g.mean, g.variance);
+  ArchiveWriter out;
+  save_parts(out, run.model->params(), std::span<const double>(g.mean), "mean/");
+  if (!g.variance.empty()) save_parts(out, run.model->params(), std::span<const double>(g.variance), "variance/");
+  std::move(out).write(command.out);
   const Objective& j = g.objective;
   if (command.common.json) {
     Json json{{"objective", json_number(j.objective)},
@@ -250,15 +243,6 @@ int gradient(const ExactCommand& command) {
   std::printf("  entropy %26.12f nats\nthe gradient of J, mean/NAME%s, is in %s\n", j.entropy,
               g.variance.empty() ? "" : " and variance/NAME", command.out.c_str());
   return kDone;
-}
-
-}  // namespace
-
-int exact(const ExactCommand& command) {
-  if (command.what == "sequences") return sequences(command);
-  if (command.what == "compare") return compare(command);
-  if (command.what == "posterior") return posterior_of(command);
-  return gradient(command);
 }
 
 }  // namespace gradus

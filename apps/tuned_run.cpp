@@ -77,7 +77,7 @@ TunedRun begin(TuneCommand& command) {
   refuse_existing(command.out);
   resolve_options(command.config);
   Checkpoint policy = load_checkpoint(command.run);
-  std::unique_ptr<LanguageModel> prior = policy.model->clone();
+  std::unique_ptr<LanguageModel> prior = clone(*policy.model);
   const std::string prior_path = policy.path;
   policy.step = 0;
   policy.best_val_loss.reset();

@@ -9,15 +9,14 @@
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "models/table.h"
+#include "models/text/cutters.h"
 #include "models/text/shell_word.h"
 
 namespace gradus {
 
 namespace {
 
-std::string per_token(const Config& c) {
-  return c.tokenizer == "char" ? "character" : c.tokenizer == "bpe" ? "token" : c.tokenizer;
-}
+std::string per_token(const Config& c) { return find_cutter(c.tokenizer).unit; }
 std::string count(const Json& n) { return n.is_number_integer() ? grouped(n.get<int64_t>()) : "unknown"; }
 std::string fixed_or_dash(double x, int digits) { return std::isfinite(x) ? fixed(x, digits) : "–"; }
 

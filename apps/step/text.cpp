@@ -5,15 +5,14 @@
 
 #include "apps/step/math.h"
 #include "engine/error.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
 namespace {
 
-// Columns of a terminal that UTF-8 text takes, for the letters that are used here.
-size_t columns_of(const std::string& s) {
-  return size_t(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
+// Columns of a terminal: the letters that are used here take one each.
+size_t columns_of(const std::string& s) { return size_t(count_characters(s)); }
 std::string padded(const std::string& s, size_t width) {
   return s + std::string(width > columns_of(s) ? width - columns_of(s) : 0, ' ');
 }
