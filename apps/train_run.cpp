@@ -49,10 +49,10 @@ int32_t start_of(const Config& config, const Tokenizer& tokenizer, const CorpusF
   return newline ? tokenizer.encode("\n")[0] : corpus.tokens(Split::kAll)[0];
 }
 
-TrainRun begin(TrainCommand& command) {
+TrainRun begin(const TrainCommand& command) {
   refuse_existing(command.out);
-  resolve_options(command.config);
   Config config = command.config;
+  resolve_options(config);
   CorpusFiles files = read_corpus_files(command.corpus, config);
   Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
                                      : Tokenizer::from_text(config.tokenizer, files.content);
@@ -113,7 +113,7 @@ TrainRun resume(const TrainCommand& command, Console& console) {
 
 }  // namespace
 
-TrainRun open_train_run(TrainCommand& command, Console& console) {
+TrainRun open_train_run(const TrainCommand& command, Console& console) {
   return command.resume ? resume(command, console) : begin(command);
 }
 

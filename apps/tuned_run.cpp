@@ -72,9 +72,10 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   }
 }
 
-TunedRun begin(TuneCommand& command) {
+TunedRun begin(const TuneCommand& command) {
   refuse_existing(command.out);
-  resolve_options(command.config);
+  TuneConfig config = command.config;
+  resolve_options(config);
   Checkpoint policy = load_checkpoint(command.run);
   std::unique_ptr<LanguageModel> prior = policy.model->clone();
   const std::string prior_path = policy.path;
@@ -83,14 +84,14 @@ TunedRun begin(TuneCommand& command) {
   policy.optimizer = new_optimizer(*policy.model);
   std::vector<std::string> prompts{command.prompt};
   if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
-  Json tuning{{"config", Json::parse(to_json(command.config))},
+  Json tuning{{"config", Json::parse(to_json(config))},
               {"prior", std::filesystem::absolute(prior_path).lexically_normal().string()},
               {"prior_hash", policy.hash},
               {"prompts", prompts}};
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,
-          .config = command.config,
+          .config = std::move(config),
           .prompts = std::move(prompts),
           .tuning = std::move(tuning),
           .folder = {}};
@@ -130,7 +131,7 @@ void write_experience(ArchiveWriter& out, size_t batch, const Experience& e) {
 
 }  // namespace
 
-TunedRun open_tuned_run(TuneCommand& command, Console& console) {
+TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
   TunedRun run = command.resume ? resume(command, console) : begin(command);
   if (run.policy.model->params().size() == 0)
     throw DataError(text(run.prior_path, ": a model of the family ", run.policy.config.model,

@@ -1,12 +1,11 @@
 // gradus report: a run as a page to look at and to show, RUN/report.html, from its log and its checkpoint's metadata.
-// What the page says stands in trained.h and tuned.h, how it looks in page.h and plot.h.
+// What the page says stands in trained.cpp and tuned.cpp, how it looks in page.h and plot.h.
 #include <cstdio>
 #include <filesystem>
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "apps/report/trained.h"
-#include "apps/report/tuned.h"
+#include "apps/report/facts.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
 
