@@ -82,12 +82,9 @@ CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
   // In another order they are another text; unless they changed too, a sentence names the right one.
   const bool reordered = files.paths != run.corpus && std::is_permutation(files.paths.begin(), files.paths.end(),
                                                                           run.corpus.begin(), run.corpus.end());
-  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash) {
-    std::string order;
-    for (const std::string& path : run.corpus) order += (order.empty() ? "" : ", then ") + path;
-    throw DataError(text("the texts of the run in ", run.path,
-                         " are named in another order than it was trained on: ", order, "; name them so, or none"));
-  }
+  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash)
+    throw DataError(text("the texts of the run in ", run.path, " are named in another order than it was trained on: ",
+                         joined(run.corpus, ", then "), "; name them so, or none"));
   throw DataError(text(files.name(), ": is not the text that the run in ", command.out,
                        " was trained on; name that text, or start a new run with another --out"));
 }
