@@ -44,7 +44,7 @@ TESTED_APP := $(filter-out apps/main.cpp,$(APP))
 # Wings that never see `real`, not even through an include: compiled once for both flavours (engine/real.h stands guard).
 ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/tables apps/report apps/kl tests/program)) \
   engine/rng.cpp models/table.cpp models/run/config.cpp models/run/options.cpp models/counted/count_trie.cpp apps/command_line.cpp apps/corpus.cpp \
-  $(patsubst %,rl/%.cpp,advantage rewards/child rewards/files tune_config) \
+  $(patsubst %,rl/%.cpp,controller rewards/child rewards/files tune_config) \
   $(patsubst %,tests/%.cpp,main test_corpus test_divergence test_estimators test_grammar test_json test_posterior test_report test_rng \
     test_shell_word test_tokenizer test_vmath test_worked_numbers)
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES)
@@ -164,9 +164,12 @@ $(EMBEDDED:%=$(B)/%.o): $(B)/%.o: % Makefile
 
 # The library runs hot; the program and the tests call it. Debug information of every type is wanted where a debugger
 # looks into release builds, in the engine; elsewhere lines are enough.
-$(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1
-$(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o): FLAGS_release := -O2 -g1
-$(foreach b,$(B) $(B32) $(B64),$(b)/tests/%.o): FLAGS_release := -O1 -g1
+# SLP: g++ 12 with AVX-512 writes eight ones for the constant list {1, 1, 1, 0, 0, 0, 0, 0} of double when it packs
+# straight-line code into vectors (a sort of list that the kernels, which gain from it, do not have).
+NO_SLP := -fno-tree-slp-vectorize
+$(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1 $(NO_SLP)
+$(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o): FLAGS_release := -O2 -g1 $(NO_SLP)
+$(foreach b,$(B) $(B32) $(B64),$(b)/tests/%.o): FLAGS_release := -O1 -g1 $(NO_SLP)
 $(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1  # it measures what the processor can do
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^

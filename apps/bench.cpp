@@ -19,6 +19,7 @@
 #include "engine/optim.h"
 #include "models/loss.h"
 #include "models/sampler.h"
+#include "rl/rollout.h"
 #include "rl/tuner.h"
 
 namespace gradus {
@@ -186,16 +187,14 @@ Job tuning_step(const Size& size, int threads, uint64_t seed) {
     }
     return r;
   };
-  t->tuner = std::make_unique<Tuner>(*t->policy, *t->prior, prompts, world, reward,
-                                     TuneOptions{.advantage = {}, .batch = kBatch, .seed = seed}, t->shards);
+  TuneConfig options;
+  options.batch = kBatch;
+  options.seed = int64_t(seed);
+  t->tuner = std::make_unique<Tuner>(*t->policy, *t->prior, prompts, world, reward, options, t->shards);
   Job job;
   job.units = double(kBatch * world.max_tokens);
   job.gflop = 5e-9 * size.flop * job.units;  // drawn, scored by both models, and backward
-  job.run = [=] {
-    const std::span<const real> gradient = t->tuner->gradient(++t->step);
-    t->optimizer.step(t->policy->params(), gradient, 1e-4, clip_factor(gradient_norm(gradient), 1));
-    t->tuner->learn();
-  };
+  job.run = [=] { t->tuner->step(++t->step, t->optimizer, 1e-4, 1); };
   job.parts = [=] {
     job.run();
     const std::vector<int32_t> of(size_t(kBatch), 0);

@@ -13,10 +13,10 @@
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
 #include "models/text/utf8.h"
-#include "rl/gradient_estimate.h"
-#include "rl/rewards/text_reward.h"
+#include "rl/exact_gradient.h"
+#include "rl/methods/baselines.h"
+#include "rl/rewards/reward.h"
 #include "rl/tables/posterior.h"
-#include "rl/worlds/exact.h"
 
 namespace gradus {
 namespace {
@@ -198,26 +198,33 @@ int gradient(const ExactCommand& command) {
   for (const Checkpoint* model : {&run, &prior})
     model->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
   const int threads = threads_for(command.common, kMostThreads);
-  const auto rewards = [&](const Sequences& s) {
-    return text_reward(reward, run.tokenizer, {command.prompt})(s, std::vector<int32_t>(size_t(s.size()), 0));
-  };
+  const RewardFunction rewards = text_reward(reward, run.tokenizer, {command.prompt});
+  TuneConfig options;
+  options.baseline = command.baseline;
+  options.kl_coef = command.kl_coef;
+  options.batch = command.batch;
+  options.seed = command.common.seed;
   EstimatedGradient g;
   int64_t enumerated = 0;
   if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
-    const std::vector<double> r = rewards(all.sequences);
-    Shards shards(kShards, threads);
-    g.mean =
-        exact_gradient(*run.model, world, all.sequences, all.log_prob[0], all.log_prob[1], r, command.kl_coef, shards);
+    const std::vector<double> r = rewards(all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0));
     g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);
+    if (!std::isfinite(g.objective.objective))
+      throw DataError(
+          "KL(policy, prior) is infinite: the policy can say what the prior never says, so J has no gradient");
+    // Any constant may be the baseline of the mean; with J the sum has no large terms that cancel.
+    options.baseline = "moving";
+    const std::unique_ptr<Method> method = make_method(options);
+    method->restore(std::vector<NamedNumbers>{{"moving", {g.objective.objective, 1}}});
+    Shards shards(kShards, threads);
+    g.mean = exact_gradient(*method, *run.model, *prior.model, world, all.sequences, all.log_prob[0], r,
+                            command.kl_coef, shards);
     enumerated = all.sequences.size();
   } else {
-    const Baseline baseline = command.baseline == "none" ? Baseline::kNone : Baseline::kLeaveOneOut;
-    if (baseline == Baseline::kLeaveOneOut && command.batch < 2)
-      throw UsageError("--baseline leave-one-out wants a --batch of at least 2");
-    g = estimate_gradient(
-        *run.model, *prior.model, world, rewards,
-        {{command.kl_coef, baseline, false}, command.batch, command.samples, command.common.seed, threads});
+    if (const int64_t least = baseline_named(command.baseline).least_batch; command.batch < least)
+      throw UsageError(text("--baseline ", command.baseline, " wants a --batch of at least ", least));
+    g = estimate_gradient(*run.model, *prior.model, world, rewards, options, command.samples, threads);
   }
   save_gradient(command.out, run.model->params(), g.mean, g.variance);
   const Objective& j = g.objective;

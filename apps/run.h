@@ -45,11 +45,12 @@ inline constexpr const char* kTuning = "tuning";
 
 // UsageError where the folder holds a run: a new one must not replace it.
 void refuse_existing(const std::string& out);
-// config.resolve, where two options that do not fit together are the user's mistake.
-template <class Config>
-void resolve_options(Config& config) {
+// resolve(), where two options that do not fit together are the user's mistake.
+inline void resolve(Config& config, int cores) { config.resolve(cores); }
+template <class C>
+void resolve_options(C& config) {
   try {
-    config.resolve(cores());
+    resolve(config, cores());
   } catch (const DataError& error) {
     throw UsageError(error.what());
   }

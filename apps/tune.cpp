@@ -1,11 +1,11 @@
 // gradus tune: fine-tuning by REINFORCE with a baseline and a KL penalty to the prior. The loop is at the end of the
-// file; rl/tuner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h what is told of it.
+// file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h what is told of it.
 #include <algorithm>
 #include <cmath>
 
 #include "apps/signals.h"
 #include "apps/tune_log.h"
-#include "rl/rewards/text_reward.h"
+#include "rl/rewards/reward.h"
 
 namespace gradus {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kEveryStep = 10'000;  // sequences that --exact auto enumerates at every step
 
 // The world by enumeration, if it has at most `most` sequences.
-std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const PromptedReward& reward, int64_t most) {
+std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward, int64_t most) {
   const Exact exact = row_named(kExactWords, run.config.exact, "choice of --exact").value;
   if (exact == Exact::kNever) return nullptr;
   int64_t size = 0;  // where no token is impossible
@@ -52,7 +52,7 @@ Json result_of(const TunedRun& run, const std::optional<TuneMetrics>& last, doub
 }
 
 // The truth of the policy that is saved, if its world can be enumerated: into the result, and with `log` into the log.
-void tell_truth(TunedRun& run, const Tuner& tuner, const PromptedReward& reward, KnownWorlds* known, bool log,
+void tell_truth(TunedRun& run, const Tuner& tuner, const RewardFunction& reward, KnownWorlds* known, bool log,
                 Json& result) try {
   std::unique_ptr<KnownWorlds> at_end;
   if (!known) known = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
@@ -76,10 +76,10 @@ int tune(const TuneCommand& command) {
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
   const Reward terms(config.reward, run.policy.tokenizer);
-  const PromptedReward reward = text_reward(terms, run.policy.tokenizer, run.prompts);
+  const RewardFunction reward = text_reward(terms, run.policy.tokenizer, run.prompts);
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config.options(), shards);
+  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards);
   run.restore(tuner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
@@ -98,17 +98,15 @@ int tune(const TuneCommand& command) {
     const int64_t step = run.policy.step + 1;
     const Stopwatch of_step;
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
-    std::span<const real> gradient;
+    double norm = 0;
+    const double lr = schedule.at(step);
     try {
       if (known) truth = known->of(policy, tuner.kl_coef(), config.entropy_coef);
-      gradient = tuner.gradient(step);  // draws, scores, rewards, advantages, Σ A ∇ log π
-    } catch (const DataError& error) {  // nothing of this step has happened yet
+      norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
+    } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(run, tuner, error);
     }
-    const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder);
-    run.policy.optimizer->step(policy.params(), gradient, lr, clip_factor(norm, config.clip));
-    tuner.learn();  // value network, moving baseline, KL coefficient
     run.policy.step = step;
 
     last = tuner.metrics();

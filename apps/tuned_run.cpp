@@ -57,7 +57,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
     AdamW optimizer = new_optimizer(*policy.model);
     load_moments(in, policy.model->params(), optimizer);
-    optimizer.steps = policy.step;
+    optimizer.steps = policy.step * config.epochs * config.minibatches;
     policy.optimizer = std::move(optimizer);
     return {.policy = std::move(policy),
             .prior = std::move(prior.model),
@@ -101,7 +101,10 @@ std::string replay_name(size_t batch, const char* what) { return text("replay.",
 
 Experience read_experience(ArchiveReader& in, size_t batch, int32_t end_id) {
   const auto numbers = [&](const char* what) { return in.list(replay_name(batch, what)); };
-  Experience e{Sequences(end_id), {}, numbers("reward"), numbers("log_mu"), numbers("log_q"), {}};
+  Experience e{.sequences = Sequences(end_id),
+               .reward = numbers("reward"),
+               .log_mu = numbers("log_mu"),
+               .log_q = numbers("log_q")};
   const std::vector<double> tokens = numbers("tokens"), lengths = numbers("lengths"), prompts = numbers("prompts");
   std::vector<int32_t> draws;
   size_t at = 0;
@@ -110,7 +113,7 @@ Experience read_experience(ArchiveReader& in, size_t batch, int32_t end_id) {
     for (size_t end = at + size_t(length); at < end; ++at) draws.push_back(int32_t(tokens.at(at)));
     e.sequences.add(draws);
   }
-  e.prompt.assign(prompts.begin(), prompts.end());
+  e.group.assign(prompts.begin(), prompts.end());
   return e;
 }
 
@@ -123,8 +126,8 @@ void write_experience(ArchiveWriter& out, size_t batch, const Experience& e) {
   }
   out.list(replay_name(batch, "tokens"), std::move(tokens));
   out.list(replay_name(batch, "lengths"), std::move(lengths));
-  out.list(replay_name(batch, "prompts"), {e.prompt.begin(), e.prompt.end()});
-  out.list(replay_name(batch, "reward"), e.reward);
+  out.list(replay_name(batch, "prompts"), {e.group.begin(), e.group.end()});
+  out.list(replay_name(batch, "reward"), sum_over_draws(e.batch, e.reward));
   out.list(replay_name(batch, "log_mu"), e.log_mu);
   out.list(replay_name(batch, "log_q"), e.log_q);
 }
@@ -143,29 +146,31 @@ TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
 void TunedRun::restore(Tuner& tuner) {
   if (!saved) return;
   try {
-    const Json& moving = tuning.at("moving");
-    Tuner::State state{
-        tuning.at("kl_coef").get<double>(), {moving.at(0).get<double>(), moving.at(1).get<double>()}, {}};
+    tuner.set_kl_coef(tuning.at("kl_coef").get<double>());
+    std::vector<NamedNumbers> of_method = tuner.method->state();
+    for (NamedNumbers& part : of_method) part.values = tuning.at(part.name).get<std::vector<double>>();
+    tuner.method->restore(of_method);
+    std::vector<Experience> memory;
     for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i)
-      state.memory.push_back(read_experience(*saved, size_t(i), world.end_id));
-    tuner.restore(std::move(state));
+      memory.push_back(read_experience(*saved, size_t(i), world.end_id));
+    tuner.source.restore(std::move(memory));
   } catch (const JsonError&) {
     throw unreadable(policy.path);
   }
   if (tuner.value()) {
     load_params(*saved, tuner.value()->params());
     load_moments(*saved, tuner.value()->params(), *tuner.value_optimizer());
-    tuner.value_optimizer()->steps = policy.step;
+    tuner.value_optimizer()->steps = policy.step * config.epochs * config.minibatches;
   }
   saved->refuse_rest();
 }
 
 void TunedRun::save(const Tuner& tuner, const std::string& path) {
-  const Tuner::State state = tuner.state();
+  const std::vector<const Experience*> memory = tuner.source.remembered();
   tuning["config"] = Json::parse(to_json(config));
-  tuning["kl_coef"] = state.kl_coef;
-  tuning["moving"] = {state.moving.sum, state.moving.weight};
-  tuning["replayed"] = state.memory.size();
+  tuning["kl_coef"] = tuner.kl_coef();
+  for (const NamedNumbers& part : tuner.method->state()) tuning[part.name] = part.values;
+  tuning["replayed"] = memory.size();
   ArchiveWriter out;
   policy.write(out);
   out.section(kTuning, tuning.dump());
@@ -173,7 +178,7 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
     save_params(out, tuner.value()->params());
     save_moments(out, tuner.value()->params(), *tuner.value_optimizer());
   }
-  for (size_t i = 0; i < state.memory.size(); ++i) write_experience(out, i, state.memory[i]);
+  for (size_t i = 0; i < memory.size(); ++i) write_experience(out, i, *memory[i]);
   std::move(out).write(path);
 }
 

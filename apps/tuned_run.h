@@ -8,6 +8,7 @@
 #include "apps/console.h"
 #include "apps/run.h"
 #include "models/run/checkpoint.h"
+#include "rl/tune_config.h"
 #include "rl/tuner.h"
 
 namespace gradus {

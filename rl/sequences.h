@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,7 @@ class Sequences {
  public:
   explicit Sequences(int32_t end_id) : end_id_(end_id) {}
   void add(std::span<const int32_t> draws);
+  int32_t end_id() const { return end_id_; }
   int64_t size() const { return int64_t(first_.size()) - 1; }
   std::span<const int32_t> draws(int64_t i) const {
     return std::span(tokens_).subspan(size_t(first_[size_t(i)]), size_t(first_[size_t(i) + 1] - first_[size_t(i)]));
@@ -40,6 +42,9 @@ class Sequences {
   std::vector<int32_t> tokens_;
   std::vector<int64_t> first_{0};
 };
+
+// What sequences are worth: r of each, [B]; prompt[b] is the number of the prompt that sequence b continues.
+using RewardFunction = std::function<std::vector<double>(const Sequences& sequences, std::span<const int32_t> prompt)>;
 
 // B sequences laid out for one teacher-forced pass: row b reads the prompt and its draws but the last, and is scored on
 // its draws alone. Slot (b, t) of any array [B,T] belongs to the draw that follows inputs (b, t); slots before

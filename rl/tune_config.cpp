@@ -1,17 +1,23 @@
 #include "rl/tune_config.h"
 
+#include "rl/methods/baselines.h"
+#include "rl/methods/method.h"
+
 namespace gradus {
 
-void TuneConfig::resolve(int cores) {
-  RunOptions::resolve(cores, batch);
-  RunOptions::check(batch);
-  if (baseline == "leave-one-out" && batch < 2)
-    throw DataError("--baseline leave-one-out compares the sequences of a batch: --batch must be at least 2");
-  if (kl_target > 0 && kl_coef == 0)
+void resolve(TuneConfig& c, int cores) {
+  c.resolve(cores, c.batch);
+  c.check(c.batch);
+  if (const int64_t least = baseline_named(c.baseline).least_batch; c.batch < least)
+    throw DataError(
+        text("--baseline ", c.baseline, " compares the sequences of a batch: --batch must be at least ", least));
+  if (c.minibatches > c.batch)
+    throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
+  if (c.kl_target > 0 && c.kl_coef == 0)
     throw DataError("--kl-target moves the coefficient by a factor: --kl-coef, where it begins, must be above 0");
-  if (kl_target > 0 && kl_horizon <= 0.2 * double(batch))
-    throw DataError(text("--kl-horizon ", kl_horizon, " with --batch ", batch,
-                         ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(batch)));
+  if (c.kl_target > 0 && c.kl_horizon <= 0.2 * double(c.batch))
+    throw DataError(text("--kl-horizon ", c.kl_horizon, " with --batch ", c.batch,
+                         ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(c.batch)));
 }
 
 std::vector<Option> options(TuneConfig& c) {
@@ -19,8 +25,8 @@ std::vector<Option> options(TuneConfig& c) {
   const TuneConfig usual;
   return {
       option("reward", c.reward, "what a text is worth"),
-      option("algorithm", c.algorithm, {"reinforce"}, "how the advantage is made"),
-      option("baseline", c.baseline, {"leave-one-out", "none", "moving", "value"}, "what a return is compared with"),
+      option("algorithm", c.algorithm, method_names(), "how the advantage is made"),
+      option("baseline", c.baseline, baseline_names(), "what a return is compared with"),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go, "a draw answers only for what is earned from it on"),
       option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)"),
       option("kl_target", c.kl_target, 0, 1e9, "move beta until KL is this many nats a sequence (default: beta stays)",
@@ -30,12 +36,16 @@ std::vector<Option> options(TuneConfig& c) {
       option("replay", c.replay, 0, 1000, "earlier batches that a step uses again, importance-weighted"),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences of a step"),
+      newer(option("epochs", c.epochs, 1, 1000, "times that a step goes over its batch")),
+      newer(option("minibatches", c.minibatches, 1, 1 << 20,
+                   "parts that an epoch cuts the batch into, with an update for each")),
       option("max_tokens", c.max_tokens, 1, 1 << 20, "draws of a sequence at most, the end mark counted"),
       row_of(shared, "lr"),
       row_of(shared, "min_lr"),
       row_of(shared, "warmup"),
       row_of(shared, "decay_steps"),
-      option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network", {"baseline", {"value"}}),
+      option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network",
+             {"baseline", baselines_with_value()}),
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
       option("exact", c.exact, names_of(kExactWords),

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "engine/rng.h"
-#include "models/run/config.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
+#include "rl/exact_gradient.h"
 #include "rl/worlds/exact.h"
 
 namespace gradus::testing {
@@ -53,6 +54,35 @@ inline std::vector<double> random_rewards(int64_t n, uint64_t seed) {
   return r;
 }
 
+// Σ_x weight(x) ∇ log π(x), the weights constants, by one pass over all sequences.
+inline std::vector<double> weighted_score(const LanguageModel& policy, const World& world, const Sequences& sequences,
+                                          std::span<const double> weight, Shards& shards) {
+  PaddedBatch batch;
+  batch.fill(world.prompt, sequences);
+  TeacherForcing pass(policy, shards);
+  pass.forward(batch, world.temperature);
+  const auto g = pass.backward({.log_pi = on_every_draw(batch, weight)});
+  return {g.begin(), g.end()};
+}
+
+// TuneConfig by the names of its members, which a struct with a base does not take.
+struct Tuning {
+  std::string algorithm = "reinforce", baseline = "leave-one-out";
+  bool reward_to_go = false;
+  double kl_coef = 0.1, kl_target = 0, kl_horizon = 1000, entropy_coef = 0;
+  int64_t replay = 0, batch = 64, epochs = 1, minibatches = 1;
+  double value_lr = 1e-2;
+  int64_t seed = 1;
+  operator TuneConfig() const {
+    TuneConfig c;
+    c.algorithm = algorithm, c.baseline = baseline, c.reward_to_go = reward_to_go;
+    c.kl_coef = kl_coef, c.kl_target = kl_target, c.kl_horizon = kl_horizon, c.entropy_coef = entropy_coef;
+    c.replay = replay, c.batch = batch, c.epochs = epochs, c.minibatches = minibatches;
+    c.value_lr = value_lr, c.seed = seed;
+    return c;
+  }
+};
+
 // Policy, prior and reward of a world, with all that follows from enumerating it.
 struct KnownWorld {
   World world;
@@ -75,10 +105,28 @@ struct KnownWorld {
   const std::vector<double>& log_pi() const { return all.log_prob[0]; }
   const std::vector<double>& log_q() const { return all.log_prob[1]; }
   Objective objective(double beta) const { return exact_objective(log_pi(), log_q(), reward, beta); }
-  std::vector<double> gradient(double beta, Shards& shards) const {
-    return exact_gradient(*policy, world, all.sequences, log_pi(), log_q(), reward, beta, shards);
+  // ∇J, as REINFORCE makes it.
+  std::vector<double> gradient(double beta, Shards& shards,
+                               const TuneConfig& options = Tuning{.baseline = "none"}) const {
+    return exact_gradient(*make_method(options), *policy, *prior, world, all.sequences, log_pi(), reward, beta, shards);
   }
 };
+
+// A method whose weights of log π are weights(experience, scores).
+template <class F>
+struct MethodOf : Method {
+  F weights;
+  explicit MethodOf(F f) : weights(std::move(f)) {}
+  void prepare(Experience&, double) override {}
+  Weights weigh(const Experience& e, const Scores& now) const override { return {.log_pi = weights(e, now)}; }
+};
+// Its exact mean.
+template <class F>
+std::vector<double> exact_mean(const KnownWorld& w, F weights) {
+  Shards shards(2, 1);
+  MethodOf method(std::move(weights));
+  return exact_gradient(method, *w.policy, *w.prior, w.world, w.all.sequences, w.log_pi(), w.reward, 0, shards);
+}
 
 inline double norm(std::span<const double> x) {
   double sum = 0;

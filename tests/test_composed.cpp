@@ -14,8 +14,8 @@
 #include "engine/rung.h"
 #include "engine/optim.h"
 #include "engine/rng.h"
-#include "models/run/config.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 
 TEST_SUITE_BEGIN("composed");

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "rl/tables/posterior.h"
 #include "models/run/config.h"
+#include "rl/tables/posterior.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
 

@@ -154,8 +154,8 @@ TEST_SUITE("families") {
     for (const std::string family : {"ngram", "tabular", "nnlm", "rnn", "lstm", "transformer"}) {
       const auto model = world.model(family, [](Config& c) { c.embd = c.hidden = 16; });
       const Corpus corpus = world.corpus(model->options().model);
-      const double nats =
-          family_of(family).counted() ? testing::nats_per_line(*model, corpus) : testing::fit(*model, corpus, 600, 2e-2);
+      const double nats = family_of(family).counted() ? testing::nats_per_line(*model, corpus)
+                                                      : testing::fit(*model, corpus, 600, 2e-2);
       INFO(family, ": ", nats, " nats a sentence");
       CHECK(nats - testing::kTwoWordsEntropy < 1e-3);  // which is KL(data, model)
       CHECK(nats - testing::kTwoWordsEntropy > (kDouble ? -1e-13 : -1e-6));

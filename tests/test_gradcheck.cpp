@@ -9,8 +9,8 @@
 
 #include "engine/gradcheck.h"
 #include "engine/rng.h"
-#include "models/run/config.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 
 TEST_SUITE_BEGIN("gradcheck");

@@ -12,8 +12,8 @@
 #include "engine/composed.h"
 #include "engine/rung.h"
 #include "engine/rng.h"
-#include "models/run/config.h"
 #include "models/language_model.h"
+#include "models/run/config.h"
 #include "tests/near.h"
 
 TEST_SUITE_BEGIN("ops_errors");

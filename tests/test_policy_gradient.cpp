@@ -1,16 +1,16 @@
-// rl/policy_gradient, advantage, rollout, gradient_estimate: every advantage gives the gradient that it promises,
+// rl/teacher_forcing, methods/reinforce, rollout, exact_gradient: every advantage gives the gradient that it promises,
 // exactly where all sequences (or all groups) are enumerated and within its spread where they are sampled; the
-// well-known wrong ones give the wrong gradient that theory says. Long, because
-// every right and every wrong advantage has its own exact answer.
+// well-known wrong ones give the wrong gradient that theory says. Long, because every right and every wrong advantage
+// has its own exact answer.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <map>
 
-#include "rl/tables/estimators.h"
-#include "rl/gradient_estimate.h"
-#include "rl/rollout.h"
 #include "models/run/config.h"
+#include "rl/methods/returns.h"
+#include "rl/rollout.h"
+#include "rl/tables/estimators.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
 
@@ -100,38 +100,20 @@ TEST_CASE("k1, k2 and k3 as losses: gradient 0, of KL(pi, q), and of KL(q, pi)")
 // --- advantages, over all sequences or all groups
 // ---------------------------------------------------------------------
 
-// Σ_x π(x) Σ_t A_t ∇ log π_t over all sequences, the advantages made by `make` from one batch that holds them all.
-template <class Make>
-std::vector<double> enumerated(const KnownWorld& w, Make make) {
-  Shards shards(2, 1);
-  PolicyGradient step(*w.policy, shards);
-  PaddedBatch batch;
-  batch.fill(w.world.prompt, w.all.sequences);
-  const auto log_pi = step.forward(batch, w.world.temperature);
-  const auto log_q = token_log_probs(*w.prior, shards, batch, w.world.temperature);
-  std::vector<double> a = make(batch, log_pi, std::span<const double>(log_q));
-  for (int64_t b = 0; b < batch.B; ++b)
-    for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t) a[size_t(b * batch.T + t)] *= pi(w, size_t(b));
-  const auto g = step.backward(a);
-  return {g.begin(), g.end()};
-}
-
-TEST_CASE(
-    "whole-sequence return and reward to go have the exact gradient as their mean; dropping the future KL does not") {
+TEST_CASE("whole return and reward to go have the exact gradient as their mean; dropping the future KL does not") {
   for (const std::string& family : kFamilies)
     for (const double temperature : {1.0, 0.6}) {
       const KnownWorld w(family, 2, ended_world(4, temperature));
-      const std::vector<double> g = exact(w);
+      // ∇J by its formula, Σ π (r − β log(π/q) − J) ∇ log π, with the log-probabilities of the enumeration.
+      const double j = w.objective(kBeta).objective;
+      const std::vector<double> g = score(w, for_all(w, [&](size_t x) { return pi(w, x) * (return_of(w, x) - j); }));
+      Shards shards(2, 1);
       for (const bool to_go : {false, true})
-        CHECK(near(enumerated(w,
-                              [&](const PaddedBatch& batch, auto log_pi, auto log_q) {
-                                return advantages(batch, w.reward, log_pi, log_q, {kBeta, Baseline::kNone, to_go});
-                              }),
-                   g, 1) <= kClose);
+        CHECK(near(w.gradient(kBeta, shards, Tuning{.baseline = "none", .reward_to_go = to_go}), g, 1) <= kClose);
       // r − β (log π_t − log q_t) of this draw alone: a KL of each token along sampled prefixes.
-      const auto myopic = enumerated(w, [&](const PaddedBatch& batch, auto log_pi, auto log_q) {
-        std::vector<double> a = on_every_draw(batch, w.reward);
-        for (size_t i = 0; i < a.size(); ++i) a[i] -= kBeta * (log_pi[i] - log_q[i]);
+      const auto myopic = exact_mean(w, [](const Experience& e, const Scores& now) {
+        std::vector<double> a = on_every_draw(e.batch, sum_over_draws(e.batch, e.reward));
+        for (size_t i = 0; i < a.size(); ++i) a[i] -= kBeta * (now.log_pi[i] - e.log_q[i]);
         return a;
       });
       CHECK(near(myopic, g, 1) > 1e-3);
@@ -143,18 +125,24 @@ TEST_CASE("advantages by hand") {
   Sequences sequences(kEnd);
   sequences.add(std::vector<int32_t>{1, 2, kEnd});
   sequences.add(std::vector<int32_t>{kEnd});
-  PaddedBatch batch;
-  batch.fill(std::vector<int32_t>{kEnd, 0}, sequences);  // the first of 4 slots is the prompt's
-  REQUIRE(batch.T == 4);
-  const std::vector<double> reward{1, 3}, log_pi{9, -1, -2, -3, 9, -0.5, 9, 9}, log_q{7, -1.5, -2, -4, 7, -1, 7, 7};
-  const auto a = [&](const AdvantageOptions& options) { return advantages(batch, reward, log_pi, log_q, options); };
+  Experience e{.sequences = sequences, .group = {0, 0}};
+  e.batch.fill(std::vector<int32_t>{kEnd, 0}, sequences);  // the first of 4 slots is the prompt's
+  REQUIRE(e.batch.T == 4);
+  e.reward = on_last_draw(e.batch, std::vector<double>{1, 3});
+  CHECK(e.reward == std::vector<double>{0, 0, 0, 1, 0, 3, 0, 0});
+  e.log_pi = e.log_mu = {9, -1, -2, -3, 9, -0.5, 9, 9};
+  e.log_q = {7, -1.5, -2, -4, 7, -1, 7, 7};
+  const auto a = [&](double beta, const std::string& baseline, bool to_go) {
+    make_method(Tuning{.baseline = baseline, .reward_to_go = to_go})->prepare(e, beta);
+    return e.advantage;
+  };
   // β = 2: the ratios .5, 0, 1 cost 3 in all and .5 costs 1.
-  CHECK(returns(batch, reward, log_pi, log_q, 2) == std::vector<double>{-2, 2});
-  CHECK(a({2, Baseline::kNone, false}) == std::vector<double>{0, -2, -2, -2, 0, 2, 0, 0});
-  CHECK(a({2, Baseline::kNone, true}) == std::vector<double>{0, -2, -1, -1, 0, 2, 0, 0});
-  CHECK(a({2, Baseline::kLeaveOneOut, false}) == std::vector<double>{0, -4, -4, -4, 0, 4, 0, 0});
-  CHECK(a({2, Baseline::kLeaveOneOut, true}) == std::vector<double>{0, -4, -3, -3, 0, 4, 0, 0});
-  CHECK(a({0, Baseline::kNone, true}) == std::vector<double>{0, 1, 1, 1, 0, 3, 0, 0});
+  CHECK(at_first_draw(e.batch, returns_of_draws(e, e.log_pi, {.kl_coef = 2})) == std::vector<double>{-2, 2});
+  CHECK(a(2, "none", false) == std::vector<double>{0, -2, -2, -2, 0, 2, 0, 0});
+  CHECK(a(2, "none", true) == std::vector<double>{0, -2, -1, -1, 0, 2, 0, 0});
+  CHECK(a(2, "leave-one-out", false) == std::vector<double>{0, -4, -4, -4, 0, 4, 0, 0});
+  CHECK(a(2, "leave-one-out", true) == std::vector<double>{0, -4, -3, -3, 0, 4, 0, 0});
+  CHECK(a(0, "none", true) == std::vector<double>{0, 1, 1, 1, 0, 3, 0, 0});
 }
 
 // The mean over all ordered pairs of sequences, drawn independently, of ½ Σ A ∇ log π with A made from the pair.
@@ -177,6 +165,11 @@ TEST_CASE("leave-one-out is unbiased; a mean that contains the sample itself shr
     const std::vector<double> g = exact(w);
     const auto leave_one_out = over_pairs(w, [](std::vector<double> r) { return leave_one_out_advantages(r); });
     CHECK(near(leave_one_out, g, 1) <= kClose);
+    // The same by the method, over ordered groups of 2.
+    Shards shards(2, 1);
+    CHECK(near(exact_gradient(*make_method(TuneConfig{}), *w.policy, *w.prior, w.world, w.all.sequences, w.log_pi(),
+                              w.reward, kBeta, shards, 2),
+               g, 1) <= kClose);
     const auto with_itself = over_pairs(w, [](std::vector<double> r) {
       const double mean = (r[0] + r[1]) / 2;
       return std::vector<double>{r[0] - mean, r[1] - mean};
@@ -194,24 +187,30 @@ TEST_CASE("what stands in padding or behind the end mark changes nothing") {
     config.ops = ops;
     const KnownWorld w(random_model(config, kEnd + 1, 4), random_model(config, kEnd + 1, 5), ended_world(4), 4);
     Shards shards(3, 1);
-    PolicyGradient step(*w.policy, shards);
-    PaddedBatch batch;
-    batch.fill(w.world.prompt, w.all.sequences);
+    TeacherForcing pass(*w.policy, shards);
+    Experience e{.sequences = w.all.sequences, .group = std::vector<int32_t>(w.reward.size(), 0)};
+    e.batch.fill(w.world.prompt, w.all.sequences);
+    PaddedBatch& batch = e.batch;
     const auto run = [&](double poison) {
-      const auto scored = step.forward(batch, 1);
-      std::vector<double> log_pi(scored.begin(), scored.end());
-      std::vector<double> log_q = token_log_probs(*w.prior, shards, batch, 1);
       const auto spoil = [&](std::vector<double>& slots) {
         int64_t spoilt = 0;
         for (size_t i = 0; i < slots.size(); ++i)
           if (batch.targets[i] == kNoTarget) slots[i] = poison, ++spoilt;
         CHECK(spoilt > 0);
       };
-      spoil(log_pi);
-      spoil(log_q);
-      std::vector<double> a = advantages(batch, w.reward, log_pi, log_q, {kBeta, Baseline::kLeaveOneOut, true});
-      spoil(a);
-      const auto g = step.backward(a);
+      e.reward = on_last_draw(batch, w.reward);
+      e.log_q.clear();
+      const std::unique_ptr<Method> method = make_method(Tuning{.reward_to_go = true});
+      Scores now = score_batch(pass, shards, *w.prior, nullptr, e, 1, kBeta);
+      for (auto field : {&Experience::reward, &Experience::log_pi, &Experience::log_mu, &Experience::log_q})
+        spoil(e.*field);
+      method->prepare(e, kBeta);
+      spoil(e.advantage);
+      spoil(now.log_pi);
+      Weights weights = method->weigh(e, now);
+      CHECK(std::ranges::all_of(weights.importance, [](double ratio) { return ratio == 1; }));
+      spoil(weights.log_pi);
+      const auto g = pass.backward(weights);
       return std::vector<real>(g.begin(), g.end());
     };
     const std::vector<real> clean = run(0);
@@ -222,8 +221,7 @@ TEST_CASE("what stands in padding or behind the end mark changes nothing") {
   }
 }
 
-// --- sampling
-// ---------------------------------------------------------------------------------------------------------
+// --- sampling --------------------------------------------------------------------------------------------------------
 
 TEST_CASE("rollouts: keyed, scored as drawn, distributed as enumerated") {
   for (const std::string& family : kFamilies) {
@@ -272,11 +270,15 @@ RewardFunction reward_of(const KnownWorld& w) {
     const auto draws = w.all.sequences.draws(i);
     (*table)[{draws.begin(), draws.end()}] = w.reward[size_t(i)];
   }
-  return [table](const Sequences& s) {
+  return [table](const Sequences& s, std::span<const int32_t>) {
     std::vector<double> r;
     for (int64_t i = 0; i < s.size(); ++i) r.push_back(table->at({s.draws(i).begin(), s.draws(i).end()}));
     return r;
   };
+}
+
+TuneConfig options(const std::string& baseline, bool to_go, int64_t batch, int64_t seed) {
+  return Tuning{.baseline = baseline, .reward_to_go = to_go, .kl_coef = kBeta, .batch = batch, .seed = seed};
 }
 
 // The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).
@@ -306,10 +308,10 @@ TEST_CASE("sampled gradients have the exact gradient as their mean, away from th
     const std::vector<double> g = exact(w);
     CHECK(norm(g) > 0.1);
     const Objective j = w.objective(kBeta);
-    for (const Baseline baseline : {Baseline::kNone, Baseline::kLeaveOneOut})
+    for (const std::string baseline : {"none", "leave-one-out"})
       for (const bool to_go : {false, true}) {
         const EstimatedGradient e =
-            estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), {{kBeta, baseline, to_go}, 16, 20000, 5, 2});
+            estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), options(baseline, to_go, 16, 5), 20000, 2);
         CHECK(e.samples == 20000);
         check_mean(e, g);
         CHECK(std::fabs(e.objective.kl - j.kl) <= 4.5 * e.kl_stderr);
@@ -358,30 +360,30 @@ TrueVariance true_variance(const KnownWorld& w, double B) {
 TEST_CASE("sampled variances are the enumerated ones within 3 %") {
   const KnownWorld w("lstm", 7, ended_world(2));
   const TrueVariance v = true_variance(w, 4);
-  const auto check = [&](Baseline baseline, std::span<const double> wanted) {
+  const auto check = [&](const std::string& baseline, std::span<const double> wanted) {
     const EstimatedGradient e =
-        estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), {{kBeta, baseline, false}, 4, 100000, 8, 2});
+        estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), options(baseline, false, 4, 8), 100000, 2);
     CHECK(near(e.variance, wanted) <= 0.03);  // of the largest
     double sum = 0, wanted_sum = 0;
     for (size_t k = 0; k < wanted.size(); ++k) sum += e.variance[k], wanted_sum += wanted[k];
     CHECK(std::fabs(sum / wanted_sum - 1) <= 0.03);
   };
-  check(Baseline::kNone, v.none);
-  check(Baseline::kLeaveOneOut, v.leave_one_out);
+  check("none", v.none);
+  check("leave-one-out", v.leave_one_out);
 }
 
 TEST_CASE("an estimate is the same on any number of threads, and of its seed alone") {
   const KnownWorld w("lstm", 9, ended_world(3));
-  for (const Baseline baseline : {Baseline::kNone, Baseline::kLeaveOneOut}) {
+  for (const std::string baseline : {"none", "leave-one-out"}) {
     const auto run = [&](int64_t seed, int threads) {
-      return estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w),
-                               {{kBeta, baseline, false}, 8, 100, seed, threads});
+      return estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), options(baseline, false, 8, seed), 100,
+                               threads);
     };
     const EstimatedGradient one = run(1, 1), two = run(1, 2);
     CHECK(first_difference(one.mean, two.mean) == -1);
     CHECK(first_difference(one.variance, two.variance) == -1);
     CHECK(first_difference(one.mean, run(2, 1).mean) != -1);
-    CHECK(one.samples == (baseline == Baseline::kNone ? 100 : 104));
+    CHECK(one.samples == (baseline == "none" ? 100 : 104));
   }
 }
 

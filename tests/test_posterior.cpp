@@ -3,8 +3,9 @@
 
 #include <cmath>
 
-#include "rl/tables/posterior.h"
 #include "apps/kl/worked_example.h"
+#include "rl/controller.h"
+#include "rl/tables/posterior.h"
 #include "tests/near.h"
 #include "tests/random_table.h"
 

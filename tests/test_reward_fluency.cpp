@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "models/run/config.h"
 #include "models/run/checkpoint.h"
+#include "models/run/config.h"
 #include "rl/rewards/reward.h"
 #include "tests/scratch.h"
 

@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"
-#include "rl/rewards/text_reward.h"
+#include "rl/rewards/reward.h"
 #include "rl/tables/posterior.h"
 #include "rl/worlds/known_worlds.h"
+#include "tests/tuned_worlds.h"
+
 #include "tests/line_world.h"
 #include "tests/near.h"
 #include "tests/scratch.h"
@@ -31,6 +33,7 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
   for (int64_t i = 0; i < 4; ++i) r.push_back(lines.tokenizer.decode(all.sequences.text(i)).ends_with("cat"));
   const Table q = Table::of_logs(all.log_prob[1]);
   Shards shards(1, 1);
+  const std::unique_ptr<Method> method = make_method(Tuning{.baseline = "none"});
   for (const double beta : {0.0, 0.1, 0.5}) {
     policy->params().copy_from(prior->params());
     const int steps[] = {1, 10, 100, 1000};
@@ -41,7 +44,7 @@ TEST_CASE("exact ascent of a tabular policy follows the trajectory of four logit
       if (k == 4) break;
       std::vector<real> g;
       for (const double x :
-           exact_gradient(*policy, world, all.sequences, all.log_prob[0], all.log_prob[1], r, beta, shards))
+           exact_gradient(*method, *policy, *prior, world, all.sequences, all.log_prob[0], r, beta, shards))
         g.push_back(real(-x));
       sgd_step(policy->params(), g, 1);
     }
@@ -73,16 +76,15 @@ TEST_CASE("every named reward, and a sum of two, leads to its own posterior") {
     INFO(names[0]);
     const auto policy = lines.model("tabular");
     const Reward reward(names, lines.tokenizer);
-    const PromptedReward scorer = text_reward(reward, lines.tokenizer, {""});
+    const RewardFunction scorer = text_reward(reward, lines.tokenizer, {""});
     KnownWorlds known(*prior, {world.prompt}, world, scorer, 100);
     Shards shards(2, 1);
-    Tuner tuner(*policy, *prior, {world.prompt}, world, scorer, {.advantage = {beta, Baseline::kLeaveOneOut}}, shards);
+    Tuner tuner(*policy, *prior, {world.prompt}, world, scorer, Tuning{.kl_coef = beta}, shards);
     CHECK(*known.of(*policy, beta).kl_to_posterior > 1e-3);
     AdamW optimizer(policy->params(), {.weight_decay = 0});
     const Schedule schedule{0.1, 0, 0, 300};
     for (int64_t step = 1; step <= 300; ++step) {
-      optimizer.step(policy->params(), tuner.gradient(step), schedule.at(step));
-      tuner.learn();
+      tuner.step(step, optimizer, schedule.at(step));
     }
     CHECK(*known.of(*policy, beta).kl_to_posterior < 1e-4);
   }
@@ -96,11 +98,13 @@ TEST_CASE("a KL that is infinite says so") {
     return std::vector<double>(size_t(s.size()), 0.0);
   };
   Shards shards(2, 1);
-  Tuner without(*policy, *prior, {world.prompt}, world, zero, {.advantage = {}, .batch = 16}, shards);
+  Tuner without(*policy, *prior, {world.prompt}, world, zero, Tuning{.baseline = "none", .kl_coef = 0, .batch = 16},
+                shards);
   without.gradient(1);
   CHECK(without.metrics().kl == INFINITY);
   CHECK(without.metrics().objective == 0);
-  Tuner with(*policy, *prior, {world.prompt}, world, zero, {.advantage = {.kl_coef = 0.1}, .batch = 16}, shards);
+  Tuner with(*policy, *prior, {world.prompt}, world, zero, Tuning{.baseline = "none", .kl_coef = 0.1, .batch = 16},
+             shards);
   CHECK_THROWS_AS(with.gradient(1), DataError);
 }
 

@@ -2,9 +2,9 @@
 // four sentences of two words, where the KL of the first word is earned later.
 #include <doctest/doctest.h>
 
-#include "rl/gradient_estimate.h"
-#include "rl/tables/posterior.h"
 #include "models/run/config.h"
+#include "rl/methods/returns.h"
+#include "rl/tables/posterior.h"
 #include "tests/exact_worlds.h"
 #include "tests/line_world.h"
 #include "tests/near.h"
@@ -67,7 +67,7 @@ TEST_CASE("four outcomes: J, its parts and its gradient are the worked numbers")
 }
 
 RewardFunction reward_for(const std::vector<int32_t>& rewarded) {
-  return [rewarded](const Sequences& s) {
+  return [rewarded](const Sequences& s, std::span<const int32_t>) {
     std::vector<double> r;
     for (int64_t i = 0; i < s.size(); ++i) r.push_back(std::ranges::count(rewarded, s.draws(i)[0]) > 0 ? 1 : 0);
     return r;
@@ -78,9 +78,9 @@ RewardFunction reward_for(const std::vector<int32_t>& rewarded) {
 // baseline E[r], .1104. The spread of a variance from 200,000 samples is below 0.5 %.
 TEST_CASE("four outcomes: the sampled variance is the worked one within 3 %, the mean within its spread") {
   const KnownWorld w = known(kOutcomes, 1);
-  const auto run = [&](Baseline baseline, int64_t batch) {
-    return estimate_gradient(*w.policy, *w.prior, w.world, reward_for({0, 2}),
-                             {{0, baseline, false}, batch, 200'000, 3, 2});
+  const auto run = [&](const std::string& baseline, int64_t batch) {
+    const TuneConfig options = testing::Tuning{.baseline = baseline, .kl_coef = 0, .batch = batch, .seed = 3};
+    return estimate_gradient(*w.policy, *w.prior, w.world, reward_for({0, 2}), options, 200'000, 2);
   };
   const double g[] = {0.2, -0.12, 0.04, -0.12};
   const auto check_mean = [&](const EstimatedGradient& e) {
@@ -92,7 +92,7 @@ TEST_CASE("four outcomes: the sampled variance is the worked one within 3 %, the
     for (const double v : e.variance) sum += v;
     return sum;
   };
-  const EstimatedGradient none = run(Baseline::kNone, 64);
+  const EstimatedGradient none = run("none", 64);
   check_mean(none);
   CHECK(std::fabs(total(none) / 0.2136 - 1) <= 0.03);
   // Each coordinate: Var(r s_k) = Σ π r s_k² − g_k², with s_k(x) = [x = k] − π_k.
@@ -102,7 +102,7 @@ TEST_CASE("four outcomes: the sampled variance is the worked one within 3 %, the
     for (const size_t x : {0u, 2u}) square += pi[x] * std::pow((x == k ? 1 : 0) - pi[k], 2);
     CHECK(std::fabs(none.variance[k] / (square - g[k] * g[k]) - 1) <= 0.03);
   }
-  const EstimatedGradient pairs = run(Baseline::kLeaveOneOut, 2);
+  const EstimatedGradient pairs = run("leave-one-out", 2);
   check_mean(pairs);
   // A pair's mean is h = ½ (r_x − r_y)(s_x − s_y); times two, the size of the group.
   double variance = 0;
@@ -133,7 +133,7 @@ TEST_CASE("four sentences: the gradient of the first word carries the KL of the 
     world.prompt.insert(world.prompt.end(), prefix.begin(), prefix.end() - 1);
     Sequences one(w.world.end_id);
     one.add(std::span(prefix).last(1));
-    const std::vector<double> g = weighted_score(*w.policy, world, one, std::vector<double>{1}, shards);
+    const std::vector<double> g = testing::weighted_score(*w.policy, world, one, std::vector<double>{1}, shards);
     for (size_t k = 0; k < g.size(); ++k)
       if (g[k] != 0) return int64_t(k) / V;
     return int64_t(-1);
@@ -151,30 +151,16 @@ TEST_CASE("four sentences: the gradient of the first word carries the KL of the 
   CHECK(near(kl, std::vector<double>{-0.03937667642855, 0.08980123706034, -0.09241962407466}).absolute <= kClose);
 
   // Reward to go gives the same; the KL of each draw by itself gives 0 for the first word.
-  Shards shards(2, 1);
-  PolicyGradient step(*w.policy, shards);
-  PaddedBatch batch;
-  const auto with = [&](auto make) {
-    batch.fill(w.world.prompt, w.all.sequences);
-    const auto log_pi = step.forward(batch, 1);
-    const auto log_q = token_log_probs(*w.prior, shards, batch, 1);
-    std::vector<double> a = make(log_pi, log_q);
-    for (int64_t b = 0; b < batch.B; ++b)
-      for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t)
-        a[size_t(b * batch.T + t)] *= std::exp(w.log_pi()[size_t(b)]);
-    const auto g = step.backward(a);
-    return three(std::vector<double>(g.begin(), g.end()));
-  };
-  const std::vector<double> nothing(4, 0.0);
-  const auto to_go = with([&](std::span<const double> log_pi, std::span<const double> log_q) {
-    return advantages(batch, nothing, log_pi, log_q, {1, Baseline::kNone, true});
-  });
+  const auto to_go = three(testing::exact_mean(w, [](Experience e, const Scores&) {
+    std::ranges::fill(e.reward, 0);
+    return returns_of_draws(e, e.log_pi, {.kl_coef = 1, .reward_to_go = true});
+  }));
   CHECK(near(to_go, std::vector<double>{-kl[0], -kl[1], -kl[2]}).absolute <= kClose);
-  const auto myopic = with([&](std::span<const double> log_pi, std::span<const double> log_q) {
-    std::vector<double> a(log_pi.size());
-    for (size_t i = 0; i < a.size(); ++i) a[i] = log_pi[i] - log_q[i];
+  const auto myopic = three(testing::exact_mean(w, [](const Experience& e, const Scores& now) {
+    std::vector<double> a(now.log_pi);
+    for (size_t i = 0; i < a.size(); ++i) a[i] -= e.log_q[i];
     return a;
-  });
+  }));
   CHECK(near(myopic, std::vector<double>{0, 0.08980123706034, -0.09241962407466}).absolute <= kClose);
 }
 

@@ -1,12 +1,16 @@
-// rl/tune_config and text_reward: options as JSON and back, and texts for a Reward.
+// rl/tune_config and rewards/reward: options as JSON and back, and texts for a Reward.
 #include <doctest/doctest.h>
 
-#include "rl/rewards/text_reward.h"
+#include "rl/methods/baselines.h"
+#include "rl/methods/method.h"
+#include "rl/rewards/reward.h"
 #include "rl/tune_config.h"
+#include "tests/exact_worlds.h"
 
 namespace {
 
 using namespace gradus;
+using testing::Tuning;
 
 TEST_SUITE_BEGIN("tune_config");
 
@@ -55,42 +59,49 @@ TEST_CASE("zeros stand for what the machine and other options say; what does not
   TuneConfig c;
   c.batch = 3;
   c.steps = 70;
-  c.resolve(8);
+  resolve(c, 8);
   CHECK(c.shards == 3);
   CHECK(c.decay_steps == 70);
   c.batch = 1;
-  CHECK_THROWS_AS(c.resolve(8), DataError);
+  CHECK_THROWS_AS(resolve(c, 8), DataError);
   c.baseline = "none";
-  c.resolve(8);
+  resolve(c, 8);
   c.kl_target = 1;
-  c.resolve(8);
+  resolve(c, 8);
   c.kl_coef = 0;
-  CHECK_THROWS_AS(c.resolve(8), DataError);
+  CHECK_THROWS_AS(resolve(c, 8), DataError);
   c.kl_coef = 1;
   c.kl_horizon = 0.2;  // of a batch of 1
-  CHECK_THROWS_AS(c.resolve(8), DataError);
+  CHECK_THROWS_AS(resolve(c, 8), DataError);
   c.kl_target = 0;
-  c.resolve(8);
+  resolve(c, 8);
+  c.minibatches = 2;  // of a batch of 1
+  CHECK_THROWS_AS(resolve(c, 8), DataError);
+  c.minibatches = 1;
   c.min_lr = 1;
-  CHECK_THROWS_AS(c.resolve(8), DataError);
+  CHECK_THROWS_AS(resolve(c, 8), DataError);
 }
 
-TEST_CASE("every option of a Tuner comes from its own option here") {
-  const TuneOptions o = changed().options();
-  CHECK(o.advantage.baseline == Baseline::kValue);
-  CHECK(o.advantage.reward_to_go);
-  CHECK(o.advantage.kl_coef == 0.1 + 0.2);
-  CHECK(o.kl_target == 3);
-  CHECK(o.replay == 2);
-  CHECK(o.batch == 64);
-  TuneConfig c;
-  CHECK(c.options().advantage.baseline == Baseline::kLeaveOneOut);
-  c.baseline = "none";
-  CHECK(c.options().advantage.baseline == Baseline::kNone);
-  c.baseline = "moving";
-  c.entropy_coef = 0.5;
-  CHECK(c.options().advantage.baseline == Baseline::kMoving);
-  CHECK(c.options().advantage.entropy_coef == 0.5);
+TEST_CASE("a word of no table is an error that lists the known ones") {
+  CHECK_THROWS_WITH_AS(make_method(Tuning{.algorithm = "best"}),
+                       "there is no algorithm 'best'; it must be one of reinforce", DataError);
+  CHECK_THROWS_WITH_AS(make_method(Tuning{.baseline = "best"}),
+                       "there is no baseline 'best'; it must be one of leave-one-out, none, moving, value", DataError);
+  for (const std::string& name : method_names())
+    for (const std::string& baseline : baseline_names())
+      CHECK(make_method(Tuning{.algorithm = name, .baseline = baseline})->needs().value ==
+            baseline_named(baseline).needs_value);
+}
+
+TEST_CASE("one epoch of the whole batch is not written, so that runs of before there were epochs read the same") {
+  TuneConfig c = changed();
+  CHECK(to_json(c).find("epochs") == std::string::npos);
+  CHECK(to_json(c).find("minibatches") == std::string::npos);
+  c.epochs = 4;
+  c.minibatches = 2;
+  const TuneConfig again = tune_config_from_json(to_json(c), "a file");
+  CHECK(again.epochs == 4);
+  CHECK(again.minibatches == 2);
 }
 
 TEST_CASE("a reward sees texts without the end mark, and each its own prompt") {

@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <cstring>
 
-#include "rl/gradient_estimate.h"
-#include "rl/tables/posterior.h"
 #include "models/run/config.h"
+#include "rl/controller.h"
+#include "rl/exact_gradient.h"
+#include "rl/methods/baselines.h"
+#include "rl/rollout.h"
+#include "rl/tables/posterior.h"
+#include "rl/tables/running_moments.h"
 #include "tests/near.h"
 #include "tests/tuned_worlds.h"
 
@@ -21,16 +25,16 @@ const std::vector<std::string> kFamilies{"lstm", "transformer"};
 
 // A KnownWorld's policy and prior, two different models, under a Tuner.
 struct Known : KnownWorld {
-  PromptedReward by_table;
+  RewardFunction by_table;
   Shards shards;
   Known(const std::string& family, uint64_t seed, World w, int count = 2, int threads = 1)
       : KnownWorld(family, seed, std::move(w)), by_table(table_reward(all.sequences, reward)), shards(count, threads) {}
-  Tuner tuner(TuneOptions options) { return Tuner(*policy, *prior, {world.prompt}, world, by_table, options, shards); }
+  Tuner tuner(TuneConfig options) { return Tuner(*policy, *prior, {world.prompt}, world, by_table, options, shards); }
   std::vector<double> exact(double beta) { return gradient(beta, shards); }
 };
 
-TuneOptions options(Baseline baseline, bool to_go = false, double beta = kBeta, int64_t batch = 16) {
-  return {.advantage = {.kl_coef = beta, .baseline = baseline, .reward_to_go = to_go}, .batch = batch};
+TuneConfig options(const std::string& baseline, bool to_go = false, double beta = kBeta, int64_t batch = 16) {
+  return Tuning{.baseline = baseline, .reward_to_go = to_go, .kl_coef = beta, .batch = batch};
 }
 
 // The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).
@@ -75,13 +79,13 @@ TEST_SUITE_BEGIN("tuner");
 
 TEST_CASE("at the prior every ratio is 1 and KL is 0, to the last bit, on any threads, with dropout configured") {
   for (const std::string& family : kFamilies)
-    for (const Baseline baseline : {Baseline::kLeaveOneOut, Baseline::kValue}) {
+    for (const std::string baseline : {"leave-one-out", "value"}) {
       std::vector<std::vector<real>> results;
       for (const int threads : {1, 2}) {
         Config config = small_config(family);
         config.dropout = 0.5;
         config.layers = 2;
-        TuneOptions o = options(baseline);
+        TuneConfig o = options(baseline);
         o.replay = 1;
         const auto reward = [](const Sequences& s, std::span<const int32_t>) { return random_rewards(s.size(), 3); };
         TunedWorld w(random_model(config, kEnd + 1, 1), ended_world(4), reward, o, threads);
@@ -91,7 +95,7 @@ TEST_CASE("at the prior every ratio is 1 and KL is 0, to the last bit, on any th
         CHECK(w.tuner.metrics().kl == 0);
         CHECK(w.tuner.metrics().kl_stderr == 0);
         CHECK(*w.tuner.metrics().ess == double(o.batch));
-        CHECK(first_difference(sum_over_draws(e.batch, e.log_q), e.log_mu) == -1);
+        CHECK(first_difference(e.log_q, e.log_mu) == -1);
         w.train(5, 0.05, 1);
         CHECK(w.tuner.metrics().kl > 1e-3);
         CHECK(first_difference(before, w.prior->params().data()) == -1);
@@ -107,7 +111,7 @@ TEST_CASE("every baseline, return and entropy bonus has the exact gradient of J 
       Known w(family, 2, ended_world(3, temperature));
       const std::vector<double> g = w.exact(kBeta);
       CHECK(norm(g) > 0.1);
-      for (const Baseline b : {Baseline::kNone, Baseline::kLeaveOneOut, Baseline::kMoving, Baseline::kValue})
+      for (const std::string& b : baseline_names())
         for (const bool to_go : {false, true}) {
           Tuner tuner = w.tuner(options(b, to_go));
           check_mean(moments(tuner, *w.policy, 600), g);
@@ -121,11 +125,11 @@ TEST_CASE("the entropy bonus raises J + alpha H; backpropagating -log pi of samp
   // ∇(E[r] − β KL + α H) = that of the reward r − α log q under the coefficient β + α.
   std::vector<double> r = w.reward;
   for (size_t i = 0; i < r.size(); ++i) r[i] -= alpha * w.log_q()[i];
-  const std::vector<double> g =
-      exact_gradient(*w.policy, w.world, w.all.sequences, w.log_pi(), w.log_q(), r, kBeta + alpha, w.shards);
+  const std::vector<double> g = exact_gradient(*make_method(Tuning{.baseline = "none"}), *w.policy, *w.prior, w.world,
+                                               w.all.sequences, w.log_pi(), r, kBeta + alpha, w.shards);
   for (const bool to_go : {false, true}) {
-    TuneOptions o = options(Baseline::kLeaveOneOut, to_go);
-    o.advantage.entropy_coef = alpha;
+    TuneConfig o = options("leave-one-out", to_go);
+    o.entropy_coef = alpha;
     Tuner tuner = w.tuner(o);
     check_mean(moments(tuner, *w.policy, 600), g);
     CHECK(tuner.metrics().objective ==
@@ -140,7 +144,7 @@ TEST_CASE("the value network: least squares on the returns, no gradient into the
   for (const std::string& family : kFamilies) {
     Known w(family, 4, ended_world(3));
     // The same draws with and without it: an untrained network says 0, so the gradients are the same bits.
-    Tuner with = w.tuner(options(Baseline::kValue)), without = w.tuner(options(Baseline::kNone));
+    Tuner with = w.tuner(options("value")), without = w.tuner(options("none"));
     const auto a = with.gradient(1), b = without.gradient(1);
     CHECK(first_difference(a, b) == -1);
     // Its slope by finite differences of the mean squared error that the metrics report.
@@ -168,7 +172,7 @@ TEST_CASE("a value network lowers the variance of the gradient and leaves its me
   Known w("lstm", 5, ended_world(3));
   for (double& r : w.reward) r += 3;  // far from 0: without a baseline most of the variance is this
   w.by_table = table_reward(w.all.sequences, w.reward);
-  Tuner none = w.tuner(options(Baseline::kNone)), value = w.tuner(options(Baseline::kValue));
+  Tuner none = w.tuner(options("none")), value = w.tuner(options("value"));
   moments(value, *w.policy, 1500);  // learns; the policy stays
   const RunningMoments a = moments(none, *w.policy, 500, 1500), b = moments(value, *w.policy, 500, 1500);
   CHECK(total(b.variance()) < 0.2 * total(a.variance()));
@@ -183,7 +187,7 @@ TEST_CASE("the value network learns E[R|X]: four prompts, rmse below 0.02") {
       r.push_back(double(of[size_t(i)]) + (s.draws(i)[0] == 1) - 0.3 * double(s.draws(i).size()));
     return r;
   };
-  TuneOptions o = options(Baseline::kValue, false, 0, 64);
+  TuneConfig o = options("value", false, 0, 64);
   o.value_lr = 0.03;
   Config config = small_config("lstm");
   config.hidden = 32;  // more features than prefixes: the network can be right about all of them
@@ -196,8 +200,8 @@ TEST_CASE("the value network learns E[R|X]: four prompts, rmse below 0.02") {
     if (step <= 1200) continue;
     for (int64_t b = 0; b < o.batch; ++b) {
       const Experience& e = w.tuner.fresh();
-      seen[size_t(e.prompt[size_t(b)])] += w.tuner.values()[size_t(b * e.batch.T + e.batch.first_slot(b))];
-      ++times[size_t(e.prompt[size_t(b)])];
+      seen[size_t(e.group[size_t(b)])] += e.value[size_t(b * e.batch.T + e.batch.first_slot(b))];
+      ++times[size_t(e.group[size_t(b)])];
     }
   }
   const KnownWorlds known = w.known();
@@ -215,29 +219,30 @@ TEST_CASE("the value network learns E[R|X]: four prompts, rmse below 0.02") {
 
 TEST_CASE("a buffer of old sequences, weighted by pi/mu, has the fresh gradient as its mean; unweighted it has not") {
   Known w("lstm", 7, ended_world(2));
-  // Enumerated: μ the prior, E_μ[(π/μ) A s] with A of the policy.
-  PaddedBatch batch;
-  batch.fill(w.world.prompt, w.all.sequences);
-  PolicyGradient step(*w.policy, w.shards);
-  const auto log_pi = step.forward(batch, 1);
-  const std::vector<double> log_q = token_log_probs(*w.prior, w.shards, batch, 1);
-  const std::vector<double> pi = sum_over_draws(batch, log_pi), mu = sum_over_draws(batch, log_q);
-  std::vector<double> ratio, ones(pi.size(), 1.0);
-  for (size_t x = 0; x < pi.size(); ++x) ratio.push_back(std::exp(pi[x] - mu[x]));
-  const auto mean = [&](const std::vector<double>& weight) {
-    std::vector<double> a = advantages(batch, w.reward, log_pi, log_q, {kBeta}, {.weight = weight});
-    for (int64_t b = 0; b < batch.B; ++b)
-      for (int64_t t = 0; t < batch.T; ++t) a[size_t(b * batch.T + t)] *= std::exp(mu[size_t(b)]);
-    step.forward(batch, 1);
-    const auto g = step.backward(a);
-    return std::vector<double>(g.begin(), g.end());
-  };
+  // Enumerated, μ the prior: E_μ[(π/μ) A s].
   const std::vector<double> g = w.exact(kBeta);
-  CHECK(near(mean(ratio), g, 1) <= kClose);
-  CHECK(near(mean(ones), g, 1) > 0.05);
+  struct FromPrior : Method {
+    const LanguageModel& prior;
+    std::unique_ptr<Method> of = make_method(Tuning{.baseline = "none"});
+    bool weighted;
+    FromPrior(const LanguageModel& q, bool importance) : prior(q), weighted(importance) {}
+    const LanguageModel* behaviour() const override { return &prior; }
+    void prepare(Experience& e, double kl_coef) override { of->prepare(e, kl_coef); }
+    Weights weigh(const Experience& e, const Scores& now) const override {
+      Weights w = of->weigh(e, now);
+      if (!weighted) w.importance.clear();
+      return w;
+    }
+  };
+  const auto mean = [&](bool weighted) {
+    FromPrior method(*w.prior, weighted);
+    return exact_gradient(method, *w.policy, *w.prior, w.world, w.all.sequences, w.log_q(), w.reward, kBeta, w.shards);
+  };
+  CHECK(near(mean(true), g, 1) <= kClose);
+  CHECK(near(mean(false), g, 1) > 0.05);
 
   // Sampled, by the Tuner: the second step uses the first one's sequences again, which another policy drew.
-  TuneOptions o = options(Baseline::kLeaveOneOut);
+  TuneConfig o = options("leave-one-out");
   o.replay = 1;
   const std::vector<real> here(w.policy->params().data().begin(), w.policy->params().data().end());
   RunningMoments m(here.size());
@@ -258,7 +263,7 @@ TEST_CASE("a buffer of old sequences, weighted by pi/mu, has the fresh gradient 
 
 TEST_CASE("the moving baseline is read before it is updated, and forgets") {
   Known w("lstm", 8, ended_world(2));
-  Tuner tuner = w.tuner(options(Baseline::kMoving));
+  Tuner tuner = w.tuner(options("moving"));
   tuner.gradient(1);
   CHECK(tuner.metrics().baseline == doctest::Approx(0));
   const double first = tuner.metrics().objective;
@@ -273,7 +278,7 @@ TEST_CASE("the moving baseline is read before it is updated, and forgets") {
 
 TEST_CASE("the controller moves the coefficient by Ziegler's rule, after the step") {
   Known w("lstm", 9, ended_world(3));
-  TuneOptions o = options(Baseline::kLeaveOneOut);
+  TuneConfig o = options("leave-one-out");
   o.kl_target = 0.05;
   o.kl_horizon = 100;
   Tuner tuner = w.tuner(o);
@@ -288,7 +293,7 @@ TEST_CASE("the controller moves the coefficient by Ziegler's rule, after the ste
 
 TEST_CASE("metrics are those of the batch, and of the world within their spread") {
   Known w("transformer", 10, ended_world(4));
-  Tuner tuner = w.tuner(options(Baseline::kNone, false, kBeta, 4000));
+  Tuner tuner = w.tuner(options("none", false, kBeta, 4000));
   tuner.gradient(1);
   const TuneMetrics& m = tuner.metrics();
   const Objective j = w.objective(kBeta);
@@ -311,12 +316,12 @@ TEST_CASE("metrics are those of the batch, and of the world within their spread"
 
 TEST_CASE("prompts take turns: over the steps none is continued more often than another") {
   const std::vector<std::vector<int32_t>> prompts{{0}, {1, 2}, {2}};
-  TunedWorld w(random_model("lstm", 16), ended_world(2), zero_reward, options(Baseline::kLeaveOneOut, false, kBeta, 8),
-               1, prompts);
+  TunedWorld w(random_model("lstm", 16), ended_world(2), zero_reward, options("leave-one-out", false, kBeta, 8), 1,
+               prompts);
   std::vector<int64_t> times(3);
   for (int64_t step = 1; step <= 3; ++step) {
     w.tuner.gradient(step);
-    for (const int32_t p : w.tuner.fresh().prompt) ++times[size_t(p)];
+    for (const int32_t p : w.tuner.fresh().group) ++times[size_t(p)];
   }
   CHECK(times == std::vector<int64_t>{8, 8, 8});
 }
@@ -328,8 +333,7 @@ TEST_CASE("the standard error of KL knows that two sequences of one drawn prompt
   const auto prior = random_model(small_config("lstm"), kEnd + 1, 17, 1.5),
              policy = random_model(small_config("lstm"), kEnd + 1, 18, 20);
   Shards shards(2, 1);
-  Tuner tuner(*policy, *prior, prompts, ended_world(1), zero_reward, options(Baseline::kNone, false, kBeta, 16),
-              shards);
+  Tuner tuner(*policy, *prior, prompts, ended_world(1), zero_reward, options("none", false, kBeta, 16), shards);
   RunningMoments kl, square;
   for (int64_t step = 1; step <= 3000; ++step) {
     tuner.gradient(step);
@@ -342,7 +346,7 @@ TEST_CASE("the standard error of KL knows that two sequences of one drawn prompt
 
 TEST_CASE("a spread of one sequence is not a number") {
   Known w("lstm", 19, ended_world(2));
-  Tuner one = w.tuner(options(Baseline::kNone, false, 0, 1));
+  Tuner one = w.tuner(options("none", false, 0, 1));
   one.gradient(1);
   CHECK(std::isnan(one.metrics().kl_stderr));
   CHECK(std::isnan(one.metrics().advantage_spread));
@@ -410,10 +414,10 @@ TEST_CASE("the truth about several prompts: J* - J = (beta + alpha) KL to the po
 
 TEST_CASE("a step that fails changes nothing; options that mean nothing are refused") {
   Known w("lstm", 14, ended_world(2));
-  TuneOptions o = options(Baseline::kLeaveOneOut);
+  TuneConfig o = options("leave-one-out");
   o.replay = 2;
   bool dead = false;
-  const PromptedReward sometimes = [&](const Sequences& s, std::span<const int32_t> of) {
+  const RewardFunction sometimes = [&](const Sequences& s, std::span<const int32_t> of) {
     if (dead) throw DataError("the reward program died");
     return w.by_table(s, of);
   };
@@ -428,8 +432,8 @@ TEST_CASE("a step that fails changes nothing; options that mean nothing are refu
   };
   CHECK(first_difference(third(false), third(true)) == -1);
 
-  CHECK_THROWS_AS(w.tuner(options(Baseline::kLeaveOneOut, false, kBeta, 1)), ShapeError);
-  CHECK_THROWS_AS(w.tuner(options(Baseline::kNone, false, -1)), ShapeError);
+  CHECK_THROWS_AS(w.tuner(options("leave-one-out", false, kBeta, 1)), ShapeError);
+  CHECK_THROWS_AS(w.tuner(options("none", false, -1)), ShapeError);
   o.kl_target = -1;
   CHECK_THROWS_AS(w.tuner(o), ShapeError);
   o.kl_target = 1;
@@ -438,22 +442,33 @@ TEST_CASE("a step that fails changes nothing; options that mean nothing are refu
   o.kl_horizon = 0.2 * double(o.batch);  // a step far below the target would bring the coefficient to 0, or below
   CHECK_THROWS_AS(w.tuner(o), ShapeError);
   o.kl_horizon = 1000;
-  o.advantage.kl_coef = 0;  // no factor moves it
+  o.kl_coef = 0;  // no factor moves it
   CHECK_THROWS_AS(w.tuner(o), ShapeError);
-  CHECK_THROWS_AS(Tuner(*w.policy, *w.policy, {w.world.prompt}, w.world, sometimes, {}, w.shards), ShapeError);
+  CHECK_THROWS_AS(Tuner(*w.policy, *w.policy, {w.world.prompt}, w.world, sometimes, o, w.shards), ShapeError);
 }
 
 TEST_CASE("what a Tuner remembers can be taken out and put back") {
-  for (const Baseline baseline : {Baseline::kMoving, Baseline::kValue}) {
+  for (const std::string baseline : {"moving", "value"}) {
     Known w("lstm", 15, ended_world(3));
-    TuneOptions o = options(baseline);
+    TuneConfig o = options(baseline);
     o.replay = 2;
     o.kl_target = 0.1;
     Tuner whole = w.tuner(o);
     for (int64_t step = 1; step <= 4; ++step) whole.gradient(step), whole.learn();
     Tuner again = w.tuner(o);
-    again.restore(whole.state());
-    CHECK(whole.state().memory.size() == 2);
+    std::vector<Experience> memory;
+    for (const Experience* e : whole.source.remembered()) {
+      memory.push_back({.sequences = e->sequences,
+                        .group = e->group,
+                        .reward = sum_over_draws(e->batch, e->reward),
+                        .log_mu = e->log_mu,
+                        .log_q = e->log_q});
+      if (memory.size() == 1) memory[0].log_mu = sum_over_draws(e->batch, e->log_mu);  // as version 0.1 kept it
+    }
+    CHECK(memory.size() == 2);
+    again.source.restore(std::move(memory));
+    again.method->restore(whole.method->state());
+    again.set_kl_coef(whole.kl_coef());
     if (whole.value()) again.value()->params().copy_from(whole.value()->params());
     for (int64_t step = 5; step <= 6; ++step) {
       const auto a = whole.gradient(step), b = again.gradient(step);

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "rl/tables/posterior.h"
 #include "models/run/config.h"
-#include "tests/soft_bellman.h"
+#include "rl/tables/posterior.h"
 #include "tests/near.h"
+#include "tests/soft_bellman.h"
 #include "tests/tuned_worlds.h"
 
 namespace {
@@ -65,7 +65,7 @@ std::unique_ptr<LanguageModel> pretrained(const std::string& family, uint64_t se
   CHECK(kl(text, Table::of_logs(enumerate(*model, world).log_prob[0])) < 0.03);
   return model;
 }
-TunedWorld random_world(std::unique_ptr<LanguageModel> prior, uint64_t seed, TuneOptions o, int64_t max_tokens) {
+TunedWorld random_world(std::unique_ptr<LanguageModel> prior, uint64_t seed, TuneConfig o, int64_t max_tokens) {
   const World world = world_of_five(max_tokens);
   const Enumeration all = enumerate(*prior, world);
   return TunedWorld(std::move(prior), world,
@@ -101,7 +101,7 @@ TEST_CASE("from the prior to the posterior: KL and J within 0.003 of the optimum
       const double beta = n % 2 == 0 ? 0.5 : 1;
       const uint64_t seed = uint64_t(n) + 1;
       TunedWorld w = random_world(pretrained(family, seed, world_of_five(3 + n % 2)), seed,
-                                  {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 128}, 3 + n % 2);
+                                  Tuning{.kl_coef = beta, .batch = 128}, 3 + n % 2);
       KnownWorlds known = w.known();
       const Truth before = known.of(*w.policy, beta);
       CHECK(before.at.kl == 0);
@@ -129,7 +129,7 @@ TEST_CASE("no reward: at the prior nothing moves, to the last bit; from elsewher
   const auto zero = [](const Sequences& s, std::span<const int32_t>) {
     return std::vector<double>(size_t(s.size()), 0.0);
   };
-  const TuneOptions o{.advantage = {0.5, Baseline::kLeaveOneOut}, .batch = 64};
+  const TuneConfig o = Tuning{.kl_coef = 0.5, .batch = 64};
   TunedWorld w(prior_of_five("lstm", 3), world_of_five(3), zero, o);
   w.train(5, 0.01);
   CHECK(first_difference(w.policy->params().data(), w.prior->params().data()) == -1);
@@ -142,13 +142,14 @@ TEST_CASE("no reward: at the prior nothing moves, to the last bit; from elsewher
   if (!kDouble) return;                          // 1e-6 is below what float leaves of a gradient
   Shards shards(2, 1);
   AdamW optimizer(w.policy->params(), {.weight_decay = 0});
+  const std::unique_ptr<Method> method = make_method(Tuning{.baseline = "none"});
   for (int64_t step = 1; step <= 600; ++step) {  // exact
     const LanguageModel* const both[] = {w.policy.get(), w.prior.get()};
     const Enumeration all = enumerate(both, w.world);
     const std::vector<double> r(all.log_prob[0].size(), 0.0);
     std::vector<real> g;
     for (const double x :
-         exact_gradient(*w.policy, w.world, all.sequences, all.log_prob[0], all.log_prob[1], r, 0.5, shards))
+         exact_gradient(*method, *w.policy, *w.prior, w.world, all.sequences, all.log_prob[0], r, 0.5, shards))
       g.push_back(real(-x));
     optimizer.step(w.policy->params(), g, Schedule{0.01, 0, 0, 600}.at(step));
   }
@@ -160,8 +161,8 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
   int64_t collapsed = 0, kept = 0;
   for (int64_t seed = 1; seed <= seeds; ++seed)
     for (const double beta : {0.0, 0.1}) {
-      TunedWorld w = random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed),
-                                  {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 64}, 3);
+      TunedWorld w =
+          random_world(prior_of_five("lstm", uint64_t(seed)), uint64_t(seed), Tuning{.kl_coef = beta, .batch = 64}, 3);
       KnownWorlds known = w.known();
       const double before = known.of(*w.policy, beta).at.entropy;
       w.tuner.gradient(1'000'000);
@@ -177,7 +178,7 @@ TEST_CASE("without the KL term the policy collapses on the best sequences, with 
 }
 
 TEST_CASE("a KL target is met: the coefficient settles where KL is what was asked for") {
-  TuneOptions o{.advantage = {0.5, Baseline::kLeaveOneOut}, .batch = 64, .kl_target = 0.1, .kl_horizon = 600};
+  TuneConfig o = Tuning{.kl_coef = 0.5, .kl_target = 0.1, .kl_horizon = 600, .batch = 64};
   TunedWorld w = random_world(prior_of_five("lstm", 5), 5, o, 3);
   KnownWorlds known = w.known();
   w.train(800, 0.02);
@@ -189,7 +190,7 @@ TEST_CASE("a KL target is met: the coefficient settles where KL is what was aske
 }
 
 TEST_CASE("an entropy bonus alone ends at softmax(r / alpha)") {
-  TuneOptions o{.advantage = {.kl_coef = 0, .baseline = Baseline::kLeaveOneOut, .entropy_coef = 0.5}, .batch = 128};
+  TuneConfig o = Tuning{.kl_coef = 0, .entropy_coef = 0.5, .batch = 128};
   TunedWorld w = random_world(prior_of_five("lstm", 6), 6, o, 2);
   KnownWorlds known = w.known();
   w.train(800, 0.02);
@@ -230,7 +231,7 @@ TEST_CASE("V = 32, T = 20, bigram prior, additive reward: never above J*, and 90
       for (const int32_t v : s.draws(i)) r[size_t(i)] += each[size_t(v)];
     return r;
   };
-  TunedWorld w(bigram_lstm(kV, 21), world, reward, {.advantage = {beta, Baseline::kLeaveOneOut}, .batch = 128});
+  TunedWorld w(bigram_lstm(kV, 21), world, reward, Tuning{.kl_coef = beta, .batch = 128});
   const std::vector<double> log_q = bigram_table(*w.prior);
   const double j_star = soft_values(log_q, each, world, beta).j_star;
   const double j_prior = bigram_objective(log_q, log_q, each, world, beta);
@@ -239,12 +240,10 @@ TEST_CASE("V = 32, T = 20, bigram prior, additive reward: never above J*, and 90
   const Schedule schedule{0.01, 0, 0, 250};
   double reached = 0;
   for (int64_t step = 1; step <= 250; ++step) {
-    const std::span<const real> g = w.tuner.gradient(step);
+    w.tuner.step(step, w.optimizer, schedule.at(step), 1);
     const TuneMetrics& m = w.tuner.metrics();
     CHECK(m.objective <= j_star + 4 * m.advantage_spread / std::sqrt(128.0));
     if (step > 230) reached += m.objective / 20;
-    w.optimizer.step(w.policy->params(), g, schedule.at(step), clip_factor(gradient_norm(g), 1));
-    w.tuner.learn();
   }
   INFO("J of the prior ", j_prior, ", J* ", j_star, ", reached ", reached);
   CHECK(reached >= j_prior + 0.9 * (j_star - j_prior));

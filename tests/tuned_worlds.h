@@ -4,14 +4,15 @@
 #include <map>
 
 #include "engine/optim.h"
-#include "rl/worlds/known_worlds.h"
 #include "models/families.h"
+#include "rl/tuner.h"
+#include "rl/worlds/known_worlds.h"
 #include "tests/exact_worlds.h"
 
 namespace gradus::testing {
 
 // r of every sequence of an enumeration, looked up.
-inline PromptedReward table_reward(const Sequences& sequences, std::span<const double> reward) {
+inline RewardFunction table_reward(const Sequences& sequences, std::span<const double> reward) {
   auto table = std::make_shared<std::map<std::vector<int32_t>, double>>();
   for (int64_t i = 0; i < sequences.size(); ++i) {
     const auto draws = sequences.draws(i);
@@ -29,20 +30,20 @@ struct TunedWorld {
   std::unique_ptr<LanguageModel> prior, policy;
   World world;
   std::vector<std::vector<int32_t>> prompts;
-  PromptedReward reward;
-  TuneOptions options;
+  RewardFunction reward;
+  TuneConfig options;
   Shards shards;
   Tuner tuner;
   AdamW optimizer;
 
-  TunedWorld(std::unique_ptr<LanguageModel> q, World w, PromptedReward r, TuneOptions o, int threads = 1,
+  TunedWorld(std::unique_ptr<LanguageModel> q, World w, RewardFunction r, TuneConfig o, int threads = 1,
              std::vector<std::vector<int32_t>> several = {})
       : prior(std::move(q)),
         policy(prior->clone()),
         world(std::move(w)),
         prompts(several.empty() ? std::vector<std::vector<int32_t>>{world.prompt} : std::move(several)),
         reward(std::move(r)),
-        options(o),
+        options(std::move(o)),
         shards(2, threads),
         tuner(*policy, *prior, prompts, world, reward, options, shards),
         optimizer(policy->params(), {.weight_decay = 0}) {}
@@ -51,9 +52,7 @@ struct TunedWorld {
   void train(int64_t last, double lr, int64_t first = 0) {
     const Schedule schedule{lr, 0, 0, last};
     for (int64_t step = first + 1; step <= last; ++step) {
-      const std::span<const real> g = tuner.gradient(step);
-      optimizer.step(policy->params(), g, schedule.at(step), clip_factor(gradient_norm(g), 1));
-      tuner.learn();
+      tuner.step(step, optimizer, schedule.at(step), 1);
     }
   }
   KnownWorlds known(int64_t most = kMaxSequences) const { return KnownWorlds(*prior, prompts, world, reward, most); }

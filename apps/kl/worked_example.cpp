@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "rl/controller.h"
 #include "rl/tables/estimators.h"
 #include "rl/tables/posterior.h"
 

@@ -136,9 +136,11 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
   if (n > 0 && poll(&more, 1, std::exchange(first_, false) ? kPatience : 0) > 0 && receive()) take_lines();
 }
 
-Scorer reward::command(const std::string& program, const Tokenizer&) {
+namespace reward {
+Scorer command(const std::string& program, const Tokenizer&) {
   return [asked = std::make_shared<RewardCommand>(program)](
              std::span<const Generated> sequences, std::span<double> scores) { asked->score(sequences, scores); };
 }
+}  // namespace reward
 
 }  // namespace gradus

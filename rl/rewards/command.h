@@ -45,8 +45,4 @@ class RewardCommand {
   std::string received_;  // the line that is not whole yet
 };
 
-namespace reward {
-Scorer command(const std::string& program, const Tokenizer&);
-}
-
 }  // namespace gradus

@@ -4,12 +4,12 @@
 #include <memory>
 #include <unordered_map>
 
+#include "engine/io/json.h"
 #include "models/grammar/grammar.h"
 #include "models/text/line_corpus.h"
 #include "models/text/read_text.h"
-#include "rl/rewards/terms.h"
-#include "engine/io/json.h"
 #include "models/text/words.h"
+#include "rl/rewards/terms.h"
 
 namespace gradus::reward {
 namespace {
@@ -30,12 +30,15 @@ std::vector<Line> lines(std::string_view content) {
 
 }  // namespace
 
+// 1 if the grammar of the file generates the whole text, else 0.
 Scorer grammar(const std::string& file, const Tokenizer&) {
   return [rules = Grammar::read(file)](std::span<const Generated> sequences, std::span<double> scores) {
     for (size_t i = 0; i < sequences.size(); ++i) scores[i] = rules.generates(sequences[i].text) ? 1 : 0;
   };
 }
 
+// −1 if an entry of the file occurs, else 0. An entry is a line; one of several words must occur as these words in a
+// row. Empty lines are skipped.
 Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
   using Phrase = std::vector<std::string_view>;
   struct List {
@@ -71,6 +74,7 @@ Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
   };
 }
 
+// Sum of the scores of the words / number of words; 0 without words. Lines of the file: WORD, a tab, a number.
 Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
   struct List {
     std::string content;
@@ -104,6 +108,8 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
   };
 }
 
+// {"rewards":{TEXT: number, ...}, "default": number}: the number of the text, else the default (0 where it is left
+// out).
 Scorer table(const std::string& file, const Tokenizer&) {
   const std::string content = read_text(file);
   const auto fail = [&](const std::string& what) {

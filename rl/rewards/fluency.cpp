@@ -6,8 +6,8 @@
 
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
-#include "rl/rewards/terms.h"
 #include "models/text/words.h"
+#include "rl/rewards/terms.h"
 
 namespace gradus {
 namespace {
@@ -53,7 +53,12 @@ void log_probabilities(const LanguageModel& model, int32_t start, std::span<cons
   }
 }
 
-Scorer reward::fluency(const std::string& run, const Tokenizer&) {
+namespace reward {
+// ln p(text) of the model of a run, summed over its tokens, in nats. The text is cut into the tokens of that run and
+// read from its own beginning (the end mark with --lines, else the token that its samples start from); the end mark is
+// scored where the sequence ended and the run has one. A text with a character that the run does not know is a
+// DataError, and so is, as every reward that is not finite, one that the run holds impossible.
+Scorer fluency(const std::string& run, const Tokenizer&) {
   const auto critic = std::make_shared<const Checkpoint>(load_checkpoint(run));
   return [critic, run](std::span<const Generated> sequences, std::span<double> scores) {
     const int32_t end_id = critic->tokenizer.end_id();
@@ -70,5 +75,6 @@ Scorer reward::fluency(const std::string& run, const Tokenizer&) {
     log_probabilities(*critic->model, end_id >= 0 ? end_id : critic->start_id, ids, scores);
   };
 }
+}  // namespace reward
 
 }  // namespace gradus

@@ -4,17 +4,23 @@
 #include <cmath>
 #include <iterator>
 
-#include "rl/rewards/command.h"
 #include "models/text/words.h"
+#include "rl/rewards/command.h"
 
 namespace gradus {
+
+namespace reward {
+Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, table,
+    command;
+}
+
 namespace {
 
-// Every reward: a row here, its maker in rl/rewards/terms.h.
+// Every reward: its name above and a row here; its maker in a file of this folder.
 struct Name {
   const char* name;
   const char* argument;  // null: takes none
-  Scorer (*make)(const std::string& argument, const Tokenizer& tokenizer);
+  reward::Maker* make;
 };
 constexpr Name kNames[] = {
     {"contains", "S", reward::contains},       {"count", "S", reward::count},
@@ -74,6 +80,28 @@ std::vector<double> Reward::score(std::span<const Generated> sequences) const {
     }
   }
   return sum;
+}
+
+static constexpr int64_t kTextsAtOnce = 4096;
+
+RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std::vector<std::string> prompts) {
+  return [&reward, &tokenizer, prompts = std::move(prompts)](const Sequences& sequences, std::span<const int32_t> of) {
+    std::vector<double> r;
+    std::vector<std::string> texts;
+    std::vector<Generated> generated;
+    for (int64_t first = 0; first < sequences.size(); first += kTextsAtOnce) {
+      const int64_t end = std::min(first + kTextsAtOnce, sequences.size());
+      texts.clear();
+      generated.clear();
+      for (int64_t i = first; i < end; ++i) texts.push_back(tokenizer.decode(sequences.text(i)));
+      for (int64_t i = first; i < end; ++i)
+        generated.push_back(
+            {texts[size_t(i - first)], sequences.text(i), sequences.ended(i), prompts[size_t(of[size_t(i)])]});
+      const std::vector<double> part = reward.score(generated);
+      r.insert(r.end(), part.begin(), part.end());
+    }
+    return r;
+  };
 }
 
 }  // namespace gradus

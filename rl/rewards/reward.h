@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rl/rewards/terms.h"
+#include "rl/sequences.h"
 
 namespace gradus {
 
@@ -34,5 +35,9 @@ class Reward {
   };
   std::vector<Term> terms_;
 };
+
+// The reward for who has sequences of tokens: of the text without prompt and end mark; prompts[p] is the text of prompt
+// p. Refers to the reward and the tokenizer.
+RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std::vector<std::string> prompts);
 
 }  // namespace gradus

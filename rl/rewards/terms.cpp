@@ -44,10 +44,12 @@ int64_t parse_length(const std::string& s, int64_t least) {
 
 }  // namespace
 
+// 1 if s occurs in the text, else 0. An occurrence is one of bytes, which in UTF-8 is one of characters.
 Scorer contains(const std::string& s, const Tokenizer&) {
   return each([s](const Generated& g) { return g.text.find(s) != std::string_view::npos ? 1.0 : 0.0; });
 }
 
+// Occurrences of s in the text, from the left, that do not overlap.
 Scorer count(const std::string& s, const Tokenizer&) {
   return each([s](const Generated& g) {
     int64_t n = 0;
@@ -56,16 +58,19 @@ Scorer count(const std::string& s, const Tokenizer&) {
   });
 }
 
+// −|T − n| of its T tokens.
 Scorer length(const std::string& n, const Tokenizer&) {
   return each([wanted = double(parse_length(n, 0))](const Generated& g) {
     return 0.0 - std::fabs(double(g.tokens.size()) - wanted);  // 0, not -0, where it fits
   });
 }
 
+// 1 if ended by the end mark, else 0.
 Scorer end(const std::string&, const Tokenizer&) {
   return each([](const Generated& g) { return g.ended ? 1.0 : 0.0; });
 }
 
+// Different n-grams of tokens / n-grams; 0 where there are none.
 Scorer distinct(const std::string& n, const Tokenizer&) {
   return each([n = size_t(parse_length(n, 1))](const Generated& g) {
     if (g.tokens.size() < n) return 0.0;
@@ -79,6 +84,7 @@ Scorer distinct(const std::string& n, const Tokenizer&) {
   });
 }
 
+// Share of the positions of s that the sequence fills with the same token; what follows the last one is not looked at.
 Scorer similarity(const std::string& s, const Tokenizer& tokenizer) {
   std::vector<int32_t> target;
   try {
@@ -90,6 +96,7 @@ Scorer similarity(const std::string& s, const Tokenizer& tokenizer) {
   return each([target = std::move(target)](const Generated& g) { return gradus::similarity(g.tokens, target); });
 }
 
+// Share of the words (models/text/words.h) that occur in the prompt; 0 without words.
 Scorer relevance(const std::string&, const Tokenizer& tokenizer) {
   return each([rule = word_rule(tokenizer)](const Generated& g) {
     const std::vector<std::string_view> mine = words(g.text, rule), asked = words(g.prompt, rule);

@@ -1,7 +1,5 @@
-// The rewards by name: what each makes of a generated sequence. rl/rewards/reward.h adds them up.
-//
-// A maker takes what stands behind the colon and the tokenizer of the run, reads files once, and returns a Scorer.
-// UsageError for an argument that means nothing, DataError for a file that cannot be used.
+// Terms of a reward: what each name makes of a generated sequence. A term is a maker in a file of this folder, which
+// says what it computes, and a row of the table in rl/rewards/reward.cpp, where they are added up.
 #pragma once
 
 #include <functional>
@@ -28,33 +26,9 @@ struct Generated {
 using Scorer = std::function<void(std::span<const Generated> sequences, std::span<double> scores)>;
 
 namespace reward {
-
-// Of the text. An occurrence is one of bytes, which in UTF-8 is one of characters.
-Scorer contains(const std::string& s, const Tokenizer&);    // 1 if s occurs, else 0
-Scorer count(const std::string& s, const Tokenizer&);       // occurrences, from the left, that do not overlap
-Scorer grammar(const std::string& file, const Tokenizer&);  // 1 if the grammar generates it whole, else 0
-// Of the tokens.
-Scorer length(const std::string& n, const Tokenizer&);    // −|T − n|
-Scorer end(const std::string&, const Tokenizer&);         // 1 if ended, else 0
-Scorer distinct(const std::string& n, const Tokenizer&);  // different n-grams / n-grams; 0 where there are none
-// Share of the positions of s that the sequence fills with the same token; what follows the last one is not looked at.
-Scorer similarity(const std::string& s, const Tokenizer& tokenizer);
-// Of the words (models/text/words.h).
-Scorer relevance(const std::string&, const Tokenizer& tokenizer);  // share that occur in the prompt; 0 without words
-// −1 if an entry of the file occurs, else 0. An entry is a line; one of several words must occur as these words in a
-// row. Empty lines are skipped.
-Scorer blocklist(const std::string& file, const Tokenizer& tokenizer);
-// Sum of the scores of the words / number of words; 0 without words. Lines of the file: WORD, a tab, a number.
-Scorer lexicon(const std::string& file, const Tokenizer& tokenizer);
-// {"rewards":{TEXT: number, ...}, "default": number}: the number of the text, else the default (0 where it is left
-// out).
-Scorer table(const std::string& file, const Tokenizer&);
-// ln p(text) of the model of a run, summed over its tokens, in nats. The text is cut into the tokens of that run and
-// read from its own beginning (the end mark with --lines, else the token that its samples start from); the end mark is
-// scored where the sequence ended and the run has one. A text with a character that the run does not know is a
-// DataError, and so is, as every reward that is not finite, one that the run holds impossible.
-Scorer fluency(const std::string& run, const Tokenizer&);
-
+// Takes what stands behind the colon and the tokenizer of the run, and reads files once. UsageError for an argument
+// that means nothing, DataError for a file that cannot be used.
+using Maker = Scorer(const std::string& argument, const Tokenizer& tokenizer);
 }  // namespace reward
 
 // sums[i] = Σ_t ln p(sequences[i][t] | start, sequences[i][<t]): natural log, in double, over the model's incremental

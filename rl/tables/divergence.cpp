@@ -1,4 +1,5 @@
-// rl/tables/divergence.h. Every sum is one line of mathematics over outcomes; its zeros stand in the small functions first.
+// rl/tables/divergence.h. Every sum is one line of mathematics over outcomes; its zeros stand in the small functions
+// first.
 #include "rl/tables/divergence.h"
 
 #include <algorithm>

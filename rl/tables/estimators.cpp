@@ -69,13 +69,26 @@ double self_normalised_mean(std::span<const double> weights, std::span<const dou
   return weighted / sum;
 }
 
+std::vector<double> leave_one_out_means(std::span<const double> values, std::span<const int32_t> group) {
+  const auto group_of = [&](size_t i) { return group.empty() ? 0 : size_t(group[i]); };
+  std::vector<double> sum, size, means;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t g = group_of(i);
+    if (g >= sum.size()) sum.resize(g + 1), size.resize(g + 1);
+    sum[g] += values[i];
+    ++size[g];
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t g = group_of(i);
+    require(size[g] >= 2, "leave_one_out", Loc::here(), "leave-one-out in a group of one has nothing to compare with");
+    means.push_back((sum[g] - values[i]) / (size[g] - 1));
+  }
+  return means;
+}
+
 std::vector<double> leave_one_out_advantages(std::span<const double> rewards) {
-  const double n = double(rewards.size());
-  require(n >= 2, "leave_one_out_advantages", Loc::here(), "a group of ", n, " has nothing to leave out");
-  Sum sum;
-  for (double r : rewards) sum += r;
-  std::vector<double> a;
-  for (double r : rewards) a.push_back(r - (sum - r) / (n - 1));
+  std::vector<double> a = leave_one_out_means(rewards);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = rewards[i] - a[i];
   return a;
 }
 

@@ -2,6 +2,7 @@
 // the three estimates of a KL, importance weights, advantages. Formulas in nats; all of double.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -39,7 +40,9 @@ double effective_sample_size(std::span<const double> weights);
 // Σ w f / Σ w: consistent, with a bias of order 1/N. All weights 0 gives NaN.
 double self_normalised_mean(std::span<const double> weights, std::span<const double> f);
 
-// Advantages of a group of samples with one prompt. A group of fewer than 2 throws ShapeError.
+// What groups of samples with one prompt are compared with. A group of fewer than 2 throws ShapeError.
+// For each value the mean of the others of its group; group[i] is that of value i, 0 and up, or empty: all in one.
+std::vector<double> leave_one_out_means(std::span<const double> values, std::span<const int32_t> group = {});
 // r_i − mean of the others: unbiased (RLOO).
 std::vector<double> leave_one_out_advantages(std::span<const double> rewards);
 // (r_i − mean) / sample standard deviation (GRPO): a scale that depends on the rewards; all 0 where they are equal.

@@ -69,12 +69,6 @@ double kl_coef_for(const Table& q, std::span<const double> r, double target) {
   }
 }
 
-double next_kl_coef(double beta, double kl, double target, double n, double horizon) {
-  require(target > 0 && horizon > 0, "next_kl_coef", Loc::here(), "target ", target, " and horizon ", horizon,
-          " must be above 0");
-  return beta * (1 + std::clamp(kl / target - 1, -0.2, 0.2) * n / horizon);
-}
-
 namespace {
 
 // x with A x = b for a symmetric positive definite A, by elimination; empty where a pivot is not above `least`.

@@ -32,10 +32,6 @@ std::vector<Table> ascend(const Table& q, std::span<const double> r, double beta
 // The β at which KL(π*‖q) is `target`. DataError unless 1e-12 ≤ target < −log q(best outcomes), which β → 0 approaches.
 double kl_coef_for(const Table& q, std::span<const double> r, double target);
 
-// The controller of Ziegler et al. 2019: β (1 + clip(kl/target − 1, ±0.2) n/horizon) after n sequences of measured KL.
-// target and horizon must be above 0, or ShapeError.
-double next_kl_coef(double beta, double kl, double target, double n, double horizon);
-
 // The distribution nearest to q, in KL(p‖q), with E_p[φ_i] = μ_i (Khalifa, Elsahar and Dymetman 2021, arXiv
 // 2012.11635): p ∝ q exp(Σ Λ_i φ_i). DataError where no Λ does it.
 struct MomentFit {

@@ -6,12 +6,12 @@
 
 namespace gradus {
 
-static std::vector<double> rewards(const PromptedReward& reward, const Sequences& sequences, size_t prompt) {
+static std::vector<double> rewards(const RewardFunction& reward, const Sequences& sequences, size_t prompt) {
   return reward(sequences, std::vector<int32_t>(size_t(sequences.size()), int32_t(prompt)));
 }
 
 KnownWorlds::KnownWorlds(const LanguageModel& prior, const std::vector<std::vector<int32_t>>& prompts,
-                         const World& world, const PromptedReward& reward, int64_t most)
+                         const World& world, const RewardFunction& reward, int64_t most)
     : prior_(prior), reward_(reward), most_(most) {
   for (const std::vector<int32_t>& prompt : prompts) {
     World w = world;
@@ -63,7 +63,7 @@ Truth KnownWorlds::of(const LanguageModel& policy, double kl_coef, double entrop
       known.log_posterior.clear();
       continue;
     }
-    // An entropy bonus is a KL coefficient of β + α and the reward r − α log q (rl/advantage.h).
+    // An entropy bonus is a KL coefficient of β + α and the reward r − α log q (rl/methods/returns.h).
     std::vector<double> r = known.reward;
     for (size_t i = 0; entropy_coef > 0 && i < r.size(); ++i)
       if (known.log_q[i] != kImpossible) r[i] -= entropy_coef * known.log_q[i];

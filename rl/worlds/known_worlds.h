@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "rl/worlds/exact.h"
-#include "rl/tuner.h"
 
 namespace gradus {
 
@@ -19,7 +18,7 @@ class KnownWorlds {
  public:
   // DataError where there are more than `most` sequences, over all prompts. The prior and the reward are asked once.
   KnownWorlds(const LanguageModel& prior, const std::vector<std::vector<int32_t>>& prompts, const World& world,
-              const PromptedReward& reward, int64_t most);
+              const RewardFunction& reward, int64_t most);
 
   // J* − J(π) = (β+α) KL(π‖π*) for every policy. `policy` must not say what the prior excludes, or KL is infinite.
   Truth of(const LanguageModel& policy, double kl_coef, double entropy_coef = 0);
@@ -38,7 +37,7 @@ class KnownWorlds {
   void enumerate_policy(Known& known, const LanguageModel& policy) const;
 
   const LanguageModel& prior_;
-  PromptedReward reward_;
+  RewardFunction reward_;
   int64_t most_;
   std::vector<Known> worlds_;
 };

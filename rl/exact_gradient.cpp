@@ -1,0 +1,168 @@
+#include "rl/exact_gradient.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "rl/methods/baselines.h"
+#include "rl/rollout.h"
+#include "rl/tables/running_moments.h"
+
+namespace gradus {
+namespace {
+
+Scores rows_of(const Scores& now, int64_t T, std::span<const int64_t> which) {
+  Scores part;
+  const auto take = [&](std::vector<double> Scores::*score) {
+    const std::vector<double>& all = now.*score;
+    for (size_t r = 0; r < which.size() && !all.empty(); ++r)
+      (part.*score).insert((part.*score).end(), all.begin() + which[r] * T, all.begin() + (which[r] + 1) * T);
+  };
+  for (const auto score : kScoreOf) take(score);
+  take(&Scores::largest);
+  return part;
+}
+
+// Every weight of sequence b by factor[b] and by its importance.
+void multiply(Weights& w, const PaddedBatch& batch, std::span<const double> factor) {
+  for (const auto field : kWeightOf)
+    for (size_t i = 0; i < (w.*field).size(); ++i) {
+      const size_t b = i / size_t(batch.T);
+      (w.*field)[i] *= factor[b] * (w.importance.empty() ? 1 : w.importance[b]);
+    }
+}
+
+// The mean over all ordered groups of `size` rows of e, independent draws with these probabilities, of the weights that
+// the method gives a group: of each row, [B,T].
+Weights mean_weights(Method& method, const Experience& e, const Scores& now, std::span<const double> probability,
+                     int64_t size, double kl_coef) {
+  const int64_t T = e.batch.T;
+  Weights sum;
+  std::vector<int64_t> which(size_t(size), 0);
+  for (bool done = false; !done;) {
+    Experience group = rows_of(e, which);
+    std::ranges::fill(group.group, 0);
+    method.prepare(group, kl_coef);
+    Weights w = method.weigh(group, rows_of(now, T, which));
+    double share = 1 / double(size);
+    for (const int64_t b : which) share *= probability[size_t(b)];
+    multiply(w, group.batch, std::vector<double>(which.size(), share));
+    for (const auto field : kWeightOf) {
+      if ((w.*field).empty()) continue;
+      (sum.*field).resize(size_t(e.size() * T));
+      for (size_t i = 0; i < (w.*field).size(); ++i)
+        (sum.*field)[size_t(which[i / size_t(T)] * T) + i % size_t(T)] += (w.*field)[i];
+    }
+    size_t digit = 0;  // the next group: count up in base B
+    while (digit < which.size() && ++which[digit] == e.size()) which[digit++] = 0;
+    done = digit == which.size();
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
+                                   const World& world, const Sequences& sequences, std::span<const double> log_mu,
+                                   std::span<const double> reward, double kl_coef, Shards& shards, int64_t group) {
+  require(int64_t(log_mu.size()) == sequences.size() && log_mu.size() == reward.size() && group >= 1, "exact_gradient",
+          Loc::here(), log_mu.size(), " log-probabilities and ", reward.size(), " rewards of ", sequences.size(),
+          " sequences in groups of ", group);
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < sequences.size(); ++i)
+    if (std::exp(log_mu[size_t(i)]) > 0) order.push_back(i);
+  // Equal lengths together: little padding.
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return sequences.draws(a).size() < sequences.draws(b).size(); });
+  const int64_t longest = int64_t(world.prompt.size()) + world.max_tokens;
+  const size_t chunk = group > 1 ? order.size() : size_t(std::max<int64_t>(1, kChunkSlots / longest));
+  std::vector<double> gradient(size_t(policy.params().size()), 0.0);
+  TeacherForcing pass(policy, shards, method.needs(), &prior);
+  for (size_t first = 0; first < order.size(); first += chunk) {
+    const auto which = std::span(order).subspan(first, std::min(chunk, order.size() - first));
+    Experience e{.sequences = Sequences(world.end_id)};
+    std::vector<double> r, probability;
+    for (const int64_t i : which) {
+      e.sequences.add(sequences.draws(i));
+      e.group.push_back(int32_t(e.group.size()));  // nobody is compared with anybody
+      r.push_back(reward[size_t(i)]);
+      probability.push_back(std::exp(log_mu[size_t(i)]));
+    }
+    e.batch.fill(world.prompt, e.sequences);
+    e.reward = on_last_draw(e.batch, r);
+    const Scores& now = score_batch(pass, shards, prior, method.behaviour(), e, world.temperature, kl_coef);
+    Weights w;
+    if (group == 1) {
+      method.prepare(e, kl_coef);
+      w = method.weigh(e, now);
+      multiply(w, e.batch, probability);
+    } else {
+      w = mean_weights(method, e, now, probability, group, kl_coef);
+    }
+    const std::span<const real> part = pass.backward(w);
+    for (size_t k = 0; k < gradient.size(); ++k) gradient[k] += double(part[k]);
+  }
+  return gradient;
+}
+
+// Where no sequence is compared with another each has a shard, hence a tape and a gradient, of its own; a batch shares
+// a few.
+static constexpr int64_t kTapes = 64, kShardsOfBatch = 4;
+
+EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageModel& prior, const World& world,
+                                    const RewardFunction& reward, const TuneConfig& options, int64_t samples,
+                                    int threads) {
+  const std::unique_ptr<Method> method = make_method(options);
+  const int64_t least = baseline_named(options.baseline).least_batch;
+  const bool single = least == 1;
+  const int64_t batch = single ? std::min(options.batch, kTapes) : options.batch;
+  require(batch >= least && samples >= 1, "estimate_gradient", Loc::here(), "batches of ", options.batch, " and ",
+          samples, " samples: ", options.baseline, " wants batches of at least ", least);
+  Shards shards(int(single ? batch : std::min(batch, kShardsOfBatch)), threads);
+  TeacherForcing pass(policy, shards, method->needs(), &prior);
+  RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob;
+  bool impossible = false;  // the prior excludes a sequence that was drawn
+  for (int64_t index = 0, done = 0; done < samples; ++index) {
+    const int64_t count = single ? std::min(batch, samples - done) : batch;
+    const Rng rng(uint64_t(options.seed), Stream::kSample, index);
+    Experience e{.sequences = roll_out(policy, world, rng, 0, count).sequences,
+                 .group = std::vector<int32_t>(size_t(count), 0)};
+    e.batch.fill(world.prompt, e.sequences);
+    const std::vector<double> rewards = reward(e.sequences, e.group);
+    e.reward = on_last_draw(e.batch, rewards);
+    const Scores& now = score_batch(pass, shards, prior, nullptr, e, world.temperature, options.kl_coef);
+    method->prepare(e, options.kl_coef);
+    const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
+    for (size_t i = 0; i < pi.size(); ++i) {
+      r.add(rewards[i]);
+      impossible |= !std::isfinite(q[i]);
+      kl.add(pi[i] - q[i]);
+      log_prob.add(pi[i]);
+    }
+    const Weights w = method->weigh(e, now);
+    if (single) {
+      pass.backward_each(w);
+      for (int s = 0; s < shards.size(); ++s)
+        if (shards.count(s) > 0) gradient.add(pass.gradient_of_shard(s));
+    } else {
+      gradient.add(pass.backward(w), 1 / double(batch));
+    }
+    done += count;
+  }
+  EstimatedGradient e{.mean = {gradient.mean().begin(), gradient.mean().end()},
+                      .variance = gradient.variance(),
+                      .objective = {},
+                      .kl_stderr = std::sqrt(kl.variance()[0] / double(kl.count())),
+                      .samples = r.count()};
+  if (!single)
+    for (double& v : e.variance) v *= double(batch);
+  const double beta = options.kl_coef;
+  e.objective = {.objective = r.mean()[0] - (beta > 0 ? beta * kl.mean()[0] : 0),
+                 .reward = r.mean()[0],
+                 .kl = impossible ? std::numeric_limits<double>::infinity() : kl.mean()[0],  // with β 0 a number apart
+                 .entropy = -log_prob.mean()[0]};
+  return e;
+}
+
+}  // namespace gradus

@@ -1,0 +1,40 @@
+// The gradient that a method follows, without a learner around it: its exact mean over all sequences of a world, and
+// mean and spread of what samples give. Both make weights as the learner does, by method.prepare and method.weigh.
+#pragma once
+
+#include "rl/learner.h"
+#include "rl/worlds/exact.h"
+
+namespace gradus {
+
+// E[Σ_t w_t ∇ score_t], flat, in the order of the policy's parameters, where the sequences of a group of `group` are
+// independent draws from μ: a sum over all ordered groups. Weights of one sequence alone take groups of 1; a method
+// that compares sequences takes 2 or 3, N^group groups of N sequences, of whose weights the mean is taken. The first of
+// a group is its row 0.
+//
+// sequences, log_mu and reward are of one enumeration, [N]: log μ by the method's behaviour, else by the policy; those
+// of probability 0 are left out. The sum is made in chunks of about kChunkSlots slots, or in one where group > 1.
+// DataError where kl_coef > 0 and the prior excludes a sequence that is drawn.
+// REQUIRES: prompt and draws fit into what the policy sees at once; the method needs no value network.
+std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
+                                   const World& world, const Sequences& sequences, std::span<const double> log_mu,
+                                   std::span<const double> reward, double kl_coef, Shards& shards, int64_t group = 1);
+inline constexpr int64_t kChunkSlots = 4096;
+
+struct EstimatedGradient {
+  // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the baseline
+  // compares sequences that of a batch's mean times the size of the batch. NaN where there is one contribution only.
+  std::vector<double> mean, variance;
+  Objective objective = {};  // means over the samples; kl is the mean of k1 = log π − log q
+  double kl_stderr = 0;      // of that mean
+  int64_t samples = 0;
+};
+
+// The same from `samples` sequences, in batches of options.batch where the baseline compares them (then rounded up to
+// whole batches), by the method that the options name. The number of threads changes no bit.
+// DataError where the prior excludes a sequence that the policy drew and β > 0.
+EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageModel& prior, const World& world,
+                                    const RewardFunction& reward, const TuneConfig& options, int64_t samples,
+                                    int threads);
+
+}  // namespace gradus

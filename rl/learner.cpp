@@ -1,0 +1,215 @@
+#include "rl/learner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "rl/controller.h"
+#include "rl/methods/baselines.h"
+#include "rl/tables/estimators.h"
+#include "rl/tables/running_moments.h"
+
+namespace gradus {
+
+const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageModel& prior,
+                          const LanguageModel* behaviour, Experience& e, double temperature, double kl_coef,
+                          const StepInfo& info) {
+  const Scores& now = pass.forward(e.batch, temperature, info);
+  e.log_pi = now.log_pi;
+  e.value = now.value;
+  if (e.log_q.empty()) {  // fresh
+    e.log_mu = behaviour ? token_log_probs(*behaviour, shards, e.batch, temperature) : now.log_pi;
+    e.log_q = token_log_probs(prior, shards, e.batch, temperature);
+    for (const double q : sum_over_draws(e.batch, e.log_q))
+      if (!std::isfinite(q) && kl_coef > 0)
+        throw DataError("the policy drew a sequence that the prior excludes: KL(policy, prior) is infinite");
+  }
+  return now;
+}
+
+Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& source, Method& method,
+                 const TuneConfig& options, Shards& shards)
+    : policy_(policy),
+      prior_(prior),
+      source_(source),
+      method_(method),
+      options_(options),
+      shards_(shards),
+      needs_(method.needs()),
+      value_(needs_.value ? std::make_unique<ValueNetwork>(policy) : nullptr),
+      value_optimizer_(value_ ? std::make_unique<AdamW>(value_->params(), AdamWOptions{.weight_decay = 0}) : nullptr),
+      pass_(policy, shards, needs_, &prior, value_.get()),
+      kl_coef_(options.kl_coef) {
+  const TuneConfig& o = options;
+  require(&policy != &prior && &policy.params().array() != &prior.params().array(), "Learner", Loc::here(),
+          "policy and prior are one model; the prior must be a copy that stays as it is");
+  require(o.kl_coef >= 0 && o.entropy_coef >= 0, "Learner", Loc::here(), "coefficients ", o.kl_coef, " and ",
+          o.entropy_coef, " of KL and entropy; neither may be negative");
+  require(o.batch >= baseline_named(o.baseline).least_batch, "Learner", Loc::here(), o.baseline,
+          " wants a batch of at least ", baseline_named(o.baseline).least_batch);
+  require(o.epochs >= 1 && o.minibatches >= 1, "Learner", Loc::here(), o.epochs, " epochs of ", o.minibatches,
+          " minibatches; there must be at least one of each");
+  require(o.kl_target >= 0 && o.kl_horizon > 0, "Learner", Loc::here(), "a KL target of ", o.kl_target,
+          " and a horizon of ", o.kl_horizon, "; both must be above 0");
+  if (o.kl_target == 0) return;
+  require(o.kl_coef > 0, "Learner", Loc::here(), "a KL target with a coefficient of 0, which no factor can move");
+  require(o.kl_horizon > 0.2 * double(o.batch), "Learner", Loc::here(), "a horizon of ", o.kl_horizon,
+          " for batches of ", o.batch, ": one step could bring the coefficient to 0");
+}
+
+double Learner::step(int64_t step, AdamW& optimizer, double lr, double clip) {
+  double largest = 0;
+  begin(step);
+  for (int64_t u = 0; u < options_.epochs * options_.minibatches; ++u) {
+    if (u > 0) train_value();
+    const std::span<const real> descent = update(u);
+    const double norm = gradient_norm(descent);
+    if (!std::isfinite(norm)) return norm;
+    largest = std::max(largest, norm);
+    optimizer.step(policy_.params(), descent, lr, clip_factor(norm, clip));
+  }
+  source_.remember();
+  learn();
+  return largest;
+}
+
+std::span<const real> Learner::gradient(int64_t step) {
+  begin(step);
+  update(0);
+  source_.remember();
+  return sum_;
+}
+
+void Learner::begin(int64_t step) {
+  const LanguageModel* mu = method_.behaviour();
+  batches_ = source_.draw(step, mu ? *mu : policy_);
+  info_ = {.seed = uint64_t(options_.seed), .step = step};
+  importance_.clear();
+}
+
+// The gradient of update u of the step: minibatch u of every batch. The first also begins the batches, and where there
+// is one minibatch its scores are those of the beginning.
+std::span<const real> Learner::update(int64_t u) {
+  const int64_t M = options_.minibatches, m = u % M;
+  const double temperature = source_.world().temperature;
+  sum_.assign(size_t(policy_.params().size()), 0);
+  value_sum_.assign(value_ ? size_t(value_->params().size()) : 0, 0);
+  for (Experience* e : batches_) {
+    if (u == 0) {
+      score_batch(pass_, shards_, prior_, method_.behaviour(), *e, temperature, kl_coef_, info_);
+      method_.prepare(*e, kl_coef_);
+      if (e == &fresh()) measure(*e);
+    }
+    const std::vector<int64_t> rows = M > 1 ? minibatch(*e, m, M, needs_.whole_groups) : std::vector<int64_t>();
+    const Experience part = M > 1 ? rows_of(*e, rows) : Experience();
+    const Experience& mini = M > 1 ? part : *e;
+    if (u > 0 || M > 1) pass_.forward(mini.batch, temperature, info_);
+    add_gradient(mini.batch, method_.weigh(mini, pass_.scores()));
+  }
+  if (u + 1 == M && (options_.replay > 0 || options_.epochs * M > 1) && !importance_.empty())
+    metrics_.ess = effective_sample_size(importance_);
+  return sum_;
+}
+
+static void add(std::span<const real> x, std::vector<real>& sum) {
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += x[i];
+}
+
+// Here stands the one minus sign: weights are to be raised, and an optimiser descends.
+void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
+  const double draws = double(std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0}));
+  const double share = 1 / double(batches_.size()), of_draw = -(share / draws),
+               of_sequence = -1 / double(batches_.size() * size_t(batch.B));
+  const std::vector<double>& importance = weights.importance;
+  importance_.insert(importance_.end(), importance.begin(), importance.end());
+  for (size_t k = 0; k < kScores; ++k) {
+    std::vector<double>& w = weights.*kWeightOf[k];
+    const bool is_value = kWeightOf[k] == &Weights::value;
+    for (size_t i = 0; i < w.size(); ++i) {
+      const double ratio = importance.empty() ? 1 : importance[i / size_t(batch.T)];
+      w[i] = is_value ? of_draw * ratio * w[i] : w[i] * ratio * of_sequence;
+    }
+  }
+  add(pass_.backward(weights), sum_);
+  if (value_) add(pass_.value_gradient(), value_sum_);
+}
+
+void Learner::train_value() {
+  if (value_) value_optimizer_->step(value_->params(), value_sum_, options_.value_lr);
+}
+
+// The fresh batch has been used; only now may a baseline learn from it.
+void Learner::learn() {
+  train_value();
+  method_.learn(fresh());
+  if (options_.kl_target > 0)
+    kl_coef_ = next_kl_coef(kl_coef_, metrics_.kl, options_.kl_target, double(options_.batch), options_.kl_horizon);
+}
+
+// The standard error of the mean of x, one number for each sequence of a batch. Sequences that share a drawn prompt are
+// one observation between them; where all prompts are taken each counts alone, which errs on the large side.
+static double standard_error(std::span<const double> x, int64_t independent) {
+  const int64_t B = int64_t(x.size());
+  const size_t n = size_t(independent > 0 ? independent : B);
+  const double mean = std::accumulate(x.begin(), x.end(), 0.0) / double(B);
+  std::vector<double> off(n, 0.0);
+  for (size_t b = 0; b < x.size(); ++b) off[b % n] += x[b] - mean;
+  const double squares = std::inner_product(off.begin(), off.end(), off.begin(), 0.0);
+  return n > 1 ? std::sqrt(squares * double(n) / double(n - 1)) / double(B) : std::nan("");
+}
+
+static RunningMoments moments(std::span<const double> x) {
+  RunningMoments m;
+  for (const double value : x) m.add(value);
+  return m;
+}
+
+void Learner::measure(const Experience& e) {
+  const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
+  std::vector<double> kl(pi);
+  double cut = 0;
+  for (size_t b = 0; b < pi.size(); ++b) {
+    kl[b] -= q[b];
+    cut += source_.world().end_id >= 0 && !e.sequences.ended(int64_t(b));
+  }
+  const double n = double(pi.size());
+  metrics_ = {};
+  metrics_.reward = moments(sum_over_draws(e.batch, e.reward)).mean()[0];
+  metrics_.kl = std::accumulate(kl.begin(), kl.end(), 0.0) / n;
+  metrics_.kl_stderr = standard_error(kl, e.independent);
+  metrics_.entropy = -moments(pi).mean()[0];
+  metrics_.kl_coef = kl_coef_;
+  metrics_.objective =
+      metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) + options_.entropy_coef * metrics_.entropy;
+  metrics_.distinct_1 = distinct_share(e.sequences, 1);
+  metrics_.distinct_2 = distinct_share(e.sequences, 2);
+  metrics_.cut = cut / n;
+  metrics_.length = moments(std::vector<double>(e.batch.length.begin(), e.batch.length.end())).mean()[0];
+  if (e.advantage.empty()) return;
+  const RunningMoments advantage = moments(at_first_draw(e.batch, e.advantage));
+  metrics_.baseline = moments(at_first_draw(e.batch, e.returns)).mean()[0] - advantage.mean()[0];
+  metrics_.advantage_spread = std::sqrt(advantage.variance()[0]);
+  if (!value_) return;
+  double squares = 0, draws = 0;
+  for (size_t i = 0; i < e.returns.size(); ++i)
+    if (e.batch.targets[i] != kNoTarget) {
+      const double miss = e.value[i] - e.returns[i];
+      squares += miss * miss;
+      ++draws;
+    }
+  metrics_.value_loss = squares / draws;
+}
+
+double distinct_share(const Sequences& sequences, int64_t n) {
+  std::set<std::vector<int32_t>> seen;
+  double all = 0;
+  for (int64_t i = 0; i < sequences.size(); ++i) {
+    const std::span<const int32_t> text = sequences.text(i);
+    for (int64_t first = 0; first + n <= int64_t(text.size()); ++first, ++all)
+      seen.emplace(text.begin() + first, text.begin() + first + n);
+  }
+  return all > 0 ? double(seen.size()) / all : 0;
+}
+
+}  // namespace gradus

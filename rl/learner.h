@@ -1,0 +1,101 @@
+// The learner: the one loop of reinforcement learning, whatever the method. A step is
+//
+//   source → scores by policy and prior → method.prepare           once a batch
+//     epochs × minibatches: scores → method.weigh → backward → optimiser
+//   value network, method.learn, KL coefficient                    what else has learnt
+//
+// apps/tune.cpp calls it:
+//
+//   Learner learner(policy, prior, source, *make_method(options), options, shards);
+//   for (int64_t step = 1; step <= steps; ++step) learner.step(step, optimizer, lr, clip);
+#pragma once
+
+#include <optional>
+
+#include "engine/optim.h"
+#include "rl/methods/method.h"
+#include "rl/source.h"
+#include "rl/teacher_forcing.h"
+#include "rl/tune_values.h"
+
+namespace gradus {
+
+// Of one step's fresh batch, before the update. A spread of one sequence is NaN.
+struct TuneMetrics {
+  double reward, kl, entropy;         // means over the batch; kl is that of k1 = log π − log q, of whole sequences
+  double kl_stderr;                   // of that mean
+  double objective;                   // reward − β kl + α entropy
+  double kl_coef;                     // β of this step
+  double baseline, advantage_spread;  // mean baseline, standard deviation of A, at the first draw of each sequence
+  double distinct_1, distinct_2;      // different n-grams of the batch over n-grams of the batch
+  double cut;                         // share of sequences that reached the limit without the end mark
+  double length;                      // mean number of draws
+  std::optional<double> ess;  // effective sample size of all importance weights of an epoch, where some are not 1
+  std::optional<double> value_loss;  // mean squared error of the value network
+};
+
+// Scores a batch by the policy as it is and writes what that says into it; a fresh one also by the prior and by the
+// model that drew it (null: the policy). DataError where the prior excludes a sequence of a fresh batch and kl_coef >
+// 0. Returns pass.scores(). With method.prepare this is how every batch begins.
+const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageModel& prior,
+                          const LanguageModel* behaviour, Experience& e, double temperature, double kl_coef,
+                          const StepInfo& info = {});
+
+class Learner {
+ public:
+  // Of the options those of the learner are read here; the method has read its own. The prior is only read. ShapeError
+  // for options that mean nothing: a negative coefficient, fewer sequences than the baseline compares, a target or
+  // horizon not above 0, or a target that the coefficient cannot follow.
+  Learner(LanguageModel& policy, const LanguageModel& prior, Source& source, Method& method, const TuneConfig& options,
+          Shards& shards);
+
+  // One step: epochs × minibatches updates of the policy, each by a gradient clipped to norm `clip` (0: not clipped).
+  // Returns the largest norm before clipping; where it is not finite, that update and all after it were left out, and
+  // nothing else has learnt. What it does is a function of (seed, step), the parameters and what is remembered. If it
+  // throws in the first update nothing has changed.
+  double step(int64_t step, AdamW& optimizer, double lr, double clip = 0);
+
+  // The same in two halves, for who wants to see the gradient of a step with one update: that of −J by the policy's
+  // parameters, valid until the next call; and what it has taught everything that is not the policy.
+  std::span<const real> gradient(int64_t step);
+  void learn();
+
+  const TuneMetrics& metrics() const { return metrics_; }
+  const Experience& fresh() const { return *batches_.back(); }
+  std::span<const real> value_gradient() const { return value_sum_; }
+
+  // What a checkpoint has to keep beside the policy, the method's state and the source's.
+  double kl_coef() const { return kl_coef_; }
+  void set_kl_coef(double beta) { kl_coef_ = beta; }
+  ValueNetwork* value() const { return value_.get(); }  // null where the method needs none
+  AdamW* value_optimizer() const { return value_optimizer_.get(); }
+
+ private:
+  void begin(int64_t step);
+  std::span<const real> update(int64_t u);
+  void add_gradient(const PaddedBatch& batch, Weights weights);
+  void train_value();
+  void measure(const Experience& fresh);
+
+  LanguageModel& policy_;
+  const LanguageModel& prior_;
+  Source& source_;
+  Method& method_;
+  const TuneConfig options_;
+  Shards& shards_;
+  const Needs needs_;
+  std::unique_ptr<ValueNetwork> value_;
+  std::unique_ptr<AdamW> value_optimizer_;
+  TeacherForcing pass_;
+  double kl_coef_;
+  TuneMetrics metrics_{};
+  StepInfo info_;
+  std::span<Experience* const> batches_;  // of the step, the fresh one last
+  std::vector<double> importance_;        // of an epoch
+  std::vector<real> sum_, value_sum_;     // gradients over all batches of an update
+};
+
+// Different n-grams over n-grams of all the texts together; 0 where there are none.
+double distinct_share(const Sequences& sequences, int64_t n);
+
+}  // namespace gradus

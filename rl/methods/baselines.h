@@ -1,0 +1,45 @@
+// Baselines: what a return is compared with. A row of the table each, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "rl/experience.h"
+
+namespace gradus {
+
+// A mean of the means of earlier batches, of which the last counts 1 − kMemory of all. It is read before the batch at
+// hand is added, or it would contain the sample itself.
+struct MovingMean {
+  static constexpr double kMemory = 0.9;
+  double sum = 0, weight = 0;
+  double value() const { return weight > 0 ? sum / weight : 0; }
+  void add(double mean) {
+    sum = kMemory * sum + (1 - kMemory) * mean;
+    weight = kMemory * weight + (1 - kMemory);
+  }
+};
+
+// What a baseline is made from.
+struct BaselineInput {
+  const Experience& e;
+  std::span<const double> whole;       // [B], the return of each whole sequence
+  std::span<const double> importance;  // [B], π/μ of each sequence
+  double moving;
+};
+
+struct Baseline {
+  const char* name;
+  const char* help;
+  bool needs_value = false;  // of the value network
+  int64_t least_batch = 1;   // sequences that it can compare
+  // b of each draw, [B,T]; what stands in padding means nothing.
+  std::vector<double> (*make)(const BaselineInput& input);
+};
+
+// DataError, which lists those that there are, for an unknown name.
+const Baseline& baseline_named(const std::string& name);
+std::vector<std::string> baseline_names();
+std::vector<std::string> baselines_with_value();  // those that need the value network
+
+}  // namespace gradus

@@ -1,0 +1,30 @@
+// The methods by name: the one place that knows them all.
+#include "models/table.h"
+#include "rl/methods/method.h"
+#include "rl/tune_values.h"
+
+namespace gradus {
+
+// Each is made in the file of its name.
+using Make = std::unique_ptr<Method>(const TuneConfig&);
+Make make_reinforce;
+
+namespace {
+
+struct Row {
+  const char* name;
+  const char* help;
+  Make* make;
+};
+constexpr Row kMethods[] = {
+    {.name = "reinforce", .help = "the return above a baseline", .make = make_reinforce},
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_method(const TuneConfig& options) {
+  return row_named(kMethods, options.algorithm, "algorithm").make(options);
+}
+std::vector<std::string> method_names() { return names_of(kMethods); }
+
+}  // namespace gradus

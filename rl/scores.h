@@ -1,0 +1,50 @@
+// Scores: what the policy of this moment says of every draw of a batch. Weights: what goes back on each of these, the
+// whole of what a method decides. rl/teacher_forcing.h makes the first and carries back the second.
+//
+// Every method is ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ], and some raise other rows as well: w is the weight of a row
+// that is to be raised. The minus sign of an optimiser, which descends, stands in rl/learner.cpp and nowhere else.
+#pragma once
+
+#include <vector>
+
+namespace gradus {
+
+class LanguageModel;
+
+// Which scores a method wants; log π is always there.
+struct Needs {
+  bool value = false;                    // of the value network
+  bool entropy = false;                  // of the row
+  bool kl = false;                       // of the row to that of the prior
+  bool logit = false;                    // of the draw
+  const LanguageModel* other = nullptr;  // whose largest logit
+  // weigh() compares the sequences of a group, so that no minibatch may cut one.
+  bool whole_groups = false;
+};
+
+// [B,T] each, 0 in padding; empty where nobody needs it. A row is the distribution that a draw was taken from.
+struct Scores {
+  std::vector<double> log_pi;   // log π(draw | what came before)
+  std::vector<double> value;    // what the value network expects before the draw
+  std::vector<double> entropy;  // H of the row, nats. REQUIRES: no logit is infinite
+  std::vector<double> kl;       // KL(π‖q) of the row, nats
+  std::vector<double> logit;    // of the draw, as the head gives it, before temperature and softmax
+  std::vector<double> largest;  // the largest logit of the row of Needs::other; has no gradient
+};
+
+// [B,T] each, on the score of the same name; empty: 0 everywhere. What stands in padding is not read.
+struct Weights {
+  std::vector<double> log_pi = {}, value = {}, entropy = {}, kl = {}, logit = {};
+  // [B], multiplies all weights of a sequence that another policy drew, π/μ: E_μ[(π/μ) w ∇ log π] = E_π[w ∇ log π].
+  // Empty: 1 everywhere.
+  std::vector<double> importance = {};
+};
+
+// The scores that have a gradient, and their weights in the same order.
+inline constexpr size_t kScores = 5;
+inline constexpr std::vector<double> Scores::*kScoreOf[kScores] = {&Scores::log_pi, &Scores::value, &Scores::entropy,
+                                                                   &Scores::kl, &Scores::logit};
+inline constexpr std::vector<double> Weights::*kWeightOf[kScores] = {&Weights::log_pi, &Weights::value,
+                                                                     &Weights::entropy, &Weights::kl, &Weights::logit};
+
+}  // namespace gradus

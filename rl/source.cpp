@@ -1,0 +1,78 @@
+#include "rl/source.h"
+
+#include <algorithm>
+
+#include "rl/rollout.h"
+
+namespace gradus {
+
+// Different prompts that a batch of B has room for: each is continued at least twice, so that leave-one-out compares
+// like with like.
+static int64_t room_for_prompts(int64_t B) { return std::max<int64_t>(1, B / 2); }
+
+RolloutSource::RolloutSource(std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
+                             const TuneConfig& options, Shards& shards)
+    : prompts_(std::move(prompts)),
+      world_(std::move(world)),
+      reward_(std::move(reward)),
+      batch_(options.batch),
+      replay_(options.replay),
+      seed_(uint64_t(options.seed)),
+      shards_(shards) {
+  require(!prompts_.empty(), "RolloutSource", Loc::here(), "there is no prompt");
+}
+
+// All prompts in turn where the batch has room for them, so that over the steps none is continued more often than
+// another; else each step draws its own.
+std::vector<int32_t> RolloutSource::choose_prompts(int64_t step) const {
+  const int64_t P = int64_t(prompts_.size()), B = batch_, room = room_for_prompts(B);
+  const Rng rng(seed_, Stream::kPrompt, step);
+  std::vector<int32_t> of;
+  for (int64_t b = 0; b < B; ++b) of.push_back(int32_t(P <= room ? ((step - 1) * B + b) % P : rng.below(b % room, P)));
+  return of;
+}
+
+std::span<Experience* const> RolloutSource::draw(int64_t step, const LanguageModel& behaviour) {
+  if (is_open_) memory_.pop_back();
+  is_open_ = false;
+  const int64_t room = room_for_prompts(batch_);
+  Experience fresh{.group = choose_prompts(step), .independent = int64_t(prompts_.size()) <= room ? batch_ : room};
+  shards_.begin({.seed = seed_, .step = step}, batch_);
+  const Rng rng(seed_, Stream::kSample, step);
+  fresh.sequences = roll_out(behaviour, world_, prompts_, fresh.group, rng, shards_).sequences;
+  fresh.batch.fill(prompts_, fresh.group, fresh.sequences);
+  fresh.reward = on_last_draw(fresh.batch, reward_(fresh.sequences, fresh.group));
+  drawn_.clear();
+  for (size_t i = memory_.size() - std::min(memory_.size(), size_t(replay_)); i < memory_.size(); ++i)
+    drawn_.push_back(&memory_[i]);
+  memory_.push_back(std::move(fresh));
+  drawn_.push_back(&memory_.back());
+  is_open_ = true;
+  return drawn_;
+}
+
+void RolloutSource::remember() {
+  is_open_ = false;
+  while (int64_t(memory_.size()) > replay_ + 1) memory_.pop_front();
+}
+
+std::vector<const Experience*> RolloutSource::remembered() const {
+  std::vector<const Experience*> list;
+  const size_t n = memory_.size() - is_open_;
+  for (size_t i = n - std::min(n, size_t(replay_)); i < n; ++i) list.push_back(&memory_[i]);
+  return list;
+}
+
+void RolloutSource::restore(std::vector<Experience> memory) {
+  memory_.clear();
+  is_open_ = false;
+  for (Experience& e : memory) {
+    e.batch.fill(prompts_, e.group, e.sequences);
+    e.reward = on_last_draw(e.batch, e.reward);
+    // A checkpoint of an earlier version knows log μ of whole sequences only.
+    if (int64_t(e.log_mu.size()) == e.size()) e.log_mu = on_last_draw(e.batch, e.log_mu);
+    memory_.push_back(std::move(e));
+  }
+}
+
+}  // namespace gradus

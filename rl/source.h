@@ -1,0 +1,57 @@
+// Sources: where experience comes from. RolloutSource draws sequences from a model and may show earlier batches again.
+#pragma once
+
+#include <deque>
+
+#include "engine/parallel.h"
+#include "models/language_model.h"
+#include "rl/experience.h"
+#include "rl/tune_values.h"
+
+namespace gradus {
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  // All but the prompt: what ends a sequence, and the temperature of every model.
+  virtual const World& world() const = 0;
+  // The batches of a step, the fresh one last: sequences, batch, group, role and reward are set, and log μ and log q of
+  // a batch that was shown before. They are valid, and may be written to, until the next call. If it throws nothing has
+  // changed.
+  virtual std::span<Experience* const> draw(int64_t step, const LanguageModel& behaviour) = 0;
+  // The step of the last draw() is done, and its fresh batch may be shown again.
+  virtual void remember() {}
+};
+
+class RolloutSource : public Source {
+ public:
+  // options.batch sequences a step, each the continuation of one of the prompts; `world` says all but the prompt. The
+  // last options.replay batches are shown again. ShapeError without a prompt.
+  RolloutSource(std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
+                const TuneConfig& options, Shards& shards);
+
+  const World& world() const override { return world_; }
+  // A function of (seed, step) and the model.
+  std::span<Experience* const> draw(int64_t step, const LanguageModel& behaviour) override;
+  void remember() override;
+
+  // For a checkpoint: the batches that the next step will show again, the oldest first, and back. Of each restored
+  // batch sequences, group, reward [B], log_mu and log_q are wanted.
+  std::vector<const Experience*> remembered() const;
+  void restore(std::vector<Experience> memory);
+
+ private:
+  std::vector<int32_t> choose_prompts(int64_t step) const;
+
+  const std::vector<std::vector<int32_t>> prompts_;
+  const World world_;
+  const RewardFunction reward_;
+  const int64_t batch_, replay_;
+  const uint64_t seed_;
+  Shards& shards_;
+  std::deque<Experience> memory_;  // the last is the fresh one
+  std::vector<Experience*> drawn_;
+  bool is_open_ = false;  // the fresh batch is that of a step that is not done
+};
+
+}  // namespace gradus

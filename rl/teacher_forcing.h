@@ -1,0 +1,60 @@
+// Teacher forcing: the one pass in which a policy scores sequences that exist already, and the way back of what a
+// method makes of the scores.
+//
+//   TeacherForcing pass(policy, shards);
+//   const Scores& now = pass.forward(batch, temperature, info);     // log π of every draw
+//   ... the host makes Weights from them ...
+//   std::span<const real> up = pass.backward(weights);              // Σ w ∇ log π
+#pragma once
+
+#include <array>
+
+#include "engine/parallel.h"
+#include "models/language_model.h"
+#include "rl/experience.h"
+#include "rl/scores.h"
+#include "rl/value.h"
+
+namespace gradus {
+
+// Log-probability of every draw of a batch, [B,T] with 0 in padding, without a gradient; leaves what is on the shards'
+// tapes as it is. Policy and prior go through the same pass with equal shapes and shards, so that equal models give
+// equal bits. REQUIRES: shards.begin(·, batch.B) has run.
+std::vector<double> token_log_probs(const LanguageModel& model, Shards& shards, const PaddedBatch& batch,
+                                    double temperature);
+
+class TeacherForcing {
+ public:
+  // What is needed beside log π: a value network where needs.value, a prior where needs.kl; else ShapeError.
+  TeacherForcing(const LanguageModel& policy, Shards& shards, const Needs& needs = {},
+                 const LanguageModel* prior = nullptr, const ValueNetwork* value = nullptr);
+
+  // Scores the batch, which has to stay as it is until backward(). Temperature divides the logits.
+  const Scores& forward(const PaddedBatch& batch, double temperature, const StepInfo& info = {});
+  const Scores& scores() const { return scores_; }  // of the last forward()
+
+  // Σ_b Σ_t weight[b,t] ∇ score(b,t) over all scores, by the policy's parameters, flat, in their order. `importance`
+  // is not looked at. Valid until the next step of the shards or gradient. ShapeError for weights of another size, or
+  // on a score that was not needed.
+  std::span<const real> backward(const Weights& weights);
+  // Of the same pass, by the parameters of the value network. Valid as long.
+  std::span<const real> value_gradient() { return shards_.gradient(network_->params()); }
+  // backward() for each shard alone: with as many shards as sequences, one sequence's contribution.
+  void backward_each(const Weights& weights);
+  std::span<const real> gradient_of_shard(int s) { return shards_.tape(s).gradient(policy_.params().array()); }
+
+ private:
+  void forward_shard(int s, const PaddedBatch& batch, double temperature);
+
+  const LanguageModel& policy_;
+  Shards& shards_;
+  const Needs needs_;
+  const LanguageModel* prior_;
+  const ValueNetwork* network_;
+  const PaddedBatch* batch_ = nullptr;
+  std::vector<std::array<Tensor, kScores>> rows_;  // the scores of each shard, [count·T]
+  Scores scores_;
+  std::array<std::vector<real>, kScores> seeds_;
+};
+
+}  // namespace gradus

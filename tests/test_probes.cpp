@@ -1,0 +1,260 @@
+// The seam of rl/methods, tried with two methods that are not in the table: PPO and DPO. Their exact gradients are the
+// derivatives of their enumerated objectives, through a table and an LSTM; wrong ones are shown wrong; each learns. And
+// every score that a method may ask for has the right gradient.
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "rl/tables/posterior.h"
+#include "tests/tuned_worlds.h"
+
+#include "tests/line_world.h"
+#include "tests/near.h"
+#include "tests/probe_dpo.h"
+#include "tests/probe_ppo.h"
+
+namespace {
+
+using namespace gradus;
+using namespace gradus::testing;
+
+constexpr double kBeta = 0.3;
+
+// Policy and prior with random numbers in every parameter, and a third model, near the policy, that draws.
+struct ProbeWorld : KnownWorld {
+  std::unique_ptr<LanguageModel> old;
+  explicit ProbeWorld(const std::string& family) : KnownWorld(model(family, 1), model(family, 2), ended_world(3), 5) {
+    old = model(family, 1);
+    const Rng rng(9, Stream::kTest);
+    for (int64_t i = 0; i < old->params().size(); ++i) old->params().edit()[size_t(i)] += real(0.2 * rng.normal(i));
+    log_old = enumerate(*old, world).log_prob[0];
+  }
+  std::vector<double> log_old;
+
+  static std::unique_ptr<LanguageModel> model(const std::string& family, uint64_t seed) {
+    if (family == "lstm") return random_model(family, seed);
+    std::string text;  // every line of at most three of three letters has a row of its own
+    for (const char* a : {"a", "b", "c"})
+      for (const char* b : {"", " a", " b", " c"})
+        for (const char* c : {" a", " b", " c"}) text += std::string(a) + b + c + "\n";
+    const LineWorld lines(text, "word");
+    REQUIRE(lines.end_id() == kEnd);
+    auto table = lines.model("tabular");
+    const Rng rng(seed, Stream::kTest);
+    for (int64_t i = 0; i < table->params().size(); ++i) table->params().edit()[size_t(i)] = real(0.7 * rng.normal(i));
+    return table;
+  }
+
+  // A pass over all sequences, with what the policy of this moment says.
+  TeacherForcing pass(Shards& shards, PaddedBatch& batch, const Needs& needs = {}) {
+    batch.fill(world.prompt, all.sequences);
+    TeacherForcing forced(*policy, shards, needs, prior.get());
+    forced.forward(batch, 1);
+    return forced;
+  }
+
+  // How far g is from the derivative of `objective` by the policy's parameters, by differences in 4 points, at every
+  // parameter; in units of the largest of them.
+  double off(std::span<const double> g, const std::function<double()>& objective) {
+    const double h = 1e-3, scale = std::max(1.0, norm(g));
+    double worst = 0;
+    for (size_t k = 0; k < g.size(); ++k) {
+      real& x = policy->params().edit()[k];
+      const real before = x;
+      const auto at = [&](double step) {
+        x = real(double(before) + step);
+        return objective();
+      };
+      const double numeric = (-at(2 * h) + 8 * at(h) - 8 * at(-h) + at(-2 * h)) / (12 * h);
+      x = before;
+      worst = std::max(worst, std::fabs(numeric - g[k]) / scale);
+    }
+    return worst;
+  }
+  std::vector<double> gradient(Method& method, std::span<const double> log_mu, int64_t group = 1) {
+    Shards shards(2, 1);
+    return exact_gradient(method, *policy, *prior, world, all.sequences, log_mu, reward, kBeta, shards, group);
+  }
+};
+
+// A method with all its weights turned round.
+template <class M>
+struct WrongSign : M {
+  using M::M;
+  Weights weigh(const Experience& e, const Scores& now) const override {
+    Weights w = M::weigh(e, now);
+    for (double& x : w.log_pi) x = -x;
+    return w;
+  }
+};
+
+TEST_SUITE_BEGIN("probes");
+
+TEST_CASE("PPO: the exact gradient is the derivative of the clipped objective; a wrong sign or no clip is seen") {
+  if (!kDouble) return;
+  for (const std::string family : {"tabular", "lstm"}) {
+    ProbeWorld w(family);
+    Shards shards(2, 1);
+    PaddedBatch batch;
+    w.pass(shards, batch);
+    const std::vector<double> log_mu = token_log_probs(*w.old, shards, batch, 1),
+                              log_q = token_log_probs(*w.prior, shards, batch, 1);
+    constexpr double kClip = 0.1;
+    int64_t clipped = 0, free = 0;
+    const auto objective = [&] {
+      const TeacherForcing pass = w.pass(shards, batch);
+      double sum = 0;
+      for (int64_t b = 0; b < batch.B; ++b) {
+        double a = w.reward[size_t(b)];  // A_t = r − β Σ_{k≥t} log(μ/q)
+        for (int64_t t = batch.end_slot(b) - 1; t >= batch.first_slot(b); --t) {
+          const size_t i = size_t(b * batch.T + t);
+          a -= kBeta * (log_mu[i] - log_q[i]);
+          const double ratio = std::exp(pass.scores().log_pi[i] - log_mu[i]),
+                       least = std::min(ratio * a, std::clamp(ratio, 1 - kClip, 1 + kClip) * a);
+          sum += std::exp(w.log_old[size_t(b)]) * least;
+          ++(least < ratio * a ? clipped : free);
+        }
+      }
+      return sum;
+    };
+    Ppo ppo({.clip = kClip, .behaviour = w.old.get()});
+    const std::vector<double> g = w.gradient(ppo, w.log_old);
+    CHECK(norm(g) > 0.05);
+    CHECK(w.off(g, objective) <= 1e-8);
+    CHECK(clipped > free / 10);
+    Ppo without_clip({.clip = INFINITY, .behaviour = w.old.get()});
+    CHECK(w.off(w.gradient(without_clip, w.log_old), objective) > 1e-3);
+    WrongSign<Ppo> wrong({.clip = kClip, .behaviour = w.old.get()});
+    CHECK(w.off(w.gradient(wrong, w.log_old), objective) > 1e-3);
+  }
+}
+
+TEST_CASE("DPO: over ordered pairs the exact gradient is the derivative of the mean log sigma; a wrong sign is seen") {
+  if (!kDouble) return;
+  for (const std::string family : {"tabular", "lstm"}) {
+    ProbeWorld w(family);
+    Shards shards(2, 1);
+    PaddedBatch batch;
+    const auto objective = [&] {  // of a sequence: half that of a pair
+      const std::vector<double> log_pi = sum_over_draws(batch, w.pass(shards, batch).scores().log_pi);
+      double sum = 0;
+      for (size_t c = 0; c < log_pi.size(); ++c)
+        for (size_t r = 0; r < log_pi.size(); ++r) {
+          if (w.reward[c] <= w.reward[r]) continue;
+          const double delta = kBeta * (log_pi[c] - w.log_q()[c] - log_pi[r] + w.log_q()[r]);
+          sum -= std::exp(w.log_old[c] + w.log_old[r]) * std::log1p(std::exp(-delta));  // both orders, halved
+        }
+      return sum;
+    };
+    w.pass(shards, batch);
+    Dpo dpo(kBeta, w.old.get());
+    const std::vector<double> g = w.gradient(dpo, w.log_old, 2);
+    CHECK(norm(g) > 0.01);
+    CHECK(w.off(g, objective) <= 1e-8);
+    WrongSign<Dpo> wrong(kBeta, w.old.get());
+    CHECK(w.off(w.gradient(wrong, w.log_old, 2), objective) > 1e-3);
+  }
+}
+
+TEST_CASE("every score that a method may ask for has the right gradient, and the largest logit is that of its model") {
+  ProbeWorld w("lstm");
+  struct Every : Method {
+    Needs wanted;
+    std::vector<double> Weights::*on;
+    const LanguageModel* mu;
+    Needs needs() const override { return wanted; }
+    const LanguageModel* behaviour() const override { return mu; }
+    void prepare(Experience&, double) override {}
+    Weights weigh(const Experience& e, const Scores&) const override {
+      Weights weights;
+      weights.*on = on_every_draw(e.batch, std::vector<double>(size_t(e.size()), 1.0));
+      return weights;
+    }
+  };
+  Shards shards(2, 1);
+  PaddedBatch batch;
+  const Needs every{.entropy = true, .kl = true, .logit = true, .other = w.prior.get()};
+  for (size_t k = 2; k < kScores && kDouble; ++k) {
+    Every method;
+    method.wanted = every;
+    method.on = kWeightOf[k];
+    method.mu = w.old.get();
+    const std::vector<double> g = w.gradient(method, w.log_old);
+    CHECK(norm(g) > 0.05);
+    CHECK(w.off(g, [&] {
+      double sum = 0;
+      const std::vector<double> s = sum_over_draws(batch, w.pass(shards, batch, every).scores().*kScoreOf[k]);
+      for (size_t x = 0; x < s.size(); ++x) sum += std::exp(w.log_old[x]) * s[x];
+      return sum;
+    }) <= 1e-8);
+  }
+  // Their values: over all sequences the row entropies and row KLs add up to those of sequences.
+  const TeacherForcing pass = w.pass(shards, batch, every);
+  const Objective j = w.objective(1);
+  double entropy = 0, kl = 0;
+  for (int64_t b = 0; b < batch.B; ++b) {
+    const double p = std::exp(w.log_pi()[size_t(b)]);
+    entropy += p * sum_over_draws(batch, pass.scores().entropy)[size_t(b)];
+    kl += p * sum_over_draws(batch, pass.scores().kl)[size_t(b)];
+  }
+  CHECK(near(entropy, j.entropy) <= (kDouble ? 1e-12 : 1e-5));
+  CHECK(near(kl, j.kl) <= (kDouble ? 1e-12 : 1e-5));
+  TeacherForcing of_prior(*w.prior, shards, {.logit = true});
+  const Scores prior_says = of_prior.forward(batch, 1), now = pass.scores();
+  for (size_t i = 0; i < now.largest.size(); ++i)
+    if (batch.targets[i] != kNoTarget) CHECK(now.largest[i] >= prior_says.logit[i]);
+}
+
+TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterior") {
+  const auto prior = random_model("lstm", 31), policy = prior->clone();
+  const World world = ended_world(3);
+  const gradus::Enumeration all = gradus::enumerate(*prior, world);
+  const RewardFunction reward = table_reward(all.sequences, random_rewards(all.sequences.size(), 31));
+  const TuneConfig options = Tuning{.kl_coef = kBeta, .batch = 64, .epochs = 3, .minibatches = 2};
+  Shards shards(2, 1);
+  RolloutSource source({world.prompt}, world, reward, options, shards);
+  Ppo ppo({.lambda = 0.95, .value = true});
+  Learner learner(*policy, *prior, source, ppo, options, shards);
+  KnownWorlds known(*prior, {world.prompt}, world, reward, 1000);
+  const double before = *known.of(*policy, kBeta).kl_to_posterior;
+  AdamW optimizer(policy->params(), {.weight_decay = 0});
+  const Schedule schedule{0.02, 0, 0, 150};
+  for (int64_t step = 1; step <= 150; ++step) learner.step(step, optimizer, schedule.at(step), 1);
+  CHECK(optimizer.steps == 150 * 6);
+  CHECK(learner.value_optimizer()->steps == 150 * 6);
+  INFO("KL to the posterior ", before, " before");
+  CHECK(*known.of(*policy, kBeta).kl_to_posterior < 0.03 * before);
+}
+
+TEST_CASE("DPO on pairs labelled by a reward goes to the posterior of that reward") {
+  const auto prior = random_model("lstm", 32), policy = prior->clone();
+  const World world = ended_world(3);
+  const gradus::Enumeration all = gradus::enumerate(*prior, world);
+  const std::vector<double> r = random_rewards(all.sequences.size(), 32);
+  const RewardFunction reward = table_reward(all.sequences, r);
+  // Pairs of the prior; which one is preferred is drawn by Bradley and Terry: σ(r of one − r of the other).
+  Sequences pairs(world.end_id);
+  const Rng rng(3, Stream::kTest);
+  const std::vector<double> p = Table::of_logs(all.log_prob[0]).p;
+  for (int64_t i = 0; i < 2000; ++i) {
+    int64_t x = categorical(p, rng.uniform(3 * i)), y = categorical(p, rng.uniform(3 * i + 1));
+    if (rng.uniform(3 * i + 2) > 1 / (1 + std::exp(r[size_t(y)] - r[size_t(x)]))) std::swap(x, y);
+    pairs.add(all.sequences.draws(x));
+    pairs.add(all.sequences.draws(y));
+  }
+  Shards shards(2, 1);
+  PairSource source(world, pairs);
+  Dpo dpo(kBeta);
+  const TuneConfig options = Tuning{.baseline = "none", .kl_coef = kBeta, .minibatches = 4};
+  Learner learner(*policy, *prior, source, dpo, options, shards);
+  KnownWorlds known(*prior, {world.prompt}, world, reward, 1000);
+  const double before = *known.of(*policy, kBeta).kl_to_posterior;
+  AdamW optimizer(policy->params(), {.weight_decay = 0});
+  for (int64_t step = 1; step <= 60; ++step) learner.step(step, optimizer, 0.01, 1);
+  INFO("KL to the posterior ", before, " before");
+  CHECK(*known.of(*policy, kBeta).kl_to_posterior < 0.2 * before);
+}
+
+TEST_SUITE_END();
+
+}  // namespace
