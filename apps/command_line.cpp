@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <thread>
 #include <tuple>
 #include <type_traits>
@@ -23,6 +24,8 @@ int threads_for(const Common& common, int64_t shards) {
 }
 
 namespace {
+
+constexpr size_t kHelpColumn = 30;  // where the text of an option begins
 
 // A number in [least, greatest]; NaN, infinity and trailing letters are refused, and the message gives the range.
 template <class T>
@@ -82,8 +85,8 @@ void add_options(CLI::App& app, const std::vector<Option>& rows) {
 }
 
 void add_common(CLI::App& app, Common& common) {
-  number(app, "--seed", common.seed, "everything random follows from it (1)", 0, INT64_MAX);
-  number(app, "--threads", common.threads, "threads (all cores); changes no result", 0, 1024);
+  number(app, "--seed", common.seed, "seed of everything that is random (1)", 0, INT64_MAX);
+  number(app, "--threads", common.threads, "threads (all cores); the results do not depend on them", 0, 1024);
   app.add_flag("--json", common.json, "results as JSON on stdout, everything else on stderr");
   app.add_flag("--quiet", common.quiet, "no progress and no notes");
 }
@@ -126,6 +129,19 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   return message;
 }
 
+// Of a page of help, lines of at most 80 columns: the rest of an option's text stands below its beginning.
+std::string wrapped(const std::string& page) {
+  constexpr size_t kWidth = 80;
+  std::string out;
+  std::istringstream in(page);
+  for (std::string line; std::getline(in, line); out += line + "\n")
+    for (size_t space; line.size() > kWidth && (space = line.rfind(' ', kWidth)) > kHelpColumn && space <= kWidth;) {
+      out += line.substr(0, space) + "\n";
+      line = std::string(kHelpColumn, ' ') + line.substr(space + 1);
+    }
+  return out;
+}
+
 // Little may stand beside --resume; everything else is stored in the run.
 void refuse_beside_resume(const CLI::App& app, const std::string& source) {
   const std::vector<std::string> kept{source,         "--out",     "--resume", "--steps", "--trace",
@@ -144,7 +160,7 @@ CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
 // Of train and tune: an option of this process, which no file keeps.
 Option stop_after(int64_t& step, const Owners& owners) {
   return option("stop_after", step, 1, INT64_MAX,
-                "end after this step as Ctrl-C would: save, exit code 130 (default: after the last)", owners);
+                "stop after this step as Ctrl-C would: save, exit code 130 (default: the last step)", owners);
 }
 
 using Check = std::function<void()>;  // of parsed options, for what none of them can say alone; throws UsageError
@@ -299,13 +315,13 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* posterior = question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach");
   objective(posterior, 1e-9);
   world(posterior);
-  CLI::App* gradient = question("gradient", "of J with respect to every parameter, exact or sampled");
+  CLI::App* gradient = question("gradient", "gradient of J with respect to every parameter, exact or sampled");
   gradient->add_option("--prior", c.other, "run that the KL is measured from")->required();
   objective(gradient, 0);
   const Owners sampled{"estimator", {"reinforce"}};
   const std::vector<Option> rows{
-      option("estimator", c.estimator, names_of(kEstimators), "how"),
-      option("baseline", c.baseline, {"none", "leave-one-out"}, "what a return is compared with", sampled),
+      option("estimator", c.estimator, names_of(kEstimators), "over every sequence, or over samples"),
+      option("baseline", c.baseline, {"none", "leave-one-out"}, "baseline that is subtracted from the return", sampled),
       option("batch", c.batch, 1, 1 << 20, "sequences of a group", sampled),
       option("samples", c.samples, 1, 1'000'000'000, "sequences in all, in whole groups with leave-one-out", sampled),
   };
@@ -338,28 +354,32 @@ int run_command_line(int argc, char** argv) {
   CLI::App app{"gradus: train language models, sample from them, measure them, look inside them.", "gradus"};
   app.set_version_flag("--version", std::string("gradus ") + kGradusVersion);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(30);
+  app.get_formatter()->column_width(kHelpColumn);
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
   add(app, run, "train", "train a language model on a text", train_options, train);
   add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to where it began", tune_options,
       tune);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
-  add(app, run, "eval",
-      "how well a trained model predicts a text; bits per character count its code points as they stand in the files",
-      eval_options, eval);
+  add(app, run, "eval", "how well a trained model predicts a text, in nats a token and bits a character", eval_options,
+      eval);
   add(app, run, "score", "log-probability of each line of standard input, as JSON lines", score_options, score);
   add(app, run, "inspect", "list the tensors and metadata of a safetensors file", inspect_options, inspect);
   add(app, run, "report", "write RUN/report.html: curves, samples, configuration", report_options, report);
   add(app, run, "corpus", "write text drawn from a grammar; with --json its entropy", corpus_options, corpus);
   add(app, run, "kl", "compare two tables; without a file, print worked examples of KL-penalised RL", kl_options, kl);
-  add(app, run, "exact", "worlds small enough to list every sequence: what is true there", exact_options, exact);
+  add(app, run, "exact", "exact answers where every sequence can be listed", exact_options, exact);
   add(app, run, "step", "walk through the gradients of a small step, one op at a time", step_options, step);
   add(app, run, "bench", "measure how fast this machine trains, fine-tunes and samples", bench_options, bench);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    if (error.get_exit_code() == 0) {  // --help or --version
+      std::ostringstream page;
+      app.exit(error, page);
+      std::fputs(wrapped(page.str()).c_str(), stdout);
+      return kDone;
+    }
     throw UsageError(sentence(app, error, argc > 1 ? argv[1] : ""));
   }
   return run();

@@ -25,15 +25,17 @@ std::vector<Option> options(TuneConfig& c) {
   const TuneConfig usual;
   return {
       option("reward", c.reward, "what a text is worth"),
-      option("algorithm", c.algorithm, method_names(), "how the advantage is made"),
-      option("baseline", c.baseline, baseline_names(), "what a return is compared with"),
-      option("reward_to_go", c.reward_to_go, usual.reward_to_go, "a draw answers only for what is earned from it on"),
+      option("algorithm", c.algorithm, method_names(), "how the policy gradient is weighted"),
+      option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return"),
+      option("reward_to_go", c.reward_to_go, usual.reward_to_go,
+             "credit a draw only with the rewards that come after it"),
       option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)"),
-      option("kl_target", c.kl_target, 0, 1e9, "move beta until KL is this many nats a sequence (default: beta stays)",
+      option("kl_target", c.kl_target, 0, 1e9,
+             "steer beta so that KL stays near this many nats a sequence (default: beta is fixed)", {"kl_target"}),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta changes by at most a fifth",
              {"kl_target"}),
-      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may move by a fifth", {"kl_target"}),
-      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha of a bonus alpha times the entropy of whole sequences"),
-      option("replay", c.replay, 0, 1000, "earlier batches that a step uses again, importance-weighted"),
+      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha of a bonus alpha H, H the entropy of whole sequences"),
+      option("replay", c.replay, 0, 1000, "earlier batches that a step reuses, with importance weights"),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences of a step"),
       newer(option("epochs", c.epochs, 1, 1000, "times that a step goes over its batch")),
@@ -48,9 +50,10 @@ std::vector<Option> options(TuneConfig& c) {
              {"baseline", baselines_with_value()}),
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
-      option("exact", c.exact, names_of(kExactWords),
-             "the truth by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
-             "step | never"),
+      option(
+          "exact", c.exact, names_of(kExactWords),
+          "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
+          "step | never"),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),
       row_of(shared, "seed"),
