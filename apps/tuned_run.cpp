@@ -55,10 +55,9 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     require_resumable(command, command.config.steps, policy, console);
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
-    AdamW optimizer = new_optimizer(*policy.model);
-    load_moments(in, policy.model->params(), optimizer);
-    optimizer.steps = policy.step * config.epochs * config.minibatches;
-    policy.optimizer = std::move(optimizer);
+    policy.optimizer = new_optimizer(*policy.model);
+    load_moments(in, policy.model->params(), *policy.optimizer);
+    policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
     return {.policy = std::move(policy),
             .prior = std::move(prior.model),
             .prior_path = prior.path,
