@@ -52,12 +52,12 @@ objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp
 
 .PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
-all: packages  ## build/gradus and build/gradus-f64 (what is missing is installed first)
+all: packages  ## build/gradus and build/gradus-f64 (installs missing packages first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
 	echo "Built build/gradus and build/gradus-f64 in $$(($$(date +%s) - begin)) s ($$($(CXX) -dumpversion | sed 's/^/$(CXX) /'), $$(nproc) cores)." && \
 	echo "Next: make demo · make test · make help"
 
-demo: packages  ## train on data/fables.txt for less than a minute and show text before and after
+demo: packages  ## train on data/fables.txt for less than a minute, fine-tune, show text before and after
 	@$(MAKE) $(JOBS) --no-print-directory build/gradus
 	@sh apps/demo.sh
 
@@ -75,7 +75,7 @@ debug: packages  ## the same programs for a debugger: build/debug-f32/gradus, bu
 	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f32/gradus build/debug-f64/gradus
 
 gdb: packages  ## step through gradients in a debugger: make gdb ARGS="step lstm"
-	@command -v gdb >/dev/null || { echo "make gdb wants gdb: apt-get install gdb"; exit 1; }
+	@command -v gdb >/dev/null || { echo "make gdb needs gdb: apt-get install gdb"; exit 1; }
 	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f64/gradus
 	@gdb -q -iex 'set debuginfod enabled off' -x engine/gdb/gradus.py --args build/debug-f64/gradus $(or $(ARGS),step lstm)
 
@@ -115,21 +115,22 @@ fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
 	  engine/io/*.cpp engine/error.cpp -o build/fuzz/safetensors
 	build/fuzz/safetensors -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus
 
-lint: packages  ## clang-tidy over the library and the program, and the floors of the house
+lint: packages  ## clang-tidy on the library and the program, and the floors
 	@sh tests/check_floors.sh
-	@command -v clang-tidy >/dev/null || { echo "lint wants clang-tidy: apt-get install clang-tidy"; exit 1; }
+	@command -v clang-tidy >/dev/null || { echo "lint needs clang-tidy: apt-get install clang-tidy"; exit 1; }
 	@$(MAKE) --no-print-directory compile_commands.json
 	@printf '%s\n' $(LIB) $(APP) | xargs -P 2 -n 1 \
 	  sh -c 'out=$$(clang-tidy --quiet -p . --warnings-as-errors="*" $$1 2>&1); code=$$?; printf "%s\n" "$$out" | sed "/^$$/d; / warnings generated/d"; exit $$code' lint && echo "lint: clean"
 
-format: ; clang-format -i $(shell git ls-files '*.h' '*.cpp')
-format-check:  ## does clang-format agree?
-	@command -v clang-format >/dev/null || { echo "format-check wants clang-format: apt-get install clang-format"; exit 1; }
+format:  ## clang-format on every source
+	@clang-format -i $(shell git ls-files '*.h' '*.cpp')
+format-check:  ## check that every source is formatted
+	@command -v clang-format >/dev/null || { echo "format-check needs clang-format: apt-get install clang-format"; exit 1; }
 	@clang-format --dry-run --Werror $(shell git ls-files '*.h' '*.cpp') && echo "format: clean"
 
 lines:  ## lines of code by folder, and the longest files
-	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(cat $$d/*.h $$d/*.cpp 2>/dev/null | wc -l); done
-	@wc -l engine/*.* models/*.* rl/*.* apps/*.* tests/*.cpp 2>/dev/null | grep -v total | sort -rn | head -12
+	@for d in engine models rl apps tests; do printf '%-8s %6d\n' $$d $$(git ls-files $$d | grep -E '\.(h|cpp)$$' | xargs cat | wc -l); done
+	@git ls-files | grep -E '\.(h|cpp|py|js)$$' | xargs wc -l | grep -v total | sort -rn | head -12
 
 compile_commands.json: Makefile $(LIB) $(APP) $(TEST) $(PROGRAM_TEST)  ## for clangd and clang-tidy
 	@{ echo '['; sep=; for f in $(LIB) $(APP) $(TEST) $(PROGRAM_TEST); do \

@@ -85,8 +85,8 @@ void add_options(CLI::App& app, const std::vector<Option>& rows) {
 }
 
 void add_common(CLI::App& app, Common& common) {
-  number(app, "--seed", common.seed, "seed of everything that is random (1)", 0, INT64_MAX);
-  number(app, "--threads", common.threads, "threads (all cores); the results do not depend on them", 0, 1024);
+  number(app, "--seed", common.seed, "random seed (1)", 0, INT64_MAX);
+  number(app, "--threads", common.threads, "threads (all cores); the results do not depend on it", 0, 1024);
   app.add_flag("--json", common.json, "results as JSON on stdout, everything else on stderr");
   app.add_flag("--quiet", common.quiet, "no progress and no notes");
 }
@@ -107,24 +107,24 @@ std::string names_below(const CLI::App& app) {
   return joined(names, " | ");
 }
 
-// What CLI11 objects to, in our words.
+// The error of CLI11 in our words.
 std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
   const std::string message = error.what();
   if (app.get_subcommands().empty())
-    return (first.empty() ? "a command is wanted" : first + " is not a command") + ": must be one of " +
+    return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " +
            names_below(app);
   const CLI::App& command = *app.get_subcommands().front();
-  if (message == "A subcommand is required") return command.get_name() + " wants to know what: " + names_below(command);
-  const auto after = [&](const std::string& part) {  // what stands behind the part, empty if it is not there
+  if (message == "A subcommand is required") return command.get_name() + " needs one of: " + names_below(command);
+  const auto after = [&](const std::string& part) {  // the rest behind the part, empty if it does not occur
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());
   };
   if (const std::string extra = after("not expected: "); !extra.empty())
     return text(command.get_name(), " does not take ", extra, "; gradus ", command.get_name(),
-                " --help lists what it takes");
+                " --help lists its options");
   const std::string name = message.substr(0, message.find(':'));
   if (!after(": At Most 1 required").empty()) return name + " is given more than once";
-  if (!after(": 1 required").empty()) return name + " wants a value behind it";
+  if (!after(": 1 required").empty()) return name + " needs a value";
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
   return message;
 }
@@ -142,13 +142,13 @@ std::string wrapped(const std::string& page) {
   return out;
 }
 
-// Little may stand beside --resume; everything else is stored in the run.
+// Few options may be given with --resume; all others are stored in the run.
 void refuse_beside_resume(const CLI::App& app, const std::string& source) {
   const std::vector<std::string> kept{source,         "--out",     "--resume", "--steps", "--trace",
                                       "--stop-after", "--threads", "--json",   "--quiet"};
   for (const CLI::Option* o : app.get_options())
     if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
-      throw UsageError(o->get_name() + " cannot be given with --resume: the run goes on with its stored options");
+      throw UsageError(o->get_name() + " cannot be given with --resume: the run keeps its stored options");
 }
 
 void add_run(CLI::App& app, std::string& run) { app.add_option("RUN", run, "run folder or checkpoint")->required(); }
@@ -160,7 +160,7 @@ CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
 // Of train and tune: an option of this process, which no file keeps.
 Option stop_after(int64_t& step, const Owners& owners) {
   return option("stop_after", step, 1, INT64_MAX,
-                "stop after this step as Ctrl-C would: save, exit code 130 (default: the last step)", owners);
+                "stop after this step as Ctrl-C would: save and exit with code 130 (default: the last step)", owners);
 }
 
 using Check = std::function<void()>;  // of parsed options, for what none of them can say alone; throws UsageError
@@ -179,15 +179,15 @@ Check train_options(CLI::App& app, TrainCommand& c) {
          "STEP FILE.html: write the gradients of this step of a tiny model as a page")
       ->type_name("STEP FILE");
   app.add_option("--entropy-rate", c.entropy_rate,
-                 "entropy rate of the text where it is known, nats a token: a line in the report")
+                 "known entropy rate of the text, in nats a token; the report draws it as a line")
       ->check(range<double>("--entropy-rate", 0, 1e3));
   return [&app, &c, rows] {
-    if (c.out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
     if (app.count("--trace") > 0) {
       if (c.trace_step < 1) throw UsageError(text("--trace ", c.trace_step, ": the step must be 1 or later"));
-      if (c.trace_file.empty()) throw UsageError("--trace wants a step and the name of a file");
+      if (c.trace_file.empty()) throw UsageError("--trace needs a step and a file name");
     }
     if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c.out);
     if (c.resume) refuse_beside_resume(app, "CORPUS");
@@ -196,26 +196,26 @@ Check train_options(CLI::App& app, TrainCommand& c) {
 }
 
 Check tune_options(CLI::App& app, TuneCommand& c) {
-  app.add_option("RUN", c.run, "run folder or checkpoint: the prior, and where the policy begins");
+  app.add_option("RUN", c.run, "run folder or checkpoint: the prior, and the initial policy");
   app.add_option("--out", c.out, "folder of the new run")->required();
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   add_rewards(app, c.config.reward);
-  app.add_option("--prompt", c.prompt, "text before the first draw (what the run starts from)");
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   app.add_option("--prompts", c.prompts, "file of prompts, one a line");
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, {}));
   add_options(app, rows);
   return [&app, &c, rows] {
-    if (c.out.empty()) throw UsageError("--out is empty: the name of a folder is wanted");
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
     if (c.resume) return refuse_beside_resume(app, "RUN");
     if (c.run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + c.out);
     if (c.config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
-      throw UsageError("--prompt and --prompts are both given; one of them says what is continued");
+      throw UsageError("--prompt and --prompts are both given; use only one of them");
     if (app.count("--kl-target") > 0 && c.config.kl_target <= 0)
-      throw UsageError("--kl-target must be above 0: it is the KL that the coefficient is steered to");
+      throw UsageError("--kl-target must be above 0: it is the KL that beta is adjusted to reach");
     note_foreign_options(app, rows, c.common);
   };
 }
@@ -225,25 +225,26 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   app.add_option("--prompt", c.prompt, "text to continue (a newline; with --lines the beginning of a line)");
   number(app, "--tokens", c.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(app, "--count", c.count, "samples (1)", 1, 1'000'000);
-  number(app, "--temperature", c.temperature, "divides the logits; 0: always the most probable (1)", 0, 1e6);
+  number(app, "--temperature", c.temperature, "divides the logits; 0: always the most probable token (1)", 0, 1e6);
   number(app, "--top-k", c.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
-  number(app, "--top-p", c.top_p, "only the most probable tokens that reach this share (1)", 1e-9, 1);
+  number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
 }
 
 Check eval_options(CLI::App& app, EvalCommand& c) {
   add_run(app, c.run);
-  app.add_option("CORPUS", c.corpus, "text files, read as the run reads its own, one after the other")->required();
-  words(app, "--split", "which part of the text, divided as the run divides its own", {&c.split, names_of(kSplits)});
+  app.add_option("CORPUS", c.corpus, "text files, tokenized as in training, read one after the other")->required();
+  words(app, "--split", "part of the text to measure, split as in training", {&c.split, names_of(kSplits)});
   number(app, "--stride", c.stride,
-         "tokens between the beginnings of two windows: smaller shows more before each token (the context)", 1,
+         "tokens from one window to the next; a smaller stride gives each token more context (the context)", 1,
          1 << 20);
   return {};
 }
 
 Check score_options(CLI::App& app, ScoreCommand& c) {
   add_run(app, c.run);
-  number(app, "--temperature", c.temperature, "divides the logits; 0: all on the most probable (1)", 0, 1e6);
+  number(app, "--temperature", c.temperature, "divides the logits; 0: all probability on the most probable token (1)",
+         0, 1e6);
   return {};
 }
 
@@ -259,7 +260,7 @@ Check report_options(CLI::App& app, ReportCommand& c) {
 
 Check corpus_options(CLI::App& app, CorpusCommand& c) {
   app.add_option("GRAMMAR", c.grammar, "file in the format of data/README.md")->required();
-  number(app, "--bytes", c.bytes, "end with the line that reaches this size", 1, 1'000'000'000'000);
+  number(app, "--bytes", c.bytes, "write whole lines until the text has this size", 1, 1'000'000'000'000);
   return [&c] {
     if (c.bytes == 0 && !c.common.json)
       throw UsageError("corpus needs a size, --bytes N, or --json for the entropy alone");
@@ -268,10 +269,10 @@ Check corpus_options(CLI::App& app, CorpusCommand& c) {
 
 Check kl_options(CLI::App& app, KlCommand& c) {
   app.add_option("FILE.json", c.file, R"({"p":{name: probability, ...},"q":{...}})");
-  app.add_flag("--lesson", c.lesson, "a lesson to read: from the first example to what fine-tuning does");
+  app.add_flag("--lesson", c.lesson, "print a lesson, from a first example to the optimum of fine-tuning");
   app.add_option("--section", c.section, "print one section of the worked examples");
   return [&app, &c] {
-    if (app.count("FILE.json") > 0 && c.file.empty()) throw UsageError("FILE.json is empty: a file is wanted");
+    if (app.count("FILE.json") > 0 && c.file.empty()) throw UsageError("FILE.json is empty; it needs a file name");
   };
 }
 
@@ -284,7 +285,7 @@ Check step_options(CLI::App& app, StepCommand& c) {
 
 Check bench_options(CLI::App& app, BenchCommand& c) {
   app.add_option("NAME,--only", c.names, "what to measure (everything): " + bench_names());
-  number(app, "--seconds", c.seconds, "time for each measurement (1)", 1e-3, 3600);
+  number(app, "--seconds", c.seconds, "seconds for each measurement (1)", 1e-3, 3600);
   return {};
 }
 
@@ -298,9 +299,10 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
     return q;
   };
   const auto world = [&](CLI::App* q) {
-    number(*q, "--max-tokens", c.max_tokens, "draws of a sequence at most, the end mark counted", 1, 1'000'000)
+    number(*q, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark", 1,
+           1'000'000)
         ->required();
-    q->add_option("--prompt", c.prompt, "text before the first draw (what the run starts from)");
+    q->add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
     number(*q, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
     add_common(*q, c.common);
   };
@@ -312,18 +314,19 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
   compare->add_option("RUN_B", c.other, "the other run")->required();
   world(compare);
-  CLI::App* posterior = question("posterior", "prior exp(reward / beta) / Z: the best that fine-tuning can reach");
+  CLI::App* posterior = question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z");
   objective(posterior, 1e-9);
   world(posterior);
-  CLI::App* gradient = question("gradient", "gradient of J with respect to every parameter, exact or sampled");
-  gradient->add_option("--prior", c.other, "run that the KL is measured from")->required();
+  CLI::App* gradient = question("gradient", "the gradient of J for every parameter, exact or estimated from samples");
+  gradient->add_option("--prior", c.other, "run that is the prior")->required();
   objective(gradient, 0);
   const Owners sampled{"estimator", {"reinforce"}};
   const std::vector<Option> rows{
-      option("estimator", c.estimator, names_of(kEstimators), "over every sequence, or over samples"),
+      option("estimator", c.estimator, names_of(kEstimators), "how"),
       option("baseline", c.baseline, {"none", "leave-one-out"}, "baseline that is subtracted from the return", sampled),
-      option("batch", c.batch, 1, 1 << 20, "sequences of a group", sampled),
-      option("samples", c.samples, 1, 1'000'000'000, "sequences in all, in whole groups with leave-one-out", sampled),
+      option("batch", c.batch, 1, 1 << 20, "sequences in a group", sampled),
+      option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
+             sampled),
   };
   add_options(*gradient, rows);
   gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();
@@ -358,17 +361,18 @@ int run_command_line(int argc, char** argv) {
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
   add(app, run, "train", "train a language model on a text", train_options, train);
-  add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to where it began", tune_options,
-      tune);
+  add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to its prior", tune_options, tune);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
-  add(app, run, "eval", "how well a trained model predicts a text, in nats a token and bits a character", eval_options,
-      eval);
+  add(app, run, "eval",
+      "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "
+      "file)",
+      eval_options, eval);
   add(app, run, "score", "log-probability of each line of standard input, as JSON lines", score_options, score);
   add(app, run, "inspect", "list the tensors and metadata of a safetensors file", inspect_options, inspect);
   add(app, run, "report", "write RUN/report.html: curves, samples, configuration", report_options, report);
   add(app, run, "corpus", "write text drawn from a grammar; with --json its entropy", corpus_options, corpus);
   add(app, run, "kl", "compare two tables; without a file, print worked examples of KL-penalised RL", kl_options, kl);
-  add(app, run, "exact", "exact answers where every sequence can be listed", exact_options, exact);
+  add(app, run, "exact", "exact answers in worlds small enough to list every sequence", exact_options, exact);
   add(app, run, "step", "walk through the gradients of a small step, one op at a time", step_options, step);
   add(app, run, "bench", "measure how fast this machine trains, fine-tunes and samples", bench_options, bench);
   try {

@@ -29,11 +29,11 @@ struct Common {
   int64_t threads = 0;  // 0: all cores
   bool json = false, quiet = false;
 };
-// Parses and runs; returns the exit code. UsageError for what cannot be understood, else what the command throws.
+// Parses and runs; returns the exit code. UsageError for a wrong command line; otherwise the errors of the command.
 int run_command_line(int argc, char** argv);
 
 int cores();
-int threads_for(const Common& common, int64_t shards);  // those asked for, at most one for each shard
+int threads_for(const Common& common, int64_t shards);  // the requested number, at most one for each shard
 
 // What both commands that train take.
 struct RunCommand {
@@ -56,7 +56,7 @@ int train(const TrainCommand& command);
 struct TuneCommand : RunCommand {
   TuneConfig config;
   std::string run;      // the prior
-  std::string prompt;   // empty: what the run starts from
+  std::string prompt;   // empty: the start of the run's texts
   std::string prompts;  // file, one a line; empty: none
 };
 int tune(const TuneCommand& command);
@@ -107,7 +107,7 @@ struct ExactCommand {
   Common common;
   std::string what;        // sequences, compare, posterior, gradient
   std::string run, other;  // other: RUN_B, or the prior
-  std::string prompt;      // empty: what the run starts from
+  std::string prompt;      // empty: the start of the run's texts
   int64_t max_tokens = 0;
   double temperature = 1;
   std::vector<std::string> reward;
@@ -138,7 +138,8 @@ int report(const ReportCommand& command);
 // Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is not that of
 // a run, WriteError where the page cannot be written.
 std::string write_report(const std::string& folder);
-// The same at the end of a run, which is safe whatever becomes of its page: returns why there is none, or "".
+// The same at the end of a run, which must not fail because of its page: returns the reason if no page was written, or
+// "".
 std::string try_write_report(const std::string& folder);
 
 struct KlCommand {

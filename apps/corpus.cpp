@@ -1,5 +1,5 @@
-// gradus corpus: text with known truth. Draws whole lines from a grammar; with --json says what entropy they have,
-// which is the least loss that any model can reach on such text.
+// gradus corpus: text of known entropy. Draws whole lines from a grammar; --json prints their entropy, which is the
+// lowest expected loss that any model can reach on such text.
 #include <cstdio>
 
 #include "apps/commands.h"

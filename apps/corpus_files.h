@@ -1,4 +1,4 @@
-// What train and eval read: one text made of files, as the tokenizer of a run wants it.
+// The text that train and eval read: files joined to one text, in the form that the tokenizer of the run needs.
 #pragma once
 
 #include <string>

@@ -12,7 +12,7 @@
 
 namespace gradus {
 
-// Code points of what is scored of a split, as they stand in the text: white space between words and before the ends of
+// Code points of the scored part of a split, as the text has them: white space between words and before the ends of
 // lines too, and for the end mark of a line its end, \n or \r\n. Of a stream the first token is not scored.
 static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Split split, std::string_view text,
                           bool has_lines) {
@@ -58,7 +58,7 @@ int eval(const EvalCommand& command) {
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
                          config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
-                         " tokens; take --split all"));
+                         " tokens; use --split all"));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
   Shards shards(int(config.shards), threads_for(command.common, config.shards));

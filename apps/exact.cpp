@@ -1,6 +1,6 @@
 // gradus exact: worlds small enough to list every sequence, where probability, posterior and gradient are known.
 //   exact sequences   every string with its probability          exact compare    two runs, divergence by divergence
-//   exact posterior   q e^(r/beta) / Z, the best that tuning can reach    exact gradient   of J, exact or sampled
+//   exact posterior   q e^(r/beta) / Z, the optimum of tuning    exact gradient   of J, exact or sampled
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -220,7 +220,8 @@ int gradient(const ExactCommand& command) {
     g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);
     if (!std::isfinite(g.objective.objective))
       throw DataError(
-          "KL(policy, prior) is infinite: the policy can say what the prior never says, so J has no gradient");
+          "KL(policy, prior) is infinite: the policy can draw a sequence that the prior excludes, so J has no "
+          "gradient");
     // Any constant may be the baseline of the mean; with J the sum has no large terms that cancel.
     options.baseline = "moving";
     const std::unique_ptr<Method> method = make_method(options);
@@ -231,7 +232,7 @@ int gradient(const ExactCommand& command) {
     enumerated = all.sequences.size();
   } else {
     if (const int64_t least = baseline_named(command.baseline).least_batch; command.batch < least)
-      throw UsageError(text("--baseline ", command.baseline, " wants a --batch of at least ", least));
+      throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
     g = estimate_gradient(*run.model, *prior.model, world, rewards, options, command.samples, threads);
   }
   save_gradient(command.out, run.model->params(), g.mean, g.variance);

@@ -1,4 +1,4 @@
-// gradus inspect: what a safetensors file holds, of a run or of anybody.
+// gradus inspect: lists what a safetensors file holds, whether gradus or another program wrote it.
 #include <cmath>
 #include <cstdio>
 

@@ -15,6 +15,19 @@ esac
 PREFIX=${PREFIX%/}
 list=$DESTDIR$PREFIX/share/gradus/installed
 
+# The headers of the rooms that a program of one's own begins at, and all that they include. What only our own files
+# include stays here.
+headers() {
+  found=$(ls engine/*.h engine/io/json.h engine/io/safetensors.h models/*.h models/text/corpus.h models/text/tokenizer.h \
+    models/grammar/grammar.h models/run/*.h rl/*.h rl/tables/*.h rl/worlds/*.h rl/rewards/reward.h rl/methods/method.h)
+  while more=$(echo "$found" | xargs sed -n 's|^#include "\(.*\)"|\1|p' | sort -u); do
+    all=$(printf '%s\n%s\n' "$found" "$more" | sort -u)
+    [ "$all" != "$found" ] || break
+    found=$all
+  done
+  echo "$found"
+}
+
 # What is installed, as FROM TO lines, TO below PREFIX. FROM is - for what this script writes.
 contents() {
   echo "build/gradus bin/gradus
@@ -24,9 +37,7 @@ $OBJECTS-f64/libgradus-f64.a lib/libgradus-f64.a
 - lib/pkgconfig/gradus.pc
 - lib/pkgconfig/gradus-f64.pc
 LICENSE share/gradus/LICENSE"
-  for header in engine/*.h engine/*/*.h models/*.h models/*/*.h rl/*.h rl/*/*.h; do
-    [ ! -f "$header" ] || echo "$header include/gradus/$header"
-  done
+  headers | sed 's|.*|& include/gradus/&|'
 }
 
 # folder PATH: makes DESTDIR/PATH and adds to $new each folder on the way that was not there.
@@ -38,8 +49,8 @@ folder() {
 "
 }
 
-# pkg_config FLAVOUR REAL WORDS: a .pc file on stdout. The library is static, so all that it needs stands in Libs; the
-# arithmetic flags stand in Cflags, because inline functions of the headers have to be compiled as those of the library.
+# pkg_config FLAVOUR REAL WORDS: a .pc file on stdout. The library is static, so Libs lists all that it needs; the
+# arithmetic flags are in Cflags, because inline functions of the headers have to be compiled as those of the library.
 pkg_config() {
   cat <<TEXT
 prefix=$PREFIX

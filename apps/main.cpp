@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   } catch (const DivergedError& error) {
     return fail(error.what(), kDiverged);
   } catch (const std::bad_alloc&) {
-    return fail("out of memory; take a smaller --batch, --context, --embd or --hidden", kInternal);
+    return fail("out of memory; use a smaller --batch, --context, --embd or --hidden", kInternal);
   } catch (const std::exception& error) {
     return fail(error.what(), kInternal);
   }

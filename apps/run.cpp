@@ -31,7 +31,7 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   if (fcntl(log_.get(), F_SETLK, &lock) != 0) {
     fcntl(log_.get(), F_GETLK, &lock);
     throw UsageError(
-        text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or take another --out"));
+        text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or use another --out"));
   }
 }
 
@@ -60,12 +60,13 @@ void RunFolder::log(const Json& record) {
   const std::string line = record.dump() + "\n";
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
-    log_error_ = text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training goes on without it");
+    log_error_ =
+        text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training continues without it");
 }
 
 void refuse_existing(const std::string& out) {
   if (RunFolder::has_checkpoint(out))
-    throw UsageError(text(out, " already holds a run; continue it with --resume, or take another --out"));
+    throw UsageError(text(out, " already holds a run; continue it with --resume, or use another --out"));
 }
 
 RunFolder make_folder(const std::string& out) {
@@ -121,7 +122,7 @@ int end_run(const RunFolder& folder, Console& console, const std::string& comman
             int64_t tokens) {
   console.warn(folder.log_error());
   console.note(stopped
-                   ? text("Stopped after step ", step, " and saved; go on with: gradus ", command, " --out ",
+                   ? text("Stopped after step ", step, " and saved; continue with: gradus ", command, " --out ",
                           folder.path(), " --resume")
                    : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ", tokens));
   return stopped ? kInterrupted : kDone;

@@ -28,7 +28,7 @@ class RunFolder {
   // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
   // the log becomes empty. Returns the type of the record that is then the last, if it is one of `step`, else "".
   std::string truncate_log(int64_t step);
-  // Appends one object as one line. If that fails, says so once and goes on: a full disk must not end a run.
+  // Appends one object as one line. If that fails, prints it once and continues: a full disk must not end a run.
   void log(const Json& record);
   const std::string& log_error() const { return log_error_; }
 
@@ -57,7 +57,7 @@ void resolve_options(C& config) {
 }
 // The folder of a new run, made only once everything else is known to be right, so that a mistake leaves none behind.
 RunFolder make_folder(const std::string& out);
-// That of a run that goes on, locked before it is read. DataError where it holds no checkpoint.
+// The folder of a resumed run, locked before it is read. DataError where it holds no checkpoint.
 RunFolder reopen_folder(const std::string& out);
 // UsageError and DataError where the run that `command` continues cannot go on: it has no optimiser, has done more
 // steps than asked for, or holds a number that is not finite. Notes where its last bits will differ. `steps` is
@@ -76,15 +76,15 @@ class Stopwatch {
   Clock::time_point begin_ = Clock::now();
 };
 
-// DivergedError: the step, what became infinite in it, and what the folder still holds.
+// DivergedError: the step, the quantity that is not finite, and the state that the folder still holds.
 [[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder);
-// To be asked before every save: a finite loss says nothing of the weights after its update, and weights that are not
+// Call it before every save: a finite loss says nothing of the weights after its update, and weights that are not
 // finite must not replace a good checkpoint unseen. DivergedError.
 void require_finite(const Params& params, int64_t step, const RunFolder& folder);
 
 // --- The end
 
-// Of a run that is saved, stopped on the way or not: says what is to be said and how to go on, and returns the exit
+// After the last save of a run, whether it was stopped or finished: prints how to continue, and returns the exit
 // code. `command` is train or tune, `tokens` how many to sample.
 int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
             int64_t tokens);

@@ -48,7 +48,7 @@ int sample(const SampleCommand& command) {
   const bool show = !command.common.json;
   Json samples = Json::array();
   Writer writer;
-  bool follows = false;  // a token or a prompt stands before the next token
+  bool follows = false;  // a token or a prompt precedes the next token
   const auto begin = [&](int64_t i) {
     writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
     follows = !command.prompt.empty();

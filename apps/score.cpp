@@ -35,7 +35,7 @@ int score(const ScoreCommand& command) {
     const Json record{
         {"text", valid_utf8(line)}, {"tokens", tokens}, {"log_probs", values}, {"log_prob", json_number(sum)}};
     std::printf("%s\n", record.dump().c_str());
-    std::fflush(stdout);  // whoever sends lines one by one gets an answer to each
+    std::fflush(stdout);  // a program that sends lines one by one gets each answer at once
   }
   if (std::cin.bad() || errno == EISDIR) throw DataError("standard input cannot be read: is it a folder?");
   return kDone;

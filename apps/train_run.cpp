@@ -28,7 +28,7 @@ void refuse_batch_beyond_memory(const Config& c, const LanguageModel& model) {
     throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
                           fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
                           fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
-                          "; take a smaller --batch or --context"));
+                          "; use a smaller --batch or --context"));
 }
 
 // A new model; the families that count are fitted here, by counting.
@@ -75,7 +75,7 @@ TrainRun begin(const TrainCommand& command) {
   return {std::move(checkpoint), std::move(files), std::move(corpus), {}};
 }
 
-// The texts of a run that goes on: those named, which must be its own, or those it was trained on.
+// The texts of a resumed run: those named, which must be its own, or those it was trained on.
 CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
   CorpusFiles files = read_corpus_files(command.corpus.empty() ? run.corpus : command.corpus, run.config);
   if (files.hash == run.corpus_hash) return files;
@@ -84,7 +84,7 @@ CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
                                                                           run.corpus.begin(), run.corpus.end());
   if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash)
     throw DataError(text("the texts of the run in ", run.path, " are named in another order than it was trained on: ",
-                         joined(run.corpus, ", then "), "; name them so, or none"));
+                         joined(run.corpus, ", then "), "; name them in that order, or name none"));
   throw DataError(text(files.name(), ": is not the text that the run in ", command.out,
                        " was trained on; name that text, or start a new run with another --out"));
 }

@@ -1,4 +1,4 @@
-// A run of training, opened: new, or resumed. What is said of it before its first step.
+// Opens a training run, new or resumed, and prints its description before the first step.
 #pragma once
 
 #include <optional>
@@ -15,14 +15,14 @@ struct TrainRun {
   Checkpoint checkpoint;  // its model is the one that learns
   CorpusFiles files;
   Corpus corpus;
-  std::optional<RunFolder> folder;  // of a run that goes on; a new one has none yet
+  std::optional<RunFolder> folder;  // of a resumed run; a new run has none yet
 };
 
 // UsageError and DataError as INTERFACE has them: options that do not fit together, texts that cannot be read or are
 // not those of the run, a run that is not to be resumed, a step that the machine has no memory for.
 TrainRun open_train_run(const TrainCommand& command, Console& console);
 
-// For a person: what is trained on what, and what its losses can be compared with.
+// Notes for a person: the model, the text, and reference values for the loss.
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int threads);
 // The first record of its log.
 Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<double>& entropy_rate);

@@ -1,5 +1,5 @@
 // gradus tune: fine-tuning by REINFORCE with a baseline and a KL penalty to the prior. The loop is at the end of the
-// file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h what is told of it.
+// file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h its log and messages.
 #include <algorithm>
 #include <cmath>
 
@@ -47,7 +47,7 @@ Json result_of(const TunedRun& run, const std::optional<TuneMetrics>& last, doub
 // A reward that cannot be had ends the run, which is saved with the steps that are done.
 [[noreturn]] void stop_at_reward(TunedRun& run, const Tuner& tuner, const DataError& error) {
   save(run, tuner);
-  throw DataError(text(error.what(), "; saved after step ", run.policy.step, ", go on with: gradus tune --out ",
+  throw DataError(text(error.what(), "; saved after step ", run.policy.step, ", continue with: gradus tune --out ",
                        run.folder->path(), " --resume"));
 }
 

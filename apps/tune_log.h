@@ -1,4 +1,4 @@
-// What gradus tune tells: records of the log, lines and samples for a person.
+// The output of gradus tune: records of the log, and progress lines and samples for a person.
 #pragma once
 
 #include "apps/tuned_run.h"

@@ -14,7 +14,7 @@ std::vector<std::string> read_prompts(const std::string& file) {
   std::vector<std::string> prompts;
   for (std::string line; std::getline(lines, line);)
     if (!line.empty()) prompts.push_back(line);
-  if (prompts.empty()) throw DataError(file + ": holds no prompts; one a line is wanted");
+  if (prompts.empty()) throw DataError(file + ": holds no prompts; write one on each line");
   return prompts;
 }
 
@@ -43,7 +43,8 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   Checkpoint policy = read_checkpoint(in);
   const std::string* const section = in.find_section(kTuning);
   if (!section)
-    throw DataError(text(path, ": is no fine-tuned run; gradus train --out ", command.out, " --resume goes on"));
+    throw DataError(
+        text(path, ": is not a fine-tuned run; continue it with gradus train --out ", command.out, " --resume"));
   Json tuning = Json::parse_or_null(*section);
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);

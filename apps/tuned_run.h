@@ -1,5 +1,5 @@
-// A fine-tuned run on disk: the archive of a checkpoint in which the section "tuning" says what the tuning stands on
-// (its options, the prior and its hash, the prompts) and how far it has come (the KL coefficient, the moving mean),
+// A fine-tuned run on disk: the archive of a checkpoint in which the section "tuning" holds the inputs of the tuning
+// (its options, the prior and its hash, the prompts) and its state (the KL coefficient, the moving mean),
 // with the value network and the replayed sequences in arrays of their own.
 #pragma once
 
@@ -18,14 +18,14 @@ struct TunedRun {
   std::unique_ptr<LanguageModel> prior;  // frozen
   std::string prior_path;
   TuneConfig config;
-  std::vector<std::string> prompts;  // their texts; an empty one is what the run starts from
+  std::vector<std::string> prompts;  // their texts; an empty one is the start of the run's texts
   Json tuning;                       // the section
-  std::optional<RunFolder> folder;   // of a run that goes on; a new one has none yet
+  std::optional<RunFolder> folder;   // of a resumed run; a new run has none yet
   std::optional<ArchiveReader> saved = {};
   std::vector<std::vector<int32_t>> prompt_tokens = {};
   World world = {};  // all but the prompt
 
-  // Puts back into a new Tuner what the archive holds of it; nothing in a new run.
+  // Restores the state of a new Tuner from the archive; does nothing in a new run.
   void restore(Tuner& tuner);
   // Writes everything; the old file stays if that fails.
   void save(const Tuner& tuner, const std::string& path);

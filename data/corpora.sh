@@ -1,8 +1,8 @@
 #!/bin/sh
 # make corpora: larger public texts out of Debian packages, as plain UTF-8 files in build/corpora. The packages are
 # fetched with apt-get download and unpacked there, not installed: that leaves the machine as it is and works where
-# documentation is not installed. Root is needed only where apt has no package lists yet. What is there is kept, so a
-# second run does only what is missing; a package that cannot be had is named at the end, and the exit code is 1.
+# documentation is not installed. Root is needed only where apt has no package lists yet. Existing files are kept, so
+# a second run makes only the missing ones; packages that cannot be fetched are named at the end, and the exit code is 1.
 cd "$(dirname "$0")/.." || exit 1
 into=build/corpora
 unpacked=$into/unpacked

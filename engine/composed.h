@@ -1,5 +1,5 @@
-// The heavy ops a second time, put together from primitives: slower, and the place to watch each part of an LSTM cell
-// or an attention head go forward and backward. They are the reference that the fused ops are tested against.
+// The heavy ops a second time, composed from primitives: slower, and the place to watch each part of an LSTM cell or an
+// attention head go forward and backward. They are the reference that the fused ops are tested against.
 #pragma once
 
 #include "engine/ops.h"

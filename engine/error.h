@@ -1,4 +1,4 @@
-// Errors of the house. A caller's mistake throws one sentence that says what was wrong, where, and what would be
+// The errors of gradus. A caller's mistake throws one sentence that says what was wrong, where, and what would be
 // right; a mistake of ours is an assert. Nothing in the engine aborts, exits or returns an error code.
 #pragma once
 
@@ -25,7 +25,7 @@ struct Loc {
 struct ShapeError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
-// An option or argument that means nothing, or not what was meant (exit code 2).
+// An option or argument with no meaning, or with a wrong value (exit code 2).
 struct UsageError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
@@ -42,8 +42,8 @@ struct DivergedError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// How a part is written by text(); a type of its own brings a function of this name. Real numbers have six digits, as
-// printf's %g. Without streams, whose header and code would stand in every file.
+// How text() writes a part; a class overloads this function. Real numbers have six digits, as
+// printf's %g. Streams would put their header and code into every file.
 void append(std::string& out, std::string_view part);
 void append(std::string& out, char part);
 void append(std::string& out, double part);

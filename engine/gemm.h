@@ -1,5 +1,5 @@
-// The matrix product: the one gate to BLAS. Only gemm.cpp sees cblas, so other kernels take its place there. OpenBLAS
-// runs on one thread; the engine's own threads work on different shards (engine/parallel.h).
+// The matrix product: the one gate to BLAS. Only gemm.cpp sees cblas, so another kernel would replace it there.
+// OpenBLAS runs on one thread; the engine's own threads work on different shards (engine/parallel.h).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,3 @@
-// See gradcheck.h. Over 350 lines: three checks, of a function, of an op and of a step, share one difference.
 #include "engine/gradcheck.h"
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "engine/checks.h"
+#include "engine/inspect.h"
 #include "engine/rng.h"
 
 namespace gradus {
@@ -217,64 +217,17 @@ GradCheck check_parameters(const char* op, Params& params, GradFunction f, const
 
 namespace {
 
-// The Values of one op with memory of their own for the length of a check.
-class Isolated {
- public:
-  Isolated(const Op& recorded, uint64_t seed) : op(recorded) {
-    for (int32_t i = 0; i < op.n_in; ++i) add(inputs, op.in[i], i);
-    for (int32_t i = 0; i < op.n_out; ++i) add(outputs, op.out[i], i);
-    for (size_t i = 0; i < inputs.size(); ++i)
-      inputs[i].begin = some_weights(seed, kFirstLeaf + int64_t(i), inputs[i].size());
-    for (size_t i = 0; i < outputs.size(); ++i) w.push_back(some_weights(seed, int64_t(i), outputs[i].size()));
-  }
-  // Inputs back first: forward then leaves the saved state as it makes it of them, and the recorded outputs alone.
-  ~Isolated() {
-    for (Entry& e : inputs) e.value->data = e.data;
-    for (Entry& e : outputs) e.value->data = e.copy.data();
-    op.kind->forward(op);
-    for (Entry& e : outputs) e.value->data = e.data;
-    for (auto* entries : {&inputs, &outputs})
-      for (Entry& e : *entries) e.value->grad = e.grad;
-  }
-  Isolated(const Isolated&) = delete;
-
-  struct Entry {
-    Value* value;
-    int32_t index;            // the first place it has among the inputs or outputs
-    real *data, *grad;        // to be put back
-    std::vector<real> copy;   // its data meanwhile
-    std::vector<real> begin;  // of an input: its gradient before backward
-    int64_t size() const { return value->shape.numel(); }
-  };
-  void run_backward() {
-    std::vector<std::vector<real>> dy = w, dx;
-    for (size_t i = 0; i < outputs.size(); ++i) outputs[i].value->grad = dy[i].data();
-    for (Entry& e : inputs) dx.push_back(e.begin);
-    for (size_t i = 0; i < inputs.size(); ++i) inputs[i].value->grad = dx[i].data();
-    op.kind->backward(op);
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      analytic.emplace_back(dx[i].begin(), dx[i].end());
-      for (size_t k = 0; k < analytic[i].size(); ++k) analytic[i][k] -= double(inputs[i].begin[k]);
-    }
+// One op under check, on copies.
+struct Alone : OpCopy {
+  Alone(const Op& recorded, uint64_t seed) : OpCopy(recorded) {
+    for (int32_t i = 0; i < op.n_out; ++i) w.push_back(some_weights(seed, i, op.out[i]->shape.numel()));
   }
   const std::vector<std::vector<real>>& weights() const { return w; }
-  // Runs forward into the copies of the outputs.
   void run(double factor, Combination& sum) {
-    for (Entry& e : outputs) e.value->data = e.copy.data();
     op.kind->forward(op);
-    for (size_t i = 0; i < outputs.size(); ++i) sum.add(factor, i, outputs[i].copy.data());
+    for (size_t i = 0; i < w.size(); ++i) sum.add(factor, i, op.y(int(i)));
   }
-
-  Op op;
-  std::vector<Entry> inputs, outputs;         // each Value once
-  std::vector<std::vector<real>> w;           // of the projection, for each output
-  std::vector<std::vector<double>> analytic;  // for each input
-
- private:
-  static void add(std::vector<Entry>& to, Value* v, int32_t index) {
-    if (std::any_of(to.begin(), to.end(), [v](const Entry& e) { return e.value == v; })) return;
-    to.push_back({v, index, v->data, v->grad, {v->data, v->data + v->shape.numel()}, {}});
-  }
+  std::vector<std::vector<real>> w;  // of the projection, for each output
 };
 
 }  // namespace
@@ -283,23 +236,28 @@ OpCheck check_op(Tape& tape, size_t index, const GradCheckOptions& o, Loc where)
   require(index < tape.ops().size(), "check_op", where, "there is no op ", index, " among the ", tape.ops().size(),
           " of the tape");
   const Tape::Use use(tape);
-  Isolated it(tape.ops()[index], o.seed);
-  OpCheck result{.worst = {.op = it.op.kind->name, .leaf = {}, .shape = {}}, .where = it.op.where};
-  const auto wants = [](const Isolated::Entry& e) { return e.value->needs_grad; };
-  if (std::none_of(it.inputs.begin(), it.inputs.end(), wants)) return result;
-  it.run_backward();
-  Combination unchanged(it.w);
-  it.run(1, unchanged);
-  for (const Isolated::Entry& e : it.outputs)
-    result.repeats &= std::memcmp(e.copy.data(), e.data, e.copy.size() * sizeof(real)) == 0;
-  for (size_t i = 0; i < it.inputs.size(); ++i) {
-    Isolated::Entry& e = it.inputs[i];
-    if (!e.value->needs_grad) continue;
-    e.value->data = e.copy.data();
-    check_leaf(result.worst, text("input ", e.index, " ", e.value->name), e.value->shape, e.copy.data(), it.analytic[i],
-               o, it);
-    e.value->data = e.data;
+  Alone it(tape.ops()[index], o.seed);
+  const Op& op = it.op;
+  OpCheck result{.worst = {.op = op.kind->name, .leaf = {}, .shape = {}}, .where = op.where};
+  if (std::none_of(op.in, op.out, [](const Value* v) { return v->needs_grad; })) return result;
+  const size_t n_in = size_t(op.n_in);
+  std::vector<std::vector<double>> analytic(n_in);
+  for (size_t i = 0; i < n_in; ++i) {
+    std::ranges::copy(some_weights(o.seed, kFirstLeaf + int64_t(i), int64_t(it.data[i].size())), it.grad[i].begin());
+    for (const real begin : it.grad[i]) analytic[i].push_back(-double(begin));
   }
+  for (size_t i = 0; i < it.w.size(); ++i) std::ranges::copy(it.w[i], it.grad[n_in + i].begin());
+  op.kind->backward(it.op);
+  for (size_t i = 0; i < n_in; ++i)
+    for (size_t k = 0; k < analytic[i].size(); ++k) analytic[i][k] += double(it.grad[i][k]);
+  op.kind->forward(it.op);
+  for (size_t i = 0; i < it.w.size(); ++i)
+    result.repeats &= std::memcmp(op.out[i]->data, tape.ops()[index].out[i]->data, it.w[i].size() * sizeof(real)) == 0;
+  for (size_t i = 0; i < n_in; ++i)
+    if (op.in[i]->needs_grad)
+      check_leaf(result.worst, text("input ", i, " ", op.in[i]->name), op.in[i]->shape, it.data[i].data(), analytic[i],
+                 o, it);
+  op.kind->forward(it.op);  // the saved state is that of the inputs again
   return result;
 }
 

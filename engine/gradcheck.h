@@ -1,4 +1,4 @@
-// Gradient checks: what backward computes against finite differences, for every element of every leaf.
+// Gradient checks: compares backward with finite differences, for every element of every leaf.
 //
 //   const GradCheck c = check_gradient("mul", {{"a", {2, 3}, a}, {"b", {2, 3}, b}},
 //                                      [](std::span<const Tensor> x) { return mul(x[0], x[1]); });

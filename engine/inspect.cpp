@@ -1,4 +1,3 @@
-// See inspect.h. Over 350 lines: sentences for people take room, and the four views share the names and summaries.
 #include "engine/inspect.h"
 
 #include <algorithm>
@@ -11,6 +10,8 @@
 
 namespace gradus {
 
+static const Value* root(const Value* v) { return v->base ? v->base : v; }
+
 Names::Names(const Tape& tape) {
   for (size_t i = 0; i < tape.ops().size(); ++i)
     for (int32_t k = 0; k < tape.ops()[i].n_out; ++k)
@@ -18,27 +19,26 @@ Names::Names(const Tape& tape) {
 }
 
 int64_t Names::maker(const Value* v) const {
-  const auto i = made_.find(v->base ? v->base : v);
+  const auto i = made_.find(root(v));
   return i == made_.end() ? -1 : i->second.op;
 }
 
 std::string Names::of(const Value* v) const {
-  const Value* root = v->base ? v->base : v;
-  std::string s = root->name;
-  if (const auto i = made_.find(root); i != made_.end()) {
+  const Value* whole = root(v);
+  std::string s = whole->name;
+  if (const auto i = made_.find(whole); i != made_.end()) {
     s = text('%', i->second.op);
     if (i->second.outputs > 1) s += text('.', i->second.output);
   }
-  if (v->shape.numel() != root->shape.numel())
-    s += text('[', v->data - root->data, ':', v->data - root->data + v->shape.numel(), ']');
-  return root->needs_grad && !v->needs_grad ? "detach(" + s + ")" : s;
+  if (v->shape.numel() != whole->shape.numel())
+    s += text('[', v->data - whole->data, ':', v->data - whole->data + v->shape.numel(), ']');
+  return whole->needs_grad && !v->needs_grad ? "detach(" + s + ")" : s;
 }
 
 namespace {
 
 using Numbers = std::span<const real>;
 
-const Value* root(const Value* v) { return v->base ? v->base : v; }
 Numbers numbers(const Value& v) { return {v.data, size_t(v.shape.numel())}; }
 
 // What has arrived at v; nothing if v has no gradient, or none yet.
@@ -170,21 +170,16 @@ std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
   for (size_t i = 0; i < tape.ops().size(); ++i) {
     const Op& op = tape.ops()[i];
     const std::string here = text(op.kind->name, ", op %", i, " (", source(op.where), ")");
-    for (int32_t k = 0; k < op.n_in; ++k) {
+    for (int32_t k = 0; k < op.n_in + op.n_out; ++k) {  // the outputs stand behind the inputs
       const Value& v = *op.in[k];
-      if (names.maker(&v) >= 0 || finite(numbers(v))) continue;
+      if ((k < op.n_in && names.maker(&v) >= 0) || finite(numbers(v))) continue;
       BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
-      bad.sentence = text("element ", index_text(v.shape, bad.element), " of ", names.of(&v), ' ', v.shape, " is ",
-                          six_digits(bad.value), " before any op of this step; the first to use it is ", here);
-      return bad;
-    }
-    for (int32_t k = 0; k < op.n_out; ++k) {
-      const Value& v = *op.out[k];
-      if (finite(numbers(v))) continue;
-      BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
-      bad.sentence = text(here, " makes the first number that is not finite: element ",
-                          index_text(v.shape, bad.element), " of its output ", names.of(&v), ' ', v.shape, " is ",
-                          six_digits(bad.value), "; ", inputs_at(bad, tape, op, bad.element, names));
+      const std::string at = index_text(v.shape, bad.element),
+                        what = text(names.of(&v), ' ', v.shape, " is ", six_digits(bad.value));
+      bad.sentence =
+          k < op.n_in ? text("element ", at, " of ", what, " before any op of this step; the first to use it is ", here)
+                      : text(here, " makes the first number that is not finite: element ", at, " of its output ", what,
+                             "; ", inputs_at(bad, tape, op, bad.element, names));
       return bad;
     }
   }
@@ -193,26 +188,30 @@ std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
 
 }  // namespace
 
-std::vector<std::vector<real>> contributions(const Op& op) {
-  std::vector<Value> values;
-  std::vector<Value*> pointers;
-  std::vector<std::vector<real>> grad(size_t(op.n_in + op.n_out));
-  for (int32_t i = 0; i < op.n_in + op.n_out; ++i) {
-    const Value& v = i < op.n_in ? *op.in[i] : *op.out[i - op.n_in];
-    grad[size_t(i)].assign(size_t(v.shape.numel()), 0);
-    if (i >= op.n_in && v.grad) std::ranges::copy(*gradient(v), grad[size_t(i)].begin());
-    values.push_back(v);
-    values.back().base = nullptr;
-    values.back().grad = grad[size_t(i)].data();
+OpCopy::OpCopy(const Op& of) : op(of) {
+  const size_t n = size_t(op.n_in + op.n_out);
+  for (size_t i = 0; i < n; ++i) {
+    values_.push_back(*of.in[i]);  // the outputs stand behind the inputs
+    data.emplace_back(of.in[i]->data, of.in[i]->data + of.in[i]->shape.numel());
+    grad.emplace_back(data[i].size());
   }
-  pointers.reserve(values.size());
-  for (Value& v : values) pointers.push_back(&v);
-  Op copy = op;
-  copy.in = pointers.data();
-  copy.out = copy.in + op.n_in;
-  op.kind->backward(copy);
-  grad.resize(size_t(op.n_in));
-  return grad;
+  for (size_t i = 0; i < n; ++i) {
+    values_[i].data = data[i].data();
+    values_[i].grad = grad[i].data();
+    values_[i].base = nullptr;
+    places_.push_back(&values_[i]);
+  }
+  op.in = places_.data();
+  op.out = op.in + op.n_in;
+}
+
+std::vector<std::vector<real>> contributions(const Op& op) {
+  OpCopy copy(op);
+  for (int32_t k = 0; k < op.n_out; ++k)
+    if (op.out[k]->grad) std::ranges::copy(*gradient(*op.out[k]), copy.grad[size_t(op.n_in + k)].begin());
+  op.kind->backward(copy.op);
+  copy.grad.resize(size_t(op.n_in));
+  return std::move(copy.grad);
 }
 
 namespace {

@@ -1,7 +1,6 @@
-// Looking into a step: what a tensor holds, what stands on a tape, which op made the first NaN. For people at a
-// debugger
-// (`call gradus::show_tape()`), for tests, and for programs that stop when a number is not finite. All of it only
-// reads: no value, gradient or entry of a tape changes.
+// Looking into a step: the numbers of a tensor, the ops on a tape, the op that made the first NaN. For people at a
+// debugger (`call gradus::show_tape()`), for tests, and for programs that stop when a number is not finite. Everything
+// here only reads: no value, gradient or entry of a tape changes.
 //
 // Names: %3 is the output of op 3 of the tape, %3.1 its second output; parameters and leaves go by their own names.
 // %3[4:6] is a window on numbers 4 and 5 of %3.
@@ -52,8 +51,22 @@ struct BadNumber {
 // is named as such. Nothing, if all is finite. Costs up to one more backward pass; the step must still be alive.
 [[gnu::used]] std::optional<BadNumber> why_nan(Tape& tape);
 
+// An op on copies of its inputs and outputs, each place with numbers and a gradient, at first zero, of its own. Its
+// functions may be run at will: all they change of the tape is the saved state, which forward writes.
+struct OpCopy {
+  explicit OpCopy(const Op& of);
+  OpCopy(const OpCopy&) = delete;
+
+  Op op;
+  std::vector<std::vector<real>> data, grad;  // of the inputs, then of the outputs
+
+ private:
+  std::vector<Value> values_;
+  std::vector<Value*> places_;
+};
+
 // What the backward of one op adds to each of its inputs (zeros where one needs no gradient), computed anew on copies
-// from what has arrived at its outputs. An input that stands twice has two contributions. REQUIRES: the op's tape is
+// from what has arrived at its outputs. An input that occurs twice has two contributions. REQUIRES: the op's tape is
 // current.
 std::vector<std::vector<real>> contributions(const Op& op);
 

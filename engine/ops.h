@@ -1,9 +1,9 @@
-// Every op of the engine. An op checks its shapes, makes its outputs on the current tape and computes them; beside it
-// in its file stand foo_forward(Op&) and foo_backward(Op&), which a debugger can break on or run again. Gradients add
-// up: the line "da += ..." says what backward adds. There is no broadcasting: to add to every row is add_rows.
+// Every op of the engine. An op checks its shapes, makes its outputs on the current tape and computes them; next to
+// it, its file has foo_forward(Op&) and foo_backward(Op&), in which a debugger can stop. Gradients accumulate: the line
+// "da += ..." says what backward adds. There is no broadcasting: to add to every row is add_rows.
 //
 // Letters: B batch, T time, C channels (width), H hidden, V vocabulary, N rows, M columns, K inner size.
-// To add an op: declare it here, write it in its file, give it a row in tests/test_gradients.cpp.
+// To add an op: declare it here, write it in one ops_*.cpp, give it a row in tests/test_gradients.cpp.
 #pragma once
 
 #include <span>
@@ -94,7 +94,7 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
 Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where = Loc::here());
 
 // --- attention (ops_attention.cpp) ----------------------------------------------------------------------------------
-// qkv [B·T,3C] → [B·T,C]; the heads stand side by side in each third, D = C/heads channels each. Row t sees rows 0..t
+// qkv [B·T,3C] → [B·T,C]; the heads are side by side in each third, D = C/heads channels each. Row t sees rows 0..t
 // of its sequence, bit for bit, as long as all are finite: the products run over the whole square, and 0 times a NaN of
 // a later row is NaN.
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where = Loc::here());

@@ -8,22 +8,23 @@
 
 namespace gradus {
 
-Tensor constant(const Shape& shape, std::span<const real> values, Loc where) {
-  require_count("constant", "values", int64_t(values.size()), shape.numel(), where);
-  Tensor t = Tape::current(where).leaf(shape, "constant", false);
-  std::copy(values.begin(), values.end(), t.data());
+static Tensor leaf(const char* op, const char* name, const Shape& shape, std::span<const real> values, bool needs_grad,
+                   const Loc& where) {
+  require_count(op, "values", int64_t(values.size()), shape.numel(), where);
+  const Tensor t = Tape::current(where).leaf(shape, name, needs_grad);
+  std::ranges::copy(values, t.data());
   return t;
 }
+Tensor constant(const Shape& shape, std::span<const real> values, Loc where) {
+  return leaf("constant", "constant", shape, values, false, where);
+}
 Tensor constant(const Shape& shape, double value, Loc where) {
-  Tensor t = Tape::current(where).leaf(shape, "constant", false);
+  const Tensor t = Tape::current(where).leaf(shape, "constant", false);
   std::fill_n(t.data(), shape.numel(), real(value));
   return t;
 }
 Tensor variable(const char* name, const Shape& shape, std::span<const real> values, Loc where) {
-  require_count("variable", "values", int64_t(values.size()), shape.numel(), where);
-  Tensor t = Tape::current(where).leaf(shape, name, true);
-  std::copy(values.begin(), values.end(), t.data());
-  return t;
+  return leaf("variable", name, shape, values, true, where);
 }
 Tensor variable(const char* name, double value, Loc where) {
   const real v = real(value);
@@ -134,7 +135,7 @@ void concat_backward(Op& op) {
 Tensor concat(std::span<const Tensor> parts, Loc where) {
   static constexpr OpKind kind{
       .name = "concat", .forward = concat_forward, .backward = concat_backward, .math = kConcatMath};
-  require(!parts.empty(), "concat", where, "wants at least one part");
+  require(!parts.empty(), "concat", where, "needs at least one part");
   int64_t M = 0;
   for (const Tensor& part : parts) {
     require_rank("concat", "part", part, 2, where);

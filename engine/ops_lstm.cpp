@@ -104,7 +104,7 @@ LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh
   return {tape.output(op, 0), tape.output(op, 1)};
 }
 
-// The steps of a sequence stand one after the other in memory, [T,B,...], so that each step's product is contiguous;
+// The steps of a sequence are one after the other in memory, [T,B,...], so that each step's product is contiguous;
 // inputs and outputs are [B,T,...] like everywhere else.
 struct LstmSequenceSaved {
   real* gate;    // [T,B,4H]

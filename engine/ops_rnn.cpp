@@ -1,4 +1,4 @@
-// The recurrent layer of Elman (1990): tanh of what comes in and of its own last output, over a whole sequence.
+// The recurrent layer of Elman (1990): tanh of its input and of its own last output, over a whole sequence.
 #include <algorithm>
 
 #include "engine/checks.h"
@@ -9,7 +9,7 @@
 
 namespace gradus {
 
-// The steps stand one after the other in memory, as in engine/ops_lstm.cpp.
+// The steps are one after the other in memory, as in engine/ops_lstm.cpp.
 struct RnnSequenceSaved {
   real* h;  // [T+1,B,H], h[0] is the start
 };

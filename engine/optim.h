@@ -1,5 +1,5 @@
 // Optimisers over the flat parameter array, gradient clipping and the learning-rate schedule. Parameters that are
-// frozen (Params::freeze) stay as they are, whatever the gradient.
+// frozen (Params::freeze) do not change, whatever the gradient.
 #pragma once
 
 #include "engine/params.h"

@@ -64,8 +64,8 @@ namespace {
 struct OneRank final : Comm {
   int rank() const override { return 0; }
   int ranks() const override { return 1; }
-  void send(std::span<const std::byte>, int) override { assert(!"one rank has nobody to send to"); }
-  void receive(std::span<std::byte>, int) override { assert(!"one rank has nobody to receive from"); }
+  void send(std::span<const std::byte>, int) override { assert(!"one rank sends to no other"); }
+  void receive(std::span<std::byte>, int) override { assert(!"one rank receives from no other"); }
 };
 }  // namespace
 
@@ -121,25 +121,13 @@ std::span<const real> Shards::gradient(const Params& params) {
   return sum_;
 }
 
-void Shards::gather_by_shard(std::span<double> values) {
-  std::vector<int64_t> begin;
-  for (int r = 0; r <= comm_.ranks(); ++r) begin.push_back(int64_t(values.size()) / size() * first_of(r));
-  gather(values, begin);
-}
-
-void Shards::gather_by_sequence(std::span<double> values) {
-  const int64_t n = batch_ > 0 ? int64_t(values.size()) / batch_ : 0;
-  std::vector<int64_t> begin;
-  for (int r = 0; r <= comm_.ranks(); ++r) begin.push_back(n * first(first_of(r)));
-  gather(values, begin);
-}
-
-void Shards::gather(std::span<double> values, const std::vector<int64_t>& begin) {
-  require(begin.back() == int64_t(values.size()), "gather", Loc::here(), values.size(), " numbers for ", size(),
+void Shards::gather(std::span<double> values, int64_t rows, bool by_sequence) {
+  const int64_t n = rows > 0 ? int64_t(values.size()) / rows : 0;
+  require(n * rows == int64_t(values.size()), "gather", Loc::here(), values.size(), " numbers for ", size(),
           " shards of ", batch_, " sequences; each must have equally many");
-  const auto part = [&](int r) {
-    return std::as_writable_bytes(
-        values.subspan(size_t(begin[size_t(r)]), size_t(begin[size_t(r) + 1] - begin[size_t(r)])));
+  const auto begin = [&](int rank) { return n * (by_sequence ? first(first_of(rank)) : first_of(rank)); };
+  const auto part = [&](int rank) {
+    return std::as_writable_bytes(values.subspan(size_t(begin(rank)), size_t(begin(rank + 1) - begin(rank))));
   };
   for (int from = 0; from < comm_.ranks(); ++from)
     for (int to = 0; to < comm_.ranks(); ++to) {

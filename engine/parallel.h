@@ -9,7 +9,7 @@
 //   shards.each([&](int s) {                                             // tape s is current
 //     loss[s] = ... forward of sequences shards.first(s) .. + shards.count(s) ...;
 //   });
-//   shards.gather_by_shard(losses);                                      // what the host sees of other ranks
+//   shards.gather_by_shard(losses);                                      // values of other ranks, for the host
 //   ... the host looks at all losses and decides the weights ...
 //   shards.each([&](int s) { shards.tape(s).seed(loss[s], weight[s]); shards.tape(s).backward(); });
 //   optimizer.step(params, shards.gradient(params), lr);
@@ -61,8 +61,8 @@ class Pool {
   bool stop_ = false;
 };
 
-// How ranks exchange bytes: what a step needs of MPI. A message from a rank to a rank arrives whole, and in the order
-// of sending. Both calls may block until the other side makes its own; they throw where it is gone.
+// How ranks exchange bytes: the part of MPI that a step needs. A message from a rank to a rank arrives whole, and in
+// the order of sending. Both calls may block until the other side makes its own; they throw where it is gone.
 class Comm {
  public:
   virtual ~Comm() = default;
@@ -71,7 +71,7 @@ class Comm {
   virtual void send(std::span<const std::byte> bytes, int to) = 0;
   virtual void receive(std::span<std::byte> bytes, int from) = 0;
 };
-Comm& one_rank();  // of a program that runs alone: rank 0 of 1, with nobody to talk to
+Comm& one_rank();  // the Comm of a program that runs alone: rank 0 of 1
 
 // Every rank makes the same calls, except that each() runs only its own shards, own_first() .. own_last()-1.
 class Shards {
@@ -107,14 +107,13 @@ class Shards {
   // What each() wrote on its own rank for its shards or their sequences is on all ranks afterwards. values: the same
   // number of numbers for each shard, [size(), n], or for each sequence of the batch, [sequences, n]; each rank gives
   // the part of its own shards.
-  void gather_by_shard(std::span<double> values);
-  void gather_by_sequence(std::span<double> values);
+  void gather_by_shard(std::span<double> values) { gather(values, size(), false); }
+  void gather_by_sequence(std::span<double> values) { gather(values, batch_, true); }
 
  private:
   int first_of(int rank) const { return int(int64_t(shards_) * rank / comm_.ranks()); }
   void add_own(const Params& params);
-  // Rank r has values begin[r] .. begin[r+1]-1.
-  void gather(std::span<double> values, const std::vector<int64_t>& begin);
+  void gather(std::span<double> values, int64_t rows, bool by_sequence);
 
   Comm& comm_;
   int shards_;

@@ -71,7 +71,8 @@ std::span<real> Params::edit() {
 
 std::span<real> Params::edit(const Tensor& parameter, Loc where) {
   const Value* value = parameter.value(where);
-  require(value->owner == array_.get(), "edit", where, value->name, ' ', value->shape, " is none of these parameters");
+  require(value->owner == array_.get(), "edit", where, value->name, ' ', value->shape,
+          " is not one of these parameters");
   return edit(value->index);
 }
 
@@ -83,7 +84,7 @@ int64_t Params::find(const std::string& name) const {
 void Params::copy_from(const Params& other, Loc where) {
   bool same = count() == other.count();
   for (int64_t i = 0; same && i < count(); ++i) same = name(i) == other.name(i) && shape(i) == other.shape(i);
-  require(same, "copy_from", where, "wants the same parameters in the same order");
+  require(same, "copy_from", where, "needs the same parameters in the same order");
   std::ranges::copy(other.data(), edit().begin());
 }
 

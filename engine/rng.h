@@ -1,6 +1,6 @@
 // Random numbers as a pure function of (seed, stream, step, coordinates, index): Philox4x32-10 (Salmon, Moraes, Dror
 // and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011). There is no state to save, restore or share:
-// whoever knows where a number belongs can compute it again, on any thread and in any order.
+// code that knows the position of a number can compute it again, on any thread and in any order.
 #pragma once
 
 #include <array>

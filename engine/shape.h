@@ -47,7 +47,7 @@ class Shape {
 void append(std::string& out, const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
-// Where number `element` stands, in row-major order: 5 of [2,3] is "[1,2]".
+// The index of number `element` in row-major order: 5 of [2,3] is "[1,2]".
 std::string index_text(const Shape& shape, int64_t element);
 
 }  // namespace gradus

@@ -37,7 +37,7 @@ Value* Tensor::value(const Loc& where) const {
 
 double Tensor::item(Loc where) const {
   const Value* v = value(where);
-  require(v->shape.numel() == 1, "item", where, "wants one number, the tensor is ", v->shape);
+  require(v->shape.numel() == 1, "item", where, "needs a tensor of one number, this one is ", v->shape);
   return double(v->data[0]);
 }
 
@@ -177,10 +177,11 @@ Value* Tape::input(const Tensor& t, const Loc& where) {
 
 void Tape::bind(const Tensor& parameter, const Tensor& instead, Loc where) {
   const Value* p = parameter.value(where);
-  require(p->owner != nullptr, "bind", where, p->name, ' ', p->shape, " is no parameter, only Params makes those");
+  require(p->owner != nullptr, "bind", where, p->name, ' ', p->shape,
+          " is not a parameter; only Params makes parameters");
   require(p->shape == instead.shape(where), "bind", where, "the parameter ", p->name, " is ", p->shape,
-          ", what is bound to it ", instead.shape(where));
-  require(epochs_.size() == 1, "bind", where, "a Tape::Mark is open, and what is bound under it would die with it");
+          ", the tensor bound to it is ", instead.shape(where));
+  require(epochs_.size() == 1, "bind", where, "a Tape::Mark is open; a tensor bound now would die with it");
   const Tensor whole = window(instead, 0, p->shape, instead.value(where)->needs_grad, where);
   std::erase_if(bound_, [p](const Bound& b) { return b.parameter == p; });
   bound_.push_back({p, whole.value(where)});

@@ -55,7 +55,7 @@ struct OpKind {
   OpMath math = {};
 };
 
-// One line of the tape. Inputs and outputs are pointers to Values in the arena; what backward needs beyond them stands
+// One entry of the tape. Inputs and outputs are pointers to Values in the arena; anything else that backward needs is
 // in `saved`, a trivially destructible struct in the arena.
 struct Op {
   const OpKind* kind;
@@ -109,11 +109,12 @@ class Tape {
   void backward(const Tensor& loss, Loc where = Loc::here());
   void backward(Loc where = Loc::here());
 
-  // From here to the end of the step `instead` stands in the parameter's place: every op on this tape that is given the
+  // From here to the end of the step `instead` replaces the parameter: every op on this tape that is given the
   // parameter, also without gradients, takes `instead`, and its gradient goes there. Ops before, those that make
   // `instead` above all, take the parameter itself. Other tapes see nothing of it. So weights may be results of ops,
   // without a change to any model: w + a b (LoRA), μ + σ ε. A second bind replaces the first.
-  // Throws ShapeError if `parameter` is none, the shapes differ, or a Mark is open, with which `instead` would die.
+  // Throws ShapeError if `parameter` is not a parameter, the shapes differ, or a Mark is open, with which `instead`
+  // would die.
   void bind(const Tensor& parameter, const Tensor& instead, Loc where = Loc::here());
 
   // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the

@@ -1,4 +1,4 @@
-// The mark of what is not scored, for ops and for texts that never see `real`.
+// kNoTarget, which marks a position that is not scored; for ops, and for texts, which never see `real`.
 #pragma once
 
 #include <cstdint>

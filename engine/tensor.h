@@ -52,7 +52,7 @@ class Tensor {
   double item(Loc where = Loc::here()) const;                 // the one number. REQUIRES: numel() == 1
   std::span<const real> grad(Loc where = Loc::here()) const;  // throws if none has arrived; of a parameter: zeros
 
-  // Windows: no copy, no entry on the tape; a gradient that reaches the window reaches what it looks into.
+  // Windows: no copy, no entry on the tape; a gradient of the window is a gradient of its base.
   Tensor reshape(Shape shape, Loc where = Loc::here()) const;                // REQUIRES: same numel
   Tensor rows(int64_t first, int64_t count, Loc where = Loc::here()) const;  // a slice of dimension 0
 

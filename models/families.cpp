@@ -54,7 +54,7 @@ const std::vector<Family>& families() {
        .count = count_beginnings,
        .check = TabularLm::check,
        .declare = counted<TabularLm>,
-       .smaller = "a table has one row for each beginning of a line: take fewer or shorter lines"},
+       .smaller = "a table has one row for each beginning of a line: use fewer or shorter lines"},
   };
   return rows;
 }

@@ -40,7 +40,7 @@ Encoder::Encoder(const ModelOptions& options, int64_t vocabulary)
     : options_(options), vocabulary_(vocabulary), rung_(rung_of(options.ops)) {}
 
 void Encoder::check_tokens(const char* what, std::span<const int32_t> tokens, int64_t wanted, Loc where) const {
-  require(int64_t(tokens.size()) == wanted, what, where, tokens.size(), " tokens where ", wanted, " belong");
+  require(int64_t(tokens.size()) == wanted, what, where, tokens.size(), " tokens are given, ", wanted, " are expected");
   require_ids(what, "tokens", tokens, vocabulary(), where);
 }
 

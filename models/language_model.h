@@ -1,5 +1,5 @@
-// LanguageModel: what training, sampling and reinforcement learning know of a model. A table of four logits, an LSTM
-// and a Transformer are interchangeable behind it.
+// Encoder and LanguageModel: the interface of a model to training, sampling and reinforcement learning. A table of four
+// logits, an LSTM and a Transformer are interchangeable behind it.
 //
 // Letters: B sequences, T tokens of each, C width of the features, V vocabulary.
 #pragma once
@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/rung.h"
 #include "engine/params.h"
+#include "engine/rung.h"
 #include "models/model_options.h"
 
 namespace gradus {
@@ -84,7 +84,7 @@ class LanguageModel : public Encoder {
   virtual State start(int64_t B) const = 0;
   Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
 
-  // A model of its own with the same options and the same values.
+  // An independent model with the same options and the same values.
   virtual std::unique_ptr<LanguageModel> clone() const = 0;
   // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the
   // parameters.

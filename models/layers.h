@@ -1,10 +1,10 @@
-// Layers: a few parameters and what they do to a tensor. Plain structs, no base class, no training flag.
+// Layers: a few parameters and the ops that apply them to a tensor. Plain structs, no base class, no training flag.
 #pragma once
 
 #include <string>
 
-#include "engine/rung.h"
 #include "engine/params.h"
+#include "engine/rung.h"
 
 namespace gradus {
 

@@ -27,6 +27,7 @@ double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepIn
     losses_[size_t(s)] = token_losses(model, batch, shards_.first(s), shards_.count(s));
     for (real x : losses_[size_t(s)].span()) sum_[size_t(s)] += double(x);
   });
+  shards_.gather_by_shard(sum_);
   return std::accumulate(sum_.begin(), sum_.end(), 0.0);
 }
 

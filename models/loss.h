@@ -1,4 +1,4 @@
-// The loss of a language model on batches of text, over shards: what training and evaluation share. All losses are in
+// The loss of a language model on batches of text, over shards; training and evaluation share it. All losses are in
 // nats.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace gradus {
 
-// The two phases of a training step. Between them the caller knows the loss, and says what it weighs:
+// The two phases of a training step. Between them the caller sees the loss and sets its weight:
 //
 //   BatchLoss loss(shards);
 //   const double nats = loss.forward(model, batch, {.seed = 1, .step = step, .training = true});
@@ -38,7 +38,7 @@ struct SplitLoss {
   int64_t tokens = 0;
   double mean() const { return nats / double(tokens); }
 };
-// Asked before every batch of an evaluation: true ends it, and what is returned is of no use.
+// Called before every batch of an evaluation: true ends it, and its result is then meaningless.
 using Stop = bool (*)();
 // Over `batches` random batches of B sequences of a split: a function of (seed of the model, step). No gradients.
 SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,

@@ -1,5 +1,5 @@
-// ModelOptions: what a model is built from, and all that it knows of a run: its family, its sizes, its ops. Steps and
-// learning rates are no business of a model; models/run/config.h adds them, and the table of all options.
+// ModelOptions: everything that a model is built from: its family, its sizes, its ops. A model knows no steps or
+// learning rates; models/run/config.h adds them, and the table of all options.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What recurrent language models share: embedding → layers that see their own last state → linear head. Weights are
-// named and laid out as in PyTorch, with its two biases as one. A family adds its cell.
+// The common part of recurrent language models: embedding → layers that see their own last state → linear head. Weights
+// are named and laid out as in PyTorch, with its two biases as one. A family adds its cell.
 #pragma once
 
 #include "models/language_model.h"

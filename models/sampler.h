@@ -16,7 +16,7 @@ struct SampleOptions {
   int64_t top_k = 0;               // only the k most probable tokens; 0: all
   double top_p = 1;                // only the most probable tokens that together reach this probability
   int32_t end_id = -1;             // the draw that ends a sequence; -1: none does
-  int64_t max_tokens = INT64_MAX;  // draws of a sequence at most, the end mark counted
+  int64_t max_tokens = INT64_MAX;  // largest number of draws in a sequence, including the end mark
 };
 
 // log_p = log softmax(logits / temperature), in double; at temperature 0, 0 for the most probable token (the lowest id

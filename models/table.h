@@ -1,5 +1,5 @@
-// Tables of words: where a word chooses (a family, a smoothing, a method), its rows stand in one table and are found by
-// name here. Nothing else compares such a word, and an unknown one never means the default.
+// Tables of words: where a word selects something (a family, a smoothing, a method), one table has a row for each word,
+// and a row is found by name here. Nothing else compares such a word, and an unknown one never means the default.
 //
 //   enum class Smoothing { kNone, kAdd };
 //   inline constexpr Named<Smoothing> kSmoothings[] = {{"none", Smoothing::kNone}, {"add", Smoothing::kAdd}};
@@ -14,7 +14,7 @@
 
 namespace gradus {
 
-// The usual row, where a word stands for a value of an enumeration.
+// The usual row, for a word that names a value of an enumeration.
 template <class E>
 struct Named {
   const char* name;
@@ -34,7 +34,7 @@ std::string joined(const std::vector<std::string>& words, const char* between = 
 // DataError: there is no WHAT 'NAME', and the names that there are.
 [[noreturn]] void throw_unknown(std::string_view what, std::string_view name, const std::vector<std::string>& known);
 
-// The row of that name. DataError, which lists the known names, where there is none; `what` says what the table holds.
+// The row of that name. DataError, which lists the known names, for an unknown one; `what` names the kind of row.
 template <class Rows>
 const auto& row_named(const Rows& rows, std::string_view name, std::string_view what) {
   for (const auto& row : rows)

@@ -1,4 +1,4 @@
-// The controller of the KL coefficient: it moves β until the KL of a step is what was asked for.
+// The controller of the KL coefficient: it adjusts β until the KL of a step reaches its target.
 #pragma once
 
 namespace gradus {

@@ -118,7 +118,7 @@ EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageM
   const bool single = least == 1;
   const int64_t batch = single ? std::min(options.batch, kTapes) : options.batch;
   require(batch >= least && samples >= 1, "estimate_gradient", Loc::here(), "batches of ", options.batch, " and ",
-          samples, " samples: ", options.baseline, " wants batches of at least ", least);
+          samples, " samples: ", options.baseline, " needs batches of at least ", least);
   Shards shards(int(single ? batch : std::min(batch, kShardsOfBatch)), threads);
   TeacherForcing pass(policy, shards, method->needs(), &prior);
   RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob;

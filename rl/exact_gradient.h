@@ -1,5 +1,5 @@
-// The gradient that a method follows, without a learner around it: its exact mean over all sequences of a world, and
-// mean and spread of what samples give. Both make weights as the learner does, by method.prepare and method.weigh.
+// The gradient of a method, without a learner: its exact mean over all sequences of a world, and its mean and variance
+// when it is estimated from samples. Both make weights as the learner does, by method.prepare and method.weigh.
 #pragma once
 
 #include "rl/learner.h"

@@ -1,7 +1,7 @@
-// Experience: a batch of sequences, and what was known of every draw when it was made. A source draws it
+// Experience: a batch of sequences, and what was known of every draw when it was drawn. A source draws it
 // (rl/source.h), a method prepares it once (rl/methods/method.h), and every update of the policy reads it.
 //
-// Arrays [B,T] lie as the padded batch does: slot (b, t) belongs to one draw, and padding holds 0 that nobody reads.
+// Arrays [B,T] are laid out as the padded batch: slot (b, t) belongs to one draw; padding holds 0 and is never read.
 #pragma once
 
 #include "rl/sequences.h"
@@ -23,7 +23,7 @@ struct Experience {
   std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins; log μ where the batch is fresh
   std::vector<double> value = {};      // [B,T], of the value network as the step begins; empty without one
   std::vector<double> returns = {};    // [B,T], made by Method::prepare: what each draw gets
-  std::vector<double> advantage = {};  // [B,T], made by Method::prepare: what it gets above a baseline
+  std::vector<double> advantage = {};  // [B,T], made by Method::prepare: its return minus a baseline
 
   int64_t size() const { return batch.B; }
 };

@@ -43,11 +43,11 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
       kl_coef_(options.kl_coef) {
   const TuneConfig& o = options;
   require(&policy != &prior && &policy.params().array() != &prior.params().array(), "Learner", Loc::here(),
-          "policy and prior are one model; the prior must be a copy that stays as it is");
+          "policy and prior are one model; the prior must be a copy that does not change");
   require(o.kl_coef >= 0 && o.entropy_coef >= 0, "Learner", Loc::here(), "coefficients ", o.kl_coef, " and ",
           o.entropy_coef, " of KL and entropy; neither may be negative");
   require(o.batch >= baseline_named(o.baseline).least_batch, "Learner", Loc::here(), o.baseline,
-          " wants a batch of at least ", baseline_named(o.baseline).least_batch);
+          " needs a batch of at least ", baseline_named(o.baseline).least_batch);
   require(o.epochs >= 1 && o.minibatches >= 1, "Learner", Loc::here(), o.epochs, " epochs of ", o.minibatches,
           " minibatches; there must be at least one of each");
   require(o.kl_target >= 0 && o.kl_horizon > 0, "Learner", Loc::here(), "a KL target of ", o.kl_target,
@@ -116,7 +116,7 @@ static void add(std::span<const real> x, std::vector<real>& sum) {
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += x[i];
 }
 
-// Here stands the one minus sign: weights are to be raised, and an optimiser descends.
+// The one minus sign: weights raise the objective, and an optimiser descends.
 void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
   const double draws = double(std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0}));
   const double share = 1 / double(batches_.size()), of_draw = -(share / draws),

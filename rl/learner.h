@@ -2,7 +2,7 @@
 //
 //   source → scores by policy and prior → method.prepare           once a batch
 //     epochs × minibatches: scores → method.weigh → backward → optimiser
-//   value network, method.learn, KL coefficient                    what else has learnt
+//   value network, method.learn, KL coefficient                    the other updates of the step
 //
 // apps/tune.cpp calls it:
 //
@@ -55,7 +55,7 @@ class Learner {
   // throws in the first update nothing has changed.
   double step(int64_t step, AdamW& optimizer, double lr, double clip = 0);
 
-  // The same in two halves, for who wants to see the gradient of a step with one update: that of −J by the policy's
+  // The same in two halves, for a caller that needs the gradient of a step with one update: that of −J by the policy's
   // parameters, valid until the next call; and what it has taught everything that is not the policy.
   std::span<const real> gradient(int64_t step);
   void learn();

@@ -1,8 +1,9 @@
-// Scores: what the policy of this moment says of every draw of a batch. Weights: what goes back on each of these, the
-// whole of what a method decides. rl/teacher_forcing.h makes the first and carries back the second.
+// Scores: the log-probability of every draw of a batch under the current policy, and other outputs on request. Weights:
+// the gradient of the objective with respect to each score; they are all that a method decides. rl/teacher_forcing.h
+// computes the scores and carries the weights backward.
 //
 // Every method is ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ], and some raise other rows as well: w is the weight of a row
-// that is to be raised. The minus sign of an optimiser, which descends, stands in rl/learner.cpp and nowhere else.
+// that is to be raised. The minus sign for the optimiser, which descends, is in rl/learner.cpp and nowhere else.
 #pragma once
 
 #include <vector>
@@ -11,7 +12,7 @@ namespace gradus {
 
 class LanguageModel;
 
-// Which scores a method wants; log π is always there.
+// Which scores a method needs; log π is always computed.
 struct Needs {
   bool value = false;                    // of the value network
   bool entropy = false;                  // of the row
@@ -22,17 +23,17 @@ struct Needs {
   bool whole_groups = false;
 };
 
-// [B,T] each, 0 in padding; empty where nobody needs it. A row is the distribution that a draw was taken from.
+// [B,T] each, 0 in padding; empty if the method does not need it. A row is the distribution that a draw was taken from.
 struct Scores {
   std::vector<double> log_pi;   // log π(draw | what came before)
-  std::vector<double> value;    // what the value network expects before the draw
+  std::vector<double> value;    // the prediction of the value network before the draw
   std::vector<double> entropy;  // H of the row, nats. REQUIRES: no logit is infinite
   std::vector<double> kl;       // KL(π‖q) of the row, nats
   std::vector<double> logit;    // of the draw, as the head gives it, before temperature and softmax
   std::vector<double> largest;  // the largest logit of the row of Needs::other; has no gradient
 };
 
-// [B,T] each, on the score of the same name; empty: 0 everywhere. What stands in padding is not read.
+// [B,T] each, on the score of the same name; empty: 0 everywhere. Padding is not read.
 struct Weights {
   std::vector<double> log_pi = {}, value = {}, entropy = {}, kl = {}, logit = {};
   // [B], multiplies all weights of a sequence that another policy drew, π/μ: E_μ[(π/μ) w ∇ log π] = E_π[w ∇ log π].

@@ -19,7 +19,7 @@ void PaddedBatch::lay_out(int64_t sequences, PromptOf prompt_of, DrawsOf draws_o
   length.resize(size_t(B));
   for (int64_t b = 0; b < B; ++b) {
     const std::span<const int32_t> before = prompt_of(b);
-    require(!before.empty(), "PaddedBatch", Loc::here(), "the prompt is empty: at least one token is wanted");
+    require(!before.empty(), "PaddedBatch", Loc::here(), "the prompt is empty; it needs at least one token");
     prompt[size_t(b)] = int64_t(before.size());
     length[size_t(b)] = int64_t(draws_of(b).size());
     T = std::max(T, end_slot(b));

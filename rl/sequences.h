@@ -16,7 +16,7 @@ namespace gradus {
 
 // What can be drawn: everything that a model says after `prompt`, up to the end mark or `max_tokens` draws.
 struct World {
-  std::vector<int32_t> prompt;  // what the model has read before the first draw, at least one token
+  std::vector<int32_t> prompt;  // the tokens before the first draw, at least one
   int32_t end_id = -1;          // the draw that ends a sequence; -1: none, every sequence has max_tokens draws
   int64_t max_tokens = 1;       // draws, the end mark counted
   double temperature = 1;       // divides the logits of every model; positive
@@ -34,7 +34,7 @@ class Sequences {
   }
   bool operator==(const Sequences&) const = default;
   bool ended(int64_t i) const { return !draws(i).empty() && draws(i).back() == end_id_; }
-  // The draws without the end mark: what a reward and a reader see.
+  // The draws without the end mark, as rewards and people see them.
   std::span<const int32_t> text(int64_t i) const { return draws(i).first(draws(i).size() - size_t(ended(i))); }
 
  private:

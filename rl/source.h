@@ -1,4 +1,4 @@
-// Sources: where experience comes from. RolloutSource draws sequences from a model and may show earlier batches again.
+// Sources of experience. RolloutSource draws sequences from a model and may replay earlier batches.
 #pragma once
 
 #include <deque>
@@ -36,7 +36,7 @@ class RolloutSource : public Source {
   void remember() override;
 
   // For a checkpoint: the batches that the next step will show again, the oldest first, and back. Of each restored
-  // batch sequences, group, reward [B], log_mu and log_q are wanted.
+  // batch, sequences, group, reward [B], log_mu and log_q are needed.
   std::vector<const Experience*> remembered() const;
   void restore(std::vector<Experience> memory);
 

@@ -40,6 +40,7 @@ std::vector<double> token_log_probs(const LanguageModel& model, Shards& shards, 
     const Tensor rows = log_probs(model, tempered(logits, temperature), slots(batch.targets, shards, s, batch));
     copy_scored(rows.span(), batch, shards.first(s), log_prob);
   });
+  shards.gather_by_sequence(log_prob);
   return log_prob;
 }
 
@@ -109,6 +110,8 @@ const Scores& TeacherForcing::forward(const PaddedBatch& batch, double temperatu
   scores_.logit.assign(needs_.logit ? n : 0, 0);
   scores_.largest.assign(needs_.other ? n : 0, 0);
   shards_.each([&](int s) { forward_shard(s, batch, temperature); });
+  for (const auto score : kScoreOf) shards_.gather_by_sequence(scores_.*score);
+  shards_.gather_by_sequence(scores_.largest);
   return scores_;
 }
 

@@ -1,5 +1,5 @@
-// Teacher forcing: the one pass in which a policy scores sequences that exist already, and the way back of what a
-// method makes of the scores.
+// Teacher forcing: the one pass in which a policy scores given sequences, and the backward pass from the weights that a
+// method puts on the scores.
 //
 //   TeacherForcing pass(policy, shards);
 //   const Scores& now = pass.forward(batch, temperature, info);     // log π of every draw

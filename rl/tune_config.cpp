@@ -14,7 +14,7 @@ void resolve(TuneConfig& c, int cores) {
   if (c.minibatches > c.batch)
     throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
   if (c.kl_target > 0 && c.kl_coef == 0)
-    throw DataError("--kl-target moves the coefficient by a factor: --kl-coef, where it begins, must be above 0");
+    throw DataError("--kl-target moves the coefficient by a factor: --kl-coef, its initial value, must be above 0");
   if (c.kl_target > 0 && c.kl_horizon <= 0.2 * double(c.batch))
     throw DataError(text("--kl-horizon ", c.kl_horizon, " with --batch ", c.batch,
                          ": one step could bring the coefficient to 0; it must be above ", 0.2 * double(c.batch)));
@@ -25,23 +25,22 @@ std::vector<Option> options(TuneConfig& c) {
   const TuneConfig usual;
   return {
       option("reward", c.reward, "what a text is worth"),
-      option("algorithm", c.algorithm, method_names(), "how the policy gradient is weighted"),
+      option("algorithm", c.algorithm, method_names(), "method that makes the weights of the gradient"),
       option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return"),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go,
-             "credit a draw only with the rewards that come after it"),
+             "credit each draw only with rewards earned from it onward"),
       option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)"),
       option("kl_target", c.kl_target, 0, 1e9,
-             "steer beta so that KL stays near this many nats a sequence (default: beta is fixed)", {"kl_target"}),
-      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta changes by at most a fifth",
-             {"kl_target"}),
-      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha of a bonus alpha H, H the entropy of whole sequences"),
-      option("replay", c.replay, 0, 1000, "earlier batches that a step reuses, with importance weights"),
+             "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may change by a fifth", {"kl_target"}),
+      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences"),
+      option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
       row_of(shared, "steps"),
-      option("batch", c.batch, 1, 1 << 20, "sequences of a step"),
-      newer(option("epochs", c.epochs, 1, 1000, "times that a step goes over its batch")),
-      newer(option("minibatches", c.minibatches, 1, 1 << 20,
-                   "parts that an epoch cuts the batch into, with an update for each")),
-      option("max_tokens", c.max_tokens, 1, 1 << 20, "draws of a sequence at most, the end mark counted"),
+      option("batch", c.batch, 1, 1 << 20, "sequences in a step"),
+      newer(option("epochs", c.epochs, 1, 1000, "passes over the batch in each step")),
+      newer(
+          option("minibatches", c.minibatches, 1, 1 << 20, "parts of the batch in each epoch; each makes one update")),
+      option("max_tokens", c.max_tokens, 1, 1 << 20, "largest number of draws in a sequence, including the end mark"),
       row_of(shared, "lr"),
       row_of(shared, "min_lr"),
       row_of(shared, "warmup"),
@@ -50,10 +49,9 @@ std::vector<Option> options(TuneConfig& c) {
              {"baseline", baselines_with_value()}),
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
-      option(
-          "exact", c.exact, names_of(kExactWords),
-          "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
-          "step | never"),
+      option("exact", c.exact, names_of(kExactWords),
+             "the truth by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
+             "step | never"),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),
       row_of(shared, "seed"),

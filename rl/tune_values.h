@@ -1,5 +1,5 @@
 // TuneConfig: the value of every option that changes a fine-tuning run. The learner, the sources and the methods read
-// their own here; rl/tune_config.h says what each means and may be.
+// their options here; rl/tune_config.h has their meanings and ranges.
 #pragma once
 
 #include "models/run/options.h"

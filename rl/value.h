@@ -1,5 +1,5 @@
 // A value network: b_φ(h) = w · f(h) + c on the features f that the policy makes of a prefix h, fitted to the returns
-// by least squares. Between it and the policy stands a stop-gradient: it reads the policy and never moves it.
+// by least squares. A stop-gradient separates it from the policy: it reads the features and never changes them.
 #pragma once
 
 #include "engine/ops.h"

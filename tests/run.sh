@@ -13,18 +13,19 @@ every_suite_has_its_row() {
 doctest f64 'gradients, engine, models' build/release-f64/tests/all
 doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
+checks floors 'planted violations are found' sh tests/test_floors.sh
 one ops 'every op has its gradient test' sh tests/check_ops_covered.sh
 one suites 'every suite of the program has its row' every_suite_has_its_row
-program helper 'what these rows rely on sees mistakes'
+program helper 'the helper of these suites reports mistakes'
 program kl 'tables compared, the worked numbers, the lesson'
 program exact 'small worlds: every answer against its worked number'
 program report 'report.html: cut logs, resumed runs, no requests'
 program train 'seeds, threads, JSON, log, both precisions'
-program resume 'a stopped run = a whole run'
+program resume 'a resumed run = an uninterrupted run'
 program signals 'Ctrl-C and kill -9 at any step, locks'
 program sample 'temperature, counts, prompts'
 program input 'texts and options that cannot be used'
-program damage 'checkpoints cut, flipped, of others'
+program damage 'damaged and foreign checkpoints'
 program write 'full disk, no memory, diverged losses'
 program texts 'gradus corpus, the files in data/'
 program lines 'texts of lines and of bytes'
@@ -32,13 +33,13 @@ program counting 'tables and n-grams'
 program eval 'losses known by hand'
 program score 'log-probabilities of given texts'
 program tune 'fine-tuning: truth, report, prompts, bad input'
-program tune-resume 'stopped, interrupted, its reward dead'
+program tune-resume 'stopped, interrupted, or with a dead reward program'
 program bench 'gradus bench: works, fields, figures that agree'
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
-checks packages 'what a machine may lack' sh tests/test_packages.sh
+checks packages 'machines that lack a package' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
 program step 'gradus step: text, refusals'
 checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh
-checks gdb 'step-grad, why-nan and their like in gdb' sh tests/test_gdb.sh
+checks gdb 'step-grad, why-nan and the other commands in gdb' sh tests/test_gdb.sh
 summary 'All tests passed.'

@@ -10,6 +10,8 @@ checks flags 'flags of every compile line' sh tests/check_flags.sh
 one lessons 'the exercises, build' build exercises
 checks lessons 'blank exercises explain themselves, solutions pass' sh tests/test_exercises.sh
 
+checks headers 'each installed header compiles alone' sh tests/test_install.sh headers
+
 reals='f64 f32'
 [ -z "${CI:-}" ] || reals=f64
 for real in $reals; do
@@ -37,7 +39,7 @@ if [ -z "${CI:-}" ]; then
   flags=$(make -n -B V=1 build/release-f32/apps/main.o | sed -nE 's/.*( -I\. .*) -c .*/\1/p' | sed -E 's/-O3|-MMD|-MP//g')
   libs=$(make -n -B V=1 build/release-f32/gradus | sed -nE 's/.*\.o ([^.]*-lopenblas.*) -o .*/\1/p')
   mkdir -p build/tsan
-  one threads 'thread sanitizer, build' sh -c "ls engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp apps/*.cpp apps/*/*.cpp 2>/dev/null |
+  one threads 'thread sanitizer, build' sh -c "git ls-files 'engine/*.cpp' 'models/*.cpp' 'rl/*.cpp' 'apps/*.cpp' |
     xargs -P $(nproc) -I % sh -c 'g++ -DGRADUS_REAL=float $flags -O1 -fsanitize=thread -c % -o build/tsan/\$(echo % | tr / _).o' &&
     g++ -fsanitize=thread build/tsan/*.o $libs -o build/tsan/gradus"
   checks threads 'two threads under the thread sanitizer' sh tests/test_threads.sh build/tsan/gradus

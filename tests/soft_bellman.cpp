@@ -37,8 +37,9 @@ std::vector<double> bigram_table(const LanguageModel& model, double temperature)
     State before = state;  // row a has read token a + shift
     visit(before, [&](size_t a, size_t b, double x) {
       if (const double here = std::exp(log_q[a * V + b]); std::fabs(std::exp(x) - here) > 1e-6)
-        throw DataError(text("the model is not a bigram model: what follows token ", a,
-                             " depends on what stands before it; the recursion wants one that sees a single token"));
+        throw DataError(
+            text("the model is not a bigram model: what follows token ", a,
+                 " depends on the tokens before it; the recursion needs a reward that sees a single token"));
     });
     state.select(rotate);
   }

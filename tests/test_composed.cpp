@@ -1,6 +1,6 @@
 // Fused = composed: the values and all gradients of every function of a Rung, and the first 20 losses of whole models.
-// Below both stand the primitives, whose values are held against their definition, written out in double: a gradient
-// check does not see a function that is wrong in the same way forward and backward.
+// The primitives below both are compared with their definitions in double: a gradient check does not see a function
+// that is wrong in the same way forward and backward.
 //
 // Bounds, relative to the largest number of the list: 1e-12 in f64, 1e-5 in f32. Losses of whole models, after up to 19
 // updates by AdamW, which divides a gradient by its own size: 1e-10 and 1e-5.
@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "engine/composed.h"
-#include "engine/rung.h"
 #include "engine/optim.h"
 #include "engine/rng.h"
+#include "engine/rung.h"
 #include "models/language_model.h"
 #include "models/run/config.h"
 #include "tests/near.h"

@@ -1,5 +1,5 @@
-// models/text/corpus.h and its parts: reading files of every kind, splits of every size, windows
-// that do not depend on the sharding, and yardsticks worked out by hand. Long, because every kind of file and of split
+// models/text/corpus.h and its parts: reading files of every kind, splits of every size, windows that do not depend on
+// the sharding, and yardsticks worked out by hand. Long, because every kind of file and of split
 // has a case.
 #include "models/text/corpus.h"
 
@@ -127,12 +127,12 @@ TEST_CASE("the splits divide the text in order; the shares are rounded to the ne
 TEST_CASE("a text that is too short is refused in the user's words") {
   const auto say = [](int64_t n, int64_t context) { return complaint<DataError>([&] { corpus_of(n, 0.1, context); }); };
   CHECK(say(31, 64) ==
-        "corpus.txt has 31 tokens; a context of 64 needs at least 65; take a context of 30 or a longer text");
-  CHECK(has(say(64, 64), "take a context of 63 or"));
+        "corpus.txt has 31 tokens; a context of 64 needs at least 65; use a context of 30 or a longer text");
+  CHECK(has(say(64, 64), "use a context of 63 or"));
   CHECK(say(65, 64).empty());
   CHECK(say(31, 30).empty());  // the advice is right
   CHECK(say(2, 1).empty());
-  CHECK(say(2, 2) == "corpus.txt has 2 tokens; a context of 2 needs at least 3; take a context of 1 or a longer text");
+  CHECK(say(2, 2) == "corpus.txt has 2 tokens; a context of 2 needs at least 3; use a context of 1 or a longer text");
   CHECK(say(1, 1) == "corpus.txt has 1 token; at least 2 are needed, one to read and one to predict");
   CHECK(has(say(0, 1), "has 0 tokens"));
   CHECK_THROWS_AS(corpus_of(10, 0.1, 0), ShapeError);

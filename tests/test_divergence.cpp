@@ -1,5 +1,5 @@
-// rl/tables/divergence.h: definitions by the plain sum, zeros, gradients against central differences, invariances. The worked
-// numbers to twelve digits stand in test_worked_numbers.cpp.
+// rl/tables/divergence.h: definitions by the plain sum, zeros, gradients against central differences, invariances.
+// test_worked_numbers.cpp has the worked numbers to twelve digits.
 #include <doctest/doctest.h>
 
 #include <algorithm>

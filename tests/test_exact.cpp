@@ -1,4 +1,4 @@
-// rl/enumerate, rl/exact: every sequence is there once, with the log-probability that the model gives it; the posterior
+// rl/worlds: every sequence is listed once, with the log-probability that the model gives it; the posterior
 // is the best policy; the gradient is the derivative of the enumerated J.
 #include <doctest/doctest.h>
 

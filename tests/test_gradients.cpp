@@ -6,7 +6,7 @@
 // the wrong sign shows there too if it makes up 1 percent of the gradient. Rows that need a smaller h than float allows
 // say kF64.
 //
-// tests/check_ops_covered.sh wants a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, of which a shape has
+// tests/check_ops_covered.sh requires a row for every op of the engine. Sizes are 1, 2, 3, 5, 7, of which a shape has
 // different ones where the op allows it, not only powers of two; 19 and 35 fill the 16 lanes of the kernels and leave a
 // rest. The file is long because the table is.
 //
@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "engine/gradcheck.h"
+#include "engine/inspect.h"
 #include "engine/rng.h"
 
 TEST_SUITE_BEGIN("gradients");
@@ -394,6 +395,22 @@ void for_each_row(const Test& test) {
   }
 }
 
+// Runs test(tape, i, row) for each op i that the rows record from variables.
+template <class Test>
+void for_each_op(const Test& test) {
+  for_each_row([&](const Row& row) {
+    Tape tape;
+    const Tape::Use use(tape);
+    tape.new_step(row.options.info);
+    std::vector<Tensor> x;
+    const std::vector<GradLeaf> values = leaves(row);
+    for (const GradLeaf& leaf : values) x.push_back(variable(leaf.name.c_str(), leaf.shape, leaf.values));
+    row.f(x);
+    CHECK(tape.ops().size() > 0);
+    for (size_t i = 0; i < tape.ops().size(); ++i) test(tape, i, row);
+  });
+}
+
 }  // namespace
 
 TEST_CASE("gradients: every row runs the op that it names, and every op has at least three shapes") {
@@ -475,42 +492,66 @@ TEST_CASE("gradients: parameters") {
 }
 
 TEST_CASE("gradients: every op has its mathematics, a line for each direction") {
-  for_each_row([&](const Row& row) {
-    Tape tape;
-    const Tape::Use use(tape);
-    tape.new_step(row.options.info);
-    std::vector<Tensor> x;
-    const std::vector<GradLeaf> values = leaves(row);
-    for (const GradLeaf& leaf : values) x.push_back(variable(leaf.name.c_str(), leaf.shape, leaf.values));
-    row.f(x);
-    for (const Op& op : tape.ops()) {
-      const std::string kind = op.kind->name;
-      CAPTURE(kind);
-      const OpMath& math = op.kind->math;
-      CHECK(std::string(math.formula).find('=') != std::string::npos);
-      CHECK(std::string(math.gradient).find("=") != std::string::npos);
-      std::istringstream words(math.inputs);
-      const auto letters = std::distance(std::istream_iterator<std::string>(words), {});
-      CHECK((letters >= op.n_in || kind == "concat"));
-    }
+  for_each_op([&](Tape& tape, size_t i, const Row&) {
+    const Op& op = tape.ops()[i];
+    const std::string kind = op.kind->name;
+    CAPTURE(kind);
+    const OpMath& math = op.kind->math;
+    CHECK(std::string(math.formula).find('=') != std::string::npos);
+    CHECK(std::string(math.gradient).find("=") != std::string::npos);
+    std::istringstream words(math.inputs);
+    const auto letters = std::distance(std::istream_iterator<std::string>(words), {});
+    CHECK((letters >= op.n_in || kind == "concat"));
   });
 }
 
-TEST_CASE("gradients: every recorded op alone") {
-  for_each_row([&](const Row& row) {
-    Tape tape;
-    const Tape::Use use(tape);
-    tape.new_step(row.options.info);
-    std::vector<Tensor> x;
-    const std::vector<GradLeaf> values = leaves(row);
-    for (const GradLeaf& leaf : values) x.push_back(variable(leaf.name.c_str(), leaf.shape, leaf.values));
-    row.f(x);
-    CHECK(tape.ops().size() > 0);
-    for (size_t i = 0; i < tape.ops().size(); ++i) {
-      const OpCheck c = check_op(tape, i, row.options);
-      INFO(c);
-      CHECK(c.passes());
+TEST_CASE("gradients: changing one number of an input changes those numbers of the outputs that the op says") {
+  // Of each input of each op: whether a change has reached an output elsewhere than at its own element, and elsewhere
+  // than in its own column. What an op promises holds for all rows; what it does not promise fails in one of them.
+  struct Reach {
+    bool anywhere = false, beyond_element = false, beyond_column = false;
+  };
+  std::map<std::string, std::vector<Reach>> seen;
+  std::map<std::string, const OpKind*> kinds;
+  for_each_op([&](Tape& tape, size_t at, const Row&) {
+    OpCopy copy(tape.ops()[at]);
+    const size_t n_in = size_t(copy.op.n_in);
+    std::vector<Reach>& reach = seen[copy.op.kind->name];
+    if (reach.size() < n_in) reach.resize(n_in);
+    kinds[copy.op.kind->name] = copy.op.kind;
+    copy.op.kind->forward(copy.op);
+    const std::vector<std::vector<real>> before = copy.data;
+    for (size_t i = 0; i < n_in; ++i)
+      for (size_t j = 0; j < before[i].size(); ++j) {
+        copy.data[i][j] += real(0.5);
+        copy.op.kind->forward(copy.op);
+        for (size_t k = n_in; k < before.size(); ++k)
+          for (size_t e = 0; e < before[k].size(); ++e) {
+            if (copy.data[k][e] == before[k][e]) continue;
+            reach[i].anywhere = true;
+            reach[i].beyond_element |= e != j;
+            reach[i].beyond_column |= e % before[i].size() != j;
+          }
+        copy.data[i][j] = before[i][j];
+      }
+  });
+  for (const auto& [op, reach] : seen)
+    for (size_t i = 0; i < reach.size(); ++i) {
+      CAPTURE(op);
+      CAPTURE(i);
+      const std::string letters = kinds[op]->math.elements;
+      const char letter = i < letters.size() ? letters[i] : '-';
+      CHECK(reach[i].anywhere);
+      CHECK(reach[i].beyond_element == (letter != 'e'));
+      CHECK(reach[i].beyond_column == (letter == '-'));
     }
+}
+
+TEST_CASE("gradients: every recorded op alone") {
+  for_each_op([&](Tape& tape, size_t i, const Row& row) {
+    const OpCheck c = check_op(tape, i, row.options);
+    INFO(c);
+    CHECK(c.passes());
   });
 }
 

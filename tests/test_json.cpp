@@ -59,8 +59,8 @@ TEST_SUITE("json") {
   }
 
   TEST_CASE("a name that stands twice in one object is refused at any depth, in two objects it may") {
-    CHECK(complaint(R"({"a":1,"a":2})") == R"("a" stands there twice in one object)");
-    CHECK(complaint(R"([{"x":{"a":1,"b":2,"a":3}}])") == R"("a" stands there twice in one object)");
+    CHECK(complaint(R"({"a":1,"a":2})") == R"("a" occurs twice in one object)");
+    CHECK(complaint(R"([{"x":{"a":1,"b":2,"a":3}}])") == R"("a" occurs twice in one object)");
     CHECK(complaint(R"([{"a":1},{"a":2}])") == "");
   }
 

@@ -117,7 +117,7 @@ TEST_CASE("an empty text is worth what the reward says of it") {
     CHECK(rewards_of(towards, {kEnd}, towards.reset({})) == std::vector<double>{0});
   }
   // A target without positions is refused before any walk: there is nothing to divide by.
-  CHECK(has(complaint<UsageError>([] { Reward({"similarity:"}, letters(true)); }), "wants an argument"));
+  CHECK(has(complaint<UsageError>([] { Reward({"similarity:"}, letters(true)); }), "needs an argument"));
 }
 
 // The documents' LMEnvironment pays, at each step, the similarity so far. Targets of three tokens, hits and misses;

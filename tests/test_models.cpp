@@ -1,4 +1,4 @@
-// models/: what every family owes its users. Token by token equals all at once, also beyond the context; states can be
+// models/: the promises of every family. Token by token equals all at once, also beyond the context; states can be
 // picked and repeated; names, shapes and first values are those of the checkpoint's contract; training lowers the loss.
 // Long, because every promise is kept by two families.
 #include <doctest/doctest.h>

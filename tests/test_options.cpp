@@ -1,4 +1,4 @@
-// models/run/options, models/families, models/table: what a person may choose, and to whom it means something.
+// models/run/options, models/families, models/table: the tables of options, their ranges and their owners.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -282,7 +282,7 @@ TEST_CASE("bind: what cannot be bound is refused with a sentence") {
   Tape tape;
   const Tape::Use use(tape);
   const Tensor x = constant({3}, 1), wide = constant({1, 3}, 1);
-  CHECK_THROWS_WITH_AS(tape.bind(w, wide), doctest::Contains("the parameter w is [3], what is bound to it [1,3]"),
+  CHECK_THROWS_WITH_AS(tape.bind(w, wide), doctest::Contains("the parameter w is [3], the tensor bound to it is [1,3]"),
                        ShapeError);
   CHECK_THROWS_WITH_AS(tape.bind(x, x), doctest::Contains("only Params makes those"), ShapeError);
   {

@@ -219,7 +219,7 @@ TEST_CASE("table: the number of the whole text, else the default") {
   CHECK(has(bad(R"({"rewards":{"a":null}})"), "\"a\" is not a number"));
   CHECK(has(bad(R"({"rewards":{"a":1},"default":true})"), "\"default\" is not a number"));
   CHECK(has(bad(R"({"rewards":{"a":1},"defualt":1})"), "\"defualt\", which means nothing"));
-  CHECK(has(bad(R"({"rewards":{"a":1,"b":1,"a":2}})"), "\"a\" stands there twice"));
+  CHECK(has(bad(R"({"rewards":{"a":1,"b":1,"a":2}})"), "\"a\" occurs twice"));
   CHECK(has(bad(R"({"rewards":{"a":1e999}})"), "out of range"));
   CHECK(has(bad(R"({"rewards":{"a":NaN}})"), "is not JSON"));
   CHECK(has(data("table:/nowhere/t.json"), "/nowhere/t.json"));
@@ -281,7 +281,7 @@ TEST_CASE("what means nothing is refused with what would be right") {
   for (const char* term : {"contains", "contains:", "count", "length", "length:", "blocklist:", "lexicon",
                            "similarity:", "distinct", "table"}) {
     CAPTURE(term);
-    CHECK(has(usage(term), "wants an argument"));
+    CHECK(has(usage(term), "needs an argument"));
   }
   for (const char* term : {"end:", "end:x", "relevance:x"}) CHECK(has(usage(term), "takes no argument"));
   for (const char* n : {"-1", "1.5", "x", "3 ", " 3", "99999999999999999999", "1000000001"}) {

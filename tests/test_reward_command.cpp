@@ -113,14 +113,14 @@ TEST_CASE("what is no finite number is refused with the text that it was for") {
         failure("read -r a; echo 1; read -r a; echo '" + std::string(line) + "'; cat", {"one", "the cat"});
     CHECK(has(said, "for the text \"the cat\""));
     CHECK(has(said, text("\"", line, "\"")));
-    CHECK(has(said, "a finite number was wanted"));
+    CHECK(has(said, "it must write a finite number"));
   }
-  CHECK(has(failure("head -c 100000 /dev/zero | tr '\\0' 1; sleep 9", {"x"}), "where one number a line was wanted"));
+  CHECK(has(failure("head -c 100000 /dev/zero | tr '\\0' 1; sleep 9", {"x"}), "where one number a line was expected"));
 }
 
 TEST_CASE("a wrong count is found out") {
   CHECK(has(failure("read -r a; printf '1\\n2\\n'; sleep 9", {"x"}), "\"2\""));
-  CHECK(has(failure("read -r a; printf '1\\n2'; sleep 9", {"x"}), "\"2\" where nothing more was wanted"));
+  CHECK(has(failure("read -r a; printf '1\\n2'; sleep 9", {"x"}), "\"2\" where nothing more was expected"));
   CHECK(has(failure("while read -r a; do echo 1; echo 2; done", {"x", "y", "z"}), "without having been given a text"));
   CHECK(has(failure("echo ready; cat; sleep 9", {"x"}), "\"ready\""));
   // Too many, but late: the next call finds out. So does a piece of a number, which must not join the next one.
@@ -222,7 +222,7 @@ TEST_CASE("as a reward by name, weighted; copies share the process") {
   const std::vector<Generated> batch = batch_of(texts);
   CHECK(reward.score(batch) == std::vector<double>{2.5, 0.5});
   CHECK(copy.score(batch) == std::vector<double>{2.5, 0.5});
-  CHECK(has(complaint<UsageError>([&] { Reward({"command:"}, tokenizer); }), "wants an argument: command:PROGRAM"));
+  CHECK(has(complaint<UsageError>([&] { Reward({"command:"}, tokenizer); }), "needs an argument: command:PROGRAM"));
 }
 
 TEST_SUITE_END();

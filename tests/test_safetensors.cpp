@@ -15,9 +15,9 @@
 #include <limits>
 
 #include "engine/error.h"
-#include "engine/real.h"
 #include "engine/io/hash.h"
 #include "engine/io/safetensors.h"
+#include "engine/real.h"
 #include "tests/fault_io.c"
 #include "tests/scratch.h"
 
@@ -281,7 +281,7 @@ TEST_CASE("safetensors: what is written is read") {
   CHECK(file.find("x") == nullptr);
   CHECK(has(complaint<DataError>([&] { file.at("x"); }), "/f: has no tensor \"x\""));
   std::vector<float> five(5), three(3);
-  CHECK(has(complaint<DataError>([&] { file.read(file.at("w"), five); }), "shape [2,3] where 5 values are wanted"));
+  CHECK(has(complaint<DataError>([&] { file.read(file.at("w"), five); }), "shape [2,3], but 5 values are expected"));
   CHECK(has(complaint<DataError>([&] { file.read(file.at("m"), three); }), "value 2 is -1e+300, too large for F32"));
   fs::resize_file(folder / "f", fs::file_size(folder / "f") - 1);
   CHECK(has(complaint<DataError>([&] { file.read(file.at("w"), w); }), "cut short"));

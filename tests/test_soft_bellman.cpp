@@ -1,15 +1,15 @@
-// rl/soft_bellman: the recursion against the sum over every sequence, the worked numbers of the four-sentence world,
-// and a world far too large to enumerate.
+// tests/soft_bellman.h: the recursion against the sum over every sequence, the worked numbers of the four-sentence
+// world, and a world far too large to enumerate.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <functional>
 
-#include "rl/worlds/enumerate.h"
 #include "rl/tables/posterior.h"
-#include "tests/soft_bellman.h"
+#include "rl/worlds/enumerate.h"
 #include "tests/exact_worlds.h"
 #include "tests/near.h"
+#include "tests/soft_bellman.h"
 
 namespace {
 

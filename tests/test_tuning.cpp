@@ -1,6 +1,6 @@
 // rl/tuner trained: from its prior a policy reaches the posterior that the enumerated world promises, and fails as it
-// must where a term is missing. tests/test_tuner.cpp looks at single
-// steps. GRADUS_SLOW=1, which `make test-slow` sets, takes ten worlds and seeds instead of a few.
+// must where a term is missing. tests/test_tuner.cpp tests single steps. GRADUS_SLOW=1, which `make test-slow` sets,
+// runs ten worlds and seeds instead of a few.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// A report: what it is made from, the log of a run and its configuration, and its two pages with what they share.
+// The data of a report, the log of a run and its configuration, and its two pages with what they share.
 #pragma once
 
 #include <string>
@@ -27,10 +27,10 @@ struct RunFacts {
 // DataError for a folder, log or checkpoint that is not that of a run.
 RunFacts read_run(const std::string& folder);
 
-// Of a trained run: its loss beside known marks, its samples on the way, its data and configuration (trained.cpp).
+// Of a trained run: its loss beside reference values, samples during training, data and configuration (trained.cpp).
 std::string page_of_trained(const RunFacts& facts);
-// Of a fine-tuned run: curves against what is possible, texts before and after, and in a small world policy, prior and
-// posterior side by side (tuned.cpp).
+// Of a fine-tuned run: curves beside the optimum, texts before and after, and, in a world small enough to enumerate,
+// the policy, the prior and the posterior side by side (tuned.cpp).
 std::string page_of_tuned(const RunFacts& facts);
 
 // The end of both pages: all options, those that differ from their row in `usual` in bold, then `more` facts, and the

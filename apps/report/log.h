@@ -1,4 +1,4 @@
-// What log.jsonl of a run says. The log may be of a run that is still going on or was killed.
+// Reads log.jsonl of a run, which may still be running or may have been killed.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace gradus {
 struct Records {
   std::vector<double> step;
   std::map<std::string, std::vector<double>> columns;  // as long as step; NaN where a record has no number
-  std::vector<std::string> texts;                      // field "text", empty where there is none
+  std::vector<std::string> texts;                      // field "text", empty if it is missing
 
   bool empty() const { return step.empty(); }
   // A column; NaN all along where no record has the field.

@@ -15,7 +15,7 @@
 
 namespace gradus {
 
-// Text as it may stand in an element or in a quoted attribute. Control characters become visible signs, bytes that are
+// Text escaped for an element or a quoted attribute. Control characters become visible signs, bytes that are
 // not UTF-8 and code points that HTML forbids become U+FFFD; newlines and tabs stay.
 std::string escape_html(std::string_view text);
 

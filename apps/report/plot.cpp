@@ -106,7 +106,7 @@ std::string path(const Series& s, const Scale& x, const Scale& y) {
   return d.empty() ? "" : text("<path class=\"s", s.colour, " ", stroke_class(s.stroke), "\" d=\"", d, "\"/>\n");
 }
 
-// Marks, if they stand apart; each says its numbers when pointed at.
+// Markers, if they are far enough apart; a tooltip shows the numbers of each.
 std::string marks(const Series& s, const Scale& x, const Scale& y) {
   std::string out;
   if (s.x.size() > 60) return out;
@@ -119,13 +119,13 @@ std::string marks(const Series& s, const Scale& x, const Scale& y) {
   return out;
 }
 
-// Lines across with their names at the right end, moved up where two would stand on each other.
+// Lines across with their names at the right end, moved up where two would overlap.
 std::string level_lines(const std::vector<Level>& levels, const Scale& y, int height) {
   std::vector<Level> sorted = levels;
   std::erase_if(sorted, [&](const Level& l) { return !y.shows(l.y); });
   std::sort(sorted.begin(), sorted.end(), [](const Level& a, const Level& b) { return a.y < b.y; });
   std::string lines, names;
-  double free = height;  // names may stand above this
+  double free = height;  // names may be drawn above this
   for (const Level& l : sorted) {
     const std::string colour = l.colour ? text(" s", l.colour) : "";
     const double at = 1 - y.at(l.y), base = std::min(at * height - 5, free);

@@ -1,5 +1,5 @@
-// gradus report: a run as a page to look at and to show, RUN/report.html, from its log and its checkpoint's metadata.
-// What the page says stands in trained.cpp and tuned.cpp, how it looks in page.h and plot.h.
+// gradus report: writes RUN/report.html, a page about a run, from its log and its checkpoint's metadata. Its content is
+// made in trained.cpp and tuned.cpp, its layout in page.h and plot.h.
 #include <cstdio>
 #include <filesystem>
 

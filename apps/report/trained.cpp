@@ -36,8 +36,7 @@ std::vector<std::pair<std::string, double>> marks(const RunFacts& facts) {
   return out;
 }
 
-// The options that a run has if nobody says anything but what the family and the text are. Those that depend on the
-// machine are 0.
+// The default options of a run for a given family and text. Those that depend on the machine are 0.
 Config usual_config(const Config& config) {
   Config usual;
   usual.model = config.model;

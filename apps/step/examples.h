@@ -16,7 +16,7 @@ struct StepExample {
 };
 // scalar, neuron, lstm, attention, kl.
 std::span<const StepExample> step_examples();
-// Throws UsageError with the list if there is none of that name.
+// Throws UsageError with the list of names for an unknown one.
 const StepExample& step_example(const std::string& name);
 
 }  // namespace gradus

@@ -55,7 +55,7 @@ Worked mul_rule(const Place& p) {
   return line(p.input == 0 ? "dy b" : "dy a", factor(p.dy(p.e)) + "·" + factor(other), p.dy(p.e) * other);
 }
 Worked scale_rule(const Place& p) {
-  // The factor stands in the op's own saved state; where x is 0 it cannot be had from outside.
+  // The factor is in the op's saved state; where x is 0 it cannot be computed from x and y.
   const double k = p.x(0, p.e) != 0 ? p.y(p.e) / p.x(0, p.e) : 0;
   return k == 0 ? Worked{} : line("factor dy", factor(k) + "·" + factor(p.dy(p.e)), k * p.dy(p.e));
 }

@@ -1,5 +1,4 @@
-// A Trace as a page for the browser: the graph and the walk through it, in one file that asks for nothing from
-// anywhere.
+// A Trace as a page for the browser: the graph and the walk through it, in one file that loads nothing from elsewhere.
 #pragma once
 
 #include <string>

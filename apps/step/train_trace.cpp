@@ -20,10 +20,9 @@ void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const
   batch.draw(corpus, Split::kTrain, Rng(uint64_t(c.seed), Stream::kBatch, command.trace_step), 0, c.batch);
   backward_from(token_losses(*run.model, batch, 0, sequences), 1);
   if (const TraceSize size = trace_size(tape); !size.fits())
-    throw UsageError(
-        text("--trace: a step of this model has ", size.ops, " ops and ", size.numbers,
-             " numbers, but a page holds at most ", kMostOps, " and ", kMostNumbers,
-             "; take a smaller --embd, --hidden, --context or --batch, or a corpus with fewer characters"));
+    throw UsageError(text("--trace: a step of this model has ", size.ops, " ops and ", size.numbers,
+                          " numbers, but a page holds at most ", kMostOps, " and ", kMostNumbers,
+                          "; use a smaller --embd, --hidden, --context or --batch, or a corpus with fewer characters"));
 }
 
 void write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console) {

@@ -61,7 +61,7 @@ AtomicFile::AtomicFile(std::string path)
   replaces_ = ::stat(path_.c_str(), &old) == 0;
   // As root, a rename over /dev/null would succeed.
   if (replaces_ && !S_ISREG(old.st_mode))
-    throw WriteError(text(path_, ": is a folder, a device or a pipe; a regular file or a free name is wanted"));
+    throw WriteError(text(path_, ": is a folder, a device or a pipe; it must be a regular file or a new name"));
   remove_stale_temporaries(path_);
   fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!fd_) fail("open of its temporary file");

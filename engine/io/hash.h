@@ -1,4 +1,4 @@
-// Hash64: the checksum of our files and of texts.
+// Hash64: the checksum of our checkpoints and of texts.
 #pragma once
 
 #include <cstddef>

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace gradus {
-
-// Objects of more members than this are looked up in a map; a few are found as fast one after the other.
-static constexpr size_t kMany = 16;
 
 Json::Json(const Json&) = default;
 Json::Json(Json&&) noexcept = default;
@@ -45,10 +43,8 @@ Json::Json(std::initializer_list<Json> list) {
 
 // ------------------------------------------------------------------------------------------------------------ reading
 
-namespace {
-
 // Puts together what the library's parser meets, and refuses what it would let pass.
-class Builder final : public nlohmann::json_sax<nlohmann::json> {
+class Json::Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit Builder(std::string_view text) : text_(text) {}
   Json take() { return std::move(root_); }
@@ -67,8 +63,9 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    if (open_.back().value.contains(name)) throw JsonError(Json(name).dump() + " stands there twice in one object");
-    open_.back().name = std::move(name);
+    Open& into = open_.back();
+    if (!into.names.insert(name).second) throw JsonError(Json(name).dump() + " occurs twice in one object");
+    std::get<Object>(into.value.value_).emplace_back(std::move(name), nullptr);
     return true;
   }
   bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& error) override {
@@ -82,7 +79,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
  private:
   struct Open {
     Json value;
-    std::string name;  // of the member that comes next
+    std::set<std::string> names;  // of its members
   };
 
   bool add(Json value) {
@@ -91,13 +88,13 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     else if (Open& into = open_.back(); into.value.is_array())
       into.value.push_back(std::move(value));
     else
-      into.value[into.name] = std::move(value);
+      std::get<Object>(into.value.value_).back().second = std::move(value);
     return true;
   }
   bool open(Json value) {
     if (open_.size() == size_t(Json::kMaxDepth))
       throw JsonError(text("is nested more than ", Json::kMaxDepth, " levels deep"));
-    open_.push_back({std::move(value), ""});
+    open_.push_back({std::move(value), {}});
     return true;
   }
   bool close() {
@@ -110,8 +107,6 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   Json root_;
   std::vector<Open> open_;  // arrays and objects around the present place
 };
-
-}  // namespace
 
 Json Json::parse(std::string_view text) {
   Builder builder(text);
@@ -183,13 +178,7 @@ std::string Json::get<std::string>() const {
 }
 
 const Json* Json::find(std::string_view name) const {
-  if (!is_object()) return nullptr;
-  const Object& object = std::get<Object>(value_);
-  if (object.members.size() > kMany) {
-    const auto i = object.place.find(name);
-    return i == object.place.end() ? nullptr : &object.members[i->second].second;
-  }
-  for (const Member& member : object.members)
+  for (const Member& member : items())
     if (member.first == name) return &member.second;
   return nullptr;
 }
@@ -203,12 +192,7 @@ Json& Json::operator[](std::string_view name) {
   if (is_null()) *this = object();
   if (!is_object()) throw JsonError("is not an object");
   if (const Json* member = find(name)) return const_cast<Json&>(*member);
-  Object& object = std::get<Object>(value_);
-  object.members.emplace_back(name, nullptr);
-  const size_t n = object.members.size();
-  if (n > kMany)
-    for (size_t i = object.place.size(); i < n; ++i) object.place.emplace(object.members[i].first, i);
-  return object.members.back().second;
+  return std::get<Object>(value_).emplace_back(name, nullptr).second;
 }
 
 Json Json::value(std::string_view name, Json otherwise) const {
@@ -222,7 +206,7 @@ void Json::update(const Json& other) {
 
 const std::vector<Json::Member>& Json::items() const {
   static const std::vector<Member> kNone;
-  return is_object() ? std::get<Object>(value_).members : kNone;
+  return is_object() ? std::get<Object>(value_) : kNone;
 }
 
 void Json::push_back(Json element) {
@@ -237,9 +221,7 @@ const Json& Json::at(size_t i) const {
 }
 const Json* Json::begin() const { return is_array() ? std::get<Array>(value_).data() : nullptr; }
 
-size_t Json::size() const {
-  return is_array() ? std::get<Array>(value_).size() : is_object() ? std::get<Object>(value_).members.size() : 0;
-}
+size_t Json::size() const { return is_array() ? std::get<Array>(value_).size() : items().size(); }
 
 bool Json::operator==(const Json& other) const { return value_ == other.value_; }
 

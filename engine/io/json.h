@@ -1,5 +1,5 @@
-// Json: a value of JSON, its members in the order in which they came. The only room that sees the JSON library is
-// json.cpp; what comes from outside is read there, strictly, and whatever is written is made valid there.
+// Json: a value of JSON, its members in the order in which they came. Only json.cpp sees
+// the JSON library; it reads input strictly, and everything that it writes is valid.
 //
 //   Json record{{"type", "step"}, {"loss", 1.5}};         // a list of pairs is an object, any other list an array
 //   record["ids"] = std::vector<int64_t>{1, 2};
@@ -49,8 +49,8 @@ class Json {
   static Json array();
   static Json object();
 
-  // One value and nothing behind it. JsonError, with the line, for what is not JSON, for a number that is out of range,
-  // for a name that stands twice in one object (one of its values would be lost), and for more than kMaxDepth levels.
+  // One value and nothing behind it. JsonError, with the line, for invalid JSON, for a number that is out of range,
+  // for a name that occurs twice in one object (one of its values would be lost), and for more than kMaxDepth levels.
   static Json parse(std::string_view text);
   static Json parse_or_null(std::string_view text);  // null where parse() throws
   static constexpr int kMaxDepth = 64;
@@ -89,7 +89,7 @@ class Json {
 
   // Of arrays; a value of another type has no elements.
   void push_back(Json element);    // null becomes an array
-  const Json& at(size_t i) const;  // JsonError where there is none
+  const Json& at(size_t i) const;  // JsonError if there is none
   const Json& operator[](size_t i) const { return at(i); }
   const Json* begin() const;
   const Json* end() const { return begin() + (is_array() ? size() : 0); }
@@ -99,12 +99,9 @@ class Json {
   bool operator==(const Json& other) const;
 
  private:
+  class Builder;  // of parse()
   using Array = std::vector<Json>;
-  struct Object {
-    std::vector<Member> members;
-    std::map<std::string, size_t, std::less<>> place;  // of each name, once there are many
-    bool operator==(const Object& other) const { return members == other.members; }
-  };
+  using Object = std::vector<Member>;
   std::variant<std::nullptr_t, bool, int64_t, double, std::string, Array, Object> value_;
 };
 

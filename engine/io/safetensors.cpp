@@ -164,7 +164,7 @@ void SafetensorsFile::read_as(const TensorInfo& tensor, std::span<To> out) const
     throw DataError(text(path_, ": holds ", tensor.dtype, " values; gradus reads F64, F32, F16 and BF16", where));
   if (out.size() != static_cast<uint64_t>(tensor.numel()))
     throw DataError(
-        text(path_, ": has shape ", shape_text(tensor.shape), " where ", out.size(), " values are wanted", where));
+        text(path_, ": has shape ", shape_text(tensor.shape), ", but ", out.size(), " values are expected", where));
   if (tensor.dtype == (std::is_same_v<To, double> ? "F64" : "F32"))
     return fetch(data_begin_ + tensor.begin, std::as_writable_bytes(out));
 

@@ -1,4 +1,4 @@
-// The safetensors format: named arrays in one file, from anybody. Nothing in a file can make this code crash, read
+// The safetensors format: named arrays in one file, written by any program. No file can make this code crash, read
 // beyond its end or allocate more than it holds; the rules are listed in safetensors_header.cpp.
 //
 //   8 bytes         N, little-endian
@@ -38,14 +38,14 @@ class SafetensorsFile {
  public:
   // Keeps the file open: a file replaced meanwhile is still read as it was.
   static SafetensorsFile open(const std::string& path);
-  // The same from memory, which has to outlive the result; `name` stands in for the path in messages.
+  // The same from memory, which must outlive the result; messages have `name` instead of the path.
   static SafetensorsFile parse(std::span<const std::byte> bytes, std::string name = "memory");
 
   const std::string& path() const { return path_; }
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the order of their values in the file
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  const TensorInfo* find(std::string_view name) const;  // null where there is none
-  const TensorInfo& at(std::string_view name) const;    // DataError where there is none
+  const TensorInfo* find(std::string_view name) const;  // null if there is none
+  const TensorInfo& at(std::string_view name) const;    // DataError if there is none
 
   // The values of a floating-point tensor (F64, F32, F16, BF16). DataError where the dtype is another one, where `out`
   // is not of numel() values, and where a finite value does not fit into float.

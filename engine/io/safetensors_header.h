@@ -20,7 +20,7 @@ SafetensorsHeader parse_header(const std::string& file, std::string_view json, u
 // The text that parse_header reads, with spaces at the end up to a multiple of 8 bytes. Nothing is checked.
 std::string format_header(const SafetensorsHeader& header);
 
-// Where the 16 digits of the metadata value "hash" stand in a valid header; npos where there are none, or others.
+// The position of the 16 digits of the metadata value "hash" in a valid header; npos where there are none, or others.
 size_t find_hash_digits(std::string_view json);
 
 }  // namespace gradus

@@ -83,7 +83,7 @@ CountTrie::CountTrie(std::span<const double> table, int64_t V) : parent_{-1}, to
     if (!whole(row[0], std::max(0.0, double(parent_.back())), n - 1) || !whole(row[1], 0, double(V - 1)) ||
         !whole(row[2], 1, 0x1p53) || (row[0] == double(parent_.back()) && row[1] <= double(token_.back())))
       throw DataError(text("counts: row ", i / 3, " is (", row[0], ", ", row[1], ", ", row[2],
-                           "), no parent above it, token and count in order"));
+                           "); it must hold an earlier row, a token and a count, in order"));
     parent_.push_back(int64_t(row[0]));
     token_.push_back(int32_t(row[1]));
     count_.push_back(row[2]);

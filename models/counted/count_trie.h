@@ -1,5 +1,5 @@
 // Counts of token sequences as a tree: a node is a sequence, its children are that sequence and one token more. The
-// families that are fitted by counting (ngram, tabular) stand on one; in a checkpoint it is the tensor `counts`.
+// families that are fitted by counting (ngram, tabular) use one; in a checkpoint it is the tensor `counts`.
 //
 //   CountTrie trie(count_runs(options, corpus), V);
 //   trie.count(trie.child(trie.child(trie.kRoot, the), cat));      // how often "the cat" occurs
@@ -24,7 +24,7 @@ std::vector<double> count_beginnings(const ModelOptions& options, const Corpus& 
 class CountTrie {
  public:
   static constexpr int64_t kRoot = 0;
-  // Throws DataError where the table is none that count_tokens makes for V tokens.
+  // Throws DataError if the table is not one that count_tokens makes for V tokens.
   CountTrie(std::span<const double> table, int64_t V);
 
   int64_t size() const { return int64_t(token_.size()); }  // nodes, the root too; a parent's number is lower

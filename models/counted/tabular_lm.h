@@ -1,5 +1,5 @@
-// Tabular language model: one row of logits for each beginning of a line that was seen in training. Exact worlds stand
-// on it, since it can take any distribution over the lines that it knows.
+// Tabular language model: one row of logits for each beginning of a line that was seen in training. Exact worlds
+// use it, since it can represent any distribution over the lines that it knows.
 #pragma once
 
 #include "models/counted/count_trie.h"

@@ -84,7 +84,7 @@ std::optional<double> Grammar::inside(std::string_view words, int64_t& steps) co
     while (!todo.empty()) {
       if (++steps > last_step)
         throw DataError(text("a text of ", n, " bytes has too many derivations: summing them takes more than ",
-                             kMaxInside, " steps; shorter texts are wanted, or fewer ways to write the same"));
+                             kMaxInside, " steps; shorten the texts, or leave fewer ways to write the same text"));
       const Item item = todo.back();
       todo.pop_back();
       const GrammarNetwork::Node& node = net.nodes[size_t(item.node)];
@@ -205,8 +205,8 @@ LineEntropy Grammar::entropy(const Rng& rng) const {
     const double surprise = -inside(words, steps).value();
     if (steps > kMaxEstimate)
       throw DataError(text("its entropy is not known exactly (", proof.why, "), and ", kMaxEstimate,
-                           " steps of an estimate were not enough for ", n + 1, " lines; shorter ones than ",
-                           mean_bytes(), " bytes on the average are wanted, or fewer ways to write the same"));
+                           " steps of an estimate were not enough for ", n + 1, " lines; make them shorter than ",
+                           mean_bytes(), " bytes on average, or leave fewer ways to write the same text"));
     bytes += int64_t(words.size());
     sum += surprise;
     squares += surprise * surprise;

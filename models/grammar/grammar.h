@@ -1,4 +1,4 @@
-// Stochastic grammars: texts whose entropy is known, to hold a model's loss against. data/README.md describes the
+// Stochastic grammars: texts whose entropy is known, to compare a model's loss with. data/README.md describes the
 // format of the files.
 //
 //   const Grammar grammar = Grammar::read("data/two_words.grammar");
@@ -52,7 +52,7 @@ class Grammar {
   // Texts end: a grammar in which the expected length of a line is not finite, or above this, is refused.
   static constexpr double kMaxMeanCharacters = 1e6;
 
-  // The grammar that `text` describes; `file` stands for it in messages. DataError "FILE: line N: ..." for what is not
+  // The grammar that `text` describes; messages call it `file`. DataError "FILE: line N: ..." for what is not
   // of the format, for a name without a rule, for a rule that never ends, ends only after infinitely many uses on the
   // average, or turns into itself without writing anything.
   static Grammar parse(std::string_view text, const std::string& file);
@@ -67,7 +67,7 @@ class Grammar {
   // Is `text` one that the grammar derives? With Earley's algorithm: any grammar, at most cubic in the length, and
   // DataError where it takes more than 10^7 steps.
   bool generates(std::string_view text) const;
-  // ln of its probability, summed over its derivations; -infinity where there is none.
+  // ln of its probability, summed over its derivations; -infinity if it has none.
   double log_probability(std::string_view text) const;
 
   // Every text with its probability, in the order of its bytes, or nothing if they are infinitely many, more than

@@ -136,7 +136,7 @@ void GrammarNetwork::find_groups(const Rules& rules, const std::string& file) {
     }
     for (const int32_t r : group)
       if (!ends[size_t(r)])
-        refuse(file, rules[size_t(r)], "never ends: an alternative is wanted that does not lead back to it");
+        refuse(file, rules[size_t(r)], "never ends: it needs an alternative that does not lead back to it");
   }
 }
 
@@ -178,9 +178,9 @@ void GrammarNetwork::find_empty(const Rules& rules, const std::string& file) {
   for (const std::vector<int32_t>& group : strong_components(turns)) {
     const int32_t r = *std::min_element(group.begin(), group.end());
     if (group.size() > 1 || contains(turns[size_t(r)], r))
-      refuse(file, rules[size_t(r)],
-             text("can turn into itself, {", rules[size_t(r)].name,
-                  "}, without writing anything; leave that alternative out"));
+      refuse(
+          file, rules[size_t(r)],
+          text("can derive itself, {", rules[size_t(r)].name, "}, without producing text; leave that alternative out"));
     rank[size_t(r)] = count++;
   }
 }
@@ -225,9 +225,10 @@ void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
     }
     for (size_t k = 0; k < n; ++k) {
       if (!(a[k][k] > 1e-9))
-        refuse(file, rules[size_t(group[k])],
-               "goes on for ever on the average: one use of it leads to one more or to several; give the alternatives "
-               "that end more weight");
+        refuse(
+            file, rules[size_t(group[k])],
+            "has infinite expected length: one use of it leads to at least one more on average; give the alternatives "
+            "that end more weight");
       for (size_t i = 0; i < n; ++i) {
         const double factor = i == k ? 0 : a[i][k] / a[k][k];
         if (factor == 0) continue;
@@ -243,8 +244,8 @@ void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
   }
   if (!(means[0].steps <= Grammar::kMaxMeanCharacters && means[0].bytes <= Grammar::kMaxMeanCharacters))
     refuse(file, rules[0],
-           text("has lines of ", means[0].bytes, " bytes in ", means[0].steps, " steps on the average; at most ",
-                int64_t(Grammar::kMaxMeanCharacters), " are wanted"));
+           text("has lines of ", means[0].bytes, " bytes in ", means[0].steps, " steps on average; at most ",
+                int64_t(Grammar::kMaxMeanCharacters), " are allowed"));
 }
 
 // Which rules can begin or end with white space, and whether two spaces can meet anywhere.

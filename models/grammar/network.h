@@ -1,6 +1,6 @@
-// A grammar prepared for its algorithms: each rule as a trie of its alternatives, and what the rules derive on the
-// average. Alternatives that begin alike share their beginning and equal alternatives are one, so a path through the
-// tries that descends at every use of a rule is a derivation, and choices are where alternatives part.
+// A grammar prepared for its algorithms: each rule as a trie of its alternatives, and the mean size of what
+// each rule derives. Alternatives with a common beginning share it and equal alternatives are merged, so a derivation
+// is a path through the tries that descends at every use of a rule, and its choices are the branches of the tries.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct GrammarNetwork {
     int32_t rule, next;  // a use of the rule leads to node `next`
   };
   struct Node {
-    int32_t rule;  // in whose trie it stands
+    int32_t rule;  // in whose trie it is
     std::vector<std::pair<unsigned char, int32_t>> bytes;
     std::vector<Call> calls;
     double end = 0;  // probability of the alternative that ends here
@@ -31,9 +31,9 @@ struct GrammarNetwork {
   // Throws DataError as Grammar::parse for rules without an end or with a detour.
   GrammarNetwork(const std::vector<GrammarRule>& rules, const std::string& file);
 
-  std::vector<Node> nodes;                   // a child stands after its parent
+  std::vector<Node> nodes;                   // a child comes after its parent
   std::vector<int32_t> root;                 // node of each rule
-  std::vector<std::vector<int32_t>> groups;  // rules that use each other; a group stands after those that it uses
+  std::vector<std::vector<int32_t>> groups;  // rules that use each other; a group comes after those that it uses
   std::vector<char> recursive;               // for each group
   std::vector<double> empty;                 // probability that the rule derives the empty text
   std::vector<int32_t> rank;  // a rule that can turn into another, writing nothing else, has a greater one

@@ -1,13 +1,13 @@
-// From the text of a grammar to its rules: data/README.md describes the format. Ranges are written out here, so that
-// nothing else knows of them. Half of it are the sentences for texts that are no grammar, which makes it long.
+// Parses the text of a grammar into rules: data/README.md describes the format. Ranges are expanded here, so that no
+// other file knows of them. Over 350 lines: half of them are the error sentences.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <unordered_map>
 
 #include "engine/error.h"
-#include "models/text/read_text.h"
 #include "models/grammar/network.h"
+#include "models/text/read_text.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -43,7 +43,7 @@ class Parser {
       read_line(trimmed(whole.substr(0, end)));
       whole.remove_prefix(std::min(end + 1, whole.size()));
     }
-    if (rules_.empty()) fail("the file has no rule; one is wanted, such as  line = the cat | the dog");
+    if (rules_.empty()) fail("the file has no rule; write one, such as   line = the cat | the dog");
     link();
     return std::move(rules_);
   }
@@ -73,19 +73,20 @@ class Parser {
   void read_line(std::string_view line) {
     if (line.empty() || line[0] == '#') return;
     if (line[0] == '|') {
-      if (rules_.empty()) fail("an alternative before the first rule; NAME = ALTERNATIVE | ... is wanted");
+      if (rules_.empty()) fail("an alternative before the first rule; begin with NAME = ALTERNATIVE | ...");
       line.remove_prefix(1);
     } else {
       const size_t equals = std::min(line.find('='), line.size());
       const std::string_view name = trimmed(line.substr(0, equals));
       if (equals == line.size() || !is_name(name))
-        fail(text("\"", std::string(line.substr(0, 40)),
-                  "\" begins no rule and continues none; NAME = ALTERNATIVE | ... or | ALTERNATIVE is wanted, the name "
-                  "of letters, digits and _"));
+        fail(
+            text("\"", std::string(line.substr(0, 40)),
+                 "\" neither begins nor continues a rule; write NAME = ALTERNATIVE | ... or | ALTERNATIVE, with a name "
+                 "of letters, digits and _"));
       const auto [place, is_new] = rule_of_.try_emplace(std::string(name), int32_t(rules_.size()));
       if (!is_new)
-        fail(text("rule ", name, " stands in line ", rules_[size_t(place->second)].line,
-                  " already; further alternatives begin with |"));
+        fail(text("rule ", name, " is already defined in line ", rules_[size_t(place->second)].line,
+                  "; further alternatives begin with |"));
       rules_.push_back({std::string(name), line_, {}, {}});
       weights_.emplace_back();
       line.remove_prefix(equals + 1);
@@ -107,7 +108,7 @@ class Parser {
       const size_t end = rest.find(']');
       if (end == rest.npos) fail("a [ without its ]; text that begins with one is written \\[");
       bracket = trimmed(rest.substr(1, end - 1));
-      if (bracket.empty()) fail("[] is empty; a weight is wanted, [3], or a range, [for a in 0..9]");
+      if (bracket.empty()) fail("[] is empty; write a weight, [3], or a range, [for a in 0..9]");
       rest.remove_prefix(end + 1);
       while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t')) rest.remove_prefix(1);
     }
@@ -132,7 +133,7 @@ class Parser {
       }
       if (c == '\\') {
         if (rest.empty() || std::string_view("\\|{}[]#").find(rest[0]) == std::string_view::npos)
-          fail("a \\ stands before one of \\ | { } [ ] # only");
+          fail("a \\ may only precede one of \\ | { } [ ] #");
         plain += rest[0];
         rest.remove_prefix(1);
         blanks = 0;
@@ -184,7 +185,7 @@ class Parser {
       const size_t dots = values.find("..");
       if (!is_name(name) || (dots == values.npos && !is_name(values)))
         fail(text("\"", item,
-                  "\" is no range; NAME in FIRST..LAST is wanted, as in [for a in 0..9, b in 0..a], or NAME in RULE"));
+                  "\" is not a range; write NAME in FIRST..LAST, as in [for a in 0..9, b in 0..a], or NAME in RULE"));
       if (dots == values.npos)
         ranges.push_back({std::string(name), true, std::string(values), ""});
       else
@@ -202,7 +203,7 @@ class Parser {
     const size_t depth = variables.size();
     if (depth == ranges.size()) return write_out(parts, share, variables);
     const Range& range = ranges[depth];
-    if (depth >= 8) fail("at most 8 ranges stand in one alternative");
+    if (depth >= 8) fail("an alternative may have at most 8 ranges");
     const auto with = [&](const Variable& variable, double p) {
       variables.push_back(variable);
       expand(ranges, parts, share * p, variables);
@@ -216,7 +217,7 @@ class Parser {
     }
     const auto found = rule_of_.find(range.first);
     if (found == rule_of_.end() || size_t(found->second) + 1 == rules_.size())
-      fail(text(range.name, " in ", range.first, ": a rule ", range.first, " = ... is wanted before this line"));
+      fail(text(range.name, " in ", range.first, ": the rule ", range.first, " = ... must come before this line"));
     const size_t r = size_t(found->second);
     for (size_t i = 0; i < weights_[r].size(); ++i) {
       const auto& symbols = rules_[r].alternatives[i].symbols;
@@ -286,8 +287,8 @@ class Parser {
 
     [[noreturn]] void fail() const {
       parser.fail(text("\"", whole,
-                       "\" is no expression; numbers and names of ranges with + - * and parentheses are "
-                       "wanted, or {NAME} for a rule"));
+                       "\" is not an expression; write numbers and names of ranges with + - * and parentheses, "
+                       "or {NAME} for a rule"));
     }
     char peek() {
       rest = trimmed(rest);
@@ -295,7 +296,7 @@ class Parser {
     }
     int64_t checked(int64_t value) const {
       if (value > kMaxNumber || value < -kMaxNumber)
-        parser.fail(text("\"", whole, "\" leads to ", value, "; numbers are from -10^9 to 10^9"));
+        parser.fail(text("\"", whole, "\" evaluates to ", value, "; numbers must be from -10^9 to 10^9"));
       return value;
     }
     int64_t sum() {
@@ -357,12 +358,12 @@ class Parser {
     for (const auto& [name, line] : names_) {
       const auto found = rule_of_.find(name);
       line_ = line;
-      if (found == rule_of_.end()) fail(text("{", name, "} is not defined; a rule is wanted,  ", name, " = ..."));
+      if (found == rule_of_.end()) fail(text("{", name, "} is not defined; add a rule,  ", name, " = ..."));
       rule.push_back(found->second);
     }
     for (const auto& [name, line] : variables_) {
       line_ = line;
-      if (rule_of_.count(name)) fail(text(name, " is a range here and a rule elsewhere; give one another name"));
+      if (rule_of_.count(name)) fail(text(name, " is a range here and a rule elsewhere; rename one of them"));
     }
     for (size_t r = 0; r < rules_.size(); ++r) {
       GrammarRule& rule_ = rules_[r];

@@ -42,7 +42,7 @@ void ArchiveReader::read(const std::string& name, const Shape& shape, std::span<
   if (info->shape != sizes(shape)) {
     std::string found;
     for (int64_t n : info->shape) found += (found.empty() ? "" : ",") + std::to_string(n);
-    throw DataError(text(file_.path(), ": ", name, " is [", found, "], this model wants ", shape));
+    throw DataError(text(file_.path(), ": ", name, " is [", found, "], this model needs ", shape));
   }
   file_.read(*info, out);
 }

@@ -1,6 +1,6 @@
-// Archive: what a checkpoint is on disk, named arrays and named sections of text in one safetensors file. Whoever owns
-// something (a model, an optimiser, a tokenizer, what fine-tunes) writes it under names of its own and reads it back;
-// the archive knows none of them. It reads arrays of files by other programs too, which have no sections of ours.
+// Archive: a checkpoint on disk, which is named arrays and named sections of text in one safetensors file. Each owner
+// (a model, an optimiser, a tokenizer, fine-tuning) writes its part under its own names and reads it back; the archive
+// knows none of them. It reads arrays of files by other programs too, which have no sections of ours.
 //
 //   ArchiveWriter out;
 //   out.section("step", "7");
@@ -47,16 +47,16 @@ class ArchiveReader {
   explicit ArchiveReader(const std::string& path) : file_(SafetensorsFile::open(path)) {}
   const SafetensorsFile& file() const { return file_; }
 
-  // A section; null, or for section() an error, where there is none.
+  // A section; if it is missing, null, or for section() an error.
   const std::string* find_section(const std::string& key);
   const std::string& section(const std::string& key);
-  // An array; null where there is none. file().read() has its numbers.
+  // An array; null if it is missing. file().read() has its numbers.
   const TensorInfo* find(const std::string& name);
   // Its numbers; an error where it is missing or of another shape.
   void read(const std::string& name, const Shape& shape, std::span<real> out);
   std::vector<double> list(const std::string& name);  // of any shape
 
-  // What nobody has asked for: an error for arrays, the keys of sections.
+  // The parts that no owner has read: an error for arrays, the keys of sections.
   void refuse_rest() const;
   std::vector<std::string> other_sections() const;
 

@@ -33,7 +33,7 @@ void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
   if (!config.family().windowed || room >= max_tokens) return;
   throw UsageError(text("a prompt of ", tokens, " tokens and ", max_tokens, " drawn ones make ", inputs,
                         " inputs, more than the context of ", config.context, " of ", path, ": ",
-                        room > 0 ? text("draw at most ", room) : "take a shorter prompt"));
+                        room > 0 ? text("draw at most ", room) : "use a shorter prompt"));
 }
 
 void Checkpoint::write(ArchiveWriter& out) const {
@@ -85,7 +85,7 @@ Config read_config(ArchiveReader& in) {
   try {
     config.check();
   } catch (const DataError& error) {
-    throw DataError(text(path, ": its configuration cannot be: ", error.what()));
+    throw DataError(text(path, ": its configuration is not valid: ", error.what()));
   }
   return config;
 }

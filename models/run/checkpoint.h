@@ -1,5 +1,5 @@
-// Checkpoint: everything a run needs to go on: weights, optimiser, step, configuration and vocabulary. Random numbers
-// and the place in the data are functions of (seed, step) and need no room. On disk it is an archive
+// Checkpoint: everything a run needs to continue: weights, optimiser, step, configuration and vocabulary. Random
+// numbers and the place in the data are functions of (seed, step) and are not stored. On disk it is an archive
 // (models/run/archive.h), in which fine-tuning keeps more.
 #pragma once
 
@@ -27,7 +27,7 @@ struct Checkpoint {
   std::string path = {};            // where it was read from
   std::string hash = {};            // of that file, as its metadata give it
 
-  // Keys of the file's metadata that are none of ours: whoever tunes keeps something beside the model.
+  // Keys of the file's metadata that this struct does not read; fine-tuning keeps its state there.
   std::vector<std::string> other_sections = {};
 
   // What the model has read before the first token that it draws: one long text begins with the prompt, a line with the

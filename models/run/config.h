@@ -18,10 +18,10 @@ struct Config : ModelOptions, RunOptions {
   int64_t eval_every = 250;
   int64_t eval_batches = 20;
 
-  CorpusOptions corpus() const;  // how the text of the run is cut: counting wants whole lines
-  const Family& family() const;  // DataError where there is none of that name
+  CorpusOptions corpus() const;  // how the text of the run is cut; counting needs whole lines
+  const Family& family() const;  // DataError for an unknown name
   bool counts() const;           // fitted by counting, not by steps
-  // Replaces what stands for a default by its value, then checks.
+  // Replaces the marks for defaults by their values, then checks.
   void resolve(int cores);
   // Throws DataError where two options do not fit together. REQUIRES: resolved, or read from a file.
   void check() const;

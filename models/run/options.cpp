@@ -26,17 +26,17 @@ void RunOptions::check(int64_t batch) const {
 
 std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& owners) {
   return {
-      option("steps", run.steps, 0, kMany, "number of steps, those before --resume included", owners),
+      option("steps", run.steps, 0, kMany, "total number of steps", owners),
       option("lr", run.lr, 0, 1e3, "learning rate after the warm-up", owners),
       option("min_lr", run.min_lr, 0, 1e3, "learning rate at the end of the cosine", owners),
       option("warmup", run.warmup, 0, kMany, "steps of linear warm-up", owners),
       option("decay_steps", run.decay_steps, 0, kMany,
              "step at which the cosine reaches --min-lr (default: the first --steps)", owners),
-      option("clip", run.clip, 0, 1e9, "norm to which the gradient is clipped; 0: no clipping", owners),
+      option("clip", run.clip, 0, 1e9, "largest norm of the gradient; 0: no clipping", owners),
       option("save_every", run.save_every, 0, kMany, "steps between checkpoints; 0: only at the end", owners),
       option("shards", run.shards, 0, 256,
-             "slices of the batch whose gradients are added up (default: cores, at most --batch)"),
-      option("seed", seed, 0, INT64_MAX, "seed of everything that is random"),
+             "slices of the batch that are computed separately (default: cores, at most --batch)"),
+      option("seed", seed, 0, INT64_MAX, "random seed"),
   };
 }
 

@@ -1,5 +1,5 @@
-// Options: what a person may choose for a run, as tables. A row has the name of an option, the place of its value, what
-// the value may be, what it means, and to whom. The command line, files (JSON), notes on options without meaning and
+// Options: the choices of a person for a run, as tables. A row has the name of an option, the address of its value, its
+// range, its meaning, and its owners. The command line, files (JSON), notes on options without meaning and
 // reports all read the rows: a new option is a member of a struct and a row of its table.
 //
 //   std::vector<Option> rows = options(config);     // models/run/config.h; rl/tune_config.h has the other table
@@ -14,7 +14,7 @@
 
 namespace gradus {
 
-// Where the value is, and what it may be.
+// The address of the value, and its range.
 struct Switch {
   bool* value;
   bool usual;  // on by default: the option that turns it off is --no-NAME
@@ -82,7 +82,7 @@ struct RunOptions {
   int64_t save_every = 250;
   int64_t shards = 0;  // 0: the cores of the machine, at most the batch
 
-  void resolve(int cores, int64_t batch);  // replaces the zeros above by what they stand for
+  void resolve(int cores, int64_t batch);  // replaces the zeros above by the defaults that they mean
   void check(int64_t batch) const;         // DataError where two of them do not fit together
 };
 // The rows of the above and of a seed, and one of them: a table puts each where its files have it.
@@ -96,9 +96,9 @@ std::string option_name(std::string_view name);
 std::string option_name(const Option& row);
 // The value as files and the command line write it; words of a list with ", " between them.
 std::string value_text(const Option& row);
-// What the value must be, to stand behind "must be": "a whole number from 1 to 100", "one of none, add".
+// The range of the value in words, for a sentence with "must be": "a whole number from 1 to 100", "one of none, add".
 std::string wanted(const Option& row);
-// DataError where there is none.
+// DataError if there is none.
 const Option& row_of(const std::vector<Option>& rows, std::string_view name);
 // Whether the option means something beside the other values of its table.
 bool has_meaning(const Option& row, const std::vector<Option>& rows);
@@ -106,7 +106,7 @@ bool has_meaning(const Option& row, const std::vector<Option>& rows);
 // "--heads, --order has no meaning for --model lstm"; empty if there are none.
 std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given);
 
-// All options of a table as one JSON object in one line; `usual` is the same table of a struct nobody has changed.
+// All options of a table as one JSON object in one line; `usual` is the same table for a struct of default values.
 std::string options_to_json(const std::vector<Option>& rows, const std::vector<Option>& usual);
 // Reads them back. DataError, naming `source`, for one that is missing, unknown, of another type or out of range.
 void options_from_json(const std::vector<Option>& rows, const std::string& json, const std::string& source);

@@ -1,4 +1,4 @@
-// Batch: what a model learns from at once.
+// Batch: the sequences that a model learns from in one step.
 #pragma once
 
 #include "models/text/corpus.h"

@@ -42,11 +42,11 @@ Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first =
 // One long text in windows, or with options.lines a text of lines.
 class Corpus {
  public:
-  // Throws DataError for what the tokenizer does not know and for a text that is too short.
+  // Throws DataError for a token that the tokenizer does not know and for a text that is too short.
   Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
 
   bool has_validation() const;
-  const std::string& note() const;  // what a person should know of its splits; may be empty
+  const std::string& note() const;  // a note on its splits for a person; may be empty
   // In lines mode with the marks, of which the first is no prediction.
   std::span<const int32_t> tokens(Split split) const;
   int64_t lines(Split split) const;  // 0 for one long text

@@ -14,7 +14,8 @@ class Cutter {
     const char* name;  // "char", as --tokenizer has it
     const char* unit;  // "character"
     bool any_bytes;    // cuts whatever a file holds; else only UTF-8
-    // White space is in tokens. If not, it parts them: a text wants lines, and decode writes one space between tokens.
+    // Whether tokens contain white space. If not, it separates them: a text needs --lines, and decode writes one space
+    // between tokens.
     bool keeps_white;
   };
   explicit Cutter(Traits traits) : traits_(traits) {}

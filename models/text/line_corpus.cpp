@@ -20,7 +20,7 @@ std::vector<std::string_view> split_lines(std::string_view text) {
 LineCorpus::LineCorpus(std::span<const std::vector<int32_t>> lines, int32_t end_id, double val_fraction,
                        int64_t context, const std::string& name, Loc where)
     : context_(context) {
-  require(context >= 1, "LineCorpus", where, "context is ", context, ", at least 1 is wanted");
+  require(context >= 1, "LineCorpus", where, "context is ", context, ", it must be at least 1");
   require(val_fraction >= 0 && val_fraction < 1, "LineCorpus", where, "val_fraction is ", val_fraction,
           ", it must be in [0, 1)");
   if (lines.empty()) throw DataError(name + " has no line");

@@ -18,7 +18,7 @@ std::vector<std::string_view> split_lines(std::string_view text);
 // not fit, since its mark is a token too: it is cut after `context` tokens and has no end mark then.
 class LineCorpus {
  public:
-  // `lines` are the ids of each, without marks; `name` stands for the text in messages. DataError without a line;
+  // `lines` are the ids of each, without marks; messages call the text `name`. DataError without a line;
   // ShapeError for a context below 1 or a val_fraction outside [0, 1).
   LineCorpus(std::span<const std::vector<int32_t>> lines, int32_t end_id, double val_fraction, int64_t context,
              const std::string& name, Loc where = Loc::here());

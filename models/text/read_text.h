@@ -1,4 +1,4 @@
-// Reading a file of text, or of anything.
+// Reads a whole file, as UTF-8 text or as bytes.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Text that a shell reads back as it was.
+// Quotes a text as one word of a shell command.
 #pragma once
 
 #include <string>

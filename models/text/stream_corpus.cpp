@@ -10,15 +10,15 @@ static std::string tokens_of(int64_t n) { return text(n, n == 1 ? " token" : " t
 StreamCorpus::StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
                            Loc where)
     : tokens_(std::move(tokens)), context_(context) {
-  require(context >= 1, "StreamCorpus", where, "context is ", context, ", at least 1 is wanted");
+  require(context >= 1, "StreamCorpus", where, "context is ", context, ", it must be at least 1");
   require(val_fraction >= 0 && val_fraction < 1, "StreamCorpus", where, "val_fraction is ", val_fraction,
-          ", at least 0 and below 1 is wanted");
+          ", it must be in [0, 1)");
   const int64_t N = int64_t(tokens_.size());
   if (N < 2)
     throw DataError(text(name, " has ", tokens_of(N), "; at least 2 are needed, one to read and one to predict"));
   if (N <= context)
     throw DataError(text(name, " has ", tokens_of(N), "; a context of ", context, " needs at least ", context + 1,
-                         "; take a context of ", N - 1, " or a longer text"));
+                         "; use a context of ", N - 1, " or a longer text"));
 
   const int64_t asked = std::llround(val_fraction * double(N));
   int64_t validation = std::min(asked, N - (context + 1));

@@ -33,7 +33,7 @@ struct Window {
 // val_loss null. A validation split may be shorter than a window; then so are its windows: length().
 class StreamCorpus {
  public:
-  // `name` stands for the text in messages. DataError if it has fewer than context + 1 tokens; ShapeError for a context
+  // Messages call the text `name`. DataError if it has fewer than context + 1 tokens; ShapeError for a context
   // below 1 or a val_fraction outside [0, 1).
   StreamCorpus(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
                Loc where = Loc::here());

@@ -14,7 +14,7 @@ static std::vector<std::string> tokens_of(const Cutter& cutter, std::span<const 
     if (!cutter.any_bytes()) require_utf8(rest);
     for (std::string_view token; !(token = cutter.take(rest)).empty();) tokens.insert(token);
   }
-  if (tokens.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary of");
+  if (tokens.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary from");
   std::vector<std::string_view> sorted(tokens.begin(), tokens.end());
   std::sort(sorted.begin(), sorted.end());  // by bytes, which for UTF-8 is the order of code points
   std::vector<std::string> vocab;
@@ -57,8 +57,8 @@ Tokenizer Tokenizer::from_vocab(std::string_view cutter, std::vector<std::string
           text("token ", id, " of the vocabulary is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
     const bool end = id + 1 == vocab.size() && token == kEndMark;
     if (!end && (c.meant(token).empty() || token == kEndMark))
-      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a vocabulary of ", c.unit(),
-                           "s holds one ", c.unit(), " in each, and at most ", kEndMark, " as the last"));
+      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a token of this vocabulary is one ",
+                           c.unit(), "; only the last may be ", kEndMark));
     if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
       throw DataError(text("tokens ", first->second, " and ", id,
                            " of the vocabulary are the same: ", end ? kEndMark : c.named(c.meant(token))));

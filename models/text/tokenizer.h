@@ -1,5 +1,5 @@
 // Tokenizer: text to ids and back. A vocabulary is a list of token texts, index = id, as the checkpoint stores it; how
-// a text is cut into tokens and how one is shown is the cutter's affair (models/text/cutters.h).
+// a text is cut into tokens and how one is shown is decided by its cutter (models/text/cutters.h).
 //
 //   Tokenizer t = Tokenizer::from_text("char", corpus);
 //   std::vector<int32_t> ids = t.encode("the heron");

@@ -1,5 +1,5 @@
-// Text in UTF-8: is it valid, how many characters has it, how wide is it, what may a terminal be shown of it. What
-// Unicode says of a character comes from utf8proc.
+// Text in UTF-8: whether it is valid, its characters, its width in a terminal, and a form that is safe to print there.
+// The properties of a character come from utf8proc.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct BadByte {
 };
 std::optional<BadByte> find_bad_byte(std::string_view text);
 
-// DataError where `text` has a bad byte: line, column (in characters), byte offset, the byte and what is wrong with it.
+// DataError if `text` has a bad byte: line, column (in characters), byte offset, the byte and its fault.
 // Lines and columns count from 1. A byte order mark at the start is accepted (read_text of models/text/read_text.h
 // drops it) and not counted in the column.
 // Of the content of a file also its name and, where the bytes look like GB18030, Latin-1 or UTF-16, the iconv line that
@@ -41,7 +41,7 @@ int64_t count_characters(std::string_view text, size_t from = 0, size_t to = std
 size_t complete_length(std::string_view bytes);
 
 bool is_white(char32_t c);   // Unicode's White_Space
-bool is_letter(char32_t c);  // letters, and the marks that stand on them: categories L and M
+bool is_letter(char32_t c);  // letters, and their combining marks: categories L and M
 
 // The longest beginning of `text` that takes at most `columns` columns of a terminal: two for a wide character such as
 // 猫, one for any other, a combining mark too, so that no text of them is endless. REQUIRES: UTF-8.

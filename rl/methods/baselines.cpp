@@ -26,7 +26,7 @@ constexpr Baseline kBaselines[] = {
     {.name = "none", .help = "nothing", .make = none},
     {.name = "moving", .help = "a mean of the returns of earlier batches", .make = moving},
     {.name = "value",
-     .help = "what a value network says of the tokens before the draw",
+     .help = "the value network's prediction from the tokens before the draw",
      .needs_value = true,
      .make = value},
 };

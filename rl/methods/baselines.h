@@ -1,4 +1,5 @@
-// Baselines: what a return is compared with. A row of the table each, by name.
+// Baselines: values that are subtracted from a return to reduce the variance of the gradient. Each is a row of one
+// table.
 #pragma once
 
 #include <string>
@@ -33,11 +34,11 @@ struct Baseline {
   const char* help;
   bool needs_value = false;  // of the value network
   int64_t least_batch = 1;   // sequences that it can compare
-  // b of each draw, [B,T]; what stands in padding means nothing.
+  // b of each draw, [B,T]; padding is ignored.
   std::vector<double> (*make)(const BaselineInput& input);
 };
 
-// DataError, which lists those that there are, for an unknown name.
+// DataError, which lists the known names, for an unknown one.
 const Baseline& baseline_named(const std::string& name);
 std::vector<std::string> baseline_names();
 std::vector<std::string> baselines_with_value();  // those that need the value network

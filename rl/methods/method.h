@@ -1,8 +1,8 @@
-// Method: a way to make the weights w of ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ]. Each is a page of this folder and a row
-// of the table in rl/methods/methods.cpp; rl/learner.h runs it and rl/exact_gradient.h enumerates it, through the same
-// calls.
+// Method: a way to make the weights w of ∇ = E[ Σ_t w_t ∇ log π(y_t | y_<t) ]. Each method is one file of this folder
+// and one row of the table in rl/methods/methods.cpp. rl/learner.h runs it and rl/exact_gradient.h enumerates it,
+// through the same calls.
 //
-// A method sees numbers in double on the host and never a tape: what it makes is a constant to the gradient.
+// A method sees numbers in double and never a tape, so no gradient flows through its weights.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ namespace gradus {
 
 struct TuneConfig;  // rl/tune_values.h
 
-// A part of what a method remembers from step to step.
+// A named part of the state that a method keeps from step to step.
 struct NamedNumbers {
   std::string name;
   std::vector<double> values;
@@ -34,18 +34,18 @@ class Method {
   // Once a batch, as the step begins: reward, log μ, log q, log π and value are known; makes returns and advantage.
   // kl_coef is the β of this step.
   virtual void prepare(Experience& e, double kl_coef) = 0;
-  // The weights of a minibatch of prepared experience, from what the policy says of it now. A mean is taken of them:
-  // over the sequences of the minibatch, of `value` over its draws.
+  // The weights of a minibatch of prepared experience, from its scores under the current policy. A mean is taken of
+  // them: over the sequences of the minibatch, of `value` over its draws.
   virtual Weights weigh(const Experience& minibatch, const Scores& now) const = 0;
-  // After the step: what its fresh batch has taught.
+  // After the step: updates the method's own state, such as a moving mean, from the fresh batch.
   virtual void learn(const Experience& fresh) { (void)fresh; }
 
-  // What a checkpoint keeps, and back. restore() is given what state() gave.
+  // The state for a checkpoint; restore() takes what state() returned.
   virtual std::vector<NamedNumbers> state() const { return {}; }
   virtual void restore(std::span<const NamedNumbers> state) { (void)state; }
 };
 
-// The method that options.algorithm names. DataError, which lists those that there are, for an unknown name.
+// The method that options.algorithm names. DataError, which lists the known names, for an unknown one.
 std::unique_ptr<Method> make_method(const TuneConfig& options);
 std::vector<std::string> method_names();
 

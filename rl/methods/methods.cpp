@@ -1,4 +1,4 @@
-// The methods by name: the one place that knows them all.
+// The table of methods: the only file that names them all.
 #include "models/table.h"
 #include "rl/methods/method.h"
 #include "rl/tune_values.h"

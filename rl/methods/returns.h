@@ -1,5 +1,5 @@
-// Returns: what each draw of a batch earns, from the rewards and the log-probabilities. Methods compare them with a
-// baseline (rl/methods/baselines.h).
+// Returns: the reward that each draw of a batch is credited with, from the rewards and the log-probabilities. A method
+// subtracts a baseline (rl/methods/baselines.h) from them.
 //
 // Return of a sequence: R = Σ_t r_t − β Σ_t (log π_t − log q_t) − α Σ_t log π_t, the sampled form of E[r] − β KL(π‖q) +
 // α H(π), the KL as k1. Both terms are rewards like any other: as a loss, k1 and log π would have gradient 0 on average
@@ -16,7 +16,7 @@ namespace gradus {
 struct ReturnOptions {
   double kl_coef = 0;       // β ≥ 0
   double entropy_coef = 0;  // α ≥ 0
-  // false: every draw gets the return of its whole sequence. true: only what is earned from that draw on. The mean of
+  // false: every draw gets the return of its whole sequence. true: only the rewards from that draw onward. The mean of
   // the gradient is the same.
   bool reward_to_go = false;
 };

@@ -1,4 +1,4 @@
-// A program that runs beside us, with its standard input and output on pipes.
+// A child process with its standard input and output on pipes.
 #pragma once
 
 #include <sys/types.h>

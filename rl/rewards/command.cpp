@@ -92,14 +92,16 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
       if (answered == n || lines.end[answered] > sent)
         fail("wrote ", shown(line), " without having been given a text for it");
       if (!parse_number(trimmed(line), scores[answered]))
-        fail("wrote ", shown(line), " for the text ", shown(sequences[answered].text), "; a finite number was wanted");
+        fail("wrote ", shown(line), " for the text ", shown(sequences[answered].text),
+             "; it must write a finite number");
       ++answered;
     }
     received_.erase(0, begin);
     // A text of which something has gone may already be answered in part.
     const size_t asked = answered == 0 ? 0 : lines.end[answered - 1];
     if (!received_.empty() && (answered == n || asked >= sent || received_.size() > kLongestLine))
-      fail("wrote ", shown(received_), " where ", answered == n ? "nothing more" : "one number a line", " was wanted");
+      fail("wrote ", shown(received_), " where ", answered == n ? "nothing more" : "one number a line",
+           " was expected");
   };
 
   Clock::time_point last = Clock::now();  // something moved
@@ -108,7 +110,7 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
                        {reads && sent < lines.bytes.size() ? child_->in() : -1, POLLOUT, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(last + silence_ - Clock::now());
     if (left.count() <= 0)
-      fail("said nothing for ", double(silence_.count()) / 1000, " s, after ", answered, " of ", n, " numbers",
+      fail("wrote nothing for ", double(silence_.count()) / 1000, " s, after ", answered, " of ", n, " numbers",
            "; does it flush each line?");
     if (poll(ready, 2, int(left.count())) < 0) {
       if (errno != EINTR) fail("cannot be waited for: ", std::strerror(errno));
@@ -130,8 +132,8 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
       }
     }
   }
-  // More than was wanted? What comes later is found by the next call; the first time we wait a little for it, so that a
-  // program that always writes too much is found out even if there is no next call.
+  // Did it write too much? What comes later is found by the next call; the first time we wait a little for it, so that
+  // a program that always writes too much is found out even if there is no next call.
   pollfd more{child_->out(), POLLIN, 0};
   if (n > 0 && poll(&more, 1, std::exchange(first_, false) ? kPatience : 0) > 0 && receive()) take_lines();
 }

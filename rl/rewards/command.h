@@ -1,9 +1,9 @@
-// The reward `command:PROGRAM`: a program of the user's gives the scores. It is started once and asked again and again.
+// The reward `command:PROGRAM`: a program of the user computes the scores. It is started once and serves every batch.
 //
 // It reads one text a line and writes one number a line, in the same order. In a text a backslash is written \\, a
 // newline \n, a carriage return \r, a NUL \0, so that a text is always one line; the prompt and the end mark are not
-// shown. It may read ahead, but must not wait for more than the lines of a batch, and must flush what it writes: we
-// wait for all numbers of a batch before we go on. (mawk reads whole blocks: mawk -W interactive.) In Python:
+// shown. It may read ahead, but must not wait for more than the lines of a batch, and must flush its output: we wait
+// for all numbers of a batch before we continue. (mawk reads whole blocks: mawk -W interactive.) In Python:
 //
 //   import re, sys
 //   for line in sys.stdin:

@@ -91,7 +91,7 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
     double score = 0;
     if (!parse_number(number, score)) fail(text(shown(number), " is not a finite number"));
     if (const auto parts = words(word, rule); parts.size() != 1 || parts[0] != word)
-      fail(text(shown(word), " is not one word and would never be met",
+      fail(text(shown(word), " is not one word and would never match",
                 rule == WordRule::kLetters ? "; a word is a run of letters" : "; a word holds no white space"));
     if (!list->scores.emplace(word, score).second) fail(text(shown(word), " is listed twice"));
   }
@@ -123,7 +123,7 @@ Scorer table(const std::string& file, const Tokenizer&) {
   }
   if (!json.is_object() || !json.contains("rewards") || !json["rewards"].is_object()) fail("has no \"rewards\"");
   for (const auto& [key, value] : json.items())
-    if (key != "rewards" && key != "default") fail(text("has ", shown(key), ", which means nothing"));
+    if (key != "rewards" && key != "default") fail(text("has the unknown field ", shown(key)));
   const auto number = [&](const std::string& key, const Json& value) {
     if (!value.is_number()) fail(text("the value of ", shown(key), " is not a number"));
     return value.get<double>();

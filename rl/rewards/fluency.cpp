@@ -68,7 +68,7 @@ Scorer fluency(const std::string& run, const Tokenizer&) {
         ids.push_back(critic->tokenizer.encode(g.text));
       } catch (const DataError& error) {
         throw DataError(
-            text("reward 'fluency:", run, "': the text ", shown(g.text), " is none of its own: ", error.what()));
+            text("reward 'fluency:", run, "': its model cannot read the text ", shown(g.text), ": ", error.what()));
       }
       if (g.ended && end_id >= 0) ids.back().push_back(end_id);
     }

@@ -57,7 +57,7 @@ Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer
     const Name* known =
         std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.name == name; });
     if (known == std::end(kNames)) fail(text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", names()));
-    if (known->argument && argument.empty()) fail(text("wants an argument: ", usage(*known)));
+    if (known->argument && argument.empty()) fail(text("needs an argument: ", usage(*known)));
     if (!known->argument && colon != std::string::npos) fail(text(name, " takes no argument"));
     try {
       terms_.push_back({spec, weight, known->make(argument, tokenizer)});

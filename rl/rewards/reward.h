@@ -1,4 +1,4 @@
-// Reward: what a generated sequence is worth, said in words. `[WEIGHT*]NAME[:ARGUMENT]`, several add up:
+// Reward: the score of a generated sequence, given as text. A term is `[WEIGHT*]NAME[:ARGUMENT]`, and terms add up:
 //
 //   const Reward reward({"contains:cat", "0.1*length:12", "-2*blocklist:words.txt"}, run.tokenizer);
 //   std::vector<double> r = reward.score(sequences);

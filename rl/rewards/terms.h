@@ -1,5 +1,5 @@
-// Terms of a reward: what each name makes of a generated sequence. A term is a maker in a file of this folder, which
-// says what it computes, and a row of the table in rl/rewards/reward.cpp, where they are added up.
+// The terms of a reward. A term is a maker function in a file of this folder, whose comment says what it computes, and
+// a row of the table in rl/rewards/reward.cpp, which adds the terms up.
 #pragma once
 
 #include <functional>
@@ -26,8 +26,8 @@ struct Generated {
 using Scorer = std::function<void(std::span<const Generated> sequences, std::span<double> scores)>;
 
 namespace reward {
-// Takes what stands behind the colon and the tokenizer of the run, and reads files once. UsageError for an argument
-// that means nothing, DataError for a file that cannot be used.
+// Takes the argument behind the colon and the tokenizer of the run, and reads files once. UsageError for an argument
+// without a meaning, DataError for a file that cannot be used.
 using Maker = Scorer(const std::string& argument, const Tokenizer& tokenizer);
 }  // namespace reward
 
@@ -40,7 +40,7 @@ void log_probabilities(const LanguageModel& model, int32_t start, std::span<cons
 // ShapeError for an empty target, which has no positions to share.
 double similarity(std::span<const int32_t> tokens, std::span<const int32_t> target, Loc where = Loc::here());
 
-// The whole of `s` as a finite number, as strtod reads it in the C locale; false where it is none.
+// The whole of `s` as a finite number, as strtod reads it in the C locale; false if it is not one.
 bool parse_number(std::string_view s, double& value);
 
 }  // namespace gradus

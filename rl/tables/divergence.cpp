@@ -1,5 +1,5 @@
-// rl/tables/divergence.h. Every sum is one line of mathematics over outcomes; its zeros stand in the small functions
-// first.
+// rl/tables/divergence.h. Every sum is one line of mathematics over outcomes; the small functions above handle its
+// zeros.
 #include "rl/tables/divergence.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Estimators from one sample, and what they really estimate: mean and variance of score-function gradients on a table,
+// Estimators from one sample, and their expectations: mean and variance of score-function gradients on a table,
 // the three estimates of a KL, importance weights, advantages. Formulas in nats; all of double.
 #pragma once
 

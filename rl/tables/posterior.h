@@ -1,4 +1,4 @@
-// KL-regularised rewards on a table, where everything is known: J(π) = E_π[r] − β KL(π‖q), its optimum, its gradient.
+// KL-regularised rewards on a table, where everything is exact: J(π) = E_π[r] − β KL(π‖q), its optimum, its gradient.
 //
 // The optimum is a Bayesian posterior over outcomes, π*(x) = q(x) e^{r(x)/β} / Z, with J* = β log Z and, for every π,
 // J* − J(π) = β KL(π‖π*) (Korbak, Perez and Buckley 2022, arXiv 2205.11275).

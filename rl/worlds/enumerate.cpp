@@ -154,7 +154,7 @@ void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const doubl
     throw WorldTooLarge(text(
         "this world has more than ", most_, " sequences of at most ", world_.max_tokens,
         " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " --max-tokens ", fitting.max_tokens,
-        full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; take a smaller vocabulary" : " fits"));
+        full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; use a smaller vocabulary" : " fits"));
   }
   draws_.resize(size_t(depth) + 1);
   draws_.back() = token;
@@ -185,7 +185,7 @@ Enumeration Walk::run() {
 }  // namespace
 
 Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most) {
-  require(!models.empty() && !world.prompt.empty(), "enumerate", Loc::here(), "wants a model and a prompt");
+  require(!models.empty() && !world.prompt.empty(), "enumerate", Loc::here(), "needs a model and a prompt");
   require(world.max_tokens >= 1, "enumerate", Loc::here(), "max_tokens is ", world.max_tokens, ", it must be positive");
   require(world.temperature > 0, "enumerate", Loc::here(), "the temperature is ", world.temperature,
           ", it must be positive");

@@ -1,6 +1,6 @@
-// What is true of a world small enough to enumerate: the objective J = E_π[r] − β KL(π‖q) of a policy π, and the best
-// that any policy can do, the posterior π* = q e^{r/β} / Z with J* = β log Z. For every policy
-// J* − J(π) = β KL(π‖π*): raising J is variational inference of the posterior over sequences, with evidence e^{r/β}.
+// Exact values in a world small enough to enumerate: the objective J = E_π[r] − β KL(π‖q) of a policy π, and its
+// optimum over all policies, the posterior π* = q e^{r/β} / Z with J* = β log Z. For every policy J* − J(π) = β
+// KL(π‖π*): raising J is variational inference of the posterior over sequences, with evidence e^{r/β}.
 //
 // The posterior itself is rl/tables/posterior.h, of a table made of the enumerated log-probabilities; the gradient of J
 // is rl/exact_gradient.h. All lists run over the sequences of one enumeration, [N], natural log, double.

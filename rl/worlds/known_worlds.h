@@ -1,5 +1,5 @@
-// What is true of a policy in worlds small enough to enumerate, one world for each prompt, all equally likely: the
-// objective without noise, the most it can be, and how far the policy is from the posterior that reaches it.
+// Exact values of a policy in worlds small enough to enumerate, one world for each prompt, all equally likely: the
+// objective without noise, its maximum, and the KL from the policy to the posterior that reaches it.
 #pragma once
 
 #include <optional>

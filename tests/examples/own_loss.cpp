@@ -1,4 +1,4 @@
-// Two layers learn XOR with a loss of their own: each score shall lie on its side of zero by a margin of 1.
+// A two-layer network learns XOR with a custom hinge loss: each score must be at least 1 on the correct side of zero.
 #include <cstdio>
 
 #include "engine/ops.h"

@@ -1,4 +1,4 @@
-// The helper of these tests itself: that it sees what is wrong.
+// The helper of these tests itself: it reports mistakes.
 #include <signal.h>
 
 #include "tests/program/program.h"

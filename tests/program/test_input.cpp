@@ -105,7 +105,7 @@ TEST_CASE("an option value that means nothing is refused with what would be righ
                          {"--ops foo", "must be one of fused | composed"},
                          {"--stpes 5", "--stpes"},
                          {"--steps 3 --steps 4", "--steps is given more than once"},
-                         {"--layers", "--layers wants a value"}}) {
+                         {"--layers", "--layers needs a value"}}) {
     CAPTURE(row.options);
     CHECK(refuses(dir.run(f32, "train text.txt --out new --quiet " + row.options), 2, row.message));
   }

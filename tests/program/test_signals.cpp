@@ -1,4 +1,4 @@
-// Ctrl-C, SIGTERM and kill -9 at steps that nobody chose: the run goes on as if it had never been disturbed.
+// Ctrl-C, SIGTERM and kill -9 at arbitrary steps: the resumed run continues as if it had never been interrupted.
 #include <signal.h>
 #include <unistd.h>
 
@@ -29,7 +29,7 @@ static void disturb(const Kind& kind, int signal, int64_t least) {
     CHECK(exits(ended, 130));
     CHECK((ended.out + ended.err)
               .ends_with("\nStopped after step " + std::to_string(done) +
-                         " and saved; go on with: gradus train --out run --resume\n"));
+                         " and saved; continue with: gradus train --out run --resume\n"));
     CHECK(dir.steps_once("run", done));
   }
   const std::string last = std::to_string(done + 7);

@@ -1,4 +1,4 @@
-// A fine-tuned run that is stopped, interrupted, killed, or loses its reward, goes on as if nothing had happened.
+// A fine-tuned run that was stopped, interrupted or killed, or whose reward program died, resumes with the same bytes.
 #include <signal.h>
 
 #include "tests/program/priors.h"
@@ -45,7 +45,7 @@ TEST_CASE("a finished tuned run goes on only with more steps, and --resume refus
   CHECK(refuses(dir.run(f64, "tune --out part --resume --lr 1"), 2, "--lr cannot be given"));
   CHECK(refuses(dir.run(f64, "tune --out part --resume --steps 3"), 2, "already done 12"));
   CHECK(refuses(dir.run(f64, "tune --out new --resume"), 4, "no checkpoint"));
-  CHECK(refuses(dir.run(f64, "tune --out lstm --resume"), 4, "no fine-tuned run"));
+  CHECK(refuses(dir.run(f64, "tune --out lstm --resume"), 4, "not a fine-tuned run"));
   CHECK(refuses(dir.run(f64, "train --out part --resume"), 2, "gradus tune"));
   CHECK(refuses(dir.run(f64, "tune tf --out part --resume"), 4, "is not the prior"));
   CHECK(refuses(dir.run(f64, "tune lstm --out part --reward end"), 2, "already holds a run"));
@@ -68,7 +68,7 @@ TEST_CASE("a tuned run that Ctrl-C stops at any step is locked until then, and g
   CHECK(exits(stopped, 130));
   CHECK((stopped.out + stopped.err)
             .ends_with("\nStopped after step " + std::to_string(done) +
-                       " and saved; go on with: gradus tune --out caught --resume\n"));
+                       " and saved; continue with: gradus tune --out caught --resume\n"));
   CHECK(dir.steps_once("caught", done));
   const std::string last = std::to_string(done + 3);
   CHECK(exits(dir.run(f64, "tune --out caught --resume --quiet --stop-after " + last), 130));
@@ -106,7 +106,7 @@ done
   CHECK(died.err.starts_with("gradus: "));
   size_t at = 0;
   for (const std::string part : {"command:sh reward.sh", "exit status 7", " after 4 of 9 ",
-                                 "saved after step 4, go on with: gradus tune --out died --resume\n"}) {
+                                 "saved after step 4, continue with: gradus tune --out died --resume\n"}) {
     CAPTURE(part);
     at = died.err.find(part, at);
     CHECK(at != died.err.npos);
