@@ -21,8 +21,8 @@
 namespace gradus {
 namespace {
 
-constexpr int64_t kShownRows = 40;  // of a table for people
-constexpr int kShards = 4;          // of an exact gradient, whatever the threads
+constexpr size_t kShownRows = 40;  // of a table for people
+constexpr int kShards = 4;         // of an exact gradient, whatever the threads
 constexpr int kMostThreads = 64;
 
 World world_of(const ExactCommand& command, const Checkpoint& run) {
@@ -46,7 +46,7 @@ Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World
 }
 
 std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
-  return run.tokenizer.decode(sequences.text(i));  // of bytes it need not be UTF-8
+  return valid_utf8(run.tokenizer.decode(sequences.text(i)));
 }
 
 // From the most to the least probable, equal ones in the order of their tokens.
@@ -75,14 +75,27 @@ void print_sequences(const Json& head, const std::vector<int64_t>& order, Record
   std::fputs("]}\n", stdout);
 }
 
-// The text in quotes, and what tells a sequence that was cut from one that ended.
-std::string quoted(const Checkpoint& run, const Sequences& sequences, int64_t i) {
-  const bool cut = run.tokenizer.end_id() >= 0 && !sequences.ended(i);
-  return Json(one_line(valid_utf8(text_of(run, sequences, i)), 80)).dump() + (cut ? " (cut)" : "");
+// The same for people: the first sequences of the list, each behind the numbers of row(i) and in quotes, and what tells
+// one that was cut from one that ended.
+template <class Row>
+void show_sequences(const Checkpoint& run, const Sequences& sequences, const std::vector<int64_t>& order, Row row) {
+  for (const int64_t i : std::span(order).first(std::min(order.size(), kShownRows))) {
+    const bool cut = run.tokenizer.end_id() >= 0 && !sequences.ended(i);
+    std::printf("%s  %s%s\n", row(size_t(i)).c_str(), Json(one_line(text_of(run, sequences, i), 80)).dump().c_str(),
+                cut ? " (cut)" : "");
+  }
+  if (order.size() > kShownRows)
+    std::printf("%34s %s more; --json lists all\n", "", grouped(int64_t(order.size() - kShownRows)).c_str());
 }
-void print_rest(size_t n) {
-  if (int64_t(n) > kShownRows)
-    std::printf("%34s %s more; --json lists all\n", "", grouped(int64_t(n) - kShownRows).c_str());
+
+int print_json(const Json& json) {
+  std::printf("%s\n", json.dump().c_str());
+  return kDone;
+}
+
+// Of sequences that all begin from the one prompt.
+std::vector<double> rewards_of(const Sequences& sequences, const RewardFunction& reward) {
+  return reward(sequences, std::vector<int32_t>(size_t(sequences.size()), 0));
 }
 
 // A list that claims to be all sequences must have probability 1 in all; else the fault is ours.
@@ -102,7 +115,7 @@ int answer_sequences(const ExactCommand& command) {
   if (command.common.json) {
     print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
       const auto tokens = all.sequences.text(i);
-      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
+      return Json{{"text", text_of(run, all.sequences, i)},
                   {"tokens", std::vector<int32_t>(tokens.begin(), tokens.end())},
                   {"log_prob", all.log_prob[0][size_t(i)]},
                   {"ended", all.sequences.ended(i)}};
@@ -110,11 +123,10 @@ int answer_sequences(const ExactCommand& command) {
     return kDone;
   }
   std::printf("%16s %16s  %s\n", "probability", "log-probability", "text");
-  for (size_t k = 0; k < std::min(order.size(), size_t(kShownRows)); ++k) {
-    const double log_prob = all.log_prob[0][size_t(order[k])];
-    std::printf("%16.12f %16.10f  %s\n", std::exp(log_prob), log_prob, quoted(run, all.sequences, order[k]).c_str());
-  }
-  print_rest(order.size());
+  show_sequences(run, all.sequences, order, [&](size_t i) {
+    const double log_prob = all.log_prob[0][i];
+    return right(fixed(std::exp(log_prob), 12), 16) + " " + right(fixed(log_prob, 10), 16);
+  });
   std::printf("%16.12f in all, %s sequences\n", all.total_probability(), grouped(all.sequences.size()).c_str());
   return kDone;
 }
@@ -127,8 +139,7 @@ int answer_compare(const ExactCommand& command) {
     Json json;
     c.for_each([&](const char* name, double x, bool) { json[name] = json_number(x); });
     json["sequences"] = all.sequences.size();
-    std::printf("%s\n", json.dump().c_str());
-    return kDone;
+    return print_json(json);
   }
   std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
               grouped(all.sequences.size()).c_str());
@@ -144,9 +155,8 @@ int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.reward, run.tokenizer);
   const Enumeration all = enumerate(*run.model, world_of(command, run));
-  const std::vector<double> r = text_reward(reward, run.tokenizer, {command.prompt})(
-                                all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0)),
-                            &log_q = all.log_prob[0];
+  const std::vector<double> r = rewards_of(all.sequences, text_reward(reward, run.tokenizer, {command.prompt}));
+  const std::vector<double>& log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.kl_coef);
   const std::vector<double>& log_best = best.table.log_p;
   const Objective at_best = exact_objective(log_best, log_q, r, command.kl_coef);
@@ -156,7 +166,7 @@ int answer_posterior(const ExactCommand& command) {
     const Json head{{"log_z", best.log_z}, {"j_star", best.j_star},      {"reward", at_best.reward},
                     {"kl", at_best.kl},    {"entropy", at_best.entropy}, {"reward_prior", at_prior.reward}};
     print_sequences(head, order, [&](int64_t i) {
-      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
+      return Json{{"text", text_of(run, all.sequences, i)},
                   {"log_prior", log_q[size_t(i)]},
                   {"reward", r[size_t(i)]},
                   {"log_posterior", log_best[size_t(i)]}};
@@ -164,12 +174,10 @@ int answer_posterior(const ExactCommand& command) {
     return kDone;
   }
   std::printf("%16s %16s %12s  %s\n", "posterior", "prior", "reward", "text");
-  for (size_t k = 0; k < std::min(order.size(), size_t(kShownRows)); ++k) {
-    const size_t i = size_t(order[k]);
-    std::printf("%16.12f %16.12f %12.6g  %s\n", best.table.p[i], std::exp(log_q[i]), r[i],
-                quoted(run, all.sequences, order[k]).c_str());
-  }
-  print_rest(order.size());
+  show_sequences(run, all.sequences, order, [&](size_t i) {
+    return right(fixed(best.table.p[i], 12), 16) + " " + right(fixed(std::exp(log_q[i]), 12), 16) + " " +
+           right(text(r[i]), 12);
+  });
   std::printf("\nposterior = prior exp(reward / %g) / Z over %s sequences\n", command.kl_coef,
               grouped(all.sequences.size()).c_str());
   std::printf("  log Z %.12g   J* = %g log Z = %.12g, the most that E[r] - %g KL(policy, prior) can be\n", best.log_z,
@@ -198,7 +206,7 @@ int answer_gradient(const ExactCommand& command) {
   int64_t enumerated = 0;
   if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
-    const std::vector<double> r = rewards(all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0));
+    const std::vector<double> r = rewards_of(all.sequences, rewards);
     g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);
     if (!std::isfinite(g.objective.objective))
       throw DataError(
@@ -232,8 +240,7 @@ int answer_gradient(const ExactCommand& command) {
       json["sequences"] = enumerated;
     else
       json["kl_stderr"] = json_number(g.kl_stderr);
-    std::printf("%s\n", json.dump().c_str());
-    return kDone;
+    return print_json(json);
   }
   const std::string over =
       enumerated > 0 ? "all " + grouped(enumerated) + " sequences" : grouped(g.samples) + " samples";
