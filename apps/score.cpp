@@ -28,7 +28,8 @@ int score(const ScoreCommand& command) {
       throw DataError(text("line ", number_of_line, " of standard input: ", error.what()));
     }
     if (end_id >= 0) tokens.push_back(end_id);
-    const std::vector<double> log_probs = score_sequence(*run.model, run.start_id, tokens, command.temperature);
+    const std::vector<double> log_probs =
+        score_sequences(*run.model, run.start_id, {&tokens, 1}, command.temperature)[0];
     Json values = Json::array();
     for (const double x : log_probs) values.push_back(json_number(x));
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);

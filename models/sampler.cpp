@@ -40,17 +40,40 @@ void sampling_distribution(std::span<const real> logits, const SampleOptions& op
   }
 }
 
-std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,
-                                   double temperature) {
+static constexpr size_t kRows = 256;  // sequences that are scored side by side
+
+std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
+                                                 std::span<const std::vector<int32_t>> sequences, double temperature) {
+  std::vector<size_t> order(sequences.size());  // longest first: the rows that go on are always the first ones
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return sequences[i].size(); });
+  const size_t V = size_t(model.vocabulary());
+  std::vector<double> log_p(V);
+  std::vector<std::vector<double>> log_probs(sequences.size());
   Tape tape;
   const Tape::Use use(tape);
-  State state = model.start(1);
-  std::vector<double> log_p(size_t(model.vocabulary())), log_probs;
-  for (size_t t = 0; t < tokens.size(); ++t) {
-    const Tape::Mark mark(tape);
-    const Tensor logits = model.next(state, {t == 0 ? &start : &tokens[t - 1], 1});
-    log_distribution(logits.span(), temperature, log_p);
-    log_probs.push_back(log_p[size_t(tokens[t])]);
+  for (size_t first = 0; first < order.size(); first += kRows) {
+    const auto rows = std::span(order).subspan(first, std::min(kRows, order.size() - first));
+    State state = model.start(int64_t(rows.size()));
+    std::vector<int32_t> last(rows.size(), start);
+    for (size_t t = 0;; ++t) {
+      size_t alive = 0;
+      while (alive < last.size() && sequences[rows[alive]].size() > t) ++alive;
+      if (alive == 0) break;
+      if (alive < last.size()) {
+        std::vector<int64_t> kept(alive);
+        std::iota(kept.begin(), kept.end(), 0);
+        state.select(kept);
+        last.resize(alive);
+      }
+      const Tape::Mark mark(tape);
+      const Tensor logits = model.next(state, last);
+      for (size_t b = 0; b < alive; ++b) {
+        last[b] = sequences[rows[b]][t];
+        log_distribution(logits.span().subspan(b * V, V), temperature, log_p);
+        log_probs[rows[b]].push_back(log_p[size_t(last[b])]);
+      }
+    }
   }
   return log_probs;
 }

@@ -28,11 +28,12 @@ void log_distribution(std::span<const real> logits, double temperature, std::spa
 void sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> log_p,
                            std::span<double> p, std::span<int32_t> order);
 
-// The natural log-probability of each token of a sequence that begins after `start`, under softmax(logits /
+// The natural log-probability of each token of each sequence, which begins after `start`, under softmax(logits /
 // temperature) (at temperature 0: 0 for the most probable token, else -inf): what a Sampler with the prompt {start}
-// would say of it.
-std::vector<double> score_sequence(const LanguageModel& model, int32_t start, std::span<const int32_t> tokens,
-                                   double temperature = 1);
+// would say of it. The path is the sampler's, so a sequence may be longer than the context.
+std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
+                                                 std::span<const std::vector<int32_t>> sequences,
+                                                 double temperature = 1);
 
 class Sampler {
  public:

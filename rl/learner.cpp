@@ -85,7 +85,6 @@ void Learner::begin(int64_t step) {
   const LanguageModel* mu = method_.behaviour();
   batches_ = source_.draw(step, mu ? *mu : policy_);
   info_ = {.seed = uint64_t(options_.seed), .step = step};
-  importance_.clear();
 }
 
 // The gradient of update u of the step: minibatch u of every batch. The first also begins the batches, and where there
@@ -93,6 +92,7 @@ void Learner::begin(int64_t step) {
 std::span<const real> Learner::update(int64_t u) {
   const int64_t M = options_.minibatches, m = u % M;
   const double temperature = source_.world().temperature;
+  if (m == 0) importance_.clear();
   sum_.assign(size_t(policy_.params().size()), 0);
   value_sum_.assign(value_ ? size_t(value_->params().size()) : 0, 0);
   for (Experience* e : batches_) {
@@ -107,7 +107,7 @@ std::span<const real> Learner::update(int64_t u) {
     if (u > 0 || M > 1) pass_.forward(mini.batch, temperature, info_);
     add_gradient(mini.batch, method_.weigh(mini, pass_.scores()));
   }
-  if (u + 1 == M && (options_.replay > 0 || options_.epochs * M > 1) && !importance_.empty())
+  if (m + 1 == M && (options_.replay > 0 || options_.epochs * M > 1) && !importance_.empty())
     metrics_.ess = effective_sample_size(importance_);
   return sum_;
 }

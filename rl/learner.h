@@ -30,7 +30,7 @@ struct TuneMetrics {
   double distinct_1, distinct_2;      // different n-grams of the batch over n-grams of the batch
   double cut;                         // share of sequences that reached the limit without the end mark
   double length;                      // mean number of draws
-  std::optional<double> ess;  // effective sample size of all importance weights of an epoch, where some are not 1
+  std::optional<double> ess;  // effective sample size of all importance weights of the last epoch, where some are not 1
   std::optional<double> value_loss;  // mean squared error of the value network
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -70,8 +71,35 @@ TEST_SUITE("divergence") {
     }
   }
 
+  TEST_CASE("divergence: every row of the table is the plain sum of t f(pi/t) of the f that its help shows") {
+    const std::map<std::string, double (*)(double)> f{
+        {"reverse-kl", [](double r) { return r * std::log(r); }},
+        {"forward-kl", [](double r) { return -std::log(r); }},
+        {"js", [](double r) { return (r * std::log(2 * r / (r + 1)) + std::log(2 / (r + 1))) / 2; }},
+        {"tv", [](double r) { return std::fabs(r - 1) / 2; }},
+        {"chi2", [](double r) { return (1 - r) * (1 - r) / r; }},
+        {"chi2-reverse", [](double r) { return (r - 1) * (r - 1); }},
+        {"hellinger", [](double r) { return (1 - std::sqrt(r)) * (1 - std::sqrt(r)) / 2; }},
+    };
+    CHECK(f.size() == divergences().size());
+    const Table pi = random_table(40, 9), t = random_table(41, 9);
+    for (const Divergence& row : divergences()) {
+      INFO(row.name);
+      CHECK(&divergence_named(row.name) == &row);
+      const auto plain = f.at(row.name);
+      double sum = 0;
+      for (size_t i = 0; i < t.size(); ++i) {
+        const double ratio = pi.p[i] / t.p[i], h = 1e-5 * ratio;
+        sum += t.p[i] * plain(ratio);
+        CHECK(std::fabs(row.slope(std::log(ratio)) - (plain(ratio + h) - plain(ratio - h)) / (2 * h)) <= 1e-7);
+      }
+      CHECK(near(f_divergence(row, pi, t), sum) <= 1e-13);
+    }
+    CHECK_THROWS_WITH_AS(divergence_named("kl"), doctest::Contains("reverse-kl, forward-kl, js"), DataError);
+  }
+
   TEST_CASE("divergence: none is negative, and all are 0 between equal tables") {
-    for (FDivergence f : kFDivergences) {
+    for (const Divergence& f : divergences()) {
       const Table a = random_table(50, 30);
       const std::vector<double> directions = testing::normals(52, 30);
       CHECK(f_divergence(f, a, a) == 0);
@@ -90,10 +118,10 @@ TEST_SUITE("divergence") {
     std::vector<double> pa = a.p, pb = b.p;
     std::reverse(pa.begin(), pa.end()), std::reverse(pb.begin(), pb.end());
     pa.insert(pa.begin() + 3, 0.0), pb.insert(pb.begin() + 3, 0.0);
-    for (FDivergence f : kFDivergences)
+    for (const Divergence& f : divergences())
       CHECK(near(f_divergence(f, Table::of(pa), Table::of(pb)), f_divergence(f, a, b)) <= 1e-14);
     CHECK(near(entropy(Table::of(pa)), entropy(a)) <= 1e-14);
-    for (FDivergence f : kFDivergences) {  // a shift of all logits is no change of the table: Σ ∇ = 0
+    for (const Divergence& f : divergences()) {  // a shift of all logits is no change of the table: Σ ∇ = 0
       const std::vector<double> g = f_gradient(f, a, b);
       CHECK(std::fabs(std::accumulate(g.begin(), g.end(), 0.0)) <= 1e-14);
     }
@@ -110,7 +138,7 @@ TEST_SUITE("divergence") {
     CHECK(total_variation(first, half) == 0.5);
     CHECK(hellinger2(half, first) == doctest::Approx(1 - std::sqrt(0.5)).epsilon(1e-15));
     CHECK(log_ratios(half, first) == std::vector<double>{std::log(0.5), kInfinity, 0});
-    for (FDivergence f : kFDivergences)
+    for (const Divergence& f : divergences())
       for (const Table& a : {half, first, Table::of({0, 0.5, 0.5}), Table::of({5e-324, 1, 0})})
         for (const Table& b : {half, first, Table::of({0, 0, 1})}) {
           CHECK(f_divergence(f, a, b) >= 0);
@@ -123,14 +151,14 @@ TEST_SUITE("divergence") {
   }
 
   TEST_CASE("divergence: f'(∞) is the price of an outcome that the target does not have") {
-    const double wanted[] = {0, kInfinity, 0.5, kLog2, 1, kInfinity, 0.5};
+    const double wanted[] = {kInfinity, 0, kLog2 / 2, 0.5, 1, kInfinity, 0.5};
     std::vector<double> got;
-    for (FDivergence f : kFDivergences) got.push_back(f_slope(f, kInfinity));
+    for (const Divergence& f : divergences()) got.push_back(f.slope(kInfinity));
     CHECK(near(got, wanted) <= 1e-15);
     const Table pi = Table::of({0.25, 0.75}), t = Table::of({0, 1});  // D_f = f(0.75) + 0.25 f'(∞)
-    CHECK(near(f_divergence(FDivergence::kForwardKl, pi, t), -std::log(0.75)) <= 1e-15);
-    CHECK(near(f_divergence(FDivergence::kForwardChi2, pi, t), 0.0625 / 0.75 + 0.25) <= 1e-15);
-    CHECK(near(f_divergence(FDivergence::kJensen, pi, t),
+    CHECK(near(f_divergence(divergence_named("forward-kl"), pi, t), -std::log(0.75)) <= 1e-15);
+    CHECK(near(f_divergence(divergence_named("chi2"), pi, t), 0.0625 / 0.75 + 0.25) <= 1e-15);
+    CHECK(near(2 * f_divergence(divergence_named("js"), pi, t),
                0.75 * std::log(1.5 / 1.75) + std::log(2 / 1.75) + 0.25 * kLog2) <= 1e-15);
   }
 
@@ -141,20 +169,21 @@ TEST_SUITE("divergence") {
       std::vector<double> sparse = random_table(80 + trial, 7).p;
       sparse[2] += sparse[4], sparse[4] = 0;
       for (const Table& t : {random_table(80 + trial, 7), Table::of(sparse)})
-        for (FDivergence f : kFDivergences) {
+        for (const Divergence& f : divergences()) {
           if (!std::isfinite(f_divergence(f, pi, t))) continue;
-          INFO("divergence ", int(f), ", trial ", trial);
+          INFO(f.name, ", trial ", trial);
           const auto wanted = differences(z, [&](const Table& x) { return f_divergence(f, x, t); });
           CHECK(near(f_gradient(f, pi, t), wanted, 1) <= 1e-9);
         }
       CHECK(near(entropy_gradient(pi), differences(z, [](const Table& x) { return entropy(x); }), 1) <= 1e-9);
     }
     // A policy that cannot say what the target says: ∇KL(t‖π) = π − t all the same.
-    CHECK(near(f_gradient(FDivergence::kForwardKl, Table::of({1, 0}), Table::of({0.5, 0.5})), std::vector{0.5, -0.5}) <=
-          1e-15);
-    const std::vector<double> push = f_gradient(FDivergence::kReverseKl, Table::of({0.5, 0.5}), Table::of({1, 0}));
+    CHECK(near(f_gradient(divergence_named("forward-kl"), Table::of({1, 0}), Table::of({0.5, 0.5})),
+               std::vector{0.5, -0.5}) <= 1e-15);
+    const std::vector<double> push =
+        f_gradient(divergence_named("reverse-kl"), Table::of({0.5, 0.5}), Table::of({1, 0}));
     CHECK(push == std::vector<double>{-kInfinity, kInfinity});
-    CHECK(f_gradient(FDivergence::kForwardChi2, Table::of({1, 0}), Table::of({0.5, 0.5})) ==
+    CHECK(f_gradient(divergence_named("chi2"), Table::of({1, 0}), Table::of({0.5, 0.5})) ==
           std::vector<double>{kInfinity, -kInfinity});
     CHECK(score_gradient(Table::of({0.5, 0.5, 0}), std::vector{1.0, 2.0, kInfinity}) ==
           std::vector<double>{-0.25, 0.25, 0});

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "rl/tables/estimators.h"
 #include "apps/kl/worked_example.h"
+#include "rl/tables/estimators.h"
 #include "tests/near.h"
 #include "tests/random_table.h"
 
@@ -70,8 +70,8 @@ TEST_SUITE("estimators") {
           CHECK(std::fabs((kl_estimate(KlEstimate(k), x + h) - kl_estimate(KlEstimate(k), x - h)) / (2 * h) -
                           slope[k].back()) <= 1e-7 * std::exp(std::fabs(x)));
         }
-      const std::vector<double> forward = f_gradient(FDivergence::kForwardKl, pi, q),
-                                reverse = f_gradient(FDivergence::kReverseKl, pi, q);
+      const std::vector<double> forward = f_gradient(divergence_named("forward-kl"), pi, q),
+                                reverse = f_gradient(divergence_named("reverse-kl"), pi, q);
       CHECK(near(score_gradient(pi, slope[0]), std::vector<double>(8, 0.0), 1) <= 1e-15);
       CHECK(near(score_gradient(pi, slope[1]), reverse, 1) <= 1e-14);
       CHECK(near(score_gradient(pi, slope[2]), forward, 1) <= 1e-14);

@@ -30,7 +30,7 @@ TEST_SUITE("posterior") {
       CHECK(gap >= 0);
       CHECK(near(std::vector{objective(best.table, q, r, beta)}, std::vector{best.j_star}, 1) <= 1e-12);
       // RLHF is the reverse KL to π*: ∇J = −β ∇KL(π‖π*).
-      std::vector<double> away = f_gradient(FDivergence::kReverseKl, pi, best.table);
+      std::vector<double> away = f_gradient(divergence_named("reverse-kl"), pi, best.table);
       for (double& x : away) x *= -beta;
       CHECK(near(objective_gradient(pi, q, r, beta), away, 1) <= 1e-12);
       // A constant added to the rewards moves J* by it and the posterior not at all.

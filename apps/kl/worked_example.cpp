@@ -114,7 +114,7 @@ void gradients(WorkedNumbers& out, const FourSentences& w) {
   out.add("gradient.bias", bias);
   out.add("gradient.norms", {norm(gq), norm(gp), norm(bias)});
   out.add("gradient.cosine", dot(gq, gp) / (norm(gq) * norm(gp)));
-  out.add("gradient.kl.q.pi", f_gradient(FDivergence::kForwardKl, w.pi, w.q));
+  out.add("gradient.kl.q.pi", f_gradient(divergence_named("forward-kl"), w.pi, w.q));
   out.add("gradient.reward", score_gradient(w.pi, w.r));
   out.add("gradient.entropy", entropy_gradient(w.pi));
   for (double beta : kCoefs) out.add(text("gradient.objective.", beta), objective_gradient(w.pi, w.q, w.r, beta));
@@ -274,17 +274,27 @@ void moments(WorkedNumbers& out, const FourSentences& w) {
 }
 
 void f_divergences(WorkedNumbers& out, const FourSentences& w) {
-  const char* const names[] = {"forward_kl",   "reverse_kl",   "tv",        "js_unhalved",
-                               "forward_chi2", "reverse_chi2", "hellinger2"};
+  const struct {
+    const char* key;
+    const char* name;
+    double scale;
+  } rows[] = {{"forward_kl", "forward-kl", 1}, {"reverse_kl", "reverse-kl", 1}, {"tv", "tv", 1},
+              {"js_unhalved", "js", 2},        {"forward_chi2", "chi2", 1},     {"reverse_chi2", "chi2-reverse", 1},
+              {"hellinger2", "hellinger", 1}};
+  const auto scaled = [](List x, double by) {
+    for (double& value : x) value *= by;
+    return x;
+  };
   const Table best = posterior(w.q, w.r, 1).table;
   for (const Named& target : {Named{"q", w.q}, Named{"posterior", best}})
-    for (FDivergence f : kFDivergences) {
-      const std::string name = text(names[int(f)], ".", target.name);
-      List rewards = log_ratios(w.pi, target.table);
-      for (double& u : rewards) u = -f_slope(f, u);
-      out.add("f.value." + name, f_divergence(f, w.pi, target.table));
-      out.add("f.reward." + name, rewards);
-      out.add("f.gradient." + name, f_gradient(f, w.pi, target.table));
+    for (const auto& [key, name, scale] : rows) {
+      const Divergence& f = divergence_named(name);
+      List slopes = log_ratios(w.pi, target.table);
+      for (double& u : slopes) u = f.slope(u);
+      const std::string of = text(key, ".", target.name);
+      out.add("f.value." + of, scale * f_divergence(f, w.pi, target.table));
+      out.add("f.reward." + of, scaled(slopes, -scale));
+      out.add("f.gradient." + of, scaled(f_gradient(f, w.pi, target.table), scale));
     }
 }
 

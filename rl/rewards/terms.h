@@ -12,8 +12,6 @@
 
 namespace gradus {
 
-class LanguageModel;
-
 // One generated sequence as a reward sees it; owns nothing. No prompt and no end mark in text and tokens.
 struct Generated {
   std::string_view text;
@@ -30,11 +28,6 @@ namespace reward {
 // without a meaning, DataError for a file that cannot be used.
 using Maker = Scorer(const std::string& argument, const Tokenizer& tokenizer);
 }  // namespace reward
-
-// sums[i] = Σ_t ln p(sequences[i][t] | start, sequences[i][<t]): natural log, in double, over the model's incremental
-// path, so that sequences longer than the context are scored by the rule of sampling. 0 for an empty sequence.
-void log_probabilities(const LanguageModel& model, int32_t start, std::span<const std::vector<int32_t>> sequences,
-                       std::span<double> sums);
 
 // Share of the positions of `target` where `tokens` agrees: (1/m) Σ_{t<m} 1[t < T and tokens_t = target_t].
 // ShapeError for an empty target, which has no positions to share.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "models/table.h"
+
 namespace gradus {
 
 namespace {
@@ -27,39 +29,63 @@ double sum_over(size_t n, F&& f) {
 double information(double p, double log_p, double log_q) { return p == 0 ? 0 : p * (log_p - log_q); }
 // (p−q)²/q, where 0/0 = 0.
 double chi2_term(double p, double q) { return p == q ? 0 : (p - q) * ((p - q) / q); }
-double hellinger_term(double p, double q) {
-  const double d = std::sqrt(p) - std::sqrt(q);
-  return d * d / 2;
-}
 // p log(2p/(p+q)); below 1e-300 it is below 1e-297.
 double jensen_term(double p, double q) { return p < 1e-300 ? 0 : -p * std::log1p((q - p) / (2 * p)); }
 
-double f_term(FDivergence f, const Table& pi, const Table& t, size_t i) {
-  const double p = pi.p[i], q = t.p[i];
-  switch (f) {
-    case FDivergence::kForwardKl:
-      return information(q, t.log_p[i], pi.log_p[i]);
-    case FDivergence::kReverseKl:
-      return information(p, pi.log_p[i], t.log_p[i]);
-    case FDivergence::kTotal:
-      return std::fabs(p - q) / 2;
-    case FDivergence::kJensen:
-      return jensen_term(p, q) + jensen_term(q, p);
-    case FDivergence::kForwardChi2:
-      return chi2_term(q, p);
-    case FDivergence::kReverseChi2:
-      return chi2_term(p, q);
-    case FDivergence::kHellinger:
-      return hellinger_term(p, q);
-  }
-  return 0;
+double forward_kl(const Outcome& x) { return information(x.t, x.log_t, x.log_p); }
+double forward_kl_slope(double u) { return -std::exp(-u); }  // −1/τ
+double forward_kl_flow(const Outcome& x, double) { return -x.t; }
+
+double reverse_kl(const Outcome& x) { return information(x.p, x.log_p, x.log_t); }
+double reverse_kl_slope(double u) { return u + 1; }
+
+double js(const Outcome& x) { return (jensen_term(x.p, x.t) + jensen_term(x.t, x.p)) / 2; }
+double js_slope(double u) {  // ½ log(2τ/(1+τ))
+  return (kLog2 + std::min(u, 0.0) - std::log1p(std::exp(-std::fabs(u)))) / 2;
 }
 
-// π f'(π/t), in the limit where π = 0.
-double flow(FDivergence f, double p, double q, double log_tau) {
-  if (f == FDivergence::kForwardKl) return -q;
-  if (p > 0) return p * f_slope(f, log_tau);
-  return f == FDivergence::kForwardChi2 && q > 0 ? -kInfinity : 0;
+double tv(const Outcome& x) { return std::fabs(x.p - x.t) / 2; }
+double tv_slope(double u) { return u > 0 ? 0.5 : u < 0 ? -0.5 : 0; }  // ½ sign(τ−1)
+
+double chi2_of_target(const Outcome& x) { return chi2_term(x.t, x.p); }
+double chi2_of_target_slope(double u) { return -std::expm1(-2 * u); }  // 1 − 1/τ²
+double chi2_of_target_flow(const Outcome& x, double u) {
+  if (x.p > 0) return x.p * chi2_of_target_slope(u);
+  return x.t > 0 ? -kInfinity : 0;
+}
+
+double chi2_of_policy(const Outcome& x) { return chi2_term(x.p, x.t); }
+double chi2_of_policy_slope(double u) { return 2 * std::expm1(u); }  // 2(τ−1)
+
+double hellinger(const Outcome& x) {
+  const double d = std::sqrt(x.p) - std::sqrt(x.t);
+  return d * d / 2;
+}
+double hellinger_slope(double u) { return -std::expm1(-u / 2) / 2; }  // ½(1 − 1/√τ)
+
+constexpr Divergence kDivergences[] = {
+    {.name = "reverse-kl", .help = "KL(π‖t): τ log τ", .term = reverse_kl, .slope = reverse_kl_slope},
+    {.name = "forward-kl",
+     .help = "KL(t‖π): −log τ",
+     .term = forward_kl,
+     .slope = forward_kl_slope,
+     .flow = forward_kl_flow},
+    {.name = "js", .help = "Jensen-Shannon, halved: ½ τ log(2τ/(τ+1)) + ½ log(2/(τ+1))", .term = js, .slope = js_slope},
+    {.name = "tv", .help = "total variation: ½|τ−1|", .term = tv, .slope = tv_slope},
+    {.name = "chi2",
+     .help = "χ²(t‖π): (1−τ)²/τ",
+     .term = chi2_of_target,
+     .slope = chi2_of_target_slope,
+     .flow = chi2_of_target_flow},
+    {.name = "chi2-reverse", .help = "χ²(π‖t): (τ−1)²", .term = chi2_of_policy, .slope = chi2_of_policy_slope},
+    {.name = "hellinger", .help = "squared Hellinger: ½(1−√τ)²", .term = hellinger, .slope = hellinger_slope},
+};
+
+Outcome outcome(const Table& p, const Table& t, size_t i) { return {p.p[i], p.log_p[i], t.p[i], t.log_p[i]}; }
+
+double sum_of_terms(double (*term)(const Outcome&), const Table& p, const Table& t) {
+  same_size("f_divergence", p, t);
+  return sum_over(p.size(), [&](size_t i) { return term(outcome(p, t, i)); });
 }
 
 }  // namespace
@@ -118,11 +144,11 @@ double cross_entropy(const Table& p, const Table& q) {
   return sum_over(p.size(), [&](size_t i) { return information(p.p[i], 0, q.log_p[i]); });
 }
 
-double kl(const Table& p, const Table& q) { return f_divergence(FDivergence::kReverseKl, p, q); }
-double chi2(const Table& p, const Table& q) { return f_divergence(FDivergence::kReverseChi2, p, q); }
-double total_variation(const Table& p, const Table& q) { return f_divergence(FDivergence::kTotal, p, q); }
-double hellinger2(const Table& p, const Table& q) { return f_divergence(FDivergence::kHellinger, p, q); }
-double jensen_shannon(const Table& p, const Table& q) { return f_divergence(FDivergence::kJensen, p, q) / 2; }
+double kl(const Table& p, const Table& q) { return sum_of_terms(reverse_kl, p, q); }
+double chi2(const Table& p, const Table& q) { return sum_of_terms(chi2_of_policy, p, q); }
+double total_variation(const Table& p, const Table& q) { return sum_of_terms(tv, p, q); }
+double hellinger2(const Table& p, const Table& q) { return sum_of_terms(hellinger, p, q); }
+double jensen_shannon(const Table& p, const Table& q) { return sum_of_terms(js, p, q); }
 
 std::vector<double> log_ratios(const Table& p, const Table& q) {
   same_size("log_ratios", p, q);
@@ -144,34 +170,17 @@ std::vector<double> entropy_gradient(const Table& pi) {
   return g;
 }
 
-double f_divergence(FDivergence f, const Table& pi, const Table& t) {
-  same_size("f_divergence", pi, t);
-  return sum_over(pi.size(), [&](size_t i) { return f_term(f, pi, t, i); });
-}
+std::span<const Divergence> divergences() { return kDivergences; }
+const Divergence& divergence_named(std::string_view name) { return row_named(kDivergences, name, "divergence"); }
 
-double f_slope(FDivergence f, double u) {
-  switch (f) {
-    case FDivergence::kForwardKl:
-      return -std::exp(-u);  // −1/τ
-    case FDivergence::kReverseKl:
-      return u + 1;  // log τ + 1
-    case FDivergence::kTotal:
-      return u > 0 ? 0.5 : u < 0 ? -0.5 : 0;  // ½ sign(τ−1)
-    case FDivergence::kJensen:
-      return kLog2 + std::min(u, 0.0) - std::log1p(std::exp(-std::fabs(u)));  // log(2τ/(1+τ))
-    case FDivergence::kForwardChi2:
-      return -std::expm1(-2 * u);  // 1 − 1/τ²
-    case FDivergence::kReverseChi2:
-      return 2 * std::expm1(u);  // 2(τ−1)
-    case FDivergence::kHellinger:
-      return -std::expm1(-u / 2) / 2;  // ½(1 − 1/√τ)
-  }
-  return 0;
-}
+double f_divergence(const Divergence& f, const Table& pi, const Table& t) { return sum_of_terms(f.term, pi, t); }
 
-std::vector<double> f_gradient(FDivergence f, const Table& pi, const Table& t) {
+std::vector<double> f_gradient(const Divergence& f, const Table& pi, const Table& t) {
   std::vector<double> g = log_ratios(pi, t);
-  for (size_t i = 0; i < g.size(); ++i) g[i] = flow(f, pi.p[i], t.p[i], g[i]);
+  for (size_t i = 0; i < g.size(); ++i) {
+    const Outcome x = outcome(pi, t, i);
+    g[i] = f.flow ? f.flow(x, g[i]) : x.p > 0 ? x.p * f.slope(g[i]) : 0;
+  }
   const double sum = sum_over(g.size(), [&](size_t i) { return g[i]; });  // E_π[f']
   for (size_t j = 0; j < g.size(); ++j)
     if (std::isfinite(g[j]) && pi.p[j] > 0) g[j] -= pi.p[j] * sum;

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/error.h"
@@ -62,26 +63,30 @@ std::vector<double> score_gradient(const Table& pi, std::span<const double> f);
 // ∇H(π) = −E_π[s log π].
 std::vector<double> entropy_gradient(const Table& pi);
 
-// The f-divergences D_f(π‖t) = Σ t f(π/t) of Go et al. 2023 (arXiv 2302.08215, table 1), f convex, f(1) = 0.
-enum class FDivergence {
-  kForwardKl,    // KL(t‖π)            f(τ) = −log τ
-  kReverseKl,    // KL(π‖t)            f(τ) = τ log τ
-  kTotal,        // total variation    f(τ) = ½|τ−1|
-  kJensen,       // 2 JS, not halved   f(τ) = τ log(2τ/(τ+1)) + log(2/(τ+1))
-  kForwardChi2,  // χ²(t‖π)            f(τ) = (1−τ)²/τ
-  kReverseChi2,  // χ²(π‖t)            f(τ) = (τ−1)²
-  kHellinger,    // squared Hellinger  f(τ) = ½(1−√τ)²
+// One outcome in two tables.
+struct Outcome {
+  double p, log_p, t, log_t;
 };
-constexpr FDivergence kFDivergences[] = {FDivergence::kForwardKl, FDivergence::kReverseKl,   FDivergence::kTotal,
-                                         FDivergence::kJensen,    FDivergence::kForwardChi2, FDivergence::kReverseChi2,
-                                         FDivergence::kHellinger};
 
-double f_divergence(FDivergence f, const Table& pi, const Table& t);
-// f'(τ) from log τ: −f'(π/t) is the reward that f-DPG gives a sample. At log τ = +inf it is f'(∞), what an outcome
-// with t = 0 costs for each unit of π.
-double f_slope(FDivergence f, double log_tau);
+// An f-divergence D_f(π‖t) = Σ t f(π/t) of Go et al. 2023 (arXiv 2302.08215, table 1), f convex, f(1) = 0; a row of the
+// table in divergence.cpp.
+struct Divergence {
+  const char* name;
+  const char* help;
+  double (*term)(const Outcome& x);  // t f(π/t) of one outcome, with its limits for zeros
+  // f'(τ) from log τ: −f'(π/t) is the reward that f-DPG gives a sample. At log τ = +inf it is f'(∞), what an outcome
+  // with t = 0 costs for each unit of π.
+  double (*slope)(double log_tau);
+  // π f'(π/t) of one outcome, log τ given; null where it is π · slope, and 0 for π = 0.
+  double (*flow)(const Outcome& x, double log_tau) = nullptr;
+};
+std::span<const Divergence> divergences();
+// DataError, which lists the known names, for an unknown one.
+const Divergence& divergence_named(std::string_view name);
+
+double f_divergence(const Divergence& f, const Table& pi, const Table& t);
 // ∇D_f(π‖t) = E_π[f'(π/t) s] with respect to the logits of π. Where D_f is infinite, entries may be infinite.
-std::vector<double> f_gradient(FDivergence f, const Table& pi, const Table& t);
+std::vector<double> f_gradient(const Divergence& f, const Table& pi, const Table& t);
 
 // What `gradus kl` and `gradus exact compare` print.
 struct Comparison {

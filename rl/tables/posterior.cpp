@@ -27,7 +27,7 @@ double objective(const Table& pi, const Table& q, std::span<const double> r, dou
 std::vector<double> objective_gradient(const Table& pi, const Table& q, std::span<const double> r, double beta) {
   std::vector<double> g = score_gradient(pi, r);
   if (beta == 0) return g;
-  const std::vector<double> dkl = f_gradient(FDivergence::kReverseKl, pi, q);
+  const std::vector<double> dkl = f_gradient(divergence_named("reverse-kl"), pi, q);
   for (size_t j = 0; j < g.size(); ++j) g[j] -= beta * dkl[j];
   return g;
 }
