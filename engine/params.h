@@ -44,9 +44,10 @@ class Params {
   std::span<const real> data() const { return array_->data; }
   const ParamArray& array() const { return *array_; }
 
-  // The one way to change values (a parameter's Tensor::data() is for reading): all numbers, or those of parameter i, to
-  // be written before the next step reads them. Raises version(), so what was made of the old values (packed weights)
-  // can tell that it is stale; a span kept for later writes past it, so ask again. REQUIRES: no step is under way.
+  // The one way to change values (a parameter's Tensor::data() is for reading): all numbers, or those of parameter i,
+  // to be written before the next step reads them. Raises version(), so what was made of the old values (packed
+  // weights) can tell that it is stale; a span kept for later writes past it, so ask again. REQUIRES: no step is under
+  // way.
   std::span<real> edit();
   std::span<real> edit(int64_t i) { return edit().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
   std::span<real> edit(const Tensor& parameter,
