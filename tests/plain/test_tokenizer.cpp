@@ -128,7 +128,7 @@ TEST_CASE("ids outside the vocabulary throw at the caller's line") {
   try {
     t.decode(Ids{7});
   } catch (const ShapeError& error) {
-    CHECK(has(error.what(), "id 7 is outside the vocabulary of 3 tokens (tests/test_tokenizer.cpp:"));
+    CHECK(has(error.what(), "id 7 is outside the vocabulary of 3 tokens (tests/plain/test_tokenizer.cpp:"));
   }
 }
 
