@@ -1,14 +1,15 @@
 // The command line: what each command takes. The only file that sees CLI11, which makes it long. A command is one
-// function here, which declares its options and names the function to call, and one file of its name in apps/, which
-// does the work.
-#include "apps/command_line.h"
-
+// function here, which declares its options, one row at the end, and one file of its name in apps/, which does the
+// work.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <thread>
+#include <tuple>
+#include <type_traits>
 
 #include "apps/commands.h"
 #include "engine/error.h"
@@ -23,6 +24,8 @@ int threads_for(const Common& common, int64_t shards) {
 }
 
 namespace {
+
+constexpr size_t kHelpColumn = 30;  // where the text of an option begins
 
 // A number in [least, greatest]; NaN, infinity and trailing letters are refused, and the message gives the range.
 template <class T>
@@ -41,13 +44,10 @@ CLI::Validator range(const std::string& name, T least, T greatest) {
       "", "");
 }
 
-CLI::Option* number(CLI::App& app, const std::string& name, int64_t& value, const std::string& help, int64_t least,
-                    int64_t greatest) {
-  return app.add_option(name, value, help)->check(range<int64_t>(name, least, greatest));
-}
-CLI::Option* number(CLI::App& app, const std::string& name, double& value, const std::string& help, double least,
-                    double greatest) {
-  return app.add_option(name, value, help)->check(range<double>(name, least, greatest));
+template <class T>
+CLI::Option* number(CLI::App& app, const std::string& name, T& value, const std::string& help,
+                    std::type_identity_t<T> least, std::type_identity_t<T> greatest) {
+  return app.add_option(name, value, help)->check(range<T>(name, least, greatest));
 }
 
 // One word of a list; the value it has is the default.
@@ -100,31 +100,46 @@ void note_foreign_options(const CLI::App& app, const std::vector<Option>& rows, 
   if (!note.empty() && !common.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
 }
 
+// The commands below `app`, for people.
+std::string names_below(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  return joined(names, " | ");
+}
+
 // The error of CLI11 in our words.
 std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
-  std::string message = error.what(), commands;
-  const std::vector<const CLI::App*> known = app.get_subcommands(nullptr);
-  for (const CLI::App* command : known) commands += (commands.empty() ? "" : " | ") + command->get_name();
+  const std::string message = error.what();
   if (app.get_subcommands().empty())
-    return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " + commands;
-  const std::string command = app.get_subcommands().front()->get_name();
-  if (message == "A subcommand is required") {
-    std::string questions;
-    for (const CLI::App* q : app.get_subcommands().front()->get_subcommands(nullptr))
-      questions += (questions.empty() ? "" : " | ") + q->get_name();
-    return command + " needs one of: " + questions;
-  }
+    return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " +
+           names_below(app);
+  const CLI::App& command = *app.get_subcommands().front();
+  if (message == "A subcommand is required") return command.get_name() + " needs one of: " + names_below(command);
   const auto after = [&](const std::string& part) {  // the rest behind the part, empty if it does not occur
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());
   };
   if (const std::string extra = after("not expected: "); !extra.empty())
-    return text(command, " does not take ", extra, "; gradus ", command, " --help lists its options");
+    return text(command.get_name(), " does not take ", extra, "; gradus ", command.get_name(),
+                " --help lists its options");
   const std::string name = message.substr(0, message.find(':'));
   if (!after(": At Most 1 required").empty()) return name + " is given more than once";
   if (!after(": 1 required").empty()) return name + " needs a value";
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
   return message;
+}
+
+// Of a page of help, lines of at most 80 columns: the rest of an option's text stands below its beginning.
+std::string wrapped(const std::string& page) {
+  constexpr size_t kWidth = 80;
+  std::string out;
+  std::istringstream in(page);
+  for (std::string line; std::getline(in, line); out += line + "\n")
+    for (size_t space; line.size() > kWidth && (space = line.rfind(' ', kWidth)) > kHelpColumn && space <= kWidth;) {
+      out += line.substr(0, space) + "\n";
+      line = std::string(kHelpColumn, ' ') + line.substr(space + 1);
+    }
+  return out;
 }
 
 // Few options may be given with --resume; all others are stored in the run.
@@ -136,235 +151,205 @@ void refuse_beside_resume(const CLI::App& app, const std::string& source) {
       throw UsageError(o->get_name() + " cannot be given with --resume: the run keeps its stored options");
 }
 
+void add_run(CLI::App& app, std::string& run) { app.add_option("RUN", run, "run folder or checkpoint")->required(); }
+CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
+  return app.add_option("--reward", rewards, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+      ->allow_extra_args(false);
+}
+
 // Of train and tune: an option of this process, which no file keeps.
 Option stop_after(int64_t& step, const Owners& owners) {
   return option("stop_after", step, 1, INT64_MAX,
                 "stop after this step as Ctrl-C would: save and exit with code 130 (default: the last step)", owners);
 }
 
-using Run = std::function<int()>;  // what the parsed command line asks for
+using Check = std::function<void()>;  // of parsed options, for what none of them can say alone; throws UsageError
+using Run = std::function<int()>;     // what the parsed command line asks for
 
-void add_train(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("train", "train a language model on a text");
-  const auto c = std::make_shared<TrainCommand>();
-  app->add_option("CORPUS", c->corpus,
-                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
-  app->add_option("--out", c->out, "folder of the run")->required();
-  app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
-  std::vector<Option> rows = options(c->config);
-  rows.push_back(stop_after(c->stop_after, row_of(rows, "steps").owners));
-  add_options(*app, rows);
-  const auto trace = std::make_shared<std::pair<int64_t, std::string>>();
-  app->add_option("--trace", *trace, "STEP FILE.html: write the gradients of this step of a tiny model as a page")
+Check train_options(CLI::App& app, TrainCommand& c) {
+  app.add_option("CORPUS", c.corpus,
+                 "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
+  app.add_option("--out", c.out, "folder of the run")->required();
+  app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
+  std::vector<Option> rows = options(c.config);
+  rows.push_back(stop_after(c.stop_after, row_of(rows, "steps").owners));
+  add_options(app, rows);
+  app.add_option_function<std::pair<int64_t, std::string>>(
+         "--trace", [&c](const auto& given) { std::tie(c.trace_step, c.trace_file) = given; },
+         "STEP FILE.html: write the gradients of this step of a tiny model as a page")
       ->type_name("STEP FILE");
-  const auto rate = std::make_shared<double>(0);
-  number(*app, "--entropy-rate", *rate,
-         "known entropy rate of the text, in nats a token; the report draws it as a line", 0.0, 1e3);
-  add_common(*app, c->common);
-  app->callback([=, &run] {
-    if (c->out.empty()) throw UsageError("--out is empty; it needs a folder name");
-    c->config.seed = c->common.seed;
-    c->steps_given = app->count("--steps") > 0;
-    if (app->count("--entropy-rate") > 0) c->entropy_rate = *rate;
-    if (app->count("--trace") > 0) {
-      std::tie(c->trace_step, c->trace_file) = *trace;
-      if (c->trace_step < 1) throw UsageError(text("--trace ", c->trace_step, ": the step must be 1 or later"));
-      if (c->trace_file.empty()) throw UsageError("--trace needs a step and a file name");
+  app.add_option("--entropy-rate", c.entropy_rate,
+                 "known entropy rate of the text, in nats a token; the report draws it as a line")
+      ->check(range<double>("--entropy-rate", 0, 1e3));
+  return [&app, &c, rows] {
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+    c.config.seed = c.common.seed;
+    c.steps_given = app.count("--steps") > 0;
+    if (app.count("--trace") > 0) {
+      if (c.trace_step < 1) throw UsageError(text("--trace ", c.trace_step, ": the step must be 1 or later"));
+      if (c.trace_file.empty()) throw UsageError("--trace needs a step and a file name");
     }
-    if (!c->resume && c->corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c->out);
-    if (c->resume) refuse_beside_resume(*app, "CORPUS");
-    note_foreign_options(*app, rows, c->common);
-    run = [=] { return train(*c); };
-  });
+    if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c.out);
+    if (c.resume) refuse_beside_resume(app, "CORPUS");
+    note_foreign_options(app, rows, c.common);
+  };
 }
 
-void add_tune(CLI::App& program, Run& run) {
-  CLI::App* app =
-      program.add_subcommand("tune", "fine-tune a trained model on a reward, with a KL penalty to its prior");
-  const auto c = std::make_shared<TuneCommand>();
-  app->add_option("RUN", c->run, "run folder or checkpoint: the prior, and the initial policy");
-  app->add_option("--out", c->out, "folder of the new run")->required();
-  app->add_flag("--resume", c->resume, "continue the run in --out with the options stored there");
-  app->add_option("--reward", c->config.reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
-      ->allow_extra_args(false);
-  app->add_option("--prompt", c->prompt, "prompt before the first draw (default: the start of the run's texts)");
-  app->add_option("--prompts", c->prompts, "file of prompts, one a line");
-  std::vector<Option> rows = options(c->config);
-  rows.push_back(stop_after(c->stop_after, {}));
-  add_options(*app, rows);
-  add_common(*app, c->common);
-  app->callback([=, &run] {
-    run = [=] { return tune(*c); };
-    if (c->out.empty()) throw UsageError("--out is empty; it needs a folder name");
-    c->config.seed = c->common.seed;
-    c->steps_given = app->count("--steps") > 0;
-    if (c->resume) return refuse_beside_resume(*app, "RUN");
-    if (c->run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + c->out);
-    if (c->config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
-    if (app->count("--prompt") > 0 && app->count("--prompts") > 0)
+Check tune_options(CLI::App& app, TuneCommand& c) {
+  app.add_option("RUN", c.run, "run folder or checkpoint: the prior, and the initial policy");
+  app.add_option("--out", c.out, "folder of the new run")->required();
+  app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
+  add_rewards(app, c.config.reward);
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+  app.add_option("--prompts", c.prompts, "file of prompts, one a line");
+  std::vector<Option> rows = options(c.config);
+  rows.push_back(stop_after(c.stop_after, {}));
+  add_options(app, rows);
+  return [&app, &c, rows] {
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+    c.config.seed = c.common.seed;
+    c.steps_given = app.count("--steps") > 0;
+    if (c.resume) return refuse_beside_resume(app, "RUN");
+    if (c.run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + c.out);
+    if (c.config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
+    if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
       throw UsageError("--prompt and --prompts are both given; use only one of them");
-    if (app->count("--kl-target") > 0 && c->config.kl_target <= 0)
+    if (app.count("--kl-target") > 0 && c.config.kl_target <= 0)
       throw UsageError("--kl-target must be above 0: it is the KL that beta is adjusted to reach");
-    note_foreign_options(*app, rows, c->common);
-  });
+    note_foreign_options(app, rows, c.common);
+  };
 }
 
-void add_sample(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("sample", "write text with a trained model");
-  const auto c = std::make_shared<SampleCommand>();
-  app->add_option("RUN", c->run, "run folder or checkpoint")->required();
-  app->add_option("--prompt", c->prompt, "text to continue (a newline; with --lines the beginning of a line)");
-  number(*app, "--tokens", c->tokens, "tokens to draw (200)", 0, 1'000'000'000);
-  number(*app, "--count", c->count, "samples (1)", 1, 1'000'000);
-  number(*app, "--temperature", c->temperature, "divides the logits; 0: always the most probable token (1)", 0.0, 1e6);
-  number(*app, "--top-k", c->top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
-  number(*app, "--top-p", c->top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1.0);
-  add_common(*app, c->common);
-  app->callback([=, &run] {
-    c->prompt_given = app->count("--prompt") > 0;
-    run = [=] { return sample(*c); };
-  });
+Check sample_options(CLI::App& app, SampleCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--prompt", c.prompt, "text to continue (a newline; with --lines the beginning of a line)");
+  number(app, "--tokens", c.tokens, "tokens to draw (200)", 0, 1'000'000'000);
+  number(app, "--count", c.count, "samples (1)", 1, 1'000'000);
+  number(app, "--temperature", c.temperature, "divides the logits; 0: always the most probable token (1)", 0, 1e6);
+  number(app, "--top-k", c.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
+  number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
+  return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
 }
 
-void add_bench(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("bench", "measure how fast this machine trains, fine-tunes and samples");
-  const auto c = std::make_shared<BenchCommand>();
-  app->add_option("NAME,--only", c->names, "what to measure (everything): " + bench_names());
-  number(*app, "--seconds", c->seconds, "seconds for each measurement (1)", 1e-3, 3600.0);
-  add_common(*app, c->common);
-  app->callback([=, &run] { run = [=] { return bench(*c); }; });
-}
-
-void add_eval(CLI::App& program, Run& run) {
-  CLI::App* app =
-      program.add_subcommand("eval",
-                             "measure how well a trained model predicts a text, in nats a token and bits a character "
-                             "(a code point of the file)");
-  const auto c = std::make_shared<EvalCommand>();
-  app->add_option("RUN", c->run, "run folder or checkpoint")->required();
-  app->add_option("CORPUS", c->corpus, "text files, tokenized as in training, read one after the other")->required();
-  words(*app, "--split", "part of the text to measure, split as in training", {&c->split, names_of(kSplits)});
-  number(*app, "--stride", c->stride,
+Check eval_options(CLI::App& app, EvalCommand& c) {
+  add_run(app, c.run);
+  app.add_option("CORPUS", c.corpus, "text files, tokenized as in training, read one after the other")->required();
+  words(app, "--split", "part of the text to measure, split as in training", {&c.split, names_of(kSplits)});
+  number(app, "--stride", c.stride,
          "tokens from one window to the next; a smaller stride gives each token more context (the context)", 1,
          1 << 20);
-  add_common(*app, c->common);
-  app->callback([=, &run] { run = [=] { return eval(*c); }; });
+  return {};
 }
 
-void add_score(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("score", "log-probability of each line of standard input, as JSON lines");
-  const auto c = std::make_shared<ScoreCommand>();
-  app->add_option("RUN", c->run, "run folder or checkpoint")->required();
-  number(*app, "--temperature", c->temperature, "divides the logits; 0: all probability on the most probable token (1)",
-         0.0, 1e6);
-  add_common(*app, c->common);
-  app->callback([=, &run] { run = [=] { return score(*c); }; });
+Check score_options(CLI::App& app, ScoreCommand& c) {
+  add_run(app, c.run);
+  number(app, "--temperature", c.temperature, "divides the logits; 0: all probability on the most probable token (1)",
+         0, 1e6);
+  return {};
 }
 
-void add_inspect(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("inspect", "list the tensors and metadata of a safetensors file");
-  const auto c = std::make_shared<InspectCommand>();
-  app->add_option("RUN", c->file, "run folder, or any FILE.safetensors")->required();
-  add_common(*app, c->common);
-  app->callback([=, &run] { run = [=] { return inspect(*c); }; });
+Check inspect_options(CLI::App& app, InspectCommand& c) {
+  app.add_option("RUN", c.file, "run folder, or any FILE.safetensors")->required();
+  return {};
 }
 
-void add_corpus(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("corpus", "write text drawn from a grammar; with --json its entropy");
-  const auto c = std::make_shared<CorpusCommand>();
-  app->add_option("GRAMMAR", c->grammar, "file in the format of data/README.md")->required();
-  number(*app, "--bytes", c->bytes, "write whole lines until the text has this size", 1, 1'000'000'000'000);
-  add_common(*app, c->common);
-  app->callback([=, &run] {
-    if (c->bytes == 0 && !c->common.json)
+Check report_options(CLI::App& app, ReportCommand& c) {
+  app.add_option("RUN", c.run, "run folder")->required();
+  return {};
+}
+
+Check corpus_options(CLI::App& app, CorpusCommand& c) {
+  app.add_option("GRAMMAR", c.grammar, "file in the format of data/README.md")->required();
+  number(app, "--bytes", c.bytes, "write whole lines until the text has this size", 1, 1'000'000'000'000);
+  return [&c] {
+    if (c.bytes == 0 && !c.common.json)
       throw UsageError("corpus needs a size, --bytes N, or --json for the entropy alone");
-    run = [=] { return corpus(*c); };
-  });
+  };
 }
 
-void add_report(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("report", "write RUN/report.html: curves, samples, configuration");
-  const auto c = std::make_shared<ReportCommand>();
-  app->add_option("RUN", c->run, "run folder")->required();
-  add_common(*app, c->common);
-  app->callback([=, &run] { run = [=] { return report(*c); }; });
+Check kl_options(CLI::App& app, KlCommand& c) {
+  app.add_option("FILE.json", c.file, R"({"p":{name: probability, ...},"q":{...}})");
+  app.add_flag("--lesson", c.lesson, "print a lesson, from a first example to the optimum of fine-tuning");
+  app.add_option("--section", c.section, "print one section of the worked examples");
+  return [&app, &c] {
+    if (app.count("FILE.json") > 0 && c.file.empty()) throw UsageError("FILE.json is empty; it needs a file name");
+  };
 }
 
-void add_kl(CLI::App& program, Run& run) {
-  CLI::App* app =
-      program.add_subcommand("kl", "compare two tables; without a file, print worked examples of KL-penalised RL");
-  const auto c = std::make_shared<KlCommand>();
-  app->add_option("FILE.json", c->file, R"({"p":{name: probability, ...},"q":{...}})");
-  app->add_flag("--lesson", c->lesson, "print a lesson, from a first example to the optimum of fine-tuning");
-  app->add_option("--section", c->section, "print one section of the worked examples");
-  add_common(*app, c->common);
-  app->callback([=, &run] {
-    if (app->count("FILE.json") > 0 && c->file.empty()) throw UsageError("FILE.json is empty; it needs a file name");
-    run = [=] { return kl(*c); };
-  });
+Check step_options(CLI::App& app, StepCommand& c) {
+  app.add_option("EXAMPLE", c.example, "scalar | neuron | lstm | attention | kl (scalar)");
+  app.add_option("--html", c.html, "write the walk as a page for the browser");
+  app.add_flag("--all", c.all, "print every step and exit");
+  return {};
 }
 
-void add_step(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("step", "walk through the gradients of a small step, one op at a time");
-  const auto c = std::make_shared<StepCommand>();
-  app->add_option("EXAMPLE", c->example, "scalar | neuron | lstm | attention | kl (scalar)");
-  app->add_option("--html", c->html, "write the walk as a page for the browser");
-  app->add_flag("--all", c->all, "print every step and exit");
-  add_common(*app, c->common);
-  app->callback([=, &run] { run = [=] { return step(*c); }; });
+Check bench_options(CLI::App& app, BenchCommand& c) {
+  app.add_option("NAME,--only", c.names, "what to measure (everything): " + bench_names());
+  number(app, "--seconds", c.seconds, "seconds for each measurement (1)", 1e-3, 3600);
+  return {};
 }
 
 // gradus exact and its four questions.
-void add_exact(CLI::App& program, Run& run) {
-  CLI::App* app = program.add_subcommand("exact", "exact answers in worlds small enough to list every sequence");
-  const auto c = std::make_shared<ExactCommand>();
-  app->require_subcommand(1);
-  const auto question = [&](const char* name, const char* help) {
-    CLI::App* q = app->add_subcommand(name, help);
-    q->callback([c, name] { c->what = name; });
-    q->add_option("RUN", c->run, "run folder or checkpoint")->required();
+Check exact_options(CLI::App& app, ExactCommand& c) {
+  app.require_subcommand(1);
+  const auto question = [&](const char* name, const char* help, int (*answer)(const ExactCommand&)) {
+    CLI::App* q = app.add_subcommand(name, help);
+    q->callback([&c, answer] { c.answer = answer; });
+    add_run(*q, c.run);
     return q;
   };
   const auto world = [&](CLI::App* q) {
-    number(*q, "--max-tokens", c->max_tokens, "largest number of draws in a sequence, including the end mark", 1,
+    number(*q, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark", 1,
            1'000'000)
         ->required();
-    q->add_option("--prompt", c->prompt, "prompt before the first draw (default: the start of the run's texts)");
-    number(*q, "--temperature", c->temperature, "divides the logits of every model (1)", 1e-3, 1e6);
-    add_common(*q, c->common);
+    q->add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+    number(*q, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
+    add_common(*q, c.common);
   };
   const auto objective = [&](CLI::App* q, double least) {
-    q->add_option("--reward", c->reward, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
-        ->allow_extra_args(false)
-        ->required();
-    number(*q, "--kl-coef", c->kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c->kl_coef, ")"), least,
-           1e9);
+    add_rewards(*q, c.reward)->required();
+    number(*q, "--kl-coef", c.kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c.kl_coef, ")"), least, 1e9);
   };
-  world(question("sequences", "every sequence with its probability"));
-  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences");
-  compare->add_option("RUN_B", c->other, "the other run")->required();
+  world(question("sequences", "every sequence with its probability", answer_sequences));
+  CLI::App* compare = question("compare", "divergences between two runs, over whole sequences", answer_compare);
+  compare->add_option("RUN_B", c.other, "the other run")->required();
   world(compare);
-  CLI::App* posterior = question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z");
+  CLI::App* posterior =
+      question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z", answer_posterior);
   objective(posterior, 1e-9);
   world(posterior);
-  CLI::App* gradient = question("gradient", "the gradient of J for every parameter, exact or estimated from samples");
-  gradient->add_option("--prior", c->other, "run that is the prior")->required();
+  CLI::App* gradient =
+      question("gradient", "the gradient of J for every parameter, exact or estimated from samples", answer_gradient);
+  gradient->add_option("--prior", c.other, "run that is the prior")->required();
   objective(gradient, 0);
   const Owners sampled{"estimator", {"reinforce"}};
   const std::vector<Option> rows{
-      option("estimator", c->estimator, names_of(kEstimators), "how"),
-      option("baseline", c->baseline, {"none", "leave-one-out"}, "baseline that is subtracted from the return",
-             sampled),
-      option("batch", c->batch, 1, 1 << 20, "sequences in a group", sampled),
-      option("samples", c->samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
+      option("estimator", c.estimator, names_of(kEstimators), "how"),
+      option("baseline", c.baseline, {"none", "leave-one-out"}, "baseline that is subtracted from the return", sampled),
+      option("batch", c.batch, 1, 1 << 20, "sequences in a group", sampled),
+      option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
              sampled),
   };
   add_options(*gradient, rows);
-  gradient->add_option("--out", c->out, "FILE.safetensors to write")->required();
+  gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();
   world(gradient);
+  return [gradient, &c, rows] {
+    if (gradient->parsed()) note_foreign_options(*gradient, rows, c.common);
+  };
+}
+
+// A command: its options, bound to a C, and what it does. What every command takes comes last, of exact with each of
+// its questions.
+template <class C>
+void add(CLI::App& program, Run& run, const char* name, const char* help, Check (*declare)(CLI::App&, C&),
+         int (*work)(const C&)) {
+  CLI::App* app = program.add_subcommand(name, help);
+  const auto c = std::make_shared<C>();
+  const Check check = declare(*app, *c);
+  if (app->get_subcommands(nullptr).empty()) add_common(*app, c->common);
   app->callback([=, &run] {
-    if (gradient->parsed()) note_foreign_options(*gradient, rows, c->common);
-    run = [=] { return exact(*c); };
+    if (check) check();
+    run = [=] { return work(*c); };
   });
 }
 
@@ -374,16 +359,35 @@ int run_command_line(int argc, char** argv) {
   CLI::App app{"gradus: train language models, sample from them, measure them, look inside them.", "gradus"};
   app.set_version_flag("--version", std::string("gradus ") + kGradusVersion);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(30);
+  app.get_formatter()->column_width(kHelpColumn);
   app.footer("\ngradus COMMAND --help lists the options of a command.");
   Run run;
-  for (const auto add : {add_train, add_tune, add_sample, add_eval, add_score, add_inspect, add_report, add_corpus,
-                         add_kl, add_exact, add_step, add_bench})
-    add(app, run);
+  add(app, run, "train", "train a language model on a text", train_options, train);
+  add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to its prior", tune_options, tune);
+  add(app, run, "sample", "write text with a trained model", sample_options, sample);
+  add(app, run, "eval",
+      "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "
+      "file)",
+      eval_options, eval);
+  add(app, run, "score", "log-probability of each line of standard input, as JSON lines", score_options, score);
+  add(app, run, "inspect", "list the tensors and metadata of a safetensors file", inspect_options, inspect);
+  add(app, run, "report", "write RUN/report.html: curves, samples, configuration", report_options, report);
+  add(app, run, "corpus", "write text drawn from a grammar; with --json its entropy", corpus_options, corpus);
+  add(app, run, "kl", "compare two tables; without a file, print worked examples of KL-penalised RL", kl_options, kl);
+  add(
+      app, run, "exact", "exact answers in worlds small enough to list every sequence", exact_options,
+      +[](const ExactCommand& c) { return c.answer(c); });
+  add(app, run, "step", "walk through the gradients of a small step, one op at a time", step_options, step);
+  add(app, run, "bench", "measure how fast this machine trains, fine-tunes and samples", bench_options, bench);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    if (error.get_exit_code() == 0) {  // --help or --version
+      std::ostringstream page;
+      app.exit(error, page);
+      std::fputs(wrapped(page.str()).c_str(), stdout);
+      return kDone;
+    }
     throw UsageError(sentence(app, error, argc > 1 ? argv[1] : ""));
   }
   return run();

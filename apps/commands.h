@@ -29,6 +29,9 @@ struct Common {
   int64_t threads = 0;  // 0: all cores
   bool json = false, quiet = false;
 };
+// Parses and runs; returns the exit code. UsageError for a wrong command line; otherwise the errors of the command.
+int run_command_line(int argc, char** argv);
+
 int cores();
 int threads_for(const Common& common, int64_t shards);  // the requested number, at most one for each shard
 
@@ -48,7 +51,7 @@ struct TrainCommand : RunCommand {
   std::string trace_file;
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
-int train(TrainCommand command);
+int train(const TrainCommand& command);
 
 struct TuneCommand : RunCommand {
   TuneConfig config;
@@ -56,7 +59,7 @@ struct TuneCommand : RunCommand {
   std::string prompt;   // empty: the start of the run's texts
   std::string prompts;  // file, one a line; empty: none
 };
-int tune(TuneCommand command);
+int tune(const TuneCommand& command);
 
 struct SampleCommand {
   Common common;
@@ -102,7 +105,7 @@ inline constexpr Named<Estimator> kEstimators[] = {{"exact", Estimator::kExact},
 
 struct ExactCommand {
   Common common;
-  std::string what;        // sequences, compare, posterior, gradient
+  int (*answer)(const ExactCommand&) = nullptr;  // to the question that was asked: one of the four below
   std::string run, other;  // other: RUN_B, or the prior
   std::string prompt;      // empty: the start of the run's texts
   int64_t max_tokens = 0;
@@ -112,7 +115,10 @@ struct ExactCommand {
   std::string estimator = "exact", baseline = "none", out;
   int64_t batch = 64, samples = 10'000;
 };
-int exact(const ExactCommand& command);
+int answer_sequences(const ExactCommand& command);
+int answer_compare(const ExactCommand& command);
+int answer_posterior(const ExactCommand& command);
+int answer_gradient(const ExactCommand& command);
 
 struct InspectCommand {
   Common common;

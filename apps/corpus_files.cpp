@@ -12,7 +12,7 @@ namespace gradus {
 
 CorpusFiles read_corpus_files(const std::vector<std::string>& paths, const Config& config) {
   CorpusFiles files;
-  const bool any_bytes = find_cutter(config.tokenizer).any_bytes();
+  const bool any_bytes = find_cutter(config.tokenizer).any_bytes;
   for (const std::string& path : paths) {
     if (find_bad_byte(path))
       throw DataError(text(one_line(path, 200), ": the name of a text must be UTF-8 itself; rename it"));

@@ -41,7 +41,7 @@ for kind in tuned collapsed; do
   picture "$run-$kind/log.jsonl"
 done
 echo
-echo "The same beginnings and the same random numbers, before:"
+echo "The same prompts and the same random numbers, before:"
 samples tuned 0
 echo "after, with the KL penalty:"
 samples tuned $steps
@@ -50,11 +50,11 @@ samples collapsed $steps
 cat <<TEXT
 
 Try next:
-  $gradus sample $run --prompt "The cat" --temperature 0.8     another beginning, more daring
-  $gradus tune $run --out runs/asking --reward 'count:?'       another wish
+  $gradus sample $run --prompt "The cat" --temperature 0.8     another prompt, a lower temperature
+  $gradus tune $run --out runs/asking --reward 'count:?'       another reward
   $gradus report $run-tuned                                    curves of the fine-tuning as a page
   $gradus train data/fables.txt --out runs/lstm --model lstm          an LSTM on the same text
   $gradus train YOUR_TEXT.txt --out runs/mine                         a text of your own, in any language
   $gradus inspect $run                                         the weights by name
-  make test                                                                    the proofs
+  make test                                                                    run the tests
 TEXT

@@ -8,6 +8,7 @@
 #include "apps/json_number.h"
 #include "models/loss.h"
 #include "models/run/checkpoint.h"
+#include "models/text/read_text.h"
 #include "models/text/utf8.h"
 
 namespace gradus {

@@ -21,8 +21,8 @@
 namespace gradus {
 namespace {
 
-constexpr int64_t kShownRows = 40;  // of a table for people
-constexpr int kShards = 4;          // of an exact gradient, whatever the threads
+constexpr size_t kShownRows = 40;  // of a table for people
+constexpr int kShards = 4;         // of an exact gradient, whatever the threads
 constexpr int kMostThreads = 64;
 
 World world_of(const ExactCommand& command, const Checkpoint& run) {
@@ -46,7 +46,7 @@ Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World
 }
 
 std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
-  return run.tokenizer.decode(sequences.text(i));  // of bytes it need not be UTF-8
+  return valid_utf8(run.tokenizer.decode(sequences.text(i)));
 }
 
 // From the most to the least probable, equal ones in the order of their tokens.
@@ -75,14 +75,27 @@ void print_sequences(const Json& head, const std::vector<int64_t>& order, Record
   std::fputs("]}\n", stdout);
 }
 
-// The text in quotes, and what tells a sequence that was cut from one that ended.
-std::string quoted(const Checkpoint& run, const Sequences& sequences, int64_t i) {
-  const bool cut = run.tokenizer.end_id() >= 0 && !sequences.ended(i);
-  return Json(one_line(valid_utf8(text_of(run, sequences, i)), 80)).dump() + (cut ? " (cut)" : "");
+// The same for people: the first sequences of the list, each behind the numbers of row(i) and in quotes, and what tells
+// one that was cut from one that ended.
+template <class Row>
+void show_sequences(const Checkpoint& run, const Sequences& sequences, const std::vector<int64_t>& order, Row row) {
+  for (const int64_t i : std::span(order).first(std::min(order.size(), kShownRows))) {
+    const bool cut = run.tokenizer.end_id() >= 0 && !sequences.ended(i);
+    std::printf("%s  %s%s\n", row(size_t(i)).c_str(), Json(one_line(text_of(run, sequences, i), 80)).dump().c_str(),
+                cut ? " (cut)" : "");
+  }
+  if (order.size() > kShownRows)
+    std::printf("%34s %s more; --json lists all\n", "", grouped(int64_t(order.size() - kShownRows)).c_str());
 }
-void print_rest(size_t n) {
-  if (int64_t(n) > kShownRows)
-    std::printf("%34s %s more; --json lists all\n", "", grouped(int64_t(n) - kShownRows).c_str());
+
+int print_json(const Json& json) {
+  std::printf("%s\n", json.dump().c_str());
+  return kDone;
+}
+
+// Of sequences that all begin from the one prompt.
+std::vector<double> rewards_of(const Sequences& sequences, const RewardFunction& reward) {
+  return reward(sequences, std::vector<int32_t>(size_t(sequences.size()), 0));
 }
 
 // A list that claims to be all sequences must have probability 1 in all; else the fault is ours.
@@ -93,14 +106,16 @@ Enumeration checked(Enumeration all) {
   return all;
 }
 
-int sequences(const ExactCommand& command) {
+}  // namespace
+
+int answer_sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
     print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
       const auto tokens = all.sequences.text(i);
-      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
+      return Json{{"text", text_of(run, all.sequences, i)},
                   {"tokens", std::vector<int32_t>(tokens.begin(), tokens.end())},
                   {"log_prob", all.log_prob[0][size_t(i)]},
                   {"ended", all.sequences.ended(i)}};
@@ -108,16 +123,15 @@ int sequences(const ExactCommand& command) {
     return kDone;
   }
   std::printf("%16s %16s  %s\n", "probability", "log-probability", "text");
-  for (size_t k = 0; k < std::min(order.size(), size_t(kShownRows)); ++k) {
-    const double log_prob = all.log_prob[0][size_t(order[k])];
-    std::printf("%16.12f %16.10f  %s\n", std::exp(log_prob), log_prob, quoted(run, all.sequences, order[k]).c_str());
-  }
-  print_rest(order.size());
+  show_sequences(run, all.sequences, order, [&](size_t i) {
+    const double log_prob = all.log_prob[0][i];
+    return right(fixed(std::exp(log_prob), 12), 16) + " " + right(fixed(log_prob, 10), 16);
+  });
   std::printf("%16.12f in all, %s sequences\n", all.total_probability(), grouped(all.sequences.size()).c_str());
   return kDone;
 }
 
-int compare(const ExactCommand& command) {
+int answer_compare(const ExactCommand& command) {
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
   const Enumeration all = enumerate_both(a, b, world_of(command, a));
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
@@ -125,8 +139,7 @@ int compare(const ExactCommand& command) {
     Json json;
     c.for_each([&](const char* name, double x, bool) { json[name] = json_number(x); });
     json["sequences"] = all.sequences.size();
-    std::printf("%s\n", json.dump().c_str());
-    return kDone;
+    return print_json(json);
   }
   std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
               grouped(all.sequences.size()).c_str());
@@ -138,13 +151,12 @@ int compare(const ExactCommand& command) {
   return kDone;
 }
 
-int posterior_of(const ExactCommand& command) {
+int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.reward, run.tokenizer);
   const Enumeration all = enumerate(*run.model, world_of(command, run));
-  const std::vector<double> r = text_reward(reward, run.tokenizer, {command.prompt})(
-                                all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0)),
-                            &log_q = all.log_prob[0];
+  const std::vector<double> r = rewards_of(all.sequences, text_reward(reward, run.tokenizer, {command.prompt}));
+  const std::vector<double>& log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.kl_coef);
   const std::vector<double>& log_best = best.table.log_p;
   const Objective at_best = exact_objective(log_best, log_q, r, command.kl_coef);
@@ -154,7 +166,7 @@ int posterior_of(const ExactCommand& command) {
     const Json head{{"log_z", best.log_z}, {"j_star", best.j_star},      {"reward", at_best.reward},
                     {"kl", at_best.kl},    {"entropy", at_best.entropy}, {"reward_prior", at_prior.reward}};
     print_sequences(head, order, [&](int64_t i) {
-      return Json{{"text", valid_utf8(text_of(run, all.sequences, i))},
+      return Json{{"text", text_of(run, all.sequences, i)},
                   {"log_prior", log_q[size_t(i)]},
                   {"reward", r[size_t(i)]},
                   {"log_posterior", log_best[size_t(i)]}};
@@ -162,12 +174,10 @@ int posterior_of(const ExactCommand& command) {
     return kDone;
   }
   std::printf("%16s %16s %12s  %s\n", "posterior", "prior", "reward", "text");
-  for (size_t k = 0; k < std::min(order.size(), size_t(kShownRows)); ++k) {
-    const size_t i = size_t(order[k]);
-    std::printf("%16.12f %16.12f %12.6g  %s\n", best.table.p[i], std::exp(log_q[i]), r[i],
-                quoted(run, all.sequences, order[k]).c_str());
-  }
-  print_rest(order.size());
+  show_sequences(run, all.sequences, order, [&](size_t i) {
+    return right(fixed(best.table.p[i], 12), 16) + " " + right(fixed(std::exp(log_q[i]), 12), 16) + " " +
+           right(text(r[i]), 12);
+  });
   std::printf("\nposterior = prior exp(reward / %g) / Z over %s sequences\n", command.kl_coef,
               grouped(all.sequences.size()).c_str());
   std::printf("  log Z %.12g   J* = %g log Z = %.12g, the most that E[r] - %g KL(policy, prior) can be\n", best.log_z,
@@ -177,19 +187,7 @@ int posterior_of(const ExactCommand& command) {
   return kDone;
 }
 
-void save_gradient(const std::string& out, const Params& params, std::span<const double> mean,
-                   std::span<const double> variance) {
-  std::vector<TensorSource> tensors;
-  for (int64_t i = 0; i < params.count(); ++i) {
-    const std::vector<int64_t> sizes = params.shape(i).sizes();
-    const size_t first = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    tensors.emplace_back("mean/" + params.name(i), sizes, mean.subspan(first, n));
-    if (!variance.empty()) tensors.emplace_back("variance/" + params.name(i), sizes, variance.subspan(first, n));
-  }
-  write_safetensors(out, std::move(tensors), {});
-}
-
-int gradient(const ExactCommand& command) {
+int answer_gradient(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run), prior = load_beside(command.other, run);
   const Reward reward(command.reward, run.tokenizer);
   const World world = world_of(command, run);
@@ -208,7 +206,7 @@ int gradient(const ExactCommand& command) {
   int64_t enumerated = 0;
   if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
-    const std::vector<double> r = rewards(all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), 0));
+    const std::vector<double> r = rewards_of(all.sequences, rewards);
     g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);
     if (!std::isfinite(g.objective.objective))
       throw DataError(
@@ -227,7 +225,10 @@ int gradient(const ExactCommand& command) {
       throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
     g = estimate_gradient(*run.model, *prior.model, world, rewards, options, command.samples, threads);
   }
-  save_gradient(command.out, run.model->params(), g.mean, g.variance);
+  ArchiveWriter out;
+  save_parts(out, run.model->params(), std::span<const double>(g.mean), "mean/");
+  if (!g.variance.empty()) save_parts(out, run.model->params(), std::span<const double>(g.variance), "variance/");
+  std::move(out).write(command.out);
   const Objective& j = g.objective;
   if (command.common.json) {
     Json json{{"objective", json_number(j.objective)},
@@ -239,8 +240,7 @@ int gradient(const ExactCommand& command) {
       json["sequences"] = enumerated;
     else
       json["kl_stderr"] = json_number(g.kl_stderr);
-    std::printf("%s\n", json.dump().c_str());
-    return kDone;
+    return print_json(json);
   }
   const std::string over =
       enumerated > 0 ? "all " + grouped(enumerated) + " sequences" : grouped(g.samples) + " samples";
@@ -250,15 +250,6 @@ int gradient(const ExactCommand& command) {
   std::printf("  entropy %26.12f nats\nthe gradient of J, mean/NAME%s, is in %s\n", j.entropy,
               g.variance.empty() ? "" : " and variance/NAME", command.out.c_str());
   return kDone;
-}
-
-}  // namespace
-
-int exact(const ExactCommand& command) {
-  if (command.what == "sequences") return sequences(command);
-  if (command.what == "compare") return compare(command);
-  if (command.what == "posterior") return posterior_of(command);
-  return gradient(command);
 }
 
 }  // namespace gradus

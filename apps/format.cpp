@@ -1,6 +1,9 @@
 #include "apps/format.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -15,6 +18,10 @@ std::string grouped(int64_t n) {
   for (int64_t i = int64_t(s.size()) - 3; i > (n < 0); i -= 3) s.insert(size_t(i), ",");
   return s;
 }
+
+static std::string spaces(int64_t n) { return std::string(size_t(std::max<int64_t>(0, n)), ' '); }
+std::string left(const std::string& s, int64_t width) { return s + spaces(width - count_characters(s)); }
+std::string right(const std::string& s, int64_t width) { return spaces(width - count_characters(s)) + s; }
 
 std::string duration(double seconds) {
   const int64_t s = std::llround(seconds);

@@ -7,7 +7,10 @@
 namespace gradus {
 
 std::string fixed(double value, int digits);
-std::string grouped(int64_t n);        // 1234567 → 1,234,567
+std::string grouped(int64_t n);  // 1234567 → 1,234,567
+// Filled up with spaces to this many characters of UTF-8, on the right or on the left.
+std::string left(const std::string& text, int64_t width);
+std::string right(const std::string& text, int64_t width);
 std::string duration(double seconds);  // 7 s, 2 min 05 s, 1 h 12 min
 
 }  // namespace gradus

@@ -5,7 +5,6 @@
 #include <new>
 #include <system_error>
 
-#include "apps/command_line.h"
 #include "apps/commands.h"
 #include "engine/error.h"
 

@@ -143,7 +143,7 @@ Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const
 
 }  // namespace
 
-int train(TrainCommand command) {
+int train(const TrainCommand& command) {
   Console console(command.common);
   TrainRun opened = open_train_run(command, console);
   Checkpoint& run = opened.checkpoint;

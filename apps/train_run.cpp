@@ -10,6 +10,7 @@
 #include "engine/gemm.h"
 #include "engine/version.h"
 #include "models/families.h"
+#include "models/text/read_text.h"
 
 namespace gradus {
 namespace {
@@ -49,10 +50,10 @@ int32_t start_of(const Config& config, const Tokenizer& tokenizer, const CorpusF
   return newline ? tokenizer.encode("\n")[0] : corpus.tokens(Split::kAll)[0];
 }
 
-TrainRun begin(TrainCommand& command) {
+TrainRun begin(const TrainCommand& command) {
   refuse_existing(command.out);
-  resolve_options(command.config);
   Config config = command.config;
+  resolve_options(config);
   CorpusFiles files = read_corpus_files(command.corpus, config);
   Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
                                      : Tokenizer::from_text(config.tokenizer, files.content);
@@ -82,12 +83,9 @@ CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
   // In another order they are another text; unless they changed too, a sentence names the right one.
   const bool reordered = files.paths != run.corpus && std::is_permutation(files.paths.begin(), files.paths.end(),
                                                                           run.corpus.begin(), run.corpus.end());
-  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash) {
-    std::string order;
-    for (const std::string& path : run.corpus) order += (order.empty() ? "" : ", then ") + path;
+  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash)
     throw DataError(text("the texts of the run in ", run.path, " are named in another order than it was trained on: ",
-                         order, "; name them in that order, or name none"));
-  }
+                         joined(run.corpus, ", then "), "; name them in that order, or name none"));
   throw DataError(text(files.name(), ": is not the text that the run in ", command.out,
                        " was trained on; name that text, or start a new run with another --out"));
 }
@@ -113,7 +111,7 @@ TrainRun resume(const TrainCommand& command, Console& console) {
 
 }  // namespace
 
-TrainRun open_train_run(TrainCommand& command, Console& console) {
+TrainRun open_train_run(const TrainCommand& command, Console& console) {
   return command.resume ? resume(command, console) : begin(command);
 }
 
@@ -122,7 +120,7 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
   std::string files = std::filesystem::path(run.files.name()).filename().string();
   if (run.files.paths.size() > 1) files += text(" and ", run.files.paths.size() - 1, " more");
   const Tokenizer& tokenizer = run.checkpoint.tokenizer;
-  const std::string unit = tokenizer.cutter().unit(), of = unit == "character" ? "letter" : unit;
+  const std::string unit = tokenizer.cutter().unit, of = unit == "character" ? "letter" : unit;
   const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
   console.note(
       text(c.counts() ? "Counting " : "Training ", c.family().title,

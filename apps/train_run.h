@@ -20,7 +20,7 @@ struct TrainRun {
 
 // UsageError and DataError as INTERFACE has them: options that do not fit together, texts that cannot be read or are
 // not those of the run, a run that is not to be resumed, a step that the machine has no memory for.
-TrainRun open_train_run(TrainCommand& command, Console& console);
+TrainRun open_train_run(const TrainCommand& command, Console& console);
 
 // Notes for a person: the model, the text, and reference values for the loss.
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int threads);

@@ -70,7 +70,7 @@ void tell_truth(TunedRun& run, const Tuner& tuner, const RewardFunction& reward,
 
 }  // namespace
 
-int tune(TuneCommand command) {
+int tune(const TuneCommand& command) {
   Console console(command.common);
   TunedRun run = open_tuned_run(command, console);
   const TuneConfig& config = run.config;

@@ -36,11 +36,9 @@ std::string continued(const TunedRun& run, size_t sample, const std::string& wor
 }  // namespace
 
 void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known) {
-  std::string rewards;
-  for (const std::string& r : run.config.reward) rewards += (rewards.empty() ? "" : " + ") + r;
-  console.note(text("Fine-tuning ", run.prior_path, " on the reward ", rewards, ": ", run.config.batch,
-                    " sequences of at most ", run.config.max_tokens, " tokens a step, ", run.prompts.size(),
-                    run.prompts.size() == 1 ? " prompt, " : " prompts, ", threads,
+  console.note(text("Fine-tuning ", run.prior_path, " on the reward ", joined(run.config.reward, " + "), ": ",
+                    run.config.batch, " sequences of at most ", run.config.max_tokens, " tokens a step, ",
+                    run.prompts.size(), run.prompts.size() == 1 ? " prompt, " : " prompts, ", threads,
                     threads == 1 ? " thread." : " threads."));
   if (known)
     console.note(text("A world of ", grouped(known->sequences()), " sequences: the truth is computed at every step."));

@@ -56,10 +56,9 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     require_resumable(command, command.config.steps, policy, console);
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
-    AdamW optimizer = new_optimizer(*policy.model);
-    load_moments(in, policy.model->params(), optimizer);
-    optimizer.steps = policy.step * config.epochs * config.minibatches;
-    policy.optimizer = std::move(optimizer);
+    policy.optimizer = new_optimizer(*policy.model);
+    load_moments(in, policy.model->params(), *policy.optimizer);
+    policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
     return {.policy = std::move(policy),
             .prior = std::move(prior.model),
             .prior_path = prior.path,
@@ -73,25 +72,26 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   }
 }
 
-TunedRun begin(TuneCommand& command) {
+TunedRun begin(const TuneCommand& command) {
   refuse_existing(command.out);
-  resolve_options(command.config);
+  TuneConfig config = command.config;
+  resolve_options(config);
   Checkpoint policy = load_checkpoint(command.run);
-  std::unique_ptr<LanguageModel> prior = policy.model->clone();
+  std::unique_ptr<LanguageModel> prior = clone(*policy.model);
   const std::string prior_path = policy.path;
   policy.step = 0;
   policy.best_val_loss.reset();
   policy.optimizer = new_optimizer(*policy.model);
   std::vector<std::string> prompts{command.prompt};
   if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
-  Json tuning{{"config", Json::parse(to_json(command.config))},
+  Json tuning{{"config", Json::parse(to_json(config))},
               {"prior", std::filesystem::absolute(prior_path).lexically_normal().string()},
               {"prior_hash", policy.hash},
               {"prompts", prompts}};
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,
-          .config = command.config,
+          .config = std::move(config),
           .prompts = std::move(prompts),
           .tuning = std::move(tuning),
           .folder = {}};
@@ -134,7 +134,7 @@ void write_experience(ArchiveWriter& out, size_t batch, const Experience& e) {
 
 }  // namespace
 
-TunedRun open_tuned_run(TuneCommand& command, Console& console) {
+TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
   TunedRun run = command.resume ? resume(command, console) : begin(command);
   if (run.policy.model->params().size() == 0)
     throw DataError(text(run.prior_path, ": a model of the family ", run.policy.config.model,

@@ -33,6 +33,6 @@ struct TunedRun {
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError as
 // INTERFACE has them: a policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.
-TunedRun open_tuned_run(TuneCommand& command, Console& console);
+TunedRun open_tuned_run(const TuneCommand& command, Console& console);
 
 }  // namespace gradus

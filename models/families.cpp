@@ -2,60 +2,22 @@
 
 #include <algorithm>
 
-#include "models/counted/ngram_lm.h"
-#include "models/counted/tabular_lm.h"
-#include "models/lstm_lm.h"
-#include "models/nnlm.h"
-#include "models/rnn_lm.h"
-#include "models/transformer_lm.h"
+#include "models/language_model.h"
+#include "models/table.h"
 
 namespace gradus {
 
-template <class Model>
-static std::unique_ptr<LanguageModel> stepped(const ModelOptions& options, int64_t V, std::vector<double>) {
-  return std::make_unique<Model>(options, V);
-}
-template <class Model>
-static std::unique_ptr<LanguageModel> counted(const ModelOptions& options, int64_t V, std::vector<double> counts) {
-  return std::make_unique<Model>(options, V, std::move(counts));
-}
+// Each at the end of its file.
+Family transformer_family();
+Family lstm_family();
+Family rnn_family();
+Family nnlm_family();
+Family ngram_family();
+Family tabular_family();
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> rows{
-      {.name = "transformer",
-       .title = "a Transformer",
-       .options = {"layers", "heads", "embd", "dropout", "bias"},
-       .windowed = true,
-       .check = TransformerLm::check,
-       .declare = stepped<TransformerLm>},
-      {.name = "lstm",
-       .title = "an LSTM",
-       .options = {"layers", "embd", "hidden", "memory", "dropout"},
-       .layers = 1,
-       .declare = stepped<LstmLm>},
-      {.name = "rnn",
-       .title = "an RNN",
-       .options = {"layers", "embd", "hidden", "dropout"},
-       .layers = 1,
-       .declare = stepped<RnnLm>},
-      {.name = "nnlm",
-       .title = "a feed-forward network",
-       .options = {"embd", "hidden", "dropout", "order"},
-       .layers = 1,
-       .check = Nnlm::check,
-       .declare = stepped<Nnlm>},
-      {.name = "ngram",
-       .title = "an n-gram model",
-       .options = {"order", "smoothing", "alpha"},
-       .count = count_runs,
-       .declare = counted<NgramLm>},
-      {.name = "tabular",
-       .title = "a table",
-       .count = count_beginnings,
-       .check = TabularLm::check,
-       .declare = counted<TabularLm>,
-       .smaller = "a table has one row for each beginning of a line: use fewer or shorter lines"},
-  };
+  static const std::vector<Family> rows{transformer_family(), lstm_family(),  rnn_family(),
+                                        nnlm_family(),        ngram_family(), tabular_family()};
   return rows;
 }
 
@@ -65,18 +27,20 @@ bool Family::has(std::string_view option) const {
 
 const Family& family_of(std::string_view name) { return row_named(families(), name, "model"); }
 
-std::vector<std::string> stepped_families() {
+template <class Which>
+static std::vector<std::string> names_where(const Which& which) {
   std::vector<std::string> names;
   for (const Family& f : families())
-    if (!f.counted()) names.emplace_back(f.name);
+    if (which(f)) names.emplace_back(f.name);
   return names;
 }
 
+std::vector<std::string> stepped_families() {
+  return names_where([](const Family& f) { return !f.counted(); });
+}
+
 std::vector<std::string> families_with(std::string_view option) {
-  std::vector<std::string> names;
-  for (const Family& f : families())
-    if (f.has(option)) names.emplace_back(f.name);
-  return names;
+  return names_where([&](const Family& f) { return f.has(option); });
 }
 
 std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t vocabulary, int64_t max_parameters,
@@ -88,6 +52,15 @@ std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t v
                          family.smaller));
   model->initialise();
   return model;
+}
+
+std::unique_ptr<LanguageModel> clone(const LanguageModel& model) {
+  const std::span<const double> counts = model.counts();
+  std::unique_ptr<LanguageModel> twin =
+      family_of(model.options().model).declare(model.options(), model.vocabulary(), {counts.begin(), counts.end()});
+  twin->params().init(0);
+  twin->params().copy_from(model.params());
+  return twin;
 }
 
 std::vector<double> count_tokens(const ModelOptions& options, const Corpus& corpus) {

@@ -6,13 +6,23 @@
 
 namespace gradus {
 
-State::State(int64_t B, int64_t reals, int64_t window_tokens)
+State::State(int64_t B, int64_t reals, int64_t window_tokens, int32_t before)
     : rows(B),
       width(reals),
       window(window_tokens),
       memory(size_t(B * reals)),
-      tokens(size_t(B * window_tokens)),
+      tokens(size_t(B * window_tokens), before),
       position(size_t(B)) {}
+
+std::span<const int32_t> State::push(int64_t r, int32_t token) {
+  const auto held = std::span(tokens).subspan(size_t(r * window), size_t(window));
+  if (window > 0) {
+    std::copy(held.begin() + 1, held.end(), held.begin());
+    held.back() = token;
+  }
+  ++position[size_t(r)];
+  return held;
+}
 
 // to = the chosen rows of from, `width` numbers each; the two change places afterwards.
 template <class T>
@@ -58,12 +68,6 @@ Tensor LanguageModel::next(State& state, std::span<const int32_t> tokens, Loc wh
 Tensor LanguageModel::losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B,
                              int64_t T) const {
   return rung().softmax_cross_entropy(logits(tokens, B, T), targets, Loc::here());
-}
-
-std::unique_ptr<LanguageModel> LanguageModel::with_values(std::unique_ptr<LanguageModel> fresh) const {
-  fresh->params_.init(0);
-  fresh->params_.copy_from(params_);
-  return fresh;
 }
 
 }  // namespace gradus

@@ -23,8 +23,10 @@ struct State {
   std::vector<int32_t> tokens;    // [rows, window]
   std::vector<int64_t> position;  // [rows], tokens that the memory holds; rows may differ
 
-  State(int64_t B, int64_t reals, int64_t window_tokens);
+  State(int64_t B, int64_t reals, int64_t window_tokens, int32_t before = 0);  // before: what windows hold at first
   real* row(int64_t r) { return memory.data() + r * width; }
+  // Row r has read `token`, which joins its window; the oldest one leaves it. Returns the window.
+  std::span<const int32_t> push(int64_t r, int32_t token);
   // The new row i is the old row which[i]; rows may be repeated and left out. Allocates only to grow.
   void select(std::span<const int64_t> which);
 
@@ -84,8 +86,6 @@ class LanguageModel : public Encoder {
   virtual State start(int64_t B) const = 0;
   Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
 
-  // An independent model with the same options and the same values.
-  virtual std::unique_ptr<LanguageModel> clone() const = 0;
   // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the
   // parameters.
   virtual std::span<const double> counts() const { return {}; }
@@ -95,8 +95,6 @@ class LanguageModel : public Encoder {
  protected:
   using Encoder::Encoder;
   virtual Tensor advance(State& state, std::span<const int32_t> tokens) const = 0;  // next(), checked
-  // Gives `fresh`, declared with the same options, the values of this model.
-  std::unique_ptr<LanguageModel> with_values(std::unique_ptr<LanguageModel> fresh) const;
 };
 
 }  // namespace gradus

@@ -35,31 +35,31 @@ void BatchLoss::backward(double weight) {
   shards_.each([&](int s) { backward_from(losses_[size_t(s)], weight); });
 }
 
-SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
-                          int64_t step, int64_t batches, Stop stop) {
-  const Rng rng(uint64_t(model.options().seed), Stream::kEvaluate, step);
+// Over sequences 0 .. count - 1 of a split, B at a time; `fill` makes the batch that begins at a sequence.
+template <class Fill>
+static SplitLoss loss_over(const LanguageModel& model, Shards& shards, int64_t count, int64_t B, Stop stop, Fill fill) {
   BatchLoss batch_loss(shards);
   Batch batch;
   SplitLoss loss;
-  for (int64_t i = 0; i < batches && !(stop && stop()); ++i) {
-    batch.draw(corpus, split, rng, i * B, B);
+  for (int64_t first = 0; first < count && !(stop && stop()); first += B) {
+    fill(batch, first);
     loss.nats += batch_loss.forward(model, batch, {}, false);
     loss.tokens += batch.scored;
   }
   return loss;
 }
 
+SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
+                          int64_t step, int64_t batches, Stop stop) {
+  const Rng rng(uint64_t(model.options().seed), Stream::kEvaluate, step);
+  return loss_over(model, shards, batches * B, B, stop,
+                   [&](Batch& batch, int64_t first) { batch.draw(corpus, split, rng, first, B); });
+}
+
 SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
                         int64_t stride, Stop stop) {
-  BatchLoss batch_loss(shards);
-  Batch batch;
-  SplitLoss loss;
-  for (int64_t first = 0; first < corpus.windows(split, stride) && !(stop && stop()); first += B) {
-    batch.take(corpus, split, first, B, stride);
-    loss.nats += batch_loss.forward(model, batch, {}, false);
-    loss.tokens += batch.scored;
-  }
-  return loss;
+  return loss_over(model, shards, corpus.windows(split, stride), B, stop,
+                   [&](Batch& batch, int64_t first) { batch.take(corpus, split, first, B, stride); });
 }
 
 }  // namespace gradus

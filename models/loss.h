@@ -4,7 +4,7 @@
 
 #include "engine/parallel.h"
 #include "models/language_model.h"
-#include "models/text/batch.h"
+#include "models/text/corpus.h"
 
 namespace gradus {
 

@@ -2,6 +2,10 @@
 // are named and laid out as in PyTorch, with its two biases as one. A family adds its cell.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+
 #include "models/language_model.h"
 
 namespace gradus {
@@ -9,9 +13,13 @@ namespace gradus {
 class RecurrentLm : public LanguageModel {
  public:
   int64_t width() const override { return options().hidden; }
-  Tensor head(const Tensor& features) const override;
-  State start(int64_t B) const override;
-  int64_t numbers_per_token() const override;
+  Tensor head(const Tensor& features) const override { return add_rows(matmul_nt(features, head_w_), head_b_); }
+  // A row of the state holds the kept vectors of each layer, one after the other.
+  State start(int64_t B) const override { return State(B, int64_t(layers_.size() * kept_) * options().hidden, 0); }
+  // A cell's gates, state and output, twice over for their gradients, and the logits.
+  int64_t numbers_per_token() const override {
+    return 10 * options().hidden * options().layers + LanguageModel::numbers_per_token();
+  }
 
  protected:
   struct Layer {
@@ -19,23 +27,65 @@ class RecurrentLm : public LanguageModel {
   };
   // `name` begins the names of the weights; a cell has `gates` = G rows of weights for each of its H channels, and
   // keeps `kept` vectors [H] from token to token, of which the first is its output.
-  RecurrentLm(const ModelOptions& options, int64_t vocabulary, const std::string& name, int64_t gates, int64_t kept);
+  RecurrentLm(const ModelOptions& options, int64_t V, const std::string& name, int64_t gates, int64_t kept)
+      : LanguageModel(options, V), kept_(size_t(kept)) {
+    const int64_t H = options.hidden, E = options.embd;
+    const Init uniform = Init::uniform(1 / std::sqrt(double(H)));
+    embedding_ = params_.add("embedding.weight", {V, E}, Init::normal(1));
+    for (int64_t l = 0; l < options.layers; ++l) {
+      const std::string n = std::to_string(l);
+      layers_.push_back({.w_ih = params_.add(name + ".weight_ih_l" + n, {gates * H, l ? H : E}, uniform),
+                         .w_hh = params_.add(name + ".weight_hh_l" + n, {gates * H, H}, uniform),
+                         .bias = params_.add(name + ".bias_l" + n, {gates * H}, uniform)});
+    }
+    head_w_ = params_.add("head.weight", {V, H}, uniform);
+    head_b_ = params_.add("head.bias", {V}, uniform);
+  }
 
   // x W_ihᵀ + b of the first layer, [N,GH].
-  virtual Tensor input_products(std::span<const int32_t> tokens) const;
+  virtual Tensor input_products(std::span<const int32_t> tokens) const {
+    return add_rows(matmul_nt(embedding(embedding_, tokens), layers_[0].w_ih), layers_[0].bias);
+  }
   // All tokens of a layer from the state `zero` [B,H].   xw [B·T,GH] = x W_ihᵀ + b → [B·T,H]
   virtual Tensor sequence(const Layer& layer, const Tensor& xw, const Tensor& zero) const = 0;
   // One token: replaces the vectors of the state, [B,H] each.   xw [B,GH]
   virtual void cell(const Layer& layer, const Tensor& xw, std::span<Tensor> state) const = 0;
 
-  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
-  Tensor advance(State& state, std::span<const int32_t> tokens) const override;
-
   std::vector<Layer> layers_;
   Tensor embedding_;
 
  private:
-  Tensor products(size_t layer, const Tensor& x, std::span<const int32_t> tokens) const;
+  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t) const override {
+    const Tensor zero = constant({B, options().hidden}, 0);
+    Tensor x;
+    for (size_t l = 0; l < layers_.size(); ++l)
+      x = dropout(sequence(layers_[l], products(l, x, tokens), zero), options().dropout);
+    return x;
+  }
+
+  Tensor advance(State& state, std::span<const int32_t> tokens) const override {
+    const int64_t B = state.rows, H = options().hidden;
+    std::array<Tensor, 2> vectors;
+    const std::span<Tensor> kept = std::span(vectors).first(kept_);
+    Tensor x;
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      const auto place = [&](int64_t b, size_t k) { return state.row(b) + int64_t(l * kept_ + k) * H; };
+      for (size_t k = 0; k < kept_; ++k) {
+        kept[k] = constant({B, H}, 0);
+        for (int64_t b = 0; b < B; ++b) std::copy_n(place(b, k), H, kept[k].data() + b * H);
+      }
+      cell(layers_[l], products(l, x, tokens), kept);
+      for (size_t k = 0; k < kept_; ++k)
+        for (int64_t b = 0; b < B; ++b) std::copy_n(kept[k].data() + b * H, H, place(b, k));
+      x = kept[0];
+    }
+    for (int64_t& p : state.position) ++p;
+    return head(x);
+  }
+
+  Tensor products(size_t layer, const Tensor& x, std::span<const int32_t> tokens) const {
+    return layer == 0 ? input_products(tokens) : add_rows(matmul_nt(x, layers_[layer].w_ih), layers_[layer].bias);
+  }
 
   const size_t kept_;
   Tensor head_w_, head_b_;

@@ -1,9 +1,12 @@
-#include "models/transformer_lm.h"
-
+// Transformer language model: GPT-2's decoder (pre-norm blocks, learned positions, tanh GELU, head tied to wte) with
+// GPT-2's names and layouts of weights.
 #include <algorithm>
 #include <cmath>
 
 #include "engine/kernels.h"
+#include "models/family.h"
+#include "models/language_model.h"
+#include "models/layers.h"
 
 namespace gradus {
 
@@ -14,127 +17,150 @@ static Init residual_init(const ModelOptions& options) {
   return Init::normal(kDeviation / std::sqrt(2.0 * double(options.layers)));
 }
 
-TransformerLm::Block::Block(Params& p, const std::string& name, const ModelOptions& c)
-    : ln_1(p, name + ".ln_1", c.embd, c.bias),
-      c_attn(p, name + ".attn.c_attn", c.embd, 3 * c.embd, Init::normal(kDeviation), c.bias),
-      attn_proj(p, name + ".attn.c_proj", c.embd, c.embd, residual_init(c), c.bias),
-      ln_2(p, name + ".ln_2", c.embd, c.bias),
-      c_fc(p, name + ".mlp.c_fc", c.embd, 4 * c.embd, Init::normal(kDeviation), c.bias),
-      mlp_proj(p, name + ".mlp.c_proj", 4 * c.embd, c.embd, residual_init(c), c.bias) {}
-
-void TransformerLm::check(const ModelOptions& options) {
-  if (options.embd % options.heads != 0)
-    throw DataError(text("--embd ", options.embd, " is not a multiple of --heads ", options.heads,
-                         ": every head needs the same width"));
-}
-
-TransformerLm::TransformerLm(const ModelOptions& options, int64_t V) : LanguageModel(options, V) {
-  wte_ = params_.add("wte.weight", {V, options.embd}, Init::normal(kDeviation));
-  wpe_ = params_.add("wpe.weight", {options.context, options.embd}, Init::normal(kDeviation));
-  for (int64_t l = 0; l < options.layers; ++l) blocks_.emplace_back(params_, text("h.", l), options);
-  ln_f_ = std::make_unique<LayerNorm>(params_, "ln_f", options.embd, options.bias);
-}
-
-Tensor TransformerLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-  const ModelOptions& c = options();
-  require(T <= c.context, "features", Loc::here(), T, " tokens are more than the context of ", c.context);
-  int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(B * T);
-  for (int64_t i = 0; i < B * T; ++i) position[i] = int32_t(i % T);
-
-  Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(B * T)}));
-  x = dropout(x, c.dropout);
-  for (const Block& block : blocks_) {
-    const Tensor attention = rung().causal_attention(block.c_attn(block.ln_1(rung(), x)), B, T, c.heads, Loc::here());
-    x = add(x, dropout(block.attn_proj(attention), c.dropout));
-    x = add(x, dropout(mlp(block, x), c.dropout));
+class TransformerLm : public LanguageModel {
+ public:
+  TransformerLm(const ModelOptions& options, int64_t V) : LanguageModel(options, V) {
+    wte_ = params_.add("wte.weight", {V, options.embd}, Init::normal(kDeviation));
+    wpe_ = params_.add("wpe.weight", {options.context, options.embd}, Init::normal(kDeviation));
+    for (int64_t l = 0; l < options.layers; ++l) blocks_.emplace_back(params_, text("h.", l), options);
+    ln_f_ = std::make_unique<LayerNorm>(params_, "ln_f", options.embd, options.bias);
   }
-  return (*ln_f_)(rung(), x);
-}
 
-Tensor TransformerLm::mlp(const Block& block, const Tensor& x) const {
-  const Tensor hidden = rung().linear_gelu(block.ln_2(rung(), x), block.c_fc.w, block.c_fc.b, Loc::here());
-  return block.mlp_proj(hidden);
-}
+  int64_t width() const override { return options().embd; }
+  Tensor head(const Tensor& features) const override { return matmul_nt(features, wte_); }
+  // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the
+  // tokens.
+  State start(int64_t B) const override {
+    const ModelOptions& c = options();
+    return State(B, c.layers * c.context * 2 * c.embd, c.context);
+  }
 
-// What a block keeps of its projections, twice over for their gradients, and the logits.
-int64_t TransformerLm::numbers_per_token() const {
-  return 10 * options().embd * options().layers + LanguageModel::numbers_per_token();
-}
+  // What a block keeps of its projections, twice over for their gradients, and the logits.
+  int64_t numbers_per_token() const override {
+    return 10 * options().embd * options().layers + LanguageModel::numbers_per_token();
+  }
 
-std::unique_ptr<LanguageModel> TransformerLm::clone() const {
-  return with_values(std::make_unique<TransformerLm>(options(), vocabulary()));
-}
+ private:
+  struct Block {
+    LayerNorm ln_1;
+    Linear c_attn, attn_proj;
+    LayerNorm ln_2;
+    Linear c_fc, mlp_proj;
+    Block(Params& p, const std::string& name, const ModelOptions& c)
+        : ln_1(p, name + ".ln_1", c.embd, c.bias),
+          c_attn(p, name + ".attn.c_attn", c.embd, 3 * c.embd, Init::normal(kDeviation), c.bias),
+          attn_proj(p, name + ".attn.c_proj", c.embd, c.embd, residual_init(c), c.bias),
+          ln_2(p, name + ".ln_2", c.embd, c.bias),
+          c_fc(p, name + ".mlp.c_fc", c.embd, 4 * c.embd, Init::normal(kDeviation), c.bias),
+          mlp_proj(p, name + ".mlp.c_proj", 4 * c.embd, c.embd, residual_init(c), c.bias) {}
+  };
 
-Tensor TransformerLm::head(const Tensor& features) const { return matmul_nt(features, wte_); }
+  // A sequence has at most options().context tokens.
+  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
+    const ModelOptions& c = options();
+    require(T <= c.context, "features", Loc::here(), T, " tokens are more than the context of ", c.context);
+    int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(B * T);
+    for (int64_t i = 0; i < B * T; ++i) position[i] = int32_t(i % T);
 
-// A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the tokens.
-State TransformerLm::start(int64_t B) const {
-  const ModelOptions& c = options();
-  return State(B, c.layers * c.context * 2 * c.embd, c.context);
-}
-
-Tensor TransformerLm::advance(State& state, std::span<const int32_t> tokens) const {
-  const int64_t context = options().context, kept = context / 2;
-  Tape& tape = Tape::current(Loc::here());
-  int32_t* row = tape.arena().array<int32_t>(state.rows);
-  int64_t full = 0;
-  for (int64_t r = 0; r < state.rows; ++r)
-    if (state.position[size_t(r)] == context) {
-      state.position[size_t(r)] = 0;
-      std::copy_n(state.tokens.begin() + r * context + context - kept, kept, state.tokens.begin() + r * context);
-      row[full++] = int32_t(r);
+    Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(B * T)}));
+    x = dropout(x, c.dropout);
+    for (const Block& block : blocks_) {
+      const Tensor attention = rung().causal_attention(block.c_attn(block.ln_1(rung(), x)), B, T, c.heads, Loc::here());
+      x = add(x, dropout(block.attn_proj(attention), c.dropout));
+      x = add(x, dropout(mlp(block, x), c.dropout));
     }
-  int32_t* again = tape.arena().array<int32_t>(state.rows);
-  for (int64_t t = 0; full > 0 && t < kept; ++t) {
-    const Tape::Mark mark(tape);
-    for (int64_t i = 0; i < full; ++i) again[i] = state.tokens[size_t(row[i] * context + t)];
-    advance_rows(state, {row, size_t(full)}, {again, size_t(full)});
+    return (*ln_f_)(rung(), x);
   }
-  for (int64_t r = 0; r < state.rows; ++r) row[r] = int32_t(r);
-  return head(advance_rows(state, {row, size_t(state.rows)}, tokens));
-}
 
-// One token further for the given rows of the state; returns their features, [rows,C].
-Tensor TransformerLm::advance_rows(State& state, std::span<const int32_t> rows, std::span<const int32_t> tokens) const {
-  const int64_t n = int64_t(rows.size());
-  int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(n);
-  for (int64_t i = 0; i < n; ++i) position[i] = int32_t(state.position[size_t(rows[size_t(i)])]);
-  Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(n)}));
-  for (size_t l = 0; l < blocks_.size(); ++l) {
-    const Block& block = blocks_[l];
-    x = add(x, block.attn_proj(attend(state, rows, block.c_attn(block.ln_1(rung(), x)), int64_t(l))));
-    x = add(x, mlp(block, x));
+  Tensor mlp(const Block& block, const Tensor& x) const {
+    const Tensor hidden = rung().linear_gelu(block.ln_2(rung(), x), block.c_fc.w, block.c_fc.b, Loc::here());
+    return block.mlp_proj(hidden);
   }
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t r = rows[size_t(i)];
-    state.tokens[size_t(r * state.window + state.position[size_t(r)]++)] = tokens[size_t(i)];
-  }
-  return (*ln_f_)(rung(), x);
-}
 
-// Causal attention of one new position for each row, [rows,3C] → [rows,C]; its key and value join the row's memory.
-Tensor TransformerLm::attend(State& state, std::span<const int32_t> rows, const Tensor& qkv, int64_t layer) const {
-  const int64_t C = options().embd, heads = options().heads, D = C / heads;
-  const real scale = 1 / std::sqrt(real(D));
-  const Tensor y = constant({int64_t(rows.size()), C}, 0);
-  Scratch scratch;
-  const int64_t context = options().context;
-  real* p = scratch.reals(heads * context);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const int64_t now = state.position[size_t(rows[i])];
-    real* memory = state.row(rows[i]) + layer * context * 2 * C;
-    const real* q = qkv.data() + int64_t(i) * 3 * C;
-    std::copy_n(q + C, 2 * C, memory + now * 2 * C);
-    for (int64_t j = 0; j <= now; ++j)  // keys in the order of memory: of 32 sequences they outgrow the near cache
-      for (int64_t head = 0; head < heads; ++head)
-        p[head * context + j] = scale * kernel::dot(D, q + head * D, memory + j * 2 * C + head * D);
-    for (int64_t head = 0; head < heads; ++head) {
-      real* p_head = p + head * context;
-      kernel::softmax_row(now + 1, p_head, p_head);
-      kernel::add_weighted_rows(now + 1, D, p_head, memory + C + head * D, 2 * C, y.data() + int64_t(i) * C + head * D);
+  // When a row holds `context` tokens, the older half of them is dropped and the rest is encoded again from position 0
+  // on: on average a token then costs two.
+  Tensor advance(State& state, std::span<const int32_t> tokens) const override {
+    const int64_t context = options().context, kept = context / 2;
+    Tape& tape = Tape::current(Loc::here());
+    int32_t* row = tape.arena().array<int32_t>(state.rows);
+    int64_t full = 0;
+    for (int64_t r = 0; r < state.rows; ++r)
+      if (state.position[size_t(r)] == context) {
+        state.position[size_t(r)] = 0;
+        std::copy_n(state.tokens.begin() + r * context + context - kept, kept, state.tokens.begin() + r * context);
+        row[full++] = int32_t(r);
+      }
+    int32_t* again = tape.arena().array<int32_t>(state.rows);
+    for (int64_t t = 0; full > 0 && t < kept; ++t) {
+      const Tape::Mark mark(tape);
+      for (int64_t i = 0; i < full; ++i) again[i] = state.tokens[size_t(row[i] * context + t)];
+      advance_rows(state, {row, size_t(full)}, {again, size_t(full)});
     }
+    for (int64_t r = 0; r < state.rows; ++r) row[r] = int32_t(r);
+    return head(advance_rows(state, {row, size_t(state.rows)}, tokens));
   }
-  return y;
+
+  // One token further for the given rows of the state; returns their features, [rows,C].
+  Tensor advance_rows(State& state, std::span<const int32_t> rows, std::span<const int32_t> tokens) const {
+    const int64_t n = int64_t(rows.size());
+    int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(n);
+    for (int64_t i = 0; i < n; ++i) position[i] = int32_t(state.position[size_t(rows[size_t(i)])]);
+    Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(n)}));
+    for (size_t l = 0; l < blocks_.size(); ++l) {
+      const Block& block = blocks_[l];
+      x = add(x, block.attn_proj(attend(state, rows, block.c_attn(block.ln_1(rung(), x)), int64_t(l))));
+      x = add(x, mlp(block, x));
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t r = rows[size_t(i)];
+      state.tokens[size_t(r * state.window + state.position[size_t(r)]++)] = tokens[size_t(i)];
+    }
+    return (*ln_f_)(rung(), x);
+  }
+
+  // Causal attention of one new position for each row, [rows,3C] → [rows,C]; its key and value join the row's memory.
+  Tensor attend(State& state, std::span<const int32_t> rows, const Tensor& qkv, int64_t layer) const {
+    const int64_t C = options().embd, heads = options().heads, D = C / heads;
+    const real scale = 1 / std::sqrt(real(D));
+    const Tensor y = constant({int64_t(rows.size()), C}, 0);
+    Scratch scratch;
+    const int64_t context = options().context;
+    real* p = scratch.reals(heads * context);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const int64_t now = state.position[size_t(rows[i])];
+      real* memory = state.row(rows[i]) + layer * context * 2 * C;
+      const real* q = qkv.data() + int64_t(i) * 3 * C;
+      std::copy_n(q + C, 2 * C, memory + now * 2 * C);
+      for (int64_t j = 0; j <= now; ++j)  // keys in the order of memory: of 32 sequences they outgrow the near cache
+        for (int64_t head = 0; head < heads; ++head)
+          p[head * context + j] = scale * kernel::dot(D, q + head * D, memory + j * 2 * C + head * D);
+      for (int64_t head = 0; head < heads; ++head) {
+        real* p_head = p + head * context;
+        kernel::softmax_row(now + 1, p_head, p_head);
+        kernel::add_weighted_rows(now + 1, D, p_head, memory + C + head * D, 2 * C,
+                                  y.data() + int64_t(i) * C + head * D);
+      }
+    }
+    return y;
+  }
+
+  Tensor wte_, wpe_;
+  std::vector<Block> blocks_;
+  std::unique_ptr<LayerNorm> ln_f_;
+};
+
+Family transformer_family() {
+  return {.name = "transformer",
+          .title = "a Transformer",
+          .options = {"layers", "heads", "embd", "dropout", "bias"},
+          .windowed = true,
+          .check =
+              [](const ModelOptions& options) {
+                if (options.embd % options.heads != 0)
+                  throw DataError(text("embd ", options.embd, " is not a multiple of heads ", options.heads,
+                                       ": every head needs the same width"));
+              },
+          .declare = declare_stepped<TransformerLm>};
 }
 
 }  // namespace gradus

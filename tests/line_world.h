@@ -17,6 +17,7 @@
 #include "models/language_model.h"
 #include "models/loss.h"
 #include "models/run/config.h"
+#include "models/text/read_text.h"
 
 namespace gradus::testing {
 
@@ -37,7 +38,7 @@ struct LineWorld {
   Config config(const std::string& family, const std::function<void(Config&)>& change = {}) const {
     Config c;
     c.model = family;
-    c.tokenizer = tokenizer.cutter().name();
+    c.tokenizer = tokenizer.cutter().name;
     c.lines = true;
     c.end_id = end_id();
     c.layers = 1;

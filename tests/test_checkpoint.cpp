@@ -121,7 +121,7 @@ TEST_CASE("checkpoint: a configuration that cannot be is refused") {
   const Checkpoint run = small("transformer");
   CHECK(complaint(run, "\\\"step", "\\\"step") == "");  // the control: nothing changed but the hash
   CHECK(complaint(run, "shards\\\":2", "shards\\\":0").find("--shards 0") != std::string::npos);
-  CHECK(complaint(run, "heads\\\":2", "heads\\\":3").find("not a multiple of --heads 3") != std::string::npos);
+  CHECK(complaint(run, "heads\\\":2", "heads\\\":3").find("not a multiple of heads 3") != std::string::npos);
   CHECK(complaint(run, "layers\\\":2", "layers\\\":0").find("at least one layer") != std::string::npos);
   CHECK(complaint(run, "layers\\\":2", "layers\\\":9") != "");
   CHECK(complaint(run, "context\\\":5", "context\\\":6") != "");

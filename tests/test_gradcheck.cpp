@@ -233,6 +233,9 @@ TEST_CASE("gradcheck: what does not flow is seen: detach, a kink, a constant out
   CHECK(check_op(tape, 1).worst.elements == 4);
   CHECK(check_op(tape, 1).passes());
   tanh(constant({3}, 1.0));  // nothing needs a gradient
+  mul(a, a);                 // one input that stands twice
+  CHECK(check_op(tape, 4).worst.elements == 3);
+  CHECK(check_op(tape, 4).passes());
   for (size_t i : {size_t(2), size_t(3)}) {
     CHECK_FALSE(check_op(tape, i).passes());
     CHECK(check_op(tape, i).worst.elements == 0);

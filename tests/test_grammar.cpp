@@ -415,24 +415,24 @@ TEST_CASE("grammar: what is no grammar is one sentence with the line and what wo
       {"a = [two] x", "[two]: a weight"},
       {"a = [for] x", "[for]: a weight"},
       {"a = [for b in 3] x", "\"b in 3\" is not a range; write NAME in FIRST..LAST"},
-      {"a = [for b 1..3] x", "is no range"},
-      {"a = [for 1 in 1..3] x", "is no range"},
+      {"a = [for b 1..3] x", "is not a range"},
+      {"a = [for 1 in 1..3] x", "is not a range"},
       {"a = [for b in c] x\nc = y", "line 1: b in c: the rule c = ... must come before this line"},
       {"a = [for b in a] x", "b in a: the rule a = ... must come before this line"},
       {"a = x{c} | y\nc = {a} | z\nd = [for b in c] x", "line 3: b in c: the alternatives of c must be plain texts"},
-      {"c = y\na = [for b in c] {b+1}", "line 2: \"b+1\" is no expression"},
-      {"a = [for b in 1..] x", "\"\" is no expression"},
-      {"a = [for b in 1..3,] x", "\"\" is no range"},
+      {"c = y\na = [for b in c] {b+1}", "line 2: \"b+1\" is not an expression"},
+      {"a = [for b in 1..] x", "\"\" is not an expression"},
+      {"a = [for b in 1..3,] x", "\"\" is not a range"},
       {"a = [for b in 3..1] x", "has no values"},
-      {"a = [for b in 1..c] x", "\"c\" is no expression"},
-      {"a = [for b in 1..3] {b+}", "\"b+\" is no expression; numbers and names of ranges"},
-      {"a = [for b in 1..3] {(b}", "is no expression"},
-      {"a = [for b in 1..3] {b b}", "is no expression"},
-      {"a = {b c}", "\"b c\" is no expression"},
-      {"a = {1+b}\nb = x", "\"1+b\" is no expression"},
-      {"a = {1x}", "is no expression"},
-      {"a = {999999*999999}", "numbers are from -10^9 to 10^9"},
-      {"a = {99999999999999999999}", "is no expression"},
+      {"a = [for b in 1..c] x", "\"c\" is not an expression"},
+      {"a = [for b in 1..3] {b+}", "\"b+\" is not an expression; write numbers and names of ranges"},
+      {"a = [for b in 1..3] {(b}", "is not an expression"},
+      {"a = [for b in 1..3] {b b}", "is not an expression"},
+      {"a = {b c}", "\"b c\" is not an expression"},
+      {"a = {1+b}\nb = x", "\"1+b\" is not an expression"},
+      {"a = {1x}", "is not an expression"},
+      {"a = {999999*999999}", "numbers must be from -10^9 to 10^9"},
+      {"a = {99999999999999999999}", "is not an expression"},
       {"a = [for b in 0..99999999] {b}", "line 1: the grammar is too large here"},
       {"a = [for b in 0..9000000, c in 1..0] {b}", "the grammar is too large here"},
       {"a = [for b in 0..1,c in 0..1,d in 0..1,e in 0..1,f in 0..1,g in 0..1,h in 0..1,i in 0..1,j in 0..1] x",
@@ -475,14 +475,14 @@ TEST_CASE("grammar: depth and size break nothing") {
   CHECK(!deep.generates("y"));
   CHECK(deep.entropy(rng()).exact);
   CHECK(has(complaint(ring), "is one of 1100 that use each other; at most 1000 may"));
-  CHECK(has(complaint(doubling + "a40 = x"), "bytes in 2.19902e+12 steps on the average"));
+  CHECK(has(complaint(doubling + "a40 = x"), "bytes in 2.19902e+12 steps on average"));
   wide += "\n";
   for (int i = 0; i < 20'000; ++i) wide += "a" + std::to_string(i) + " = y" + std::to_string(i) + "\n";
   const LineEntropy e = grammar(wide).entropy(rng());
   CHECK(e.exact);
   CHECK(near(e.nats, std::log(20'000)) <= 1e-12);
   CHECK(has(complaint(nested + std::string(100'000, '(') + "1}"), "is nested more than 100 deep"));
-  CHECK(has(complaint(nested + std::string(100'000, '-') + "}"), "is no expression"));
+  CHECK(has(complaint(nested + std::string(100'000, '-') + "}"), "is not an expression"));
   const Grammar many = grammar(empties + "\ne = {} | [1e-9] y");
   CHECK(many.generates("x"));
   CHECK(many.generates("xyy"));

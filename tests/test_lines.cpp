@@ -1,5 +1,4 @@
-// models/text/line_corpus.h and models/text/batch.h: lines of every kind become sequences, in splits, and batches of
-// both kinds of text.
+// models/text/corpus.h: lines of every kind become sequences, in splits, and batches of both kinds of text.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -7,7 +6,8 @@
 
 #include "engine/ops.h"
 #include "models/run/config.h"
-#include "models/text/batch.h"
+#include "models/text/corpus.h"
+#include "models/text/read_text.h"
 #include "tests/line_world.h"
 
 namespace {
@@ -18,8 +18,8 @@ using Ids = std::vector<int32_t>;
 constexpr int32_t kEnd = 9;
 
 Ids copy(std::span<const int32_t> s) { return Ids(s.begin(), s.end()); }
-LineCorpus corpus_of(const std::vector<Ids>& lines, double val_fraction = 0, int64_t context = 8) {
-  return LineCorpus(lines, kEnd, val_fraction, context, "t.txt");
+Corpus corpus_of(const std::vector<Ids>& lines, double val_fraction = 0, int64_t context = 8) {
+  return Corpus::of_lines(lines, kEnd, val_fraction, context, "t.txt");
 }
 void check_line(const Window& w, const Ids& inputs, const Ids& targets) {
   CHECK(copy(w.inputs) == inputs);
@@ -43,17 +43,17 @@ TEST_SUITE("lines") {
   }
 
   TEST_CASE("lines: each begins and ends with the mark") {
-    const LineCorpus c = corpus_of({{1, 2, 3}, {}, {4}});
+    const Corpus c = corpus_of({{1, 2, 3}, {}, {4}});
     CHECK(c.lines(Split::kAll) == 3);
-    check_line(c.line(Split::kAll, 0), {kEnd, 1, 2, 3}, {1, 2, 3, kEnd});
-    check_line(c.line(Split::kAll, 1), {kEnd}, {kEnd});
-    check_line(c.line(Split::kTrain, 2), {kEnd, 4}, {4, kEnd});
+    check_line(c.window(Split::kAll, 0), {kEnd, 1, 2, 3}, {1, 2, 3, kEnd});
+    check_line(c.window(Split::kAll, 1), {kEnd}, {kEnd});
+    check_line(c.window(Split::kTrain, 2), {kEnd, 4}, {4, kEnd});
     CHECK(copy(c.tokens(Split::kAll)) == Ids{kEnd, 1, 2, 3, kEnd, kEnd, 4, kEnd});
     CHECK(c.note().empty());
     CHECK(!c.has_validation());
-    CHECK_THROWS_AS(c.line(Split::kAll, 3), ShapeError);
-    CHECK_THROWS_AS(c.line(Split::kAll, -1), ShapeError);
-    CHECK_THROWS_AS(c.line(Split::kValidation, 0), ShapeError);
+    CHECK_THROWS_AS(c.window(Split::kAll, 3), ShapeError);
+    CHECK_THROWS_AS(c.window(Split::kAll, -1), ShapeError);
+    CHECK_THROWS_AS(c.window(Split::kValidation, 0), ShapeError);
     CHECK_THROWS_AS(c.draw(Split::kValidation, Rng(1, Stream::kBatch), 0), ShapeError);
     CHECK_THROWS_AS(corpus_of({}), DataError);
     CHECK_THROWS_AS(corpus_of({{1}}, 1.0), ShapeError);
@@ -61,26 +61,26 @@ TEST_SUITE("lines") {
   }
 
   TEST_CASE("lines: what does not fit the context is cut, has no mark, and is counted in the note") {
-    const LineCorpus c = corpus_of({{1, 2, 3}, {1, 2}, {1, 2, 3, 4, 5}}, 0, 3);
-    check_line(c.line(Split::kAll, 0), {kEnd, 1, 2}, {1, 2, 3});  // three tokens and a mark are four
-    check_line(c.line(Split::kAll, 1), {kEnd, 1, 2}, {1, 2, kEnd});
-    check_line(c.line(Split::kAll, 2), {kEnd, 1, 2}, {1, 2, 3});
+    const Corpus c = corpus_of({{1, 2, 3}, {1, 2}, {1, 2, 3, 4, 5}}, 0, 3);
+    check_line(c.window(Split::kAll, 0), {kEnd, 1, 2}, {1, 2, 3});  // three tokens and a mark are four
+    check_line(c.window(Split::kAll, 1), {kEnd, 1, 2}, {1, 2, kEnd});
+    check_line(c.window(Split::kAll, 2), {kEnd, 1, 2}, {1, 2, 3});
     CHECK(c.note() == "t.txt: 2 of 3 lines cut to the context of 3 tokens, without an end mark");
-    check_line(corpus_of({{1, 2, 3}}, 0, INT64_MAX).line(Split::kAll, 0), {kEnd, 1, 2, 3}, {1, 2, 3, kEnd});
+    check_line(corpus_of({{1, 2, 3}}, 0, INT64_MAX).window(Split::kAll, 0), {kEnd, 1, 2, 3}, {1, 2, 3, kEnd});
   }
 
   TEST_CASE("lines: the last ones validate, and one at least trains") {
     std::vector<Ids> lines;
     for (int32_t i = 0; i < 8; ++i) lines.push_back({i});
-    const LineCorpus c = corpus_of(lines, 0.3);  // 2.4
+    const Corpus c = corpus_of(lines, 0.3);  // 2.4
     CHECK(c.lines(Split::kTrain) == 6);
     CHECK(c.lines(Split::kValidation) == 2);
-    CHECK(c.line(Split::kTrain, 5).targets[0] == 5);
-    CHECK(c.line(Split::kValidation, 0).targets[0] == 6);
+    CHECK(c.window(Split::kTrain, 5).targets[0] == 5);
+    CHECK(c.window(Split::kValidation, 0).targets[0] == 6);
     CHECK(copy(c.tokens(Split::kValidation)) == Ids{kEnd, 6, kEnd, 7, kEnd});
     CHECK(c.tokens(Split::kTrain).size() == 13);
     CHECK(c.note().empty());
-    const LineCorpus one = corpus_of({{1}}, 0.9);
+    const Corpus one = corpus_of({{1}}, 0.9);
     CHECK(one.lines(Split::kTrain) == 1);
     CHECK(!one.has_validation());
     CHECK(one.note() == "t.txt has 1 line: 1 train and none validate");
@@ -91,7 +91,7 @@ TEST_SUITE("lines") {
   TEST_CASE("lines: a random line is a function of its number, each equally likely") {
     std::vector<Ids> lines;
     for (int32_t i = 0; i < 7; ++i) lines.push_back(Ids(size_t(i), i));
-    const LineCorpus c = corpus_of(lines);
+    const Corpus c = corpus_of(lines);
     std::map<size_t, double> seen;
     for (int64_t step = 1; step <= 70; ++step) {
       const Rng rng(1, Stream::kBatch, step);

@@ -426,7 +426,7 @@ TEST_SUITE("models") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       INFO(family);
       const auto model = lively(family, 2);
-      const auto copy = model->clone();
+      const auto copy = clone(*model);
       OnTape t;
       const std::vector<int32_t> tokens{1, 2, 3, 0};
       const std::vector<real> before = logits_after(t.tape, *model, tokens);

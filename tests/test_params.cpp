@@ -284,7 +284,7 @@ TEST_CASE("bind: what cannot be bound is refused with a sentence") {
   const Tensor x = constant({3}, 1), wide = constant({1, 3}, 1);
   CHECK_THROWS_WITH_AS(tape.bind(w, wide), doctest::Contains("the parameter w is [3], the tensor bound to it is [1,3]"),
                        ShapeError);
-  CHECK_THROWS_WITH_AS(tape.bind(x, x), doctest::Contains("only Params makes those"), ShapeError);
+  CHECK_THROWS_WITH_AS(tape.bind(x, x), doctest::Contains("only Params makes parameters"), ShapeError);
   {
     const Tape::Mark mark(tape);
     CHECK_THROWS_WITH_AS(tape.bind(w, x), doctest::Contains("a Tape::Mark is open"), ShapeError);

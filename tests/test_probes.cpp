@@ -206,7 +206,7 @@ TEST_CASE("every score that a method may ask for has the right gradient, and the
 }
 
 TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterior") {
-  const auto prior = random_model("lstm", 31), policy = prior->clone();
+  const auto prior = random_model("lstm", 31), policy = clone(*prior);
   const World world = ended_world(3);
   const gradus::Enumeration all = gradus::enumerate(*prior, world);
   const RewardFunction reward = table_reward(all.sequences, random_rewards(all.sequences.size(), 31));
@@ -227,7 +227,7 @@ TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterio
 }
 
 TEST_CASE("DPO on pairs labelled by a reward goes to the posterior of that reward") {
-  const auto prior = random_model("lstm", 32), policy = prior->clone();
+  const auto prior = random_model("lstm", 32), policy = clone(*prior);
   const World world = ended_world(3);
   const gradus::Enumeration all = gradus::enumerate(*prior, world);
   const std::vector<double> r = random_rewards(all.sequences.size(), 32);

@@ -147,7 +147,7 @@ TEST_CASE("its death is told with how it died") {
   std::this_thread::sleep_for(milliseconds(200));
   CHECK(has(complaint<DataError>([&] { ask(command, {"y"}); }), "ended (exit status 0) after 0 of 1 numbers"));
   CHECK(has(failure("exit 0", Strings(5000, std::string(100, 'x'))), "after 0 of 5000 numbers"));
-  CHECK(has(failure("exec <&-; sleep 9", Strings(5000, std::string(100, 'x')), milliseconds(200)), "said nothing"));
+  CHECK(has(failure("exec <&-; sleep 9", Strings(5000, std::string(100, 'x')), milliseconds(200)), "wrote nothing"));
   CHECK(no_children());
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("silence stops it, and what it has started") {
   const auto begin = std::chrono::steady_clock::now();
   const std::string said = failure("sleep 60 & echo $! > " + pid_file + "; wait; cat", {"x", "y"}, milliseconds(300));
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
-  CHECK(has(said, "said nothing for 0.3 s, after 0 of 2 numbers"));
+  CHECK(has(said, "wrote nothing for 0.3 s, after 0 of 2 numbers"));
   CHECK(has(said, "does it flush"));
   pid_t sleeper = 0;
   std::ifstream(pid_file) >> sleeper;

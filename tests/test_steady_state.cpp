@@ -13,6 +13,7 @@
 #include "models/loss.h"
 #include "models/run/config.h"
 #include "models/sampler.h"
+#include "models/text/read_text.h"
 #include "tests/alloc_count.h"
 
 namespace {

@@ -46,10 +46,10 @@ TEST_CASE("char: the vocabulary is the sorted set of code points") {
   CHECK(t.encode("").empty());
   CHECK(t.decode({}).empty());
   CHECK(t.end_id() == -1);
-  CHECK(t.cutter().name() == kChar);
-  CHECK(t.cutter().unit() == "character"s);
+  CHECK(t.cutter().name == kChar);
+  CHECK(t.cutter().unit == "character"s);
   CHECK(complaint([] { Tokenizer::from_text("chars", "a"); }) ==
-        "unknown tokenizer 'chars'; there are: char, byte, word");
+        "there is no tokenizer 'chars'; it must be one of char, byte, word");
   // One byte, two, three, four: bytes sort as code points do.
   CHECK(chars("\U0001F600\u4E2D\u00E9z\U00010000\uFFFD").vocab() ==
         std::vector<std::string>{"z", "\u00E9", "\u4E2D", "\uFFFD", "\U00010000", "\U0001F600"});
@@ -285,7 +285,7 @@ TEST_CASE("word: runs between white space, of every kind, joined by one space") 
   CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"a", "b "}); }), "token 1"));
   CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"<|endoftext|>", "b"}); }), "token 0"));
   CHECK(has(complaint([] { Tokenizer::from_vocab(kWord, {"b", "b"}); }), "are the same: 'b'"));
-  CHECK(has(complaint([] { Tokenizer::from_text(kWord, " \n "); }), "nothing to make a vocabulary of"));
+  CHECK(has(complaint([] { Tokenizer::from_text(kWord, " \n "); }), "nothing to make a vocabulary from"));
 }
 
 TEST_CASE("from_lines: characters of lines that may spell the mark") {
@@ -328,12 +328,12 @@ TEST_CASE("bytes that are no text become U+FFFD, and a character waits for its e
 
 TEST_CASE("each cutter is found by its name, and says what it needs of a text") {
   CHECK(cutters().size() == 3);
-  for (const Cutter* cutter : cutters()) CHECK(&find_cutter(cutter->name()) == cutter);
-  CHECK(find_cutter("byte").any_bytes());
-  CHECK_FALSE(find_cutter("char").any_bytes());
-  CHECK(find_cutter("char").keeps_white());
-  CHECK_FALSE(find_cutter("word").keeps_white());
-  CHECK(complaint([] { find_cutter("bpe"); }) == "unknown tokenizer 'bpe'; there are: char, byte, word");
+  for (const Cutter* cutter : cutters()) CHECK(&find_cutter(cutter->name) == cutter);
+  CHECK(find_cutter("byte").any_bytes);
+  CHECK_FALSE(find_cutter("char").any_bytes);
+  CHECK(find_cutter("char").keeps_white);
+  CHECK_FALSE(find_cutter("word").keeps_white);
+  CHECK(complaint([] { find_cutter("bpe"); }) == "there is no tokenizer 'bpe'; it must be one of char, byte, word");
   // Showing a token and reading what was shown are inverse, for every byte.
   for (int b = 0; b < 256; ++b) {
     const std::string byte(1, char(b));

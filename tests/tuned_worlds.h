@@ -39,7 +39,7 @@ struct TunedWorld {
   TunedWorld(std::unique_ptr<LanguageModel> q, World w, RewardFunction r, TuneConfig o, int threads = 1,
              std::vector<std::vector<int32_t>> several = {})
       : prior(std::move(q)),
-        policy(prior->clone()),
+        policy(clone(*prior)),
         world(std::move(w)),
         prompts(several.empty() ? std::vector<std::vector<int32_t>>{world.prompt} : std::move(several)),
         reward(std::move(r)),

@@ -16,8 +16,6 @@ namespace {
 
 constexpr int kLabel = 34;  // characters of the first column
 
-std::string spaces(int64_t n) { return std::string(size_t(std::max<int64_t>(0, n)), ' '); }
-
 std::string trimmed(const std::string& s) { return s.substr(0, s.find_last_not_of(' ') + 1); }
 
 // "a  b c  d" → "a", "b c", "d".
@@ -130,8 +128,6 @@ class Writer {
 
 }  // namespace
 
-std::string left(const std::string& s, int64_t width) { return s + spaces(width - count_characters(s)); }
-std::string right(const std::string& s, int64_t width) { return spaces(width - count_characters(s)) + s; }
 std::string digits(double value, int significant) {
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   if (std::fabs(value) < 1e-15) return "0";

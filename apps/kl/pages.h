@@ -20,9 +20,6 @@
 
 namespace gradus {
 
-// Filled up with spaces to this many characters of UTF-8, on the right or on the left.
-std::string left(const std::string& text, int64_t width);
-std::string right(const std::string& text, int64_t width);
 // With this many significant digits, zeros at the end included: 0.14397154729945. Below 1e-15 all is rounding: 0.
 std::string digits(double value, int significant = 14);
 

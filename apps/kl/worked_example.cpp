@@ -28,6 +28,10 @@ List minus(List a, const List& b) {
   for (size_t i = 0; i < a.size(); ++i) a[i] -= b[i];
   return a;
 }
+List times(List a, const List& b) {
+  for (size_t i = 0; i < a.size(); ++i) a[i] *= b[i];
+  return a;
+}
 double dot(const List& a, const List& b) {
   Sum sum;
   for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
@@ -79,10 +83,9 @@ void divergences(WorkedNumbers& out, const FourSentences& w) {
     out.add("hellinger2." + pair, hellinger2(a.table, b.table));
   }
   out.add("jeffreys.pi.q", kl(w.pi, w.q) + kl(w.q, w.pi));
-  List terms = log_ratios(w.pi, w.q);
-  out.add("log_ratios.pi.q", terms);
-  for (size_t i = 0; i < terms.size(); ++i) terms[i] *= w.pi.p[i];
-  out.add("terms.pi.q", terms);
+  const List u = log_ratios(w.pi, w.q);
+  out.add("log_ratios.pi.q", u);
+  out.add("terms.pi.q", times(u, w.pi.p));
 }
 
 void chain_rule(WorkedNumbers& out, const FourSentences& w) {
@@ -116,9 +119,7 @@ void gradients(WorkedNumbers& out, const FourSentences& w) {
   out.add("gradient.entropy", entropy_gradient(w.pi));
   for (double beta : kCoefs) out.add(text("gradient.objective.", beta), objective_gradient(w.pi, w.q, w.r, beta));
   out.add("log_ratios.pi.p", lp);
-  List terms = lp;
-  for (size_t i = 0; i < terms.size(); ++i) terms[i] *= w.pi.p[i];
-  out.add("terms.pi.p", terms);
+  out.add("terms.pi.p", times(lp, w.pi.p));
 }
 
 void constant(WorkedNumbers& out, const FourSentences& w) {
@@ -169,16 +170,15 @@ double mean_self_normalised(const Table& sampler, const List& w, const List& f, 
 }
 
 void importance(WorkedNumbers& out, const FourSentences& w) {
-  List weights = log_ratios(w.pi, w.p), squares;
-  for (double& x : weights) x = std::exp(x), squares.push_back(x * x);
+  List weights = log_ratios(w.pi, w.p);
+  for (double& x : weights) x = std::exp(x);
+  const double mean_square = w.p.mean(times(weights, weights));
   out.add("importance.weights", weights);
   out.add("importance.mean_weight", w.p.mean(weights));
-  out.add("importance.mean_square", w.p.mean(squares));
-  out.add("importance.ess_fraction", 1 / w.p.mean(squares));
+  out.add("importance.mean_square", mean_square);
+  out.add("importance.ess_fraction", 1 / mean_square);
   const auto moments = [&](double c) {  // x ~ p, g = (π/p) s (log(π/q) + c)
-    List f = plus(log_ratios(w.pi, w.q), c);
-    for (size_t i = 0; i < f.size(); ++i) f[i] *= weights[i];
-    return score_moments(w.pi, w.p, f);
+    return score_moments(w.pi, w.p, times(plus(log_ratios(w.pi, w.q), c), weights));
   };
   const Moments plain = moments(0), shifted = moments(-kl(w.pi, w.q));
   out.add("importance.gradient_0", plain.mean);
@@ -257,20 +257,20 @@ void moments(WorkedNumbers& out, const FourSentences& w) {
   out.add("moments.pointwise.kl", kl(only_the, w.q));
   // DPG towards the target of mean 0.9: one sample x ~ q, g = −(P/q − B) s with P = Z p*.
   const MomentFit fit = fit_moments(w.q, {w.r}, List{0.9});
-  List plain = log_ratios(fit.table, w.q), with, on_policy = log_ratios(fit.table, w.pi), on_policy_with;
+  List plain = log_ratios(fit.table, w.q), with, on_policy = log_ratios(fit.table, w.pi);
   const double z = std::exp(fit.log_z);
   for (size_t i = 0; i < plain.size(); ++i) {
     plain[i] = -z * std::exp(plain[i]);
     with.push_back(plain[i] + z * w.pi.p[i] / w.q.p[i]);
     on_policy[i] = -z * std::exp(on_policy[i]);
-    on_policy_with.push_back(on_policy[i] + z);
   }
-  out.add("dpg.mean", score_moments(w.pi, w.q, plain).mean);
-  out.add("dpg.mean_baseline", score_moments(w.pi, w.q, with).mean);
-  out.add("dpg.variance", score_moments(w.pi, w.q, plain).total_variance());
-  out.add("dpg.variance_baseline", score_moments(w.pi, w.q, with).total_variance());
+  const Moments without_baseline = score_moments(w.pi, w.q, plain), with_baseline = score_moments(w.pi, w.q, with);
+  out.add("dpg.mean", without_baseline.mean);
+  out.add("dpg.mean_baseline", with_baseline.mean);
+  out.add("dpg.variance", without_baseline.total_variance());
+  out.add("dpg.variance_baseline", with_baseline.total_variance());
   out.add("dpg.on_policy_variance", score_moments(w.pi, w.pi, on_policy).total_variance());
-  out.add("dpg.on_policy_variance_baseline", score_moments(w.pi, w.pi, on_policy_with).total_variance());
+  out.add("dpg.on_policy_variance_baseline", score_moments(w.pi, w.pi, plus(on_policy, z)).total_variance());
 }
 
 void f_divergences(WorkedNumbers& out, const FourSentences& w) {
@@ -303,11 +303,11 @@ void kl_estimates(WorkedNumbers& out, const FourSentences& w) {
   const double truth = kl(w.pi, w.q);
   for (KlEstimate k : {KlEstimate::k1, KlEstimate::k2, KlEstimate::k3}) {
     const std::string name = text("k", int(k) + 1, ".");
-    List value, deviation, slope;
+    List value, slope;
     for (double x : u) value.push_back(kl_estimate(k, x)), slope.push_back(kl_estimate_slope(k, x));
     const double mean = w.pi.mean(value);
-    for (double x : value) deviation.push_back((x - mean) * (x - mean));
-    const double variance = w.pi.mean(deviation);
+    const List deviation = plus(value, -mean);
+    const double variance = w.pi.mean(times(deviation, deviation));
     out.add(name + "values", value);
     out.add(name + "mean", mean);
     out.add(name + "bias", mean - truth);

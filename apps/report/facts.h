@@ -1,11 +1,11 @@
-// The data of a report: the log of a run, its configuration, and the helpers that the page of a trained run (trained.h)
-// shares with the page of a fine-tuned run (tuned.h).
+// The data of a report, the log of a run and its configuration, and its two pages with what they share.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "apps/report/log.h"
+#include "apps/report/page.h"
 #include "models/run/config.h"
 #include "rl/tune_config.h"
 
@@ -27,6 +27,16 @@ struct RunFacts {
 // DataError for a folder, log or checkpoint that is not that of a run.
 RunFacts read_run(const std::string& folder);
 
+// Of a trained run: its loss beside reference values, samples during training, data and configuration (trained.cpp).
+std::string page_of_trained(const RunFacts& facts);
+// Of a fine-tuned run: curves beside the optimum, texts before and after, and, in a world small enough to enumerate,
+// the policy, the prior and the posterior side by side (tuned.cpp).
+std::string page_of_tuned(const RunFacts& facts);
+
+// The end of both pages: all options, those that differ from their row in `usual` in bold, then `more` facts, and the
+// command that repeats the run: `begin`, then the options in bold.
+void add_configuration(Page& page, const std::vector<Option>& rows, const std::vector<Option>& usual,
+                       const std::string& begin, const std::vector<Page::Fact>& more = {});
 std::string plain(const Json& value);               // a string as it is, anything else as JSON
 double last_of(const std::vector<double>& column);  // NaN if it is empty
 std::string precision_of(const RunFacts& facts);    // "double precision"

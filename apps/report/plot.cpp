@@ -6,6 +6,7 @@
 #include <iterator>
 #include <limits>
 
+#include "apps/format.h"
 #include "apps/report/page.h"
 #include "engine/error.h"
 
@@ -31,9 +32,7 @@ std::string axis_text(double x, int digits) {
   if (size >= 1e9) return scientific(x);
   if (size >= 1e6) return print("%.4g", x / 1e6) + "M";
   if (size >= 1e4) return print("%.4g", x / 1e3) + "k";
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, x == 0 ? 0.0 : x);
-  return buffer;
+  return fixed(x == 0 ? 0.0 : x, digits);
 }
 
 // Values of an axis to shares of its length.

@@ -1,12 +1,11 @@
 // gradus report: writes RUN/report.html, a page about a run, from its log and its checkpoint's metadata. Its content is
-// made in trained.h and tuned.h, its layout in page.h and plot.h.
+// made in trained.cpp and tuned.cpp, its layout in page.h and plot.h.
 #include <cstdio>
 #include <filesystem>
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "apps/report/trained.h"
-#include "apps/report/tuned.h"
+#include "apps/report/facts.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
 

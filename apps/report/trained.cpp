@@ -1,23 +1,19 @@
-#include "apps/report/trained.h"
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/report/configuration.h"
-#include "apps/report/page.h"
+#include "apps/report/facts.h"
 #include "apps/report/plot.h"
 #include "models/table.h"
+#include "models/text/cutters.h"
 #include "models/text/shell_word.h"
 
 namespace gradus {
 
 namespace {
 
-std::string per_token(const Config& c) {
-  return c.tokenizer == "char" ? "character" : c.tokenizer == "bpe" ? "token" : c.tokenizer;
-}
+std::string per_token(const Config& c) { return find_cutter(c.tokenizer).unit; }
 std::string count(const Json& n) { return n.is_number_integer() ? grouped(n.get<int64_t>()) : "unknown"; }
 std::string fixed_or_dash(double x, int digits) { return std::isfinite(x) ? fixed(x, digits) : "–"; }
 
@@ -28,8 +24,19 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
   return files;
 }
 
-// The default options of a run for a given family and text. Those that depend on the
-// machine are 0.
+constexpr const char* kEntropyRate = "entropy rate";
+// What a loss can be compared with, as far as it is known: nats a token.
+std::vector<std::pair<std::string, double>> marks(const RunFacts& facts) {
+  std::vector<std::pair<std::string, double>> out;
+  const auto add = [&](const char* name, const Json& y) {
+    if (y.is_number()) out.emplace_back(name, y.get<double>());
+  };
+  for (const char* name : {"uniform", "unigram", "bigram"}) add(name, facts.logged("yardsticks", name));
+  add(kEntropyRate, facts.logged("entropy_rate"));
+  return out;
+}
+
+// The default options of a run for a given family and text. Those that depend on the machine are 0.
 Config usual_config(const Config& config) {
   Config usual;
   usual.model = config.model;
@@ -90,17 +97,15 @@ std::vector<Page::Figure> figures(const RunFacts& facts) {
   };
   loss("validation loss", log.evals["val_loss"]);
   loss("training loss", log.evals["train_loss"]);
-  const double reached =
-      std::isfinite(last_of(log.evals["val_loss"])) ? last_of(log.evals["val_loss"]) : last_of(log.evals["train_loss"]);
   const Json rate = facts.logged("entropy_rate"), pairs = facts.logged("yardsticks", "bigram");
-  const auto distance = [&](const Json& mark, const std::string& name) {
-    const double d = reached - mark.get<double>();
-    out.push_back({(d < 0 ? "below " : "above ") + name, fixed(std::abs(d), 3), unit});
-  };
-  if (std::isfinite(reached) && rate.is_number())
-    distance(rate, "the entropy rate");
-  else if (std::isfinite(reached) && pairs.is_number())
-    distance(pairs, "the bigram model");
+  const Json& mark = rate.is_number() ? rate : pairs;
+  double above = last_of(log.evals["val_loss"]);
+  if (!std::isfinite(above)) above = last_of(log.evals["train_loss"]);
+  if (std::isfinite(above) && mark.is_number()) {
+    above -= mark.get<double>();
+    const char* const name = rate.is_number() ? "the entropy rate" : "the bigram model";
+    out.push_back({text(above < 0 ? "below " : "above ", name), fixed(std::abs(above), 3), unit});
+  }
   if (!log.steps.empty())
     out.push_back({"speed", grouped(std::llround(median(log.steps["tokens_per_second"]))),
                    "tokens a second, median of the steps"});
@@ -137,12 +142,7 @@ LinePlot loss_plot(const RunFacts& facts) {
     plot.series.push_back({"training, evaluated", log.evals.step, log.evals["train_loss"], 3, Stroke::kDots});
   if (std::isfinite(last_of(log.evals["val_loss"])))
     plot.series.push_back({"validation, evaluated", log.evals.step, log.evals["val_loss"], 2, Stroke::kDots});
-  const std::pair<const char*, const char*> known[] = {
-      {"uniform", "uniform"}, {"unigram", "unigram"}, {"bigram", "bigram"}};
-  for (const auto& [key, name] : known)
-    if (const Json y = facts.logged("yardsticks", key); y.is_number()) plot.levels.push_back({name, y.get<double>()});
-  if (const Json y = facts.logged("entropy_rate"); y.is_number())
-    plot.levels.push_back({"entropy rate", y.get<double>(), 4});
+  for (const auto& [name, y] : marks(facts)) plot.levels.push_back({name, y, name == kEntropyRate ? 4 : 0});
   return plot;
 }
 
@@ -188,11 +188,7 @@ std::vector<Page::Fact> dataset(const RunFacts& facts) {
   for (const char* split : {"train", "validation"})
     if (const Json n = facts.logged("tokens", split); n.is_number()) out.push_back({text(split, ", tokens"), count(n)});
   out.push_back({text("vocabulary, ", unit, "s"), count(facts.logged("vocabulary"))});
-  for (const char* key : {"uniform", "unigram", "bigram"})
-    if (const Json y = facts.logged("yardsticks", key); y.is_number())
-      out.push_back({text(key, ", nats"), fixed(y.get<double>(), 4)});
-  if (const Json y = facts.logged("entropy_rate"); y.is_number())
-    out.push_back({"entropy rate, nats", fixed(y.get<double>(), 4)});
+  for (const auto& [name, y] : marks(facts)) out.push_back({name + ", nats", fixed(y, 4)});
   if (const Json hash = facts.logged("corpus_hash"); hash.is_string()) out.push_back({"hash", plain(hash)});
   return out;
 }

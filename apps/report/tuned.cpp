@@ -1,40 +1,37 @@
-#include "apps/report/tuned.h"
-
 #include <algorithm>
 #include <cmath>
 
 #include "apps/format.h"
-#include "apps/report/configuration.h"
-#include "apps/report/page.h"
+#include "apps/report/facts.h"
 #include "apps/report/plot.h"
 #include "engine/error.h"
-#include "models/text/utf8.h"
+#include "models/table.h"
 #include "models/text/shell_word.h"
-#include "rl/tune_config.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 namespace {
 
 bool any(const std::vector<double>& y) {
-  for (const double x : y)
-    if (std::isfinite(x)) return true;
-  return false;
+  return std::any_of(y.begin(), y.end(), [](double x) { return std::isfinite(x); });
 }
 
-struct Curve {
-  const char *field, *name;
+// A plot of columns of the log over the steps, each with its name in the legend.
+struct Curves {
+  const char *title, *unit;
+  std::vector<std::pair<const char*, const char*>> columns;
 };
-// Columns of the log over the steps; those that it lacks are left out.
-LinePlot curves(const RunLog& log, const std::string& title, const std::string& unit,
-                std::initializer_list<Curve> list) {
-  LinePlot plot{.title = title,
+
+// Columns that the log lacks are left out.
+LinePlot plot_of(const RunLog& log, const Curves& curves) {
+  LinePlot plot{.title = curves.title,
                 .x = {.title = "step", .whole = true, .least = 0},
-                .y = {.title = unit},
+                .y = {.title = curves.unit},
                 .series = {},
                 .levels = {}};
-  for (const Curve& c : list)
-    if (const std::vector<double> y = log.steps[c.field]; any(y))
-      plot.series.push_back({c.name, log.steps.step, y, int(plot.series.size()) + 1});
+  for (const auto& [column, name] : curves.columns)
+    if (const std::vector<double> y = log.steps[column]; any(y))
+      plot.series.push_back({name, log.steps.step, y, int(plot.series.size()) + 1});
   return plot;
 }
 
@@ -88,40 +85,40 @@ std::string command_begin(const RunFacts& facts) {
 
 std::string page_of_tuned(const RunFacts& facts) {
   const RunLog& log = facts.log;
-  std::string rewards;
-  for (const std::string& reward : facts.tuning.reward) rewards += (rewards.empty() ? "" : " + ") + reward;
-  Page page(facts.name, text("Fine-tuned from ", plain(facts.logged("prior")), " on the reward ", rewards, ": step ",
-                             grouped(log.last_step), " of ", facts.tuning.steps));
+  Page page(facts.name,
+            text("Fine-tuned from ", plain(facts.logged("prior")), " on the reward ",
+                 joined(facts.tuning.reward, " + "), ": step ", grouped(log.last_step), " of ", facts.tuning.steps));
   page.figures(figures(facts));
   page.section("Training");
-  LinePlot objective = curves(log, "Objective J = " + definition_of_j(facts.tuning), "",
-                              {{"objective", "of the batch"}, {"objective_exact", "exact"}});
+  const std::string definition = "Objective J = " + definition_of_j(facts.tuning);
+  LinePlot objective =
+      plot_of(log, {definition.c_str(), "", {{"objective", "of the batch"}, {"objective_exact", "exact"}}});
   if (const double best = last_of(log.steps["j_star"]); std::isfinite(best))
     objective.levels.push_back({"J*", best, 4});
   objective.height = 300;
   page.html(to_html(objective));
-  page.side_by_side(
-      {to_html(curves(log, "Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}})),
-       to_html(curves(log, "KL(policy, prior)", "nats a sequence", {{"kl", "estimated"}, {"kl_exact", "exact"}})),
-       to_html(curves(log, "Entropy", "nats a sequence", {{"entropy", "estimated"}, {"entropy_exact", "exact"}}))});
-  std::vector<std::string> more{
-      to_html(curves(log, "Different n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}})),
-      to_html(curves(log, "Gradient norm", "", {{"grad_norm", "norm"}})),
-      to_html(curves(log, "Baseline and spread of the advantage", "",
-                     {{"baseline", "baseline"}, {"advantage_spread", "spread"}}))};
-  if (facts.tuning.kl_target > 0)
-    more.push_back(to_html(curves(log, "KL coefficient beta", "", {{"kl_coef", "beta"}})));
+  const auto side_by_side = [&](const std::vector<Curves>& rows) {
+    std::vector<std::string> plots;
+    for (const Curves& row : rows) plots.push_back(to_html(plot_of(log, row)));
+    page.side_by_side(plots);
+  };
+  side_by_side({{"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}},
+                {"KL(policy, prior)", "nats a sequence", {{"kl", "estimated"}, {"kl_exact", "exact"}}},
+                {"Entropy", "nats a sequence", {{"entropy", "estimated"}, {"entropy_exact", "exact"}}}});
+  std::vector<Curves> more{
+      {"Different n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
+      {"Gradient norm", "", {{"grad_norm", "norm"}}},
+      {"Baseline and spread of the advantage", "", {{"baseline", "baseline"}, {"advantage_spread", "spread"}}}};
+  if (facts.tuning.kl_target > 0) more.push_back({"KL coefficient beta", "", {{"kl_coef", "beta"}}});
   if (has_end_mark(log)) {
-    more.push_back(to_html(curves(log, "Sequences cut at the limit", "share", {{"cut", "without the end mark"}})));
-    more.push_back(to_html(curves(log, "Length", "tokens", {{"length", "mean of the batch"}})));
+    more.push_back({"Sequences cut at the limit", "share", {{"cut", "without the end mark"}}});
+    more.push_back({"Length", "tokens", {{"length", "mean of the batch"}}});
   }
-  if (any(log.steps["kl_to_posterior"]))
-    more.push_back(to_html(curves(log, "KL(policy, posterior)", "nats", {{"kl_to_posterior", "exact"}})));
-  if (any(log.steps["ess"]))
-    more.push_back(to_html(curves(log, "Effective sample size", "sequences", {{"ess", "of the weights"}})));
-  if (any(log.steps["value_loss"]))
-    more.push_back(to_html(curves(log, "Error of the value network", "mean square", {{"value_loss", "error"}})));
-  page.side_by_side(more);
+  for (const Curves& row : {Curves{"KL(policy, posterior)", "nats", {{"kl_to_posterior", "exact"}}},
+                            Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
+                            Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}}})
+    if (any(log.steps[row.columns[0].first])) more.push_back(row);
+  side_by_side(more);
   if (log.posterior.is_object()) {
     page.section("The world");
     page.paragraph(text("The most probable of ", grouped(log.posterior.value("sequences", int64_t{0})),

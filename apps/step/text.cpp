@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/format.h"
 #include "apps/step/math.h"
 #include "engine/error.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
 namespace {
-
-// Columns of a terminal that UTF-8 text takes, for the letters that are used here.
-size_t columns_of(const std::string& s) {
-  return size_t(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-std::string padded(const std::string& s, size_t width) {
-  return s + std::string(width > columns_of(s) ? width - columns_of(s) : 0, ' ');
-}
 
 // Rows of numbers, each line behind `indent`; what does not fit a page is left out with dots.
 std::string table(const std::vector<double>& x, const Shape& shape, const std::string& indent) {
@@ -26,8 +20,7 @@ std::string table(const std::vector<double>& x, const Shape& shape, const std::s
   for (int64_t n = 0; n < std::min(N, kRows); ++n) {
     s += n ? indent : "";
     for (int64_t m = 0; m < std::min(M, kColumns); ++m) {
-      const std::string number = brief(x[size_t(n * M + m)]);
-      s += std::string(number.size() < 10 ? 10 - number.size() : 1, ' ') + number;
+      s += " " + right(brief(x[size_t(n * M + m)]), 9);
     }
     s += M > kColumns ? "  …\n" : "\n";
   }
@@ -36,8 +29,8 @@ std::string table(const std::vector<double>& x, const Shape& shape, const std::s
 
 // "w [2,3]" in a column of its own, then the numbers.
 std::string entry(const std::string& mark, const std::string& name, const Shape& shape, const std::vector<double>& x) {
-  const std::string head = "  " + padded(mark + name + " " + text(shape), 26);
-  return head + table(x, shape, std::string(columns_of(head), ' '));
+  const std::string head = "  " + left(mark + name + " " + text(shape), 26);
+  return head + table(x, shape, std::string(size_t(count_characters(head)), ' '));
 }
 
 std::string called(const TraceValue& v) { return v.label.empty() ? v.name : v.name + " (" + v.label + ")"; }
@@ -152,12 +145,11 @@ std::string check_text(const Trace& t, int position) {
     shown.push_back(value);
     const TraceValue& v = t.values[size_t(value)];
     const int got = additions(t, value, step), all = additions(t, value, int(t.steps.size()) - 1);
-    if (got < all) {
+    if (got < all)
       s += text("  d", called(v), " has ", got, " of its ", all, " contributions; finite differences of the loss:\n");
-    } else {
+    else
       s += text("  d", called(v), " is complete; finite differences of the loss differ from it by at most ",
                 brief(worst_difference(v)), ":\n");
-    }
     s += entry("numeric ", "", v.shape, v.numeric);
   }
   return s;

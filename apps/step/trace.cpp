@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "apps/json_number.h"
 #include "apps/step/math.h"
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
@@ -130,6 +131,17 @@ class Recorder {
   std::vector<Weighted> seeds_;
 };
 
+// Six digits are what a person reads, and a page stays small. JSON has no NaN or infinity: those are strings.
+Json rounded(const std::vector<double>& x) {
+  auto a = Json::array();
+  char s[32];
+  for (const double v : x) {
+    std::snprintf(s, sizeof s, "%.6g", v);
+    a.push_back(json_number(std::isfinite(v) ? std::strtod(s, nullptr) : v));
+  }
+  return a;
+}
+
 }  // namespace
 
 Trace record_trace(Tape& tape, const std::string& name, const std::string& title) {
@@ -149,24 +161,6 @@ TraceSize trace_size(const Tape& tape) {
       if (Value* v = root(op.in[i]); seen.insert(v).second) size.numbers += v->shape.numel();
   return size;
 }
-
-namespace {
-
-// Six digits are what a person reads, and a page stays small. JSON has no NaN or infinity: those are strings.
-Json rounded(const std::vector<double>& x) {
-  auto a = Json::array();
-  char s[32];
-  for (const double v : x) {
-    std::snprintf(s, sizeof s, "%.6g", v);
-    if (std::isfinite(v))
-      a.push_back(std::strtod(s, nullptr));
-    else
-      a.push_back(std::isnan(v) ? "nan" : s);
-  }
-  return a;
-}
-
-}  // namespace
 
 std::string letters_text(const Trace& t, const TraceOp& op) {
   std::istringstream letters(op.kind->math.inputs);

@@ -5,7 +5,7 @@
 #include "apps/console.h"
 #include "engine/parallel.h"
 #include "models/run/checkpoint.h"
-#include "models/text/batch.h"
+#include "models/text/corpus.h"
 
 namespace gradus {
 

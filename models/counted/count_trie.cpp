@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <unordered_map>
 
 namespace gradus {
@@ -10,44 +9,34 @@ namespace {
 
 // A tree that grows: nodes in the order in which they were met.
 struct GrowingTrie {
-  std::vector<int64_t> parent{-1};
-  std::vector<int32_t> token{-1};
   std::vector<double> count{0};
-  std::unordered_map<uint64_t, int64_t> child;  // by parent and token; there are fewer than 2^32 nodes
+  std::unordered_map<uint64_t, uint32_t> child;  // by parent and token
+
+  static uint64_t key(uint32_t node, int32_t token) { return uint64_t(node) << 32 | uint32_t(token); }
 
   // Counts each beginning of `sequence` that is longer than `silent` tokens.
   void add(std::span<const int32_t> sequence, size_t silent = 0) {
-    int64_t node = CountTrie::kRoot;
+    uint32_t node = CountTrie::kRoot;
     for (size_t i = 0; i < sequence.size(); ++i) {
-      const auto [found, fresh] = child.emplace(uint64_t(node) << 32 | uint32_t(sequence[i]), int64_t(parent.size()));
-      if (fresh) {
-        parent.push_back(node);
-        token.push_back(sequence[i]);
-        count.push_back(0);
-      }
+      const auto [found, fresh] = child.emplace(key(node, sequence[i]), uint32_t(count.size()));
+      if (fresh) count.push_back(0);
       node = found->second;
-      if (i >= silent) ++count[size_t(node)];
+      if (i >= silent) ++count[node];
     }
   }
 
   // Nodes renumbered level by level, siblings by token.
   std::vector<double> table() const {
-    std::vector<int64_t> depth(parent.size(), 0), order(parent.size()), number(parent.size());
-    for (size_t n = 1; n < parent.size(); ++n) depth[n] = depth[size_t(parent[n])] + 1;
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int64_t a, int64_t b) { return depth[size_t(a)] < depth[size_t(b)]; });
+    std::vector<std::pair<uint64_t, uint32_t>> edges(child.begin(), child.end());  // by parent, then by token
+    std::sort(edges.begin(), edges.end());
     std::vector<double> rows;
-    for (size_t begin = 1, end; begin < order.size(); begin = end) {  // one level; the one above has its numbers
-      for (end = begin; end < order.size() && depth[size_t(order[end])] == depth[size_t(order[begin])];) ++end;
-      std::sort(order.begin() + long(begin), order.begin() + long(end), [&](int64_t a, int64_t b) {
-        const int64_t p = number[size_t(parent[size_t(a)])], q = number[size_t(parent[size_t(b)])];
-        return p != q ? p < q : token[size_t(a)] < token[size_t(b)];
-      });
-      for (size_t i = begin; i < end; ++i) {
-        const size_t n = size_t(order[i]);
-        number[n] = int64_t(i);
-        rows.insert(rows.end(), {double(number[size_t(parent[n])]), double(token[n]), count[n]});
+    std::vector<uint32_t> order{CountTrie::kRoot};
+    for (size_t i = 0; i < order.size(); ++i) {
+      const uint32_t parent = order[i];
+      auto edge = std::lower_bound(edges.begin(), edges.end(), std::pair(key(parent, 0), uint32_t(0)));
+      for (; edge != edges.end() && edge->first >> 32 == parent; ++edge) {
+        rows.insert(rows.end(), {double(i), double(uint32_t(edge->first)), count[edge->second]});
+        order.push_back(edge->second);
       }
     }
     return rows;

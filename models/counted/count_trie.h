@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "models/model_options.h"
-#include "models/text/batch.h"
+#include "models/text/corpus.h"
 
 namespace gradus {
 

@@ -1,134 +1,158 @@
-#include "models/counted/ngram_lm.h"
-
+// n-gram language model: the distribution of a token given the order - 1 tokens before it, from counts. It has no
+// parameters, so it serves as prior and yardstick and cannot be tuned.
 #include <algorithm>
 #include <cmath>
 
+#include "models/counted/count_trie.h"
+#include "models/family.h"
+#include "models/language_model.h"
+
 namespace gradus {
 
-NgramLm::NgramLm(const ModelOptions& options, int64_t V, std::vector<double> counts)
-    : LanguageModel(options, V),
-      smoothing_(row_named(kSmoothings, options.smoothing, "smoothing").value),
-      counts_(std::move(counts)),
-      trie_(counts_, V) {
-  for (int64_t node = 0; node < trie_.size(); ++node) weight_.push_back(trie_.count(node));
-  if (smoothing_ == Smoothing::kKneserNey) weigh_by_continuation();
-  total_.assign(weight_.size(), 0);
-  types_.assign(weight_.size(), 0);
-  for (int64_t node = 1; node < trie_.size(); ++node) {
-    total_[size_t(trie_.parent(node))] += weight_[size_t(node)];
-    types_[size_t(trie_.parent(node))] += weight_[size_t(node)] > 0;
+// With h the last tokens, at most order - 1 of them and none from before the last mark, c(·) counts, N = Σ_w c(hw):
+//   none        c(hw) / N. What was never seen has probability 0, its logit is -inf. Where h itself was never seen, the
+//               longest end of it that was takes its place.
+//   add         (c(hw) + alpha) / (N + alpha V)                                                    (Lidstone)
+//   kneser-ney  (max(c(hw) - D, 0) + D t p(w | h without its first token)) / N, t the number of different w after h;
+//   the
+//               shortest h leans on 1/V. Below the full length c counts the different tokens before hw instead, except
+//               where h begins with the mark, before which stands nothing. D = n1 / (n1 + 2 n2) for each length, from
+//               the numbers of counts that are 1 and 2; ½ where no count is 1.
+//               (Kneser and Ney 1995, in the interpolated form of Chen and Goodman 1999; D after Ney, Essen, Kneser
+//               1994)
+class NgramLm : public LanguageModel {
+ public:
+  NgramLm(const ModelOptions& options, int64_t V, std::vector<double> counts)
+      : LanguageModel(options, V),
+        smoothing_(row_named(kSmoothings, options.smoothing, "smoothing").value),
+        counts_(std::move(counts)),
+        trie_(counts_, V) {
+    for (int64_t node = 0; node < trie_.size(); ++node) weight_.push_back(trie_.count(node));
+    if (smoothing_ == Smoothing::kKneserNey) weigh_by_continuation();
+    total_.assign(weight_.size(), 0);
+    types_.assign(weight_.size(), 0);
+    for (int64_t node = 1; node < trie_.size(); ++node) {
+      total_[size_t(trie_.parent(node))] += weight_[size_t(node)];
+      types_[size_t(trie_.parent(node))] += weight_[size_t(node)] > 0;
+    }
   }
-}
 
-// Replaces the counts of runs that are shorter than the order by the number of tokens seen before them, and finds D.
-void NgramLm::weigh_by_continuation() {
-  const size_t n = size_t(trie_.size());
-  std::vector<int64_t> depth(n, 0), ending(n, CountTrie::kRoot);  // the same run without its first token
-  std::vector<char> after_mark(n, 0);
-  std::vector<double> before(n, 0);
-  std::vector<double> ones(size_t(options().order) + 1, 0), twos = ones;
-  for (size_t node = 1; node < n; ++node) {
-    const size_t parent = size_t(trie_.parent(int64_t(node)));
-    const int32_t token = trie_.token(int64_t(node));
-    depth[node] = depth[parent] + 1;
-    after_mark[node] = depth[node] > 1 &&
-                       (after_mark[parent] || (depth[node] == 2 && trie_.token(int64_t(parent)) == options().end_id));
-    if (depth[node] > options().order) throw DataError(text("counts: a run is longer than --order ", options().order));
-    if (depth[node] == 1) continue;
-    ending[node] = trie_.child(ending[parent], token);
-    if (ending[node] < 0) throw DataError("counts: the end of a run is missing");
-    ++before[size_t(ending[node])];
+  // The features are the logits: the log-probabilities of the next token.
+  int64_t width() const override { return vocabulary(); }
+  Tensor head(const Tensor& features) const override { return features; }
+  // A row of the state holds the last order - 1 tokens, the newest at the end; -1 before the first.
+  State start(int64_t B) const override { return State(B, 0, options().order - 1, -1); }
+  std::span<const double> counts() const override { return counts_; }
+
+ private:
+  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
+    const Tensor y = constant({B * T, vocabulary()}, 0);
+    for (int64_t b = 0; b < B; ++b)
+      for (int64_t t = 0; t < T; ++t)
+        log_probabilities(history(tokens.subspan(size_t(b * T), size_t(t + 1))), y.data() + (b * T + t) * vocabulary());
+    return y;
   }
-  for (size_t node = 1; node < n; ++node) {
-    const bool shorter = depth[node] < options().order && !after_mark[node];
-    if (shorter) weight_[node] = before[node];
-    ones[size_t(depth[node])] += weight_[node] == 1;
-    twos[size_t(depth[node])] += weight_[node] == 2;
+
+  Tensor advance(State& state, std::span<const int32_t> tokens) const override {
+    const Tensor y = constant({state.rows, vocabulary()}, 0);
+    for (int64_t r = 0; r < state.rows; ++r)
+      log_probabilities(history(state.push(r, tokens[size_t(r)])), y.data() + r * vocabulary());
+    return y;
   }
-  for (size_t k = 0; k < ones.size(); ++k) discount_.push_back(ones[k] > 0 ? ones[k] / (ones[k] + 2 * twos[k]) : 0.5);
-}
 
-// Of the tokens read so far (-1: none) those that count: back to the last mark, at most order - 1.
-std::span<const int32_t> NgramLm::history(std::span<const int32_t> tokens) const {
-  size_t n = 0;
-  const size_t most = std::min(tokens.size(), size_t(options().order - 1));
-  while (n < most && tokens[tokens.size() - 1 - n] >= 0)
-    if (tokens[tokens.size() - 1 - n++] == options().end_id) break;
-  return tokens.last(n);
-}
+  // Replaces the counts of runs that are shorter than the order by the number of tokens seen before them, and finds D.
+  void weigh_by_continuation() {
+    const size_t n = size_t(trie_.size());
+    std::vector<int64_t> depth(n, 0), ending(n, CountTrie::kRoot);  // the same run without its first token
+    std::vector<char> after_mark(n, 0);
+    std::vector<double> before(n, 0);
+    std::vector<double> ones(size_t(options().order) + 1, 0), twos = ones;
+    for (size_t node = 1; node < n; ++node) {
+      const size_t parent = size_t(trie_.parent(int64_t(node)));
+      const int32_t token = trie_.token(int64_t(node));
+      depth[node] = depth[parent] + 1;
+      after_mark[node] = depth[node] > 1 &&
+                         (after_mark[parent] || (depth[node] == 2 && trie_.token(int64_t(parent)) == options().end_id));
+      if (depth[node] > options().order)
+        throw DataError(text("counts: a run is longer than the order ", options().order));
+      if (depth[node] == 1) continue;
+      ending[node] = trie_.child(ending[parent], token);
+      if (ending[node] < 0) throw DataError("counts: the end of a run is missing");
+      ++before[size_t(ending[node])];
+    }
+    for (size_t node = 1; node < n; ++node) {
+      const bool shorter = depth[node] < options().order && !after_mark[node];
+      if (shorter) weight_[node] = before[node];
+      ones[size_t(depth[node])] += weight_[node] == 1;
+      twos[size_t(depth[node])] += weight_[node] == 2;
+    }
+    for (size_t k = 0; k < ones.size(); ++k) discount_.push_back(ones[k] > 0 ? ones[k] / (ones[k] + 2 * twos[k]) : 0.5);
+  }
 
-void NgramLm::probabilities(std::span<const int32_t> h, std::span<double> p) const {
-  const auto seen = [&](size_t length) {  // the node of the last tokens of h, −1 if nothing was seen after them
-    const int64_t node = trie_.find(h.last(length));
-    return node >= 0 && total_[size_t(node)] > 0 ? node : -1;
-  };
-  const auto each_child = [&](int64_t node, auto&& f) {
-    for (int64_t c = trie_.first_child(node); c < trie_.first_child(node + 1); ++c)
-      f(p[size_t(trie_.token(c))], weight_[size_t(c)]);
-  };
-  const double V = double(p.size());
-  if (smoothing_ == Smoothing::kAdd) {
-    const int64_t node = seen(h.size());
-    const double N = (node < 0 ? 0 : total_[size_t(node)]) + options().alpha * V;
-    std::fill(p.begin(), p.end(), options().alpha / N);
-    if (node >= 0) each_child(node, [&](double& x, double c) { x = (c + options().alpha) / N; });
-  } else if (smoothing_ == Smoothing::kKneserNey) {
-    std::fill(p.begin(), p.end(), 1 / V);
-    for (size_t length = 0; length <= h.size(); ++length) {
+  // Of the tokens read so far (-1: none) those that count: back to the last mark, at most order - 1.
+  std::span<const int32_t> history(std::span<const int32_t> tokens) const {
+    size_t n = 0;
+    const size_t most = std::min(tokens.size(), size_t(options().order - 1));
+    while (n < most && tokens[tokens.size() - 1 - n] >= 0)
+      if (tokens[tokens.size() - 1 - n++] == options().end_id) break;
+    return tokens.last(n);
+  }
+
+  void probabilities(std::span<const int32_t> h, std::span<double> p) const {
+    const auto seen = [&](size_t length) {  // the node of the last tokens of h, −1 if nothing was seen after them
+      const int64_t node = trie_.find(h.last(length));
+      return node >= 0 && total_[size_t(node)] > 0 ? node : -1;
+    };
+    const auto each_child = [&](int64_t node, auto&& f) {
+      for (int64_t c = trie_.first_child(node); c < trie_.first_child(node + 1); ++c)
+        f(p[size_t(trie_.token(c))], weight_[size_t(c)]);
+    };
+    const double V = double(p.size());
+    if (smoothing_ == Smoothing::kAdd) {
+      const int64_t node = seen(h.size());
+      const double N = (node < 0 ? 0 : total_[size_t(node)]) + options().alpha * V;
+      std::fill(p.begin(), p.end(), options().alpha / N);
+      if (node >= 0) each_child(node, [&](double& x, double c) { x = (c + options().alpha) / N; });
+    } else if (smoothing_ == Smoothing::kKneserNey) {
+      std::fill(p.begin(), p.end(), 1 / V);
+      for (size_t length = 0; length <= h.size(); ++length) {
+        const int64_t node = seen(length);
+        if (node < 0) continue;
+        const double N = total_[size_t(node)], D = discount_[length + 1], left = D * types_[size_t(node)] / N;
+        for (double& x : p) x *= left;
+        each_child(node, [&](double& x, double c) { x += std::max(c - D, 0.0) / N; });
+      }
+    } else {
+      std::fill(p.begin(), p.end(), 0.0);
+      size_t length = h.size();
+      while (seen(length) < 0) --length;
       const int64_t node = seen(length);
-      if (node < 0) continue;
-      const double N = total_[size_t(node)], D = discount_[length + 1], left = D * types_[size_t(node)] / N;
-      for (double& x : p) x *= left;
-      each_child(node, [&](double& x, double c) { x += std::max(c - D, 0.0) / N; });
+      each_child(node, [&](double& x, double c) { x = c / total_[size_t(node)]; });
     }
-  } else {
-    std::fill(p.begin(), p.end(), 0.0);
-    size_t length = h.size();
-    while (seen(length) < 0) --length;
-    const int64_t node = seen(length);
-    each_child(node, [&](double& x, double c) { x = c / total_[size_t(node)]; });
   }
-}
 
-void NgramLm::log_probabilities(std::span<const int32_t> h, real* out) const {
-  Arena& arena = Tape::current(Loc::here()).arena();
-  const ArenaScope scope(arena);  // or a batch would keep as many doubles as it has results
-  double* p = arena.array<double>(vocabulary());
-  probabilities(h, {p, size_t(vocabulary())});
-  for (int64_t v = 0; v < vocabulary(); ++v) out[v] = real(std::log(p[v]));
-}
-
-Tensor NgramLm::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-  const Tensor y = constant({B * T, vocabulary()}, 0);
-  for (int64_t b = 0; b < B; ++b)
-    for (int64_t t = 0; t < T; ++t)
-      log_probabilities(history(tokens.subspan(size_t(b * T), size_t(t + 1))), y.data() + (b * T + t) * vocabulary());
-  return y;
-}
-
-std::unique_ptr<LanguageModel> NgramLm::clone() const {
-  return with_values(std::make_unique<NgramLm>(options(), vocabulary(), counts_));
-}
-
-// A row of the state holds the last order - 1 tokens, the newest at the end; -1 before the first.
-State NgramLm::start(int64_t B) const {
-  State state(B, 0, options().order - 1);
-  std::fill(state.tokens.begin(), state.tokens.end(), -1);
-  return state;
-}
-
-Tensor NgramLm::advance(State& state, std::span<const int32_t> tokens) const {
-  const Tensor y = constant({state.rows, vocabulary()}, 0);
-  for (int64_t r = 0; r < state.rows; ++r) {
-    const std::span<int32_t> window = std::span(state.tokens).subspan(size_t(r * state.window), size_t(state.window));
-    if (!window.empty()) {
-      std::copy(window.begin() + 1, window.end(), window.begin());
-      window.back() = tokens[size_t(r)];
-    }
-    log_probabilities(history(window), y.data() + r * vocabulary());
-    ++state.position[size_t(r)];
+  void log_probabilities(std::span<const int32_t> h, real* out) const {
+    Arena& arena = Tape::current(Loc::here()).arena();
+    const ArenaScope scope(arena);  // or a batch would keep as many doubles as it has results
+    double* p = arena.array<double>(vocabulary());
+    probabilities(h, {p, size_t(vocabulary())});
+    for (int64_t v = 0; v < vocabulary(); ++v) out[v] = real(std::log(p[v]));
   }
-  return y;
+
+  const Smoothing smoothing_;
+  std::vector<double> counts_;
+  CountTrie trie_;
+  std::vector<double> weight_;         // c of each node
+  std::vector<double> total_, types_;  // of each node: Σ c of its children, and how many are not 0
+  std::vector<double> discount_;       // D of each length
+};
+
+Family ngram_family() {
+  return {.name = "ngram",
+          .title = "an n-gram model",
+          .options = {"order", "smoothing", "alpha"},
+          .count = count_runs,
+          .declare = declare_counted<NgramLm>};
 }
 
 }  // namespace gradus

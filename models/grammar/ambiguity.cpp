@@ -20,20 +20,17 @@ bool next_byte_decides(const GrammarNetwork& net) {
   using Bytes = std::bitset<257>;  // 256: the end of the line
   std::vector<Bytes> first(net.root.size()), follow(net.root.size()), ahead(net.nodes.size());
   // ahead[node]: what can come next at the node, without what follows its rule.
-  std::vector<std::vector<int32_t>> nodes_of(net.root.size());
-  for (size_t i = 0; i < net.nodes.size(); ++i) nodes_of[size_t(net.nodes[i].rule)].push_back(int32_t(i));
-  const auto look_ahead = [&](int32_t r) {
-    for (size_t k = nodes_of[size_t(r)].size(); k-- > 0;) {  // children stand after their parents
-      const size_t i = size_t(nodes_of[size_t(r)][k]);
+  const auto begin_of = [&](size_t r) { return r < net.root.size() ? size_t(net.root[r]) : net.nodes.size(); };
+  const auto look_ahead = [&](size_t r) {
+    for (size_t i = begin_of(r + 1); i-- > begin_of(r);) {  // children stand after their parents
       for (const auto& [byte, next] : net.nodes[i].bytes) ahead[i].set(byte);
       for (const auto& [rule, next] : net.nodes[i].calls) {
         ahead[i] |= first[size_t(rule)];
         if (net.empty[size_t(rule)] > 0) ahead[i] |= ahead[size_t(next)];
       }
     }
-    const Bytes before = first[size_t(r)];
-    first[size_t(r)] = ahead[size_t(net.root[size_t(r)])];
-    return first[size_t(r)] != before;
+    const Bytes before = std::exchange(first[r], ahead[begin_of(r)]);
+    return first[r] != before;
   };
   std::vector<char> vanishes(net.nodes.size(), 0);  // from the node the rule can end without a byte
   for (size_t i = net.nodes.size(); i-- > 0;) {
@@ -41,23 +38,17 @@ bool next_byte_decides(const GrammarNetwork& net) {
     for (const auto& [rule, next] : net.nodes[i].calls)
       if (net.empty[size_t(rule)] > 0 && vanishes[size_t(next)]) vanishes[i] = 1;
   }
-  const auto pass_on = [&](int32_t r) {  // what follows the rules that r uses
+  const auto pass_on = [&](size_t r) {  // what follows the rules that r uses
     bool changed = false;
-    for (const int32_t i : nodes_of[size_t(r)])
-      for (const auto& [rule, next] : net.nodes[size_t(i)].calls) {
+    for (size_t i = begin_of(r); i < begin_of(r + 1); ++i)
+      for (const auto& [rule, next] : net.nodes[i].calls) {
         Bytes& f = follow[size_t(rule)];
         const Bytes before = f;
         f |= ahead[size_t(next)];
-        if (vanishes[size_t(next)]) f |= follow[size_t(r)];
+        if (vanishes[size_t(next)]) f |= follow[r];
         changed = changed || f != before;
       }
     return changed;
-  };
-  const auto settle = [&](const std::vector<int32_t>& group, const auto& visit) {
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (const int32_t r : group) changed = visit(r) || changed;
-    }
   };
   for (const auto& group : net.groups) settle(group, look_ahead);
   follow[0].set(256);
@@ -92,20 +83,19 @@ bool next_byte_decides(const GrammarNetwork& net) {
 class PairSearch {
  public:
   explicit PairSearch(const GrammarNetwork& net) : net_(net) {
-    stacks_.push_back({-1, -1});  // 0: nothing to return to
-    states_.push_back({-1, 0});   // 0: the text is finished
+    stacks_.number({-1, -1});  // 0: nothing to return to
+    states_.number({-1, 0});   // 0: the text is finished
     arrivals_.emplace_back();
   }
 
   Grammar::Ambiguity run() {
     using Verdict = Grammar::Ambiguity::Verdict;
     const int32_t start = arrive(net_.root[0], 0);
-    const std::string alone = "no two derivations write the same text";
     meet(start, start, true, -1, 0);
     for (size_t i = 0; i < pairs_.size() && !stop(); ++i) {
       const Pair pair = pairs_[i];
       if (pair.a == 0 || pair.b == 0) continue;
-      const State a = states_[size_t(pair.a)], b = states_[size_t(pair.b)];
+      const State a = states_.list[size_t(pair.a)], b = states_.list[size_t(pair.b)];
       for (const auto& [byte, next_a] : net_.nodes[size_t(a.node)].bytes)
         for (const auto& [byte_b, next_b] : net_.nodes[size_t(b.node)].bytes)
           if (count_work() && byte == byte_b && !stop())
@@ -114,7 +104,7 @@ class PairSearch {
     if (ambiguous_)
       return {Verdict::kAmbiguous, text("ambiguous: a text that begins with \"", witness_, "\" has two derivations")};
     if (exhausted_) return {Verdict::kUnknown, "the search for a text with two derivations was given up"};
-    return {Verdict::kUnambiguous, text(alone, " (", pairs_.size(), " pairs searched)")};
+    return {Verdict::kUnambiguous, text("no two derivations write the same text (", pairs_.size(), " pairs searched)")};
   }
 
  private:
@@ -122,6 +112,16 @@ class PairSearch {
   static constexpr size_t kMaxWork = 50'000'000;  // turns of the inner loops, which need not find anything new
   struct State {
     int32_t node, stack;
+  };
+  // States by number, each once.
+  struct States {
+    std::vector<State> list;
+    std::unordered_map<uint64_t, int32_t> numbers;
+    int32_t number(State s) {
+      const auto [place, is_new] = numbers.try_emplace(pair_of(s.node, s.stack), int32_t(list.size()));
+      if (is_new) list.push_back(s);
+      return place->second;
+    }
   };
   struct Pair {
     int32_t a, b;
@@ -143,14 +143,11 @@ class PairSearch {
   int32_t push(int32_t node, int32_t stack) {
     const Node& n = net_.nodes[size_t(node)];
     if (n.end > 0 && n.bytes.empty() && n.calls.empty()) return stack;  // nothing to do there
-    const auto [place, is_new] = stack_of_.try_emplace(uint64_t(node) << 32 | uint32_t(stack), int32_t(stacks_.size()));
-    if (is_new) stacks_.push_back({node, stack});
-    return place->second;
+    return stacks_.number({node, stack});
   }
 
   int32_t arrive(int32_t node, int32_t stack) {
-    const auto [place, is_new] =
-        arrival_of_.try_emplace(uint64_t(node) << 32 | uint32_t(stack), int32_t(arrivals_.size()));
+    const auto [place, is_new] = arrival_of_.try_emplace(pair_of(node, stack), int32_t(arrivals_.size()));
     if (!is_new) return place->second;
     const int32_t number = place->second;
     Arrival arrival;
@@ -160,7 +157,7 @@ class PairSearch {
     while (!todo.empty() && count_work()) {
       const State at = todo.back();
       todo.pop_back();
-      exhausted_ = ++steps > kMaxArrivals || states_.size() > kMaxStates || stacks_.size() > kMaxStates;
+      exhausted_ = ++steps > kMaxArrivals || states_.list.size() > kMaxStates || stacks_.list.size() > kMaxStates;
       const auto reach = [&](int32_t state) {
         if (seen.insert(state).second)
           arrival.states.push_back(state);
@@ -168,15 +165,10 @@ class PairSearch {
           arrival.twice = true;
       };
       const Node& n = net_.nodes[size_t(at.node)];
-      if (!n.bytes.empty()) {
-        const auto [found, fresh] =
-            state_of_.try_emplace(uint64_t(at.node) << 32 | uint32_t(at.stack), int32_t(states_.size()));
-        if (fresh) states_.push_back(at);
-        reach(found->second);
-      }
+      if (!n.bytes.empty()) reach(states_.number(at));
       for (const auto& [rule, next] : n.calls) todo.push_back({net_.root[size_t(rule)], push(next, at.stack)});
       if (n.end > 0 && at.stack == 0) reach(0);
-      if (n.end > 0 && at.stack != 0) todo.push_back(stacks_[size_t(at.stack)]);
+      if (n.end > 0 && at.stack != 0) todo.push_back(stacks_.list[size_t(at.stack)]);
     }
     arrivals_.push_back(std::move(arrival));
     return number;
@@ -191,7 +183,7 @@ class PairSearch {
         if (!count_work()) return;
         if (s == t && !same) return found(from, byte);
         if (same && s > t) continue;
-        if (!pair_seen_.insert(uint64_t(std::min(s, t)) << 32 | uint32_t(std::max(s, t))).second) continue;
+        if (!pair_seen_.insert(pair_of(std::min(s, t), std::max(s, t))).second) continue;
         pairs_.push_back({s, t, from, byte});
         if (pairs_.size() > kMaxPairs) {
           exhausted_ = true;
@@ -211,9 +203,9 @@ class PairSearch {
   }
 
   const GrammarNetwork& net_;
-  std::vector<State> stacks_, states_;  // a stack: its top node and the stack below it
+  States stacks_, states_;  // a stack: its top node and the stack below it
   std::vector<Arrival> arrivals_;
-  std::unordered_map<uint64_t, int32_t> stack_of_, state_of_, arrival_of_;
+  std::unordered_map<uint64_t, int32_t> arrival_of_;
   std::vector<Pair> pairs_;
   std::unordered_set<uint64_t> pair_seen_;
   std::string witness_;

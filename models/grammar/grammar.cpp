@@ -71,11 +71,11 @@ std::optional<double> Grammar::inside(std::string_view words, int64_t& steps) co
   };
   const int32_t n = int32_t(words.size());
   // Every byte counts e^unit, so that a long text of ordinary probability neither underflows nor overflows.
-  const double unit = std::min(50.0, net.means[0].bytes > 0 ? net.means[0].entropy / net.means[0].bytes : 0);
+  const double bytes = net.means[0][GrammarNetwork::kBytes];
+  const double unit = std::min(50.0, bytes > 0 ? net.means[0][GrammarNetwork::kEntropy] / bytes : 0);
   const double scale = std::exp(unit);
   std::vector<Column> columns(size_t(n) + 1);
 
-  const auto key = [](int32_t node, int32_t origin) { return uint64_t(node) << 32 | uint32_t(origin); };
   const int64_t last_step = steps + kMaxInside;
   std::vector<Item> todo;
   const auto add = [&](int32_t j, Item first) {
@@ -88,7 +88,7 @@ std::optional<double> Grammar::inside(std::string_view words, int64_t& steps) co
       const Item item = todo.back();
       todo.pop_back();
       const GrammarNetwork::Node& node = net.nodes[size_t(item.node)];
-      const auto [place, is_new] = column.place.try_emplace(key(item.node, item.origin), column.items.size());
+      const auto [place, is_new] = column.place.try_emplace(pair_of(item.node, item.origin), column.items.size());
       const size_t index = place->second;
       if (is_new) column.items.push_back({item.node, item.origin, 0});
       column.items[index].weight += item.weight;
@@ -102,7 +102,7 @@ std::optional<double> Grammar::inside(std::string_view words, int64_t& steps) co
         if (!is_new) continue;
         auto& waiting = column.waiting[rule];
         const int32_t root = net.root[size_t(rule)];
-        if (waiting.empty() && !column.place.count(key(root, j))) todo.push_back({root, j, 1});
+        if (waiting.empty() && !column.place.count(pair_of(root, j))) todo.push_back({root, j, 1});
         waiting.emplace_back(index, next);
       }
     }
@@ -147,14 +147,6 @@ double Grammar::log_probability(std::string_view words) const {
 
 std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) const {
   using Language = std::map<std::string, double>;
-  std::vector<char> needed(rules_->size(), 0);
-  needed[0] = 1;
-  for (auto group = network_->groups.rbegin(); group != network_->groups.rend(); ++group)
-    for (const int32_t r : *group)
-      if (needed[size_t(r)])
-        for (const auto& alternative : (*rules_)[size_t(r)].alternatives)
-          for (const auto& s : alternative.symbols)
-            if (s.rule >= 0) needed[size_t(s.rule)] = 1;
   std::vector<Language> languages(rules_->size());
   size_t bytes = 0, work = 0;
   const auto add = [&](Language& to, const std::string& words, double p) {
@@ -166,7 +158,6 @@ std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) co
   };
   for (size_t g = 0; g < network_->groups.size(); ++g) {
     const size_t r = size_t(network_->groups[g][0]);
-    if (!needed[r]) continue;
     if (network_->recursive[g]) return {};
     for (const auto& alternative : (*rules_)[r].alternatives) {
       Language texts{{"", alternative.probability}};
@@ -185,12 +176,13 @@ std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) co
       for (const auto& [words, p] : texts)
         if (!add(languages[r], words, p)) return {};
     }
+    if (r == 0) return std::move(languages[0]);
   }
-  return std::move(languages[0]);
+  return {};
 }
 
 LineEntropy Grammar::entropy(const Rng& rng) const {
-  const double upper = network_->means[0].entropy;
+  const double upper = network_->means[0][GrammarNetwork::kEntropy];
   const Ambiguity proof = ambiguity();
   if (proof.verdict == Ambiguity::Verdict::kUnambiguous) return {upper, true, 0, upper, proof.why};
   if (const auto language = enumerate(kMaxEnumerated)) {
@@ -216,11 +208,11 @@ LineEntropy Grammar::entropy(const Rng& rng) const {
           text("mean of -ln P over ", n, " lines; ", proof.why)};
 }
 
-double Grammar::mean_characters() const { return network_->means[0].characters; }
-double Grammar::mean_bytes() const { return network_->means[0].bytes; }
+double Grammar::mean_characters() const { return network_->means[0][GrammarNetwork::kCharacters]; }
+double Grammar::mean_bytes() const { return network_->means[0][GrammarNetwork::kBytes]; }
 std::optional<double> Grammar::mean_words() const {
   if (!network_->single_spaces) return {};
-  return network_->means[0].spaces + 1;
+  return network_->means[0][GrammarNetwork::kSpaces] + 1;
 }
 
 }  // namespace gradus

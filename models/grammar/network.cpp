@@ -1,12 +1,11 @@
 #include "models/grammar/network.h"
 
-#include <utf8.h>
-
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
 #include "engine/error.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 namespace {
@@ -83,7 +82,7 @@ GrammarNetwork::GrammarNetwork(const Rules& rules, const std::string& file) {
 void GrammarNetwork::build_tries(const Rules& rules) {
   std::unordered_map<uint64_t, int32_t> child;  // (node, byte or 256 + rule) → node
   const auto step = [&](int32_t at, int32_t symbol) {
-    const auto [place, is_new] = child.try_emplace(uint64_t(at) << 32 | uint32_t(symbol), int32_t(nodes.size()));
+    const auto [place, is_new] = child.try_emplace(pair_of(at, symbol), int32_t(nodes.size()));
     if (is_new) {
       Node& node = nodes[size_t(at)];
       if (symbol < 256)
@@ -125,15 +124,12 @@ void GrammarNetwork::find_groups(const Rules& rules, const std::string& file) {
       return std::all_of(alternative.symbols.begin(), alternative.symbols.end(),
                          [&](const Symbol& s) { return s.rule < 0 || ends[size_t(s.rule)]; });
     };
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (const int32_t r : group) {
-        const auto& alternatives = rules[size_t(r)].alternatives;
-        if (ends[size_t(r)] || std::none_of(alternatives.begin(), alternatives.end(), can_end)) continue;
-        ends[size_t(r)] = 1;
-        changed = true;
-      }
-    }
+    settle(group, [&](size_t r) {
+      const auto& alternatives = rules[r].alternatives;
+      if (ends[r] || std::none_of(alternatives.begin(), alternatives.end(), can_end)) return false;
+      ends[r] = 1;
+      return true;
+    });
     for (const int32_t r : group)
       if (!ends[size_t(r)])
         refuse(file, rules[size_t(r)], "never ends: it needs an alternative that does not lead back to it");
@@ -190,7 +186,6 @@ void GrammarNetwork::find_empty(const Rules& rules, const std::string& file) {
 // exchanging rows meets only positive pivots (nonsingular M-matrices: Berman and Plemmons 1994, ch. 6, (E17)).
 void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
   using Row = std::vector<double>;
-  enum { kSteps, kEntropy, kCharacters, kBytes, kSpaces, kCount };
   std::vector<double> own_entropy(rules.size(), 0);
   for (const Node& node : nodes)
     if (node.end > 0) own_entropy[size_t(node.rule)] -= node.end * std::log(node.end);
@@ -199,7 +194,7 @@ void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
   for (const std::vector<int32_t>& group : groups) {
     const size_t n = group.size();
     for (size_t i = 0; i < n; ++i) place[size_t(group[i])] = int32_t(i);
-    std::vector<Row> a(n, Row(n + kCount, 0));  // I − M, and the right-hand sides
+    std::vector<Row> a(n, Row(n + kMeans, 0));  // I − M, and the right-hand sides
     for (size_t i = 0; i < n; ++i) {
       const size_t r = size_t(group[i]);
       Row& row = a[i];
@@ -212,15 +207,10 @@ void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
             row[size_t(place[size_t(s.rule)])] -= p;
             continue;
           }
-          const Means m = s.rule >= 0
-                              ? means[size_t(s.rule)]
-                              : Means{0, 0, double(utf8::distance(s.text.begin(), s.text.end())), double(s.text.size()),
-                                      double(std::count(s.text.begin(), s.text.end(), ' '))};
-          row[n + kSteps] += p * m.steps;
-          row[n + kEntropy] += p * m.entropy;
-          row[n + kCharacters] += p * m.characters;
-          row[n + kBytes] += p * m.bytes;
-          row[n + kSpaces] += p * m.spaces;
+          const Means m = s.rule >= 0 ? means[size_t(s.rule)]
+                                      : Means{0, 0, double(count_characters(s.text)), double(s.text.size()),
+                                              double(std::count(s.text.begin(), s.text.end(), ' '))};
+          for (size_t k = 0; k < kMeans; ++k) row[n + k] += p * m[k];
         }
     }
     for (size_t k = 0; k < n; ++k) {
@@ -232,19 +222,17 @@ void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
       for (size_t i = 0; i < n; ++i) {
         const double factor = i == k ? 0 : a[i][k] / a[k][k];
         if (factor == 0) continue;
-        for (size_t j = k; j < n + kCount; ++j) a[i][j] -= factor * a[k][j];
+        for (size_t j = k; j < n + kMeans; ++j) a[i][j] -= factor * a[k][j];
       }
     }
     for (size_t i = 0; i < n; ++i) {
-      const double* x = a[i].data() + n;
-      const double d = a[i][i];
-      means[size_t(group[i])] = {x[kSteps] / d, x[kEntropy] / d, x[kCharacters] / d, x[kBytes] / d, x[kSpaces] / d};
+      for (size_t k = 0; k < kMeans; ++k) means[size_t(group[i])][k] = a[i][n + k] / a[i][i];
       place[size_t(group[i])] = -1;
     }
   }
-  if (!(means[0].steps <= Grammar::kMaxMeanCharacters && means[0].bytes <= Grammar::kMaxMeanCharacters))
+  if (!(means[0][kSteps] <= Grammar::kMaxMeanCharacters && means[0][kBytes] <= Grammar::kMaxMeanCharacters))
     refuse(file, rules[0],
-           text("has lines of ", means[0].bytes, " bytes in ", means[0].steps, " steps on average; at most ",
+           text("has lines of ", means[0][kBytes], " bytes in ", means[0][kSteps], " steps on average; at most ",
                 int64_t(Grammar::kMaxMeanCharacters), " are allowed"));
 }
 
@@ -274,11 +262,7 @@ void GrammarNetwork::find_spaces(const Rules& rules) {
     }
     return changed;
   };
-  for (const std::vector<int32_t>& group : groups)
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (const int32_t r : group) changed = look(size_t(r)) || changed;
-    }
+  for (const std::vector<int32_t>& group : groups) settle(group, look);
   single_spaces = !meet && !begins[0] && !ends[0] && empty[0] == 0;
 }
 

@@ -88,7 +88,6 @@ class Parser {
         fail(text("rule ", name, " is already defined in line ", rules_[size_t(place->second)].line,
                   "; further alternatives begin with |"));
       rules_.push_back({std::string(name), line_, {}, {}});
-      weights_.emplace_back();
       line.remove_prefix(equals + 1);
     }
     for (bool more = true; more;) more = read_alternative(line);
@@ -112,7 +111,6 @@ class Parser {
       rest.remove_prefix(end + 1);
       while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t')) rest.remove_prefix(1);
     }
-    size_t blanks = 0;  // at the end of `plain`, not escaped
     bool more = false;
     while (!rest.empty()) {
       const char c = rest[0];
@@ -126,7 +124,6 @@ class Parser {
         const size_t end = rest.find('}');
         if (end == rest.npos) fail("a { without its }; the sign itself is written \\{");
         flush();
-        blanks = 0;
         parts.push_back({true, std::string(trimmed(rest.substr(0, end)))});
         rest.remove_prefix(end + 1);
         continue;
@@ -136,13 +133,11 @@ class Parser {
           fail("a \\ may only precede one of \\ | { } [ ] #");
         plain += rest[0];
         rest.remove_prefix(1);
-        blanks = 0;
         continue;
       }
       plain += c;
-      blanks = c == ' ' || c == '\t' ? blanks + 1 : 0;
     }
-    plain.resize(plain.size() - blanks);
+    plain.erase(plain.find_last_not_of(" \t") + 1);
     flush();
     if (parts.empty()) fail("an alternative is empty; the empty text is written {}");
     instantiate(bracket, parts);
@@ -164,14 +159,14 @@ class Parser {
                   "]: a weight is a number from 1e-9 to 1e9; an alternative that never occurs is left out"));
     }
     if (word != bracket.npos) ranges = read_ranges(bracket.substr(bracket.find("for ") + 4));
-    std::vector<double>& weights = weights_.back();
-    const size_t first = weights.size();
+    std::vector<Alternative>& all = rules_.back().alternatives;  // their weights, until link()
+    const size_t first = all.size();
     std::vector<Variable> variables;
     expand(ranges, parts, 1, variables);
     double total = 0;
-    for (size_t i = first; i < weights.size(); ++i) total += weights[i];
+    for (size_t i = first; i < all.size(); ++i) total += all[i].probability;
     if (total == 0) fail(text("[", bracket, "] has no values: every range is empty"));
-    for (size_t i = first; i < weights.size(); ++i) weights[i] *= weight / total;
+    for (size_t i = first; i < all.size(); ++i) all[i].probability *= weight / total;
   }
 
   std::vector<Range> read_ranges(std::string_view list) {
@@ -218,18 +213,16 @@ class Parser {
     const auto found = rule_of_.find(range.first);
     if (found == rule_of_.end() || size_t(found->second) + 1 == rules_.size())
       fail(text(range.name, " in ", range.first, ": the rule ", range.first, " = ... must come before this line"));
-    const size_t r = size_t(found->second);
-    for (size_t i = 0; i < weights_[r].size(); ++i) {
-      const auto& symbols = rules_[r].alternatives[i].symbols;
+    for (const auto& [weight, symbols] : rules_[size_t(found->second)].alternatives) {
       if (symbols.size() != 1 || symbols[0].rule >= 0)
         fail(text(range.name, " in ", range.first, ": the alternatives of ", range.first,
                   " must be plain texts, without {}"));
-      with({range.name, true, 0, std::string(symbols[0].text)}, weights_[r][i]);
+      with({range.name, true, 0, std::string(symbols[0].text)}, weight);
     }
   }
 
   void write_out(const std::vector<Part>& parts, double share, const std::vector<Variable>& variables) {
-    Alternative alternative{1, {}};
+    Alternative alternative{share, {}};
     const auto write = [&](const std::string& words) {
       auto& symbols = alternative.symbols;
       if (!symbols.empty() && symbols.back().rule < 0)
@@ -255,7 +248,6 @@ class Parser {
       }
     }
     rules_.back().alternatives.push_back(std::move(alternative));
-    weights_.back().push_back(share);
     if (++alternatives_ > kMaxAlternatives || symbols_ > kMaxSymbols) too_large();
   }
   [[noreturn]] void too_large() const {
@@ -290,9 +282,12 @@ class Parser {
                        "\" is not an expression; write numbers and names of ranges with + - * and parentheses, "
                        "or {NAME} for a rule"));
     }
-    char peek() {
+    // The next sign, if it is this one.
+    bool take(char sign) {
       rest = trimmed(rest);
-      return rest.empty() ? '\0' : rest[0];
+      if (rest.empty() || rest[0] != sign) return false;
+      rest.remove_prefix(1);
+      return true;
     }
     int64_t checked(int64_t value) const {
       if (value > kMaxNumber || value < -kMaxNumber)
@@ -302,46 +297,41 @@ class Parser {
     int64_t sum() {
       if (++depth > 100) parser.fail(text("\"", whole, "\" is nested more than 100 deep"));
       int64_t value = product();
-      while (peek() == '+' || peek() == '-') {
-        const bool minus = rest[0] == '-';
-        rest.remove_prefix(1);
-        const int64_t next = product();
-        value = checked(minus ? value - next : value + next);
+      while (true) {
+        if (take('+'))
+          value = checked(value + product());
+        else if (take('-'))
+          value = checked(value - product());
+        else
+          break;
       }
       --depth;
       return value;
     }
     int64_t product() {
       int64_t value = factor();
-      while (peek() == '*') {
-        rest.remove_prefix(1);
-        value = checked(value * factor());
-      }
+      while (take('*')) value = checked(value * factor());
       return value;
     }
     int64_t factor() {
       bool minus = false;
-      for (; peek() == '-'; minus = !minus) rest.remove_prefix(1);
+      while (take('-')) minus = !minus;
       const int64_t value = positive();
       return minus ? -value : value;
     }
     int64_t positive() {
-      const char c = peek();
-      if (c == '(') {
-        rest.remove_prefix(1);
+      if (take('(')) {
         const int64_t value = sum();
-        if (peek() != ')') fail();
-        rest.remove_prefix(1);
+        if (!take(')')) fail();
         return value;
       }
-      size_t n = 0;
-      while (n < rest.size() && is_name_letter(rest[n])) ++n;
-      const std::string_view word = rest.substr(0, n);
-      rest.remove_prefix(n);
-      if (is_digit(c)) {
+      const auto end_of_word = std::find_if_not(rest.begin(), rest.end(), is_name_letter);
+      const std::string_view word = rest.substr(0, size_t(end_of_word - rest.begin()));
+      rest.remove_prefix(word.size());
+      if (!word.empty() && is_digit(word[0])) {
         int64_t value = 0;
-        const auto [end, error] = std::from_chars(word.data(), word.data() + n, value);
-        if (error != std::errc() || end != word.data() + n) fail();
+        const auto [end, error] = std::from_chars(word.begin(), word.end(), value);
+        if (error != std::errc() || end != word.end()) fail();
         return checked(value);
       }
       const Variable* variable = lookup(word, variables);
@@ -365,18 +355,16 @@ class Parser {
       line_ = line;
       if (rule_of_.count(name)) fail(text(name, " is a range here and a rule elsewhere; rename one of them"));
     }
-    for (size_t r = 0; r < rules_.size(); ++r) {
-      GrammarRule& rule_ = rules_[r];
+    for (GrammarRule& each : rules_) {
       double total = 0, sum = 0;
-      for (const double w : weights_[r]) total += w;
-      for (size_t i = 0; i < weights_[r].size(); ++i) {
-        Alternative& alternative = rule_.alternatives[i];
-        alternative.probability = weights_[r][i] / total;
-        rule_.cumulative.push_back(sum += alternative.probability);
+      for (const Alternative& alternative : each.alternatives) total += alternative.probability;
+      for (Alternative& alternative : each.alternatives) {
+        alternative.probability /= total;
+        each.cumulative.push_back(sum += alternative.probability);
         for (Symbol& s : alternative.symbols)
           if (s.rule >= 0) s.rule = rule[size_t(s.rule)];
       }
-      rule_.cumulative.back() = 1;
+      each.cumulative.back() = 1;
     }
   }
 
@@ -387,7 +375,6 @@ class Parser {
   const std::string& file_;
   int64_t line_ = 0, alternatives_ = 0, symbols_ = 0, turns_ = 0;
   std::vector<GrammarRule> rules_;
-  std::vector<std::vector<double>> weights_;  // of the alternatives of each rule
   std::unordered_map<std::string, int32_t> rule_of_, name_index_;
   std::unordered_map<std::string, int64_t> variables_;  // to the line of the first
   std::vector<Name> names_;                             // used in braces

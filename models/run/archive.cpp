@@ -4,12 +4,6 @@ namespace gradus {
 
 static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.";
 
-static std::vector<int64_t> sizes(const Shape& shape) {
-  std::vector<int64_t> list(size_t(shape.rank()));
-  for (int i = 0; i < shape.rank(); ++i) list[size_t(i)] = shape[i];
-  return list;
-}
-
 void ArchiveWriter::list(std::string name, std::vector<double> values) {
   const std::vector<double>& kept = lists_.emplace_back(std::move(values));
   array(std::move(name), {int64_t(kept.size())}, std::span(kept));
@@ -39,7 +33,7 @@ const TensorInfo* ArchiveReader::find(const std::string& name) {
 void ArchiveReader::read(const std::string& name, const Shape& shape, std::span<real> out) {
   const TensorInfo* info = find(name);
   if (!info) throw DataError(text(file_.path(), ": the tensor ", name, " ", shape, " of this model is missing"));
-  if (info->shape != sizes(shape)) {
+  if (info->shape != shape.sizes()) {
     std::string found;
     for (int64_t n : info->shape) found += (found.empty() ? "" : ",") + std::to_string(n);
     throw DataError(text(file_.path(), ": ", name, " is [", found, "], this model needs ", shape));
@@ -68,26 +62,35 @@ std::vector<std::string> ArchiveReader::other_sections() const {
   return others;
 }
 
-void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix) {
-  for (int64_t i = 0; i < params.count(); ++i)
-    out.array(prefix + params.name(i), sizes(params.shape(i)), params.values(i));
-}
-
-void load_params(ArchiveReader& in, Params& params, const std::string& prefix) {
-  for (int64_t i = 0; i < params.count(); ++i) in.read(prefix + params.name(i), params.shape(i), params.edit(i));
-}
-
 // The part of an array as long as all parameters that belongs to parameter i.
 template <class T>
 static std::span<T> part(const Params& params, int64_t i, std::span<T> all) {
   return all.subspan(size_t(params.offset(i)), size_t(params.shape(i).numel()));
 }
 
+template <class T>
+void save_parts(ArchiveWriter& out, const Params& params, std::span<const T> all, const std::string& prefix) {
+  for (int64_t i = 0; i < params.count(); ++i)
+    out.array(prefix + params.name(i), params.shape(i).sizes(), part(params, i, all));
+}
+template void save_parts(ArchiveWriter&, const Params&, std::span<const float>, const std::string&);
+template void save_parts(ArchiveWriter&, const Params&, std::span<const double>, const std::string&);
+
+void load_parts(ArchiveReader& in, const Params& params, std::span<real> all, const std::string& prefix) {
+  for (int64_t i = 0; i < params.count(); ++i) in.read(prefix + params.name(i), params.shape(i), part(params, i, all));
+}
+
+void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix) {
+  save_parts(out, params, params.data(), prefix);
+}
+
+void load_params(ArchiveReader& in, Params& params, const std::string& prefix) {
+  load_parts(in, params, params.edit(), prefix);
+}
+
 void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer) {
-  for (int64_t i = 0; i < params.count(); ++i) {
-    out.array(kMean + params.name(i), sizes(params.shape(i)), part(params, i, std::span(optimizer.m)));
-    out.array(kSquare + params.name(i), sizes(params.shape(i)), part(params, i, std::span(optimizer.v)));
-  }
+  save_parts(out, params, std::span(optimizer.m), kMean);
+  save_parts(out, params, std::span(optimizer.v), kSquare);
 }
 
 bool has_moments(ArchiveReader& in, const Params& params) {
@@ -95,10 +98,8 @@ bool has_moments(ArchiveReader& in, const Params& params) {
 }
 
 void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer) {
-  for (int64_t i = 0; i < params.count(); ++i) {
-    in.read(kMean + params.name(i), params.shape(i), part(params, i, std::span(optimizer.m)));
-    in.read(kSquare + params.name(i), params.shape(i), part(params, i, std::span(optimizer.v)));
-  }
+  load_parts(in, params, std::span(optimizer.m), kMean);
+  load_parts(in, params, std::span(optimizer.v), kSquare);
 }
 
 }  // namespace gradus

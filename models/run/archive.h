@@ -65,7 +65,11 @@ class ArchiveReader {
   std::set<std::string> arrays_asked_, sections_asked_;
 };
 
-// Each parameter as the array PREFIX + its name; a file may hold more.
+// A number for each parameter element, one array PREFIX + NAME for each parameter; a file may hold more.
+template <class T>  // float or double
+void save_parts(ArchiveWriter& out, const Params& params, std::span<const T> all, const std::string& prefix);
+void load_parts(ArchiveReader& in, const Params& params, std::span<real> all, const std::string& prefix);
+// The same of the parameters themselves.
 void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix = "");
 void load_params(ArchiveReader& in, Params& params, const std::string& prefix = "");
 // The moments of an optimiser as adam.m.NAME and adam.v.NAME; the caller keeps the number of its steps.

@@ -22,8 +22,8 @@ void Config::resolve(int cores) {
 void Config::check() const {
   if (layers < 1) throw DataError(text("--layers ", layers, ": a model has at least one layer"));
   RunOptions::check(batch);
-  if (!find_cutter(tokenizer).keeps_white() && !lines)
-    throw DataError(text("--tokenizer ", tokenizer, " needs --lines: ", find_cutter(tokenizer).unit(),
+  if (!find_cutter(tokenizer).keeps_white && !lines)
+    throw DataError(text("--tokenizer ", tokenizer, " needs --lines: ", find_cutter(tokenizer).unit,
                          "s do not say where a line ends"));
   if (family().check) family().check(*this);
 }

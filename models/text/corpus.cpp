@@ -1,54 +1,126 @@
 #include "models/text/corpus.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "engine/target.h"
+#include "models/text/read_text.h"
 
 namespace gradus {
 
-static std::variant<StreamCorpus, LineCorpus> make_text(const CorpusOptions& options, const Tokenizer& tokenizer,
-                                                        std::string_view content, const std::string& name) {
-  if (!options.lines) return StreamCorpus(tokenizer.encode(content), options.val_fraction, options.context, name);
+static std::string counted(int64_t n, const char* what) { return text(n, " ", what, n == 1 ? "" : "s"); }
+
+static std::vector<std::vector<int32_t>> encode_lines(const Tokenizer& tokenizer, std::string_view content,
+                                                      const std::string& name) {
   std::vector<std::vector<int32_t>> lines;
   for (const std::string_view line : split_lines(content)) try {
       lines.push_back(tokenizer.encode(line));
     } catch (const DataError& error) {
       throw DataError(text(name, ", line ", lines.size() + 1, ": ", error.what()));
     }
-  const int64_t context = options.whole_lines ? INT64_MAX : options.context;
-  return LineCorpus(lines, tokenizer.end_id(), options.val_fraction, context, name);
+  return lines;
 }
 
 Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name)
-    : context_(options.context), text_(make_text(options, tokenizer, text, name)) {}
+    : Corpus(options.lines ? of_lines(encode_lines(tokenizer, text, name), tokenizer.end_id(), options.val_fraction,
+                                      options.whole_lines ? INT64_MAX : options.context, name)
+                           : of_stream(tokenizer.encode(text), options.val_fraction, options.context, name)) {}
 
-bool Corpus::has_validation() const {
-  return std::visit([](const auto& t) { return t.has_validation(); }, text_);
+Corpus::Corpus(double val_fraction, int64_t context, Loc where) : context_(context) {
+  require(context >= 1, "Corpus", where, "the context is ", context, ", it must be at least 1");
+  require(val_fraction >= 0 && val_fraction < 1, "Corpus", where, "val_fraction is ", val_fraction,
+          ", it must be in [0, 1)");
 }
-const std::string& Corpus::note() const {
-  return std::visit([](const auto& t) -> const std::string& { return t.note(); }, text_);
+
+Corpus Corpus::of_stream(std::vector<int32_t> tokens, double val_fraction, int64_t context, const std::string& name,
+                         Loc where) {
+  Corpus corpus(val_fraction, context, where);
+  const int64_t N = int64_t(tokens.size());
+  if (N < 2)
+    throw DataError(
+        text(name, " has ", counted(N, "token"), "; at least 2 are needed, one to read and one to predict"));
+  if (N <= context)
+    throw DataError(text(name, " has ", counted(N, "token"), "; a context of ", context, " needs at least ",
+                         context + 1, "; use a context of ", N - 1, " or a longer text"));
+  corpus.tokens_ = std::move(tokens);
+  const int64_t asked = std::llround(val_fraction * double(N));
+  int64_t validation = std::min(asked, N - (context + 1));
+  if (validation == 1) validation = 0;
+  corpus.train_ = N - validation;
+  if (validation == asked && (validation > 0 || val_fraction == 0)) return corpus;
+  corpus.note_ = text(name, " has ", counted(N, "token"), ": ", corpus.train_, " train and ");
+  corpus.note_ += validation == 0 ? std::string("none validate") : text(validation, " validate instead of ", asked);
+  corpus.note_ += asked > 1 ? text(", so that training keeps one window of ", counted(context, "token"))
+                            : text(", for ", val_fraction, " of them is less than 2");
+  return corpus;
 }
+
+Corpus Corpus::of_lines(std::span<const std::vector<int32_t>> lines, int32_t end_id, double val_fraction,
+                        int64_t context, const std::string& name, Loc where) {
+  Corpus corpus(val_fraction, context, where);
+  if (lines.empty()) throw DataError(name + " has no line");
+  corpus.tokens_ = {end_id};
+  corpus.mark_ = {0};
+  int64_t cut = 0;
+  for (const std::vector<int32_t>& line : lines) {
+    corpus.tokens_.insert(corpus.tokens_.end(), line.begin(), line.end());
+    corpus.mark_.push_back(int64_t(corpus.tokens_.size()));
+    corpus.tokens_.push_back(end_id);
+    cut += int64_t(line.size()) >= context;
+  }
+  const int64_t L = int64_t(lines.size()), asked = std::llround(val_fraction * double(L));
+  corpus.train_ = std::max<int64_t>(L - asked, 1);
+  std::string& note = corpus.note_;
+  if (cut > 0)
+    note = text(name, ": ", cut, " of ", counted(L, "line"), " cut to the context of ", context,
+                " tokens, without an end mark");
+  if (L - corpus.train_ < asked || (asked == 0 && val_fraction > 0))
+    note += text(note.empty() ? name + " has " : "; it has ", counted(L, "line"), ": ", corpus.train_, " train and ",
+                 L == corpus.train_ ? std::string("none") : text(L - corpus.train_), " validate");
+  return corpus;
+}
+
 std::span<const int32_t> Corpus::tokens(Split split) const {
-  return std::visit([&](const auto& t) { return t.tokens(split); }, text_);
-}
-int64_t Corpus::lines(Split split) const {
-  const LineCorpus* t = std::get_if<LineCorpus>(&text_);
-  return t ? t->lines(split) : 0;
-}
-Yardsticks Corpus::yardsticks(int64_t V) const {
-  return gradus::yardsticks(tokens(Split::kTrain), V, std::holds_alternative<LineCorpus>(text_));
+  size_t from = size_t(first(split)), to = size_t(last(split));
+  if (has_marks()) from = size_t(mark_[from]), to = size_t(mark_[to]) + 1;
+  return std::span(tokens_).subspan(from, to - from);
 }
 
-Window Corpus::draw(Split split, const Rng& rng, int64_t sequence) const {
-  if (const LineCorpus* t = std::get_if<LineCorpus>(&text_)) return t->draw(split, rng, sequence);
-  const StreamCorpus& t = std::get<StreamCorpus>(text_);
-  return t.draw(split, rng, sequence, t.length(split));
+int64_t Corpus::length(Split split) const {
+  return std::clamp<int64_t>(int64_t(tokens(split).size()) - 1, 0, context_);
 }
-int64_t Corpus::windows(Split split, int64_t stride) const {
-  if (const LineCorpus* t = std::get_if<LineCorpus>(&text_)) return t->lines(split);
-  return std::get<StreamCorpus>(text_).windows(split, context_, stride);
+
+Window Corpus::draw(Split split, const Rng& rng, int64_t sequence, Loc where) const {
+  const int64_t T = length(split), choices = has_marks() ? lines(split) : int64_t(tokens(split).size()) - T;
+  require(choices >= 1 && (has_marks() || T >= 1), "draw", where, "the split has nothing to draw");
+  const int64_t i = rng.at(sequence, 0, where).below(0, choices);
+  if (has_marks()) return window(split, i, 0, where);
+  const std::span<const int32_t> from = tokens(split).subspan(size_t(i));
+  return {from.first(size_t(T)), from.subspan(1, size_t(T))};
 }
-Window Corpus::window(Split split, int64_t i, int64_t stride) const {
-  if (const LineCorpus* t = std::get_if<LineCorpus>(&text_)) return t->line(split, i);
-  return std::get<StreamCorpus>(text_).window(split, context_, i, stride);
+
+int64_t Corpus::windows(Split split, int64_t stride, Loc where) const {
+  if (has_marks()) return lines(split);
+  const int64_t apart = stride == 0 ? context_ : stride;
+  require(apart >= 1 && apart <= context_, "windows", where, "the stride is ", apart,
+          "; it must be from 1 to the context of ", context_);
+  const int64_t targets = std::max<int64_t>(int64_t(tokens(split).size()) - 1, 0);
+  if (targets <= context_) return targets > 0;
+  return 1 + (targets - context_ + apart - 1) / apart;
+}
+
+Window Corpus::window(Split split, int64_t i, int64_t stride, Loc where) const {
+  const int64_t count = windows(split, stride, where);
+  require(i >= 0 && i < count, "window", where, "window ", i, " of ", count);
+  if (has_marks()) {
+    const std::span<const int32_t> from = std::span(tokens_).subspan(size_t(mark_[size_t(first(split) + i)]));
+    const size_t n = size_t(std::min(mark_[size_t(first(split) + i + 1)] - mark_[size_t(first(split) + i)], context_));
+    return {from.first(n), from.subspan(1, n)};
+  }
+  const int64_t apart = stride == 0 ? context_ : stride;
+  const std::span<const int32_t> from = tokens(split).subspan(size_t(i * apart));
+  const size_t n = size_t(std::min(context_, int64_t(from.size()) - 1));
+  return {from.first(n), from.subspan(1, n), i == 0 ? 0 : context_ - apart};
 }
 
 Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first, Loc where) {
@@ -85,6 +157,41 @@ Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first, 
     begin += count[size_t(a)];
   }
   return y;
+}
+
+void Batch::draw(const Corpus& corpus, Split split, const Rng& rng, int64_t first, int64_t sequences) {
+  windows.clear();
+  for (int64_t b = 0; b < sequences; ++b) windows.push_back(corpus.draw(split, rng, first + b));
+  pack();
+}
+
+void Batch::take(const Corpus& corpus, Split split, int64_t first, int64_t most, int64_t stride) {
+  windows.clear();
+  const int64_t end = std::min(first + most, corpus.windows(split, stride));
+  for (int64_t i = first; i < end; ++i) windows.push_back(corpus.window(split, i, stride));
+  pack();
+}
+
+void Batch::pack() {
+  B = int64_t(windows.size()), T = 0, scored = 0;
+  for (const Window& w : windows) T = std::max(T, int64_t(w.inputs.size()));
+  inputs.resize(size_t(B * T));
+  targets.resize(size_t(B * T));
+  for (int64_t b = 0; b < B; ++b) {
+    const Window& w = windows[size_t(b)];
+    const std::span<int32_t> in = inputs_of(b, 1), out = targets_of(b, 1);
+    std::fill(std::copy(w.inputs.begin(), w.inputs.end(), in.begin()), in.end(), w.inputs[0]);
+    std::fill(std::copy(w.targets.begin(), w.targets.end(), out.begin()), out.end(), kNoTarget);
+    std::fill_n(out.begin(), w.first_scored, kNoTarget);
+    scored += int64_t(w.targets.size()) - w.first_scored;
+  }
+}
+
+std::span<int32_t> Batch::inputs_of(int64_t first, int64_t count) {
+  return std::span(inputs).subspan(size_t(first * T), size_t(count * T));
+}
+std::span<int32_t> Batch::targets_of(int64_t first, int64_t count) {
+  return std::span(targets).subspan(size_t(first * T), size_t(count * T));
 }
 
 }  // namespace gradus

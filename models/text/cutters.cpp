@@ -1,6 +1,6 @@
 #include "models/text/cutters.h"
 
-#include "engine/error.h"
+#include "models/table.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -82,16 +82,14 @@ std::vector<const Cutter*> cutters() {
 
 std::vector<std::string> cutter_names() {
   std::vector<std::string> names;
-  for (const Cutter* cutter : cutters()) names.push_back(cutter->name());
+  for (const Cutter* cutter : cutters()) names.push_back(cutter->name);
   return names;
 }
 
 const Cutter& find_cutter(std::string_view name) {
   for (const Cutter* cutter : cutters())
-    if (cutter->name() == name) return *cutter;
-  std::string known;
-  for (const std::string& one : cutter_names()) known += (known.empty() ? "" : ", ") + one;
-  throw DataError(text("unknown tokenizer '", name, "'; there are: ", known));
+    if (cutter->name == name) return *cutter;
+  throw_unknown("tokenizer", name, cutter_names());
 }
 
 }  // namespace gradus

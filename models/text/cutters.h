@@ -8,23 +8,19 @@
 
 namespace gradus {
 
-class Cutter {
- public:
-  struct Traits {
-    const char* name;  // "char", as --tokenizer has it
-    const char* unit;  // "character"
-    bool any_bytes;    // cuts whatever a file holds; else only UTF-8
-    // Whether tokens contain white space. If not, it separates them: a text needs --lines, and decode writes one space
-    // between tokens.
-    bool keeps_white;
-  };
-  explicit Cutter(Traits traits) : traits_(traits) {}
-  virtual ~Cutter() = default;
+struct CutterTraits {
+  const char* name;  // "char", as --tokenizer has it
+  const char* unit;  // "character"
+  bool any_bytes;    // cuts whatever a file holds; else only UTF-8
+  // Whether tokens contain white space. If not, it separates them: a text needs --lines, and decode writes one space
+  // between tokens.
+  bool keeps_white;
+};
 
-  const char* name() const { return traits_.name; }
-  const char* unit() const { return traits_.unit; }
-  bool any_bytes() const { return traits_.any_bytes; }
-  bool keeps_white() const { return traits_.keeps_white; }
+class Cutter : public CutterTraits {
+ public:
+  explicit Cutter(const CutterTraits& traits) : CutterTraits(traits) {}
+  virtual ~Cutter() = default;
 
   // Takes the first token off `rest`; empty if there is none. REQUIRES: UTF-8, unless it cuts any bytes.
   virtual std::string_view take(std::string_view& rest) const = 0;
@@ -33,14 +29,10 @@ class Cutter {
   virtual std::string meant(const std::string& shown) const;
   // A token in a message, with nothing that a terminal would obey.
   virtual std::string named(std::string_view token) const = 0;
-
- private:
-  Traits traits_;
 };
 
-// The cutter of that name. DataError with the list of names for any other.
-const Cutter& find_cutter(std::string_view name);
 std::vector<const Cutter*> cutters();  // all of them, the default first
 std::vector<std::string> cutter_names();
+const Cutter& find_cutter(std::string_view name);  // DataError, which lists the names, for any other
 
 }  // namespace gradus

@@ -1,47 +1,32 @@
 #include "models/text/read_text.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "engine/error.h"
-#include "engine/io/file.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
-[[noreturn]] static void cannot_read(const std::string& path, int code) {
-  throw DataError(text(path, ": cannot be read: ", std::generic_category().message(code)));
-}
-
 std::string read_bytes(const std::string& path) {
   if (path == "-") throw DataError("-: standard input is not read under this name; name a file, or /dev/stdin");
-  Descriptor fd;
-  do fd = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  while (!fd && errno == EINTR);
-  if (!fd) cannot_read(path, errno);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) cannot_read(path, errno);
-  if (S_ISDIR(status.st_mode)) throw DataError(text(path, ": is a folder; name a text file in it"));
-
+  std::error_code unknown;  // opening the file will say it better
+  if (std::filesystem::is_directory(path, unknown))
+    throw DataError(text(path, ": is a folder; name a text file in it"));
+  std::ifstream in(path, std::ios::binary);
   std::string bytes;
-  size_t size = 0;
   // One byte more than a regular file should have, so that its end is seen without growing.
-  bytes.resize(std::max<size_t>(S_ISREG(status.st_mode) ? size_t(status.st_size) + 1 : 0, 65536));
-  for (;;) {
-    if (size == bytes.size()) bytes.resize(2 * size);
-    const ssize_t got = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) cannot_read(path, errno);
-    if (got == 0) break;
-    size += size_t(got);
+  if (std::filesystem::is_regular_file(path, unknown)) bytes.reserve(std::filesystem::file_size(path, unknown) + 1);
+  while (in) {
+    const size_t size = bytes.size();
+    bytes.resize(std::max<size_t>(size < bytes.capacity() ? bytes.capacity() : 2 * size, 65536));
+    in.read(bytes.data() + size, std::streamsize(bytes.size() - size));
+    bytes.resize(size + size_t(in.gcount()));
   }
-  if (size == 0) throw DataError(text(path, ": is empty; there is nothing to learn from"));
-  bytes.resize(size);
+  if (!in.eof()) throw DataError(text(path, ": cannot be read: ", std::generic_category().message(errno)));
+  if (bytes.empty()) throw DataError(text(path, ": is empty; there is nothing to learn from"));
   return bytes;
 }
 
@@ -51,6 +36,18 @@ std::string read_text(const std::string& path) {
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.erase(0, 3);
   if (bytes.empty()) throw DataError(text(path, ": holds a byte order mark and nothing else"));
   return bytes;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    if (end != std::string_view::npos && line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
 }
 
 }  // namespace gradus

@@ -11,7 +11,7 @@ namespace gradus {
 static std::vector<std::string> tokens_of(const Cutter& cutter, std::span<const std::string_view> texts) {
   std::unordered_set<std::string_view> tokens;
   for (std::string_view rest : texts) {
-    if (!cutter.any_bytes()) require_utf8(rest);
+    if (!cutter.any_bytes) require_utf8(rest);
     for (std::string_view token; !(token = cutter.take(rest)).empty();) tokens.insert(token);
   }
   if (tokens.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary from");
@@ -52,13 +52,13 @@ Tokenizer Tokenizer::from_vocab(std::string_view cutter, std::vector<std::string
   std::unordered_map<std::string_view, size_t> seen;
   for (size_t id = 0; id < vocab.size(); ++id) {
     const std::string& token = vocab[id];
-    if (const auto bad = find_bad_byte(token); bad && !(c.any_bytes() && token == std::string(1, '\0')))
+    if (const auto bad = find_bad_byte(token); bad && !(c.any_bytes && token == std::string(1, '\0')))
       throw DataError(
           text("token ", id, " of the vocabulary is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
     const bool end = id + 1 == vocab.size() && token == kEndMark;
     if (!end && (c.meant(token).empty() || token == kEndMark))
       throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a token of this vocabulary is one ",
-                           c.unit(), "; only the last may be ", kEndMark));
+                           c.unit, "; only the last may be ", kEndMark));
     if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
       throw DataError(text("tokens ", first->second, " and ", id,
                            " of the vocabulary are the same: ", end ? kEndMark : c.named(c.meant(token))));
@@ -67,14 +67,14 @@ Tokenizer Tokenizer::from_vocab(std::string_view cutter, std::vector<std::string
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view rest) const {
-  if (!cutter_->any_bytes()) require_utf8(rest);
+  if (!cutter_->any_bytes) require_utf8(rest);
   std::vector<int32_t> ids;
-  if (cutter_->keeps_white()) ids.reserve(rest.size());  // at least the number of tokens
+  if (cutter_->keeps_white) ids.reserve(rest.size());  // at least the number of tokens
   for (std::string_view token; !(token = cutter_->take(rest)).empty();) {
     const auto found = ids_.find(token);
     if (found == ids_.end())
-      throw DataError(text("the ", cutter_->unit(), " ", cutter_->named(token), " at position ", ids.size() + 1,
-                           " is not in the vocabulary of ", ids_.size(), " ", cutter_->unit(),
+      throw DataError(text("the ", cutter_->unit, " ", cutter_->named(token), " at position ", ids.size() + 1,
+                           " is not in the vocabulary of ", ids_.size(), " ", cutter_->unit,
                            ids_.size() == 1 ? "" : "s"));
     ids.push_back(found->second);
   }

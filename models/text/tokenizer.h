@@ -44,7 +44,7 @@ class Tokenizer {
   std::string decode(std::span<const int32_t> ids, Loc where = Loc::here()) const;
   // How the vocabulary shows one token, the end mark too. ShapeError as decode.
   const std::string& token(int32_t id, Loc where = Loc::here()) const;
-  const char* separator() const { return cutter_->keeps_white() ? "" : " "; }  // what decode writes between two tokens
+  const char* separator() const { return cutter_->keeps_white ? "" : " "; }  // what decode writes between two tokens
 
   const Cutter& cutter() const { return *cutter_; }
   int32_t size() const { return int32_t(vocab_.size()); }

@@ -13,7 +13,6 @@ namespace gradus {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kOrderMark16[] = {"\xFF\xFE", "\xFE\xFF"};
 
 unsigned byte_at(std::string_view s, size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0; }
 bool continues(std::string_view s, size_t i) { return (byte_at(s, i) & 0xC0) == 0x80; }
@@ -73,8 +72,7 @@ bool looks_western(std::string_view s) {
 
 // The encoding that `s` seems to be in, by the name that iconv knows it by; null if nothing comes to mind.
 const char* guess_encoding(std::string_view s, size_t bad) {
-  for (std::string_view mark : kOrderMark16)
-    if (s.starts_with(mark)) return "UTF-16";
+  if (s.starts_with("\xFF\xFE") || s.starts_with("\xFE\xFF")) return "UTF-16";
   if (s[bad] == '\0') {
     size_t nul[2] = {0, 0};
     for (size_t i = 0; i < s.size(); ++i) nul[i % 2] += s[i] == '\0';
@@ -154,7 +152,6 @@ bool is_white(char32_t c) {
 }
 
 bool is_letter(char32_t c) {
-  if (c < 0x80) return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
   return category(c) >= UTF8PROC_CATEGORY_LU && category(c) <= UTF8PROC_CATEGORY_ME;  // all of L, then all of M
 }
 

@@ -6,7 +6,6 @@
 
 #include "engine/io/json.h"
 #include "models/grammar/grammar.h"
-#include "models/text/line_corpus.h"
 #include "models/text/read_text.h"
 #include "models/text/words.h"
 #include "rl/rewards/terms.h"

@@ -18,7 +18,7 @@ TEST_CASE("a text that is too short or not UTF-8 is refused with the place of th
   for (const Row& row :
        {Row{"empty", "", "empty"},
         {"one", "a", "at least 2"},
-        {"shorter than the context", rest.substr(0, 16), "--context 15"},
+        {"shorter than the context", rest.substr(0, 16), "a context of 15"},
         {"Latin-1", latin, "line 2, column 3 (byte offset 5) is the byte 0xE9"},
         {"Latin-1 and its remedy", latin, "iconv -f ISO-8859-1"},
         {"NUL", std::string("abc\0defghijklmnopqrstuvwxyz", 27), "line 1, column 4 (byte offset 3) is the byte 0x00"},
