@@ -60,13 +60,7 @@ struct PaddedBatch {
 
   // All sequences, sequence b behind prompts[of[b]]. Every token must be in the vocabulary of who scores them.
   void fill(std::span<const std::vector<int32_t>> prompts, std::span<const int32_t> of, const Sequences& sequences);
-  // The sequences which[0], which[1], ... behind one prompt.
-  void fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences, std::span<const int64_t> which);
-  void fill(std::span<const int32_t> tokens_of_prompt, const Sequences& sequences);  // all of them
-
- private:
-  template <class PromptOf, class DrawsOf>
-  void lay_out(int64_t sequences, PromptOf prompt_of, DrawsOf draws_of);
+  void fill(const std::vector<int32_t>& only_prompt, const Sequences& sequences);  // all behind one
 };
 
 }  // namespace gradus

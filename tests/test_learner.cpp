@@ -118,7 +118,7 @@ TEST_CASE(
 TEST_CASE(
     "two epochs of two minibatches are four updates by the gradients of four batches made by hand, each weighted "
     "by pi/mu") {
-  const auto prior = random_model("lstm", 41), policy = random_model("lstm", 42), mine = policy->clone();
+  const auto prior = random_model("lstm", 41), policy = random_model("lstm", 42), mine = clone(*policy);
   const World world = ended_world(3);
   const TuneConfig options = Tuning{.baseline = "none", .kl_coef = kBeta, .batch = 9, .epochs = 2, .minibatches = 2};
   Shards shards(2, 1);
@@ -234,7 +234,7 @@ TEST_CASE(
     kept.reward = sum_over_draws(kept.batch, kept.reward);  // as a checkpoint has it
   }
   const auto after_a_step = [&](std::vector<double> log_mu) {
-    const auto policy = start->clone();
+    const auto policy = clone(*start);
     Experience memory = kept;
     memory.log_mu = std::move(log_mu);
     Tuner tuner(*policy, *prior, {world.prompt}, world, some_reward, options, shards);

@@ -289,6 +289,11 @@ TEST_CASE("the controller moves the coefficient by Ziegler's rule, after the ste
   CHECK(tuner.kl_coef() != kBeta);
   tuner.gradient(2);
   CHECK(tuner.metrics().kl_coef == tuner.kl_coef());
+  const Experience& e = tuner.fresh();  // and the returns of the next step have it
+  std::vector<double> wanted = sum_over_draws(e.batch, e.reward);
+  const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
+  for (size_t b = 0; b < wanted.size(); ++b) wanted[b] -= tuner.kl_coef() * (pi[b] - q[b]);
+  CHECK(near(at_first_draw(e.batch, e.returns), wanted) <= kClose);
 }
 
 TEST_CASE("metrics are those of the batch, and of the world within their spread") {
