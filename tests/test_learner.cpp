@@ -115,6 +115,27 @@ TEST_CASE(
   CHECK(less.value.empty());
 }
 
+TEST_CASE("leave-one-out subtracts the mean return of the others, each return multiplied by pi/mu of its sequence") {
+  Experience e = seven();
+  e.group.assign(7, 0);
+  std::vector<double> r, ratio, log_ratio, wanted;
+  for (int b = 0; b < 7; ++b) {
+    r.push_back(1 + b * b);
+    ratio.push_back(0.5 + 0.2 * b);
+    log_ratio.push_back(std::log(ratio.back()));
+  }
+  e.reward = on_last_draw(e.batch, r);
+  e.log_pi = on_last_draw(e.batch, log_ratio);
+  e.log_mu = e.log_q = std::vector<double>(e.reward.size(), 0.0);
+  make_method(Tuning{.baseline = "leave-one-out"})->prepare(e, 0);
+  for (size_t b = 0; b < 7; ++b) {
+    double others = 0;
+    for (size_t c = 0; c < 7; ++c) others += c == b ? 0 : ratio[c] * r[c] / 6;
+    wanted.push_back(r[b] - others);
+  }
+  CHECK(near(at_first_draw(e.batch, e.advantage), wanted) <= 1e-14);
+}
+
 TEST_CASE(
     "two epochs of two minibatches are four updates by the gradients of four batches made by hand, each weighted "
     "by pi/mu") {
