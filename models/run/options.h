@@ -47,8 +47,8 @@ struct Option {
   std::variant<Switch, Whole, Number, Word, Texts> value;
   std::string help;
   Owners owners = {};
-  bool newer =
-      false;  // younger than format 1: a file leaves it out where it has its usual value, so old files can be read
+  // Younger than format 1: a file leaves it out where it has its usual value, so old files can be read.
+  bool newer = false;
 };
 
 // Rows, for tables that are read from above to below.
@@ -103,7 +103,7 @@ const Option& row_of(const std::vector<Option>& rows, std::string_view name);
 // Whether the option means something beside the other values of its table.
 bool has_meaning(const Option& row, const std::vector<Option>& rows);
 // Of the options `given` (names as in files) those that mean nothing beside the others, in a sentence for a person:
-// "--heads, --order has no meaning for --model lstm"; empty if there are none.
+// "--heads, --order have no meaning for --model lstm"; empty if there are none.
 std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given);
 
 // All options of a table as one JSON object in one line; `usual` is the same table for a struct of default values.
