@@ -7,6 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "apps/commands.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
 #include "engine/io/safetensors.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "apps/commands.h"
 #include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
