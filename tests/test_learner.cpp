@@ -79,6 +79,12 @@ TEST_CASE("minibatches hold every row once, about equally many, and cut no group
   CHECK_THROWS_WITH_AS(minibatch(e, 0, 8, false), doctest::Contains("7 sequences cannot make 8 minibatches"),
                        ShapeError);
   CHECK_THROWS_WITH_AS(minibatch(e, 0, 4, true), doctest::Contains("3 groups cannot make 4 minibatches"), ShapeError);
+  Experience gaps = seven();
+  gaps.group = {0, 97, 0, 97, 0, 97, 97};
+  CHECK(minibatch(gaps, 0, 2, true) == Rows{0, 2, 4});
+  CHECK(minibatch(gaps, 1, 2, true) == Rows{1, 3, 5, 6});
+  CHECK_THROWS_WITH_AS(minibatch(gaps, 0, 3, true), doctest::Contains("2 groups cannot make 3 minibatches"),
+                       ShapeError);
 }
 
 TEST_CASE(
