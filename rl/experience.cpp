@@ -51,8 +51,7 @@ Experience rows_of(const Experience& e, std::span<const int64_t> which) {
                             .prompt = rows_of(e.batch.prompt, B, which),
                             .length = rows_of(e.batch.length, B, which)},
                   .group = rows_of(e.group, B, which),
-                  .role = rows_of(e.role, B, which),
-                  .independent = e.independent};
+                  .role = rows_of(e.role, B, which)};
   for (const int64_t b : which) part.sequences.add(e.sequences.draws(b));
   for (const auto field : {&Experience::features, &Experience::reward, &Experience::log_mu, &Experience::log_q,
                            &Experience::log_pi, &Experience::value, &Experience::returns, &Experience::advantage})

@@ -95,7 +95,7 @@ TEST_CASE(
   const Experience part = rows_of(e, which);
   REQUIRE(part.size() == 3);
   CHECK(part.batch.T == e.batch.T);
-  CHECK(part.independent == 7);
+  CHECK(part.independent == 0);
   CHECK(part.group == std::vector<int32_t>{1, 0, 1});
   CHECK(part.role == std::vector<int32_t>{0, 1, 0});
   CHECK(part.features == std::vector<double>{510, 511, 500, 501, 510, 511});
