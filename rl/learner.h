@@ -4,10 +4,10 @@
 //     epochs × minibatches: scores → method.weigh → backward → optimiser
 //   value network, method.learn, KL coefficient                    the other updates of the step
 //
-// apps/tune.cpp calls it:
+// rl/tuner.h puts it together with its source and method, as apps/tune.cpp uses it:
 //
-//   Learner learner(policy, prior, source, *make_method(options), options, shards);
-//   for (int64_t step = 1; step <= steps; ++step) learner.step(step, optimizer, lr, clip);
+//   Tuner tuner(policy, prior, prompts, world, reward, options, shards);
+//   for (int64_t step = 1; step <= steps; ++step) tuner.step(step, optimizer, lr, clip);
 #pragma once
 
 #include <optional>
