@@ -20,7 +20,7 @@ struct Experience {
   std::vector<double> reward = {};     // [B,T]; a reward of the whole sequence is paid on its last draw
   std::vector<double> log_mu = {};     // [B,T], log μ of each draw by the model that drew it
   std::vector<double> log_q = {};      // [B,T], of the prior
-  std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins; log μ where the batch is fresh
+  std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins
   std::vector<double> value = {};      // [B,T], of the value network as the step begins; empty without one
   std::vector<double> returns = {};    // [B,T], made by Method::prepare: what each draw gets
   std::vector<double> advantage = {};  // [B,T], made by Method::prepare: its return minus a baseline

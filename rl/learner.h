@@ -51,7 +51,7 @@ class Learner {
 
   // One step: epochs × minibatches updates of the policy, each by a gradient clipped to norm `clip` (0: not clipped).
   // Returns the largest norm before clipping; where it is not finite, that update and all after it were left out, and
-  // nothing else has learnt. What it does is a function of (seed, step), the parameters and what is remembered. If it
+  // neither the method nor the KL coefficient has learnt. What it does is a function of (seed, step), the parameters and what is remembered. If it
   // throws in the first update nothing has changed.
   double step(int64_t step, AdamW& optimizer, double lr, double clip = 0);
 
