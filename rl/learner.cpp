@@ -51,7 +51,7 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
   require(o.epochs >= 1 && o.minibatches >= 1, "Learner", Loc::here(), o.epochs, " epochs of ", o.minibatches,
           " minibatches; there must be at least one of each");
   require(o.kl_target >= 0 && o.kl_horizon > 0, "Learner", Loc::here(), "a KL target of ", o.kl_target,
-          " and a horizon of ", o.kl_horizon, "; both must be above 0");
+          " and a horizon of ", o.kl_horizon, "; the target may not be negative, and the horizon must be above 0");
   if (o.kl_target == 0) return;
   require(o.kl_coef > 0, "Learner", Loc::here(), "a KL target with a coefficient of 0, which no factor can move");
   require(o.kl_horizon > 0.2 * double(o.batch), "Learner", Loc::here(), "a horizon of ", o.kl_horizon,
