@@ -85,7 +85,7 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
     std::vector<double> r, probability;
     for (const int64_t i : which) {
       e.sequences.add(sequences.draws(i));
-      e.group.push_back(int32_t(e.group.size()));  // nobody is compared with anybody
+      e.group.push_back(int32_t(e.group.size()));  // each in a group of its own
       r.push_back(reward[size_t(i)]);
       probability.push_back(std::exp(log_mu[size_t(i)]));
     }

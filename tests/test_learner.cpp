@@ -1,5 +1,5 @@
-// rl/learner, experience: how a batch is cut into minibatches, and that a step of several updates is what one gets who
-// makes its minibatches, weights and gradients by hand. tests/test_tuner.cpp has the mean of one update.
+// rl/learner, experience: how a batch is cut into minibatches, and that a step of several updates equals one whose
+// minibatches, weights and gradients are made by hand. tests/test_tuner.cpp has the mean of one update.
 #include <doctest/doctest.h>
 
 #include <algorithm>
