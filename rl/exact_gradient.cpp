@@ -5,7 +5,6 @@
 #include <limits>
 #include <numeric>
 
-#include "rl/methods/baselines.h"
 #include "rl/rollout.h"
 #include "rl/tables/running_moments.h"
 
@@ -114,11 +113,11 @@ EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageM
                                     const RewardFunction& reward, const TuneConfig& options, int64_t samples,
                                     int threads) {
   const std::unique_ptr<Method> method = make_method(options);
-  const int64_t least = baseline_named(options.baseline).least_batch;
+  const int64_t least = method->needs().least_batch;
   const bool single = least == 1;
   const int64_t batch = single ? std::min(options.batch, kTapes) : options.batch;
   require(batch >= least && samples >= 1, "estimate_gradient", Loc::here(), "batches of ", options.batch, " and ",
-          samples, " samples: ", options.baseline, " needs batches of at least ", least);
+          samples, " samples: the method needs batches of at least ", least, ", and there must be a sample");
   Shards shards(int(single ? batch : std::min(batch, kShardsOfBatch)), threads);
   TeacherForcing pass(policy, shards, method->needs(), &prior);
   RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob;

@@ -36,8 +36,8 @@ std::vector<double> on_last_draw(const PaddedBatch& batch, std::span<const doubl
 // x [B,T] at the first draw of each sequence → [B]. REQUIRES: every sequence has a draw.
 std::vector<double> at_first_draw(const PaddedBatch& batch, std::span<const double> x);
 
-// The sequences which[0], which[1], ... with everything that is known of them; rows may be repeated. Which of them share
-// a drawn prompt is not kept: `independent` is 0.
+// The sequences which[0], which[1], ... with everything that is known of them; rows may be repeated. Which of them
+// share a drawn prompt is not kept: `independent` is 0.
 Experience rows_of(const Experience& e, std::span<const int64_t> which);
 // The rows of minibatch m of M: about the same number in each, every row in one of them; with `whole_groups` no group
 // is cut. ShapeError where there are fewer sequences, or groups, than minibatches.

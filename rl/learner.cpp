@@ -6,7 +6,6 @@
 #include <set>
 
 #include "rl/controller.h"
-#include "rl/methods/baselines.h"
 #include "rl/tables/estimators.h"
 #include "rl/tables/running_moments.h"
 
@@ -46,8 +45,8 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
           "policy and prior are one model; the prior must be a copy that does not change");
   require(o.kl_coef >= 0 && o.entropy_coef >= 0, "Learner", Loc::here(), "coefficients ", o.kl_coef, " and ",
           o.entropy_coef, " of KL and entropy; neither may be negative");
-  require(o.batch >= baseline_named(o.baseline).least_batch, "Learner", Loc::here(), o.baseline,
-          " needs a batch of at least ", baseline_named(o.baseline).least_batch);
+  require(o.batch >= needs_.least_batch, "Learner", Loc::here(), "a batch of ", o.batch, "; ", o.algorithm,
+          " as it is set needs at least ", needs_.least_batch);
   require(o.epochs >= 1 && o.minibatches >= 1, "Learner", Loc::here(), o.epochs, " epochs of ", o.minibatches,
           " minibatches; there must be at least one of each");
   require(o.kl_target >= 0 && o.kl_horizon > 0, "Learner", Loc::here(), "a KL target of ", o.kl_target,

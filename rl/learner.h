@@ -44,7 +44,7 @@ const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageMo
 class Learner {
  public:
   // Of the options those of the learner are read here; the method has read its own. The prior is only read. ShapeError
-  // for options that mean nothing: a negative coefficient, fewer sequences than the baseline compares, a negative
+  // for options that mean nothing: a negative coefficient, fewer sequences than the method needs, a negative
   // target, a horizon not above 0, or a target that the coefficient cannot follow.
   Learner(LanguageModel& policy, const LanguageModel& prior, Source& source, Method& method, const TuneConfig& options,
           Shards& shards);
