@@ -120,7 +120,7 @@ TEST_SUITE("options") {
     Config lstm;
     lstm.model = "lstm";
     CHECK(without_meaning(options(lstm), {"heads", "hidden", "order", "lr", "bias"}) ==
-          "--heads, --no-bias, --order has no meaning for --model lstm");
+          "--heads, --no-bias, --order have no meaning for --model lstm");
     lstm.model = "tabular";
     CHECK(without_meaning(options(lstm), {"heads", "lr", "order", "batch"}) ==
           "--heads, --order, --lr has no meaning for --model tabular");

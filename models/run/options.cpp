@@ -95,7 +95,9 @@ std::string without_meaning(const std::vector<Option>& rows, const std::vector<s
       same->first += ", " + option_name(row);
   }
   std::vector<std::string> sentences;
-  for (const auto& [names, why] : parts) sentences.push_back(names + " has no meaning " + why);
+  sentences.reserve(parts.size());
+  for (const auto& [names, why] : parts)
+    sentences.push_back(text(names, names.find(',') == std::string::npos ? " has" : " have", " no meaning ", why));
   return joined(sentences, "; ");
 }
 

@@ -52,21 +52,21 @@ struct Option {
 };
 
 // Rows, for tables that are read from above to below.
-inline Option option(const char* name, bool& value, bool usual, std::string help, Owners owners = {}) {
+inline Option option(const char* name, bool& value, bool usual, const std::string& help, const Owners& owners = {}) {
   return {.name = name, .value = Switch{&value, usual}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, int64_t& value, int64_t least, int64_t most, std::string help,
-                     Owners owners = {}) {
+inline Option option(const char* name, int64_t& value, int64_t least, int64_t most, const std::string& help,
+                     const Owners& owners = {}) {
   return {.name = name, .value = Whole{&value, least, most}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, double& value, double least, double most, std::string help, Owners owners = {}) {
+inline Option option(const char* name, double& value, double least, double most, const std::string& help, const Owners& owners = {}) {
   return {.name = name, .value = Number{&value, least, most}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, std::string& value, std::vector<std::string> known, std::string help,
-                     Owners owners = {}) {
+inline Option option(const char* name, std::string& value, const std::vector<std::string>& known, const std::string& help,
+                     const Owners& owners = {}) {
   return {.name = name, .value = Word{&value, known}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, std::vector<std::string>& values, std::string help) {
+inline Option option(const char* name, std::vector<std::string>& values, const std::string& help) {
   return {.name = name, .value = Texts{&values}, .help = help};
 }
 Option newer(Option row);
@@ -103,7 +103,7 @@ const Option& row_of(const std::vector<Option>& rows, std::string_view name);
 // Whether the option means something beside the other values of its table.
 bool has_meaning(const Option& row, const std::vector<Option>& rows);
 // Of the options `given` (names as in files) those that mean nothing beside the others, in a sentence for a person:
-// "--heads, --order has no meaning for --model lstm"; empty if there are none.
+// "--heads, --order have no meaning for --model lstm"; empty if there are none.
 std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given);
 
 // All options of a table as one JSON object in one line; `usual` is the same table for a struct of default values.

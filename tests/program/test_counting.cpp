@@ -66,7 +66,7 @@ TEST_CASE("options that mean nothing to a counted model are accepted and named i
   const Run run =
       dir.run(f32, "train two_words.txt --out foreign --lines --model ngram --steps 7 --lr 1e-4 --hidden 3 --json");
   CHECK(exits(run, 0));
-  CHECK(contains("\n" + run.err, "\nnote: --hidden, --steps, --lr has no meaning for --model ngram\n"));
+  CHECK(contains("\n" + run.err, "\nnote: --hidden, --steps, --lr have no meaning for --model ngram\n"));
 }
 
 TEST_CASE("on a stream smoothing makes the validation loss finite, and Kneser-Ney is better than adding counts") {
