@@ -382,7 +382,7 @@ std::string bench_names() { return joined(names_of(kWorks), " | "); }
 int bench(const BenchCommand& command) {
   for (const std::string& name : command.names)
     if (std::ranges::find(kWorks, name, &Work::name) == std::end(kWorks))
-      throw UsageError(name + " is no work that bench knows: must be one of " + bench_names());
+      throw UsageError("bench " + name + ": must be one of " + bench_names());
   Console console(command.common);
   console.live("what the processor and the matrix product reach");
   const int threads = command.common.threads ? int(command.common.threads) : cores();

@@ -7,7 +7,6 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "apps/console.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
 #include "engine/io/safetensors.h"

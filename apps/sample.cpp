@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "apps/console.h"
 #include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"

@@ -1,6 +1,5 @@
 // gradus score: the log-probability of each line of standard input, token by token, as sampling would draw it.
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <numeric>

@@ -120,7 +120,7 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
   std::string files = std::filesystem::path(run.files.name()).filename().string();
   if (run.files.paths.size() > 1) files += text(" and ", run.files.paths.size() - 1, " more");
   const Tokenizer& tokenizer = run.checkpoint.tokenizer;
-  const std::string unit = tokenizer.cutter().unit, of = unit == "character" ? "letter" : unit;
+  const std::string unit = tokenizer.cutter().unit, of = tokenizer.cutter().in_counts;
   const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
   console.note(
       text(c.counts() ? "Counting " : "Training ", c.family().title,

@@ -18,7 +18,7 @@ struct TrainRun {
   std::optional<RunFolder> folder;  // of a resumed run; a new run has none yet
 };
 
-// UsageError and DataError as INTERFACE has them: options that do not fit together, texts that cannot be read or are
+// UsageError and DataError: options that do not fit together, texts that cannot be read or are
 // not those of the run, a run that is not to be resumed, a step that the machine has no memory for.
 TrainRun open_train_run(const TrainCommand& command, Console& console);
 

@@ -44,7 +44,7 @@ Json result_of(const TunedRun& run, const std::optional<TuneMetrics>& last, doub
   return result;
 }
 
-// A reward that cannot be had ends the run, which is saved with the steps that are done.
+// A reward that cannot be computed ends the run; the finished steps are saved.
 [[noreturn]] void stop_at_reward(TunedRun& run, const Tuner& tuner, const DataError& error) {
   save(run, tuner);
   throw DataError(text(error.what(), "; saved after step ", run.policy.step, ", continue with: gradus tune --out ",

@@ -1,5 +1,5 @@
 // A fine-tuned run on disk: the archive of a checkpoint in which the section "tuning" holds the inputs of the tuning
-// (its options, the prior and its hash, the prompts) and its state (the KL coefficient, the moving mean),
+// (its options, the prior and its hash, the prompts) and its state (the KL coefficient, the method's),
 // with the value network and the replayed sequences in arrays of their own.
 #pragma once
 
@@ -31,8 +31,8 @@ struct TunedRun {
   void save(const Tuner& tuner, const std::string& path);
 };
 
-// A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError as
-// INTERFACE has them: a policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.
+// A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError: a
+// policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.
 TunedRun open_tuned_run(const TuneCommand& command, Console& console);
 
 }  // namespace gradus

@@ -87,7 +87,7 @@ class Arena {
   Mark mark() const { return {current_, cursor_}; }
   void rewind(Mark m) noexcept;
 
-  // Gives up everything. Never throws: if the one large block is not to be had, blocks grow anew.
+  // Gives up everything. Never throws: if the one large block cannot be allocated, blocks grow anew.
   void reset() noexcept;
 
   size_t used() const;        // bytes allocated now, with padding

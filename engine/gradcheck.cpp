@@ -217,7 +217,7 @@ GradCheck check_parameters(const char* op, Params& params, GradFunction f, const
 
 namespace {
 
-// One op under check, on copies. An input that stands twice is one, as it is to finite differences.
+// One op under check, on copies. An input given twice counts once, as it does to finite differences.
 struct Alone : OpCopy {
   Alone(const Op& recorded, uint64_t seed) : OpCopy(recorded) {
     for (int32_t i = 0; i < op.n_in; ++i)

@@ -1,6 +1,5 @@
 #include "engine/optim.h"
 
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 

@@ -50,8 +50,8 @@ class Params {
   // way.
   std::span<real> edit();
   std::span<real> edit(int64_t i) { return edit().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
-  std::span<real> edit(const Tensor& parameter,
-                       Loc where = Loc::here());  // throws ShapeError if it is not one of these
+  // ShapeError if it is not one of these.
+  std::span<real> edit(const Tensor& parameter, Loc where = Loc::here());
   uint64_t version() const { return array_->version; }
 
   // Parameter i: its name, its shape, where it begins in data(), its numbers.

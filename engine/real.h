@@ -15,7 +15,6 @@ using real = GRADUS_REAL;
 
 inline constexpr bool kDouble = sizeof(real) == 8;
 inline constexpr const char* kRealName = kDouble ? "f64" : "f32";  // as file names and the checkpoint say it
-inline constexpr const char* kDtype = kDouble ? "F64" : "F32";     // as safetensors says it
 
 }  // namespace gradus
 

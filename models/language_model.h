@@ -4,7 +4,6 @@
 // Letters: B sequences, T tokens of each, C width of the features, V vocabulary.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 

@@ -35,7 +35,7 @@ grep -q '^python works' session || { skip gdb 'this gdb has no Python'; finish; 
 gdb_run 'starti' "$f64"
 grep -q 'Program stopped' session || { skip gdb 'ptrace is not permitted'; finish; }
 
-# The session of README and the numbers of the documents: KL(π‖q) and its gradient.
+# The session of README and the numbers of the articles that `gradus kl` lists: KL(π‖q) and its gradient.
 test_steps() {
   for real in $all_programs; do
     program=$(program_of $real)

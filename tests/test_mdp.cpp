@@ -120,8 +120,8 @@ TEST_CASE("an empty text is worth what the reward says of it") {
   CHECK(has(complaint<UsageError>([] { Reward({"similarity:"}, letters(true)); }), "needs an argument"));
 }
 
-// The documents' LMEnvironment pays, at each step, the similarity so far. Targets of three tokens, hits and misses;
-// the numbers are mission-map part 4.V.
+// The LMEnvironment of the articles that `gradus kl` lists pays, at each step, the similarity so far. Targets of three
+// tokens, hits and misses; the numbers are worked out by hand.
 TEST_CASE("per-step similarity telescopes to R; the listing's pays early hits again") {
   const Ids target{0, 0, 0};
   const auto similar = [&](const Generated& g) { return similarity(g.tokens, target); };

@@ -1,8 +1,6 @@
 // models/run/options, models/families, models/table: the tables of options, their ranges and their owners.
 #include <doctest/doctest.h>
 
-#include <algorithm>
-
 #include "models/language_model.h"
 #include "models/run/config.h"
 #include "rl/tune_config.h"
@@ -123,7 +121,7 @@ TEST_SUITE("options") {
           "--heads, --no-bias, --order have no meaning for --model lstm");
     lstm.model = "tabular";
     CHECK(without_meaning(options(lstm), {"heads", "lr", "order", "batch"}) ==
-          "--heads, --order, --lr has no meaning for --model tabular");
+          "--heads, --order, --lr have no meaning for --model tabular");
   }
 
   TEST_CASE("options: what training and tuning share has one row, and defaults of its own in each") {

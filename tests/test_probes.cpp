@@ -90,8 +90,8 @@ struct WrongSign : M {
 
 TEST_SUITE_BEGIN("probes");
 
-TEST_CASE("PPO: the exact gradient is the derivative of the clipped objective; a wrong sign or no clip is seen") {
-  if (!kDouble) return;
+TEST_CASE("PPO: the exact gradient is the derivative of the clipped objective; a wrong sign or no clip is seen" *
+          doctest::skip(!kDouble)) {
   for (const std::string family : {"tabular", "lstm"}) {
     ProbeWorld w(family);
     Shards shards(2, 1);
@@ -129,8 +129,8 @@ TEST_CASE("PPO: the exact gradient is the derivative of the clipped objective; a
   }
 }
 
-TEST_CASE("DPO: over ordered pairs the exact gradient is the derivative of the mean log sigma; a wrong sign is seen") {
-  if (!kDouble) return;
+TEST_CASE("DPO: over ordered pairs the exact gradient is the derivative of the mean log sigma; a wrong sign is seen" *
+          doctest::skip(!kDouble)) {
   for (const std::string family : {"tabular", "lstm"}) {
     ProbeWorld w(family);
     Shards shards(2, 1);

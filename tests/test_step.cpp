@@ -1,4 +1,5 @@
-// apps/step/trace.h and what reads it: the examples of `gradus step`, their gradients, the numbers put into the derivatives.
+// apps/step/trace.h and what reads it: the examples of `gradus step`, their gradients, the numbers put into the
+// derivatives.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -54,8 +55,7 @@ TEST_SUITE("step") {
         CAPTURE(kind);
         CHECK(op.checked);
         CHECK(op.passes);
-        CHECK(op.source.find(kind == "scale" || kind == "add" || kind == "mul" ? "named" : kind) !=
-              std::string::npos);
+        CHECK(op.source.find(kind == "scale" || kind == "add" || kind == "mul" ? "named" : kind) != std::string::npos);
       }
       for (const TraceValue& v : r.trace.values) {
         CAPTURE(v.name);
@@ -155,7 +155,7 @@ TEST_SUITE("step") {
     }
   }
 
-  TEST_CASE("step: the KL example is that of the documents") {
+  TEST_CASE("step: the KL example is that of the articles that `gradus kl` lists") {
     const Recorded r("kl");
     CHECK(close(r.trace.loss, 0.0997934720914665, kDouble ? 1e-15 : 1e-6));
     const double wanted[] = {.06167503961, -.10105171604, -.07929406527, .11867074169};

@@ -1,5 +1,5 @@
-// Fine-tuning on a table: the trajectory that the documents' worked numbers give, the controller on their example,
-// every named reward on its own posterior.
+// Fine-tuning on a table: the trajectory that the articles that `gradus kl` lists give in numbers, the controller on
+// their example, every named reward on its own posterior.
 #include <doctest/doctest.h>
 
 #include "engine/optim.h"

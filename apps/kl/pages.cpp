@@ -1,6 +1,5 @@
 #include "apps/kl/pages.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <sstream>

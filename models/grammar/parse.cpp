@@ -2,7 +2,6 @@
 // other file knows of them. Over 350 lines: half of them are the error sentences.
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <unordered_map>
 
 #include "engine/error.h"

@@ -27,13 +27,13 @@ struct Checkpoint {
   std::string path = {};            // where it was read from
   std::string hash = {};            // of that file, as its metadata give it
 
-  // Keys of the file's metadata that this struct does not read; fine-tuning keeps its state there.
+  // Sections of the file that no owner here reads.
   std::vector<std::string> other_sections = {};
 
   // What the model has read before the first token that it draws: one long text begins with the prompt, a line with the
   // mark before it, and without a prompt both begin with start_id.
   std::vector<int32_t> beginning(const std::string& prompt) const;
-  // UsageError where a Transformer does not see a beginning of so many tokens and max_tokens draws at once.
+  // UsageError where a windowed family does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
 
   void write(ArchiveWriter& out) const;

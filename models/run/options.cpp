@@ -81,18 +81,22 @@ bool has_meaning(const Option& row, const std::vector<Option>& rows) {
 }
 
 std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given) {
-  std::vector<std::pair<std::string, std::string>> parts;  // names, and beside what they mean nothing
+  struct Part {
+    std::vector<std::string> names;
+    std::string why;
+  };
+  std::vector<Part> parts;
   for (const Option& row : rows) {
     if (std::find(given.begin(), given.end(), row.name) == given.end() || has_meaning(row, rows)) continue;
     const std::string owner = option_name(row.owners.option);
     const std::string why = row.owners.words.empty()
                                 ? "without " + owner
                                 : text("for ", owner, " ", value_text(row_of(rows, row.owners.option)));
-    const auto same = std::find_if(parts.begin(), parts.end(), [&](const auto& part) { return part.second == why; });
+    const auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.why == why; });
     if (same == parts.end())
-      parts.emplace_back(option_name(row), why);
+      parts.push_back({{option_name(row)}, why});
     else
-      same->first += ", " + option_name(row);
+      same->names.push_back(option_name(row));
   }
   std::vector<std::string> sentences;
   sentences.reserve(parts.size());

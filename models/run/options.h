@@ -47,8 +47,8 @@ struct Option {
   std::variant<Switch, Whole, Number, Word, Texts> value;
   std::string help;
   Owners owners = {};
-  bool newer =
-      false;  // younger than format 1: a file leaves it out where it has its usual value, so old files can be read
+  // Younger than format 1: a file leaves it out where it has its usual value, so old files can be read.
+  bool newer = false;
 };
 
 // Rows, for tables that are read from above to below.

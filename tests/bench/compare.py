@@ -3,7 +3,7 @@
 usage: compare.py GRADUS [--pairs 5] [--seconds 2] [--threads N] [WORK...]
 
 A pair is one run of each, one behind the other, so that a change of the machine's pace strikes both. A row gives the
-medians of the tokens a second, and the median and the range of the pairs' ratios.
+median and the range of the pairs' ratios, on one thread and on N (all cores). stderr gets the medians of tokens a second.
 """
 import argparse
 import glob
@@ -15,8 +15,17 @@ import sys
 
 from pathlib import Path
 
-WORKS = ["gpt-step", "lstm-step", "rl-gpt-step", "rl-lstm-step",
-         "sample-gpt-1", "sample-gpt-64", "sample-lstm-1", "sample-lstm-64"]
+# Each work, and its name in README.
+WORKS = {
+    "gpt-step": "Transformer step (4 layers, 4 heads, 128 wide, context 64, batch 12)",
+    "lstm-step": "LSTM step (embedding 128, hidden 256, 64 steps, batch 32)",
+    "sample-gpt-1": "Transformer sampling, one stream, with a cache of keys and values",
+    "sample-gpt-64": "Transformer sampling, 64 streams, with that cache",
+    "sample-lstm-1": "LSTM sampling, one stream",
+    "sample-lstm-64": "LSTM sampling, 64 streams",
+    "rl-gpt-step": "fine-tuning step of the Transformer, 64 sequences of 32 tokens, against a loop with that cache",
+    "rl-lstm-step": "the same of the LSTM",
+}
 
 
 def ours(program, work, threads, seconds):
@@ -57,15 +66,19 @@ def main():
     unknown = [w for w in args.work if w not in WORKS]
     if unknown:
         parser.error(f"{unknown[0]} is none of {' '.join(WORKS)}")
-    print("| work | threads | gradus, tokens/s | PyTorch, tokens/s | ratio, median (range) |\n|---|---|---|---|---|")
+    counts = sorted({1, args.threads})
+    print("| work | " + " | ".join("1 thread" if n == 1 else f"{n} threads" for n in counts) + " |")
+    print("|---" * (1 + len(counts)) + "|", flush=True)
     for work in args.work or WORKS:
-        for threads in sorted({1, args.threads}):
+        cells = []
+        for threads in counts:
             pairs = [(ours(args.gradus, work, threads, args.seconds), theirs(work, threads, args.seconds))
                      for _ in range(args.pairs)]
             ratios = [a / b for a, b in pairs]
-            print(f"| {work} | {threads} | {statistics.median(a for a, _ in pairs):,.0f} "
-                  f"| {statistics.median(b for _, b in pairs):,.0f} "
-                  f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |", flush=True)
+            cells.append(f"{statistics.median(ratios):.2f}× ({min(ratios):.2f} to {max(ratios):.2f})")
+            print(f"{work}, threads {threads}: gradus {statistics.median(a for a, _ in pairs):,.0f} tokens/s, "
+                  f"PyTorch {statistics.median(b for _, b in pairs):,.0f} tokens/s", file=sys.stderr, flush=True)
+        print(f"| {WORKS[work]} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ Json data() {
 }  // namespace
 
 TEST_SUITE("worked_numbers") {
-  TEST_CASE("worked numbers: every number of the documents' examples, to 1e-12") {
+  TEST_CASE("worked numbers: every number of the examples in the articles that `gradus kl` lists, to 1e-12") {
     const WorkedNumbers got = worked_numbers();
     const Json wanted = data().at("numbers");
     std::set<std::string> names;
@@ -39,7 +39,7 @@ TEST_SUITE("worked_numbers") {
     CHECK_THROWS_AS(got["no such number"], ShapeError);
   }
 
-  TEST_CASE("worked numbers: what the documents print beside what is true") {
+  TEST_CASE("worked numbers: what the articles that `gradus kl` lists print beside what is true") {
     const Json file = data();
     const WorkedNumbers got = worked_numbers();
     CHECK(got.one("kl.pi.q") < 0.0997934720914666);

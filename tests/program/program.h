@@ -1,8 +1,8 @@
 // Runs the gradus program as a person would, for the tests in this folder:
 //
 //   const Scratch dir;                                          // a folder of this test's own, removed with it
-//   const Run run = dir.run(f32, "sample " + name + " --json");  // in that folder; words are cut at spaces, 'two
-//   words' CHECK(exits(run, 0)); CHECK(run.json()["samples"].size() == 1);                   // stdout must be exactly
+//   const Run run = dir.run(f32, "sample " + name + " --json");  // in that folder; cut at spaces, but not in 'two
+//   words' CHECK(exits(run, 0)); CHECK(run.json()["samples"].size() == 1);                    // stdout must be exactly
 //   one object of JSON
 //
 // GRADUS and GRADUS_F64 name other programs than build/gradus and build/gradus-f64. The tests run from the root of the
