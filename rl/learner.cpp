@@ -116,6 +116,7 @@ static void add(std::span<const real> x, std::vector<real>& sum) {
 }
 
 // The one minus sign: weights raise the objective, and an optimiser descends.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is changed, through pointers to members
 void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
   const double draws = double(std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0}));
   const double share = 1 / double(batches_.size()), of_draw = -(share / draws),
