@@ -14,6 +14,7 @@
 #include "apps/commands.h"
 #include "engine/error.h"
 #include "engine/version.h"
+#include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
 
 namespace gradus {
@@ -322,10 +323,10 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
       question("gradient", "the gradient of J for every parameter, exact or estimated from samples", answer_gradient);
   gradient->add_option("--prior", c.other, "run that is the prior")->required();
   objective(gradient, 0);
-  const Owners sampled{"estimator", {"reinforce"}};
+  const Owners sampled{"estimator", {kEstimators[size_t(Estimator::kReinforce)].name}};
   const std::vector<Option> rows{
       option("estimator", c.estimator, names_of(kEstimators), "how"),
-      option("baseline", c.baseline, {"none", "leave-one-out"}, "baseline that is subtracted from the return", sampled),
+      option("baseline", c.baseline, baselines_of_one_batch(), "baseline that is subtracted from the return", sampled),
       option("batch", c.batch, 1, 1 << 20, "sequences in a group", sampled),
       option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
              sampled),

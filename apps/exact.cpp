@@ -223,7 +223,8 @@ int answer_gradient(const ExactCommand& command) {
   } else {
     if (const int64_t least = baseline_named(command.baseline).least_batch; command.batch < least)
       throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
-    g = estimate_gradient(*run.model, *prior.model, world, rewards, options, command.samples, threads);
+    g = estimate_gradient(*make_method(options), *run.model, *prior.model, world, rewards, options, command.samples,
+                          threads);
   }
   ArchiveWriter out;
   save_parts(out, run.model->params(), std::span<const double>(g.mean), "mean/");

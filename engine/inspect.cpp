@@ -189,7 +189,7 @@ std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
 }  // namespace
 
 OpCopy::OpCopy(const Op& of) : op(of) {
-  const size_t n = size_t(op.n_in + op.n_out);
+  const size_t n = size_t(op.n_in) + size_t(op.n_out);
   for (size_t i = 0; i < n; ++i) {
     values_.push_back(*of.in[i]);  // the outputs stand behind the inputs
     data.emplace_back(of.in[i]->data, of.in[i]->data + of.in[i]->shape.numel());
@@ -208,7 +208,7 @@ OpCopy::OpCopy(const Op& of) : op(of) {
 std::vector<std::vector<real>> contributions(const Op& op) {
   OpCopy copy(op);
   for (int32_t k = 0; k < op.n_out; ++k)
-    if (op.out[k]->grad) std::ranges::copy(*gradient(*op.out[k]), copy.grad[size_t(op.n_in + k)].begin());
+    if (op.out[k]->grad) std::ranges::copy(*gradient(*op.out[k]), copy.grad[size_t(op.n_in) + size_t(k)].begin());
   op.kind->backward(copy.op);
   copy.grad.resize(size_t(op.n_in));
   return std::move(copy.grad);

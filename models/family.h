@@ -36,7 +36,8 @@ struct Family {
 
 // The usual Family::declare, of a Model that is trained in steps and of one that is counted.
 template <class Model>
-std::unique_ptr<LanguageModel> declare_stepped(const ModelOptions& options, int64_t V, std::vector<double>) {
+std::unique_ptr<LanguageModel> declare_stepped(const ModelOptions& options, int64_t V,
+                                               std::vector<double>) {  // NOLINT(performance-unnecessary-value-param)
   return std::make_unique<Model>(options, V);
 }
 template <class Model>

@@ -33,10 +33,10 @@ class RecurrentLm : public LanguageModel {
     const Init uniform = Init::uniform(1 / std::sqrt(double(H)));
     embedding_ = params_.add("embedding.weight", {V, E}, Init::normal(1));
     for (int64_t l = 0; l < options.layers; ++l) {
-      const std::string n = std::to_string(l);
-      layers_.push_back({.w_ih = params_.add(name + ".weight_ih_l" + n, {gates * H, l ? H : E}, uniform),
-                         .w_hh = params_.add(name + ".weight_hh_l" + n, {gates * H, H}, uniform),
-                         .bias = params_.add(name + ".bias_l" + n, {gates * H}, uniform)});
+      const auto named = [&](const char* part) { return text(name, part, l); };
+      layers_.push_back({.w_ih = params_.add(named(".weight_ih_l"), {gates * H, l ? H : E}, uniform),
+                         .w_hh = params_.add(named(".weight_hh_l"), {gates * H, H}, uniform),
+                         .bias = params_.add(named(".bias_l"), {gates * H}, uniform)});
     }
     head_w_ = params_.add("head.weight", {V, H}, uniform);
     head_b_ = params_.add("head.bias", {V}, uniform);

@@ -5,7 +5,6 @@
 #include <limits>
 #include <numeric>
 
-#include "rl/methods/baselines.h"
 #include "rl/rollout.h"
 #include "rl/tables/running_moments.h"
 
@@ -85,7 +84,7 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
     std::vector<double> r, probability;
     for (const int64_t i : which) {
       e.sequences.add(sequences.draws(i));
-      e.group.push_back(int32_t(e.group.size()));  // nobody is compared with anybody
+      e.group.push_back(int32_t(e.group.size()));  // each in a group of its own
       r.push_back(reward[size_t(i)]);
       probability.push_back(std::exp(log_mu[size_t(i)]));
     }
@@ -110,37 +109,41 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
 // a few.
 static constexpr int64_t kTapes = 64, kShardsOfBatch = 4;
 
-EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageModel& prior, const World& world,
-                                    const RewardFunction& reward, const TuneConfig& options, int64_t samples,
-                                    int threads) {
-  const std::unique_ptr<Method> method = make_method(options);
-  const int64_t least = baseline_named(options.baseline).least_batch;
+EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
+                                    const World& world, const RewardFunction& reward, const TuneConfig& options,
+                                    int64_t samples, int threads) {
+  const LanguageModel* const mu = method.behaviour();
+  const int64_t least = method.needs().least_batch;
   const bool single = least == 1;
   const int64_t batch = single ? std::min(options.batch, kTapes) : options.batch;
   require(batch >= least && samples >= 1, "estimate_gradient", Loc::here(), "batches of ", options.batch, " and ",
-          samples, " samples: ", options.baseline, " needs batches of at least ", least);
+          samples, " samples: the method needs batches of at least ", least, ", and there must be a sample");
   Shards shards(int(single ? batch : std::min(batch, kShardsOfBatch)), threads);
-  TeacherForcing pass(policy, shards, method->needs(), &prior);
+  TeacherForcing pass(policy, shards, method.needs(), &prior);
   RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob;
   bool impossible = false;  // the prior excludes a sequence that was drawn
   for (int64_t index = 0, done = 0; done < samples; ++index) {
     const int64_t count = single ? std::min(batch, samples - done) : batch;
     const Rng rng(uint64_t(options.seed), Stream::kSample, index);
-    Experience e{.sequences = roll_out(policy, world, rng, 0, count).sequences,
+    Experience e{.sequences = roll_out(mu ? *mu : policy, world, rng, 0, count).sequences,
                  .group = std::vector<int32_t>(size_t(count), 0)};
     e.batch.fill(world.prompt, e.sequences);
     const std::vector<double> rewards = reward(e.sequences, e.group);
     e.reward = on_last_draw(e.batch, rewards);
-    const Scores& now = score_batch(pass, shards, prior, nullptr, e, world.temperature, options.kl_coef);
-    method->prepare(e, options.kl_coef);
-    const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
+    const Scores& now = score_batch(pass, shards, prior, mu, e, world.temperature, options.kl_coef);
+    method.prepare(e, options.kl_coef);
+    const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q),
+                              drawn = sum_over_draws(e.batch, e.log_mu);
     for (size_t i = 0; i < pi.size(); ++i) {
-      r.add(rewards[i]);
-      impossible |= !std::isfinite(q[i]);
-      kl.add(pi[i] - q[i]);
-      log_prob.add(pi[i]);
+      const double ratio = std::exp(pi[i] - drawn[i]);
+      const auto weighted = [&](double x) { return ratio > 0 ? ratio * x : 0; };  // 0 times an infinite log is 0
+      r.add(weighted(rewards[i]));
+      impossible |= ratio > 0 && !std::isfinite(q[i]);
+      kl.add(weighted(pi[i] - q[i]));
+      log_prob.add(weighted(pi[i]));
     }
-    const Weights w = method->weigh(e, now);
+    Weights w = method.weigh(e, now);
+    multiply(w, e.batch, std::vector<double>(pi.size(), 1.0));
     if (single) {
       pass.backward_each(w);
       for (int s = 0; s < shards.size(); ++s)

@@ -22,19 +22,19 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
 inline constexpr int64_t kChunkSlots = 4096;
 
 struct EstimatedGradient {
-  // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the baseline
+  // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the method
   // compares sequences that of a batch's mean times the size of the batch. NaN where there is one contribution only.
   std::vector<double> mean, variance;
-  Objective objective = {};  // means over the samples; kl is the mean of k1 = log π − log q
+  Objective objective = {};  // means over the samples, each times π/μ; kl is that of k1 = log π − log q
   double kl_stderr = 0;      // of that mean
   int64_t samples = 0;
 };
 
-// The same from `samples` sequences, in batches of options.batch where the baseline compares them (then rounded up to
-// whole batches), by the method that the options name. The number of threads changes no bit.
-// DataError where the prior excludes a sequence that the policy drew and β > 0.
-EstimatedGradient estimate_gradient(const LanguageModel& policy, const LanguageModel& prior, const World& world,
-                                    const RewardFunction& reward, const TuneConfig& options, int64_t samples,
-                                    int threads);
+// The same from `samples` sequences, in batches of options.batch where the method compares them (then rounded up to
+// whole batches), drawn from the method's behaviour, else from the policy. Of the options batch, seed and kl_coef are
+// read. The number of threads changes no bit. DataError where the prior excludes a sequence that is drawn and β > 0.
+EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
+                                    const World& world, const RewardFunction& reward, const TuneConfig& options,
+                                    int64_t samples, int threads);
 
 }  // namespace gradus

@@ -51,8 +51,7 @@ Experience rows_of(const Experience& e, std::span<const int64_t> which) {
                             .prompt = rows_of(e.batch.prompt, B, which),
                             .length = rows_of(e.batch.length, B, which)},
                   .group = rows_of(e.group, B, which),
-                  .role = rows_of(e.role, B, which),
-                  .independent = e.independent};
+                  .role = rows_of(e.role, B, which)};
   for (const int64_t b : which) part.sequences.add(e.sequences.draws(b));
   for (const auto field : {&Experience::features, &Experience::reward, &Experience::log_mu, &Experience::log_q,
                            &Experience::log_pi, &Experience::value, &Experience::returns, &Experience::advantage})
@@ -61,12 +60,18 @@ Experience rows_of(const Experience& e, std::span<const int64_t> which) {
 }
 
 std::vector<int64_t> minibatch(const Experience& e, int64_t m, int64_t M, bool whole_groups) {
-  const int64_t units = whole_groups ? 1 + int64_t(*std::ranges::max_element(e.group)) : e.size();
+  std::vector<int32_t> groups;  // those that are there, each once; their numbers may have gaps
+  if (whole_groups) {
+    groups = e.group;
+    std::ranges::sort(groups);
+    groups.erase(std::ranges::unique(groups).begin(), groups.end());
+  }
+  const int64_t units = whole_groups ? int64_t(groups.size()) : e.size();
   require(units >= M, "minibatch", Loc::here(), units, whole_groups ? " groups" : " sequences", " cannot make ", M,
           " minibatches: each must hold one");
   std::vector<int64_t> rows;
   for (int64_t b = 0; b < e.size(); ++b) {
-    const int64_t unit = whole_groups ? int64_t(e.group[size_t(b)]) : b;
+    const int64_t unit = whole_groups ? std::ranges::lower_bound(groups, e.group[size_t(b)]) - groups.begin() : b;
     if (unit >= units * m / M && unit < units * (m + 1) / M) rows.push_back(b);
   }
   return rows;

@@ -20,7 +20,7 @@ struct Experience {
   std::vector<double> reward = {};     // [B,T]; a reward of the whole sequence is paid on its last draw
   std::vector<double> log_mu = {};     // [B,T], log μ of each draw by the model that drew it
   std::vector<double> log_q = {};      // [B,T], of the prior
-  std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins; log μ where the batch is fresh
+  std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins
   std::vector<double> value = {};      // [B,T], of the value network as the step begins; empty without one
   std::vector<double> returns = {};    // [B,T], made by Method::prepare: what each draw gets
   std::vector<double> advantage = {};  // [B,T], made by Method::prepare: its return minus a baseline
@@ -36,7 +36,8 @@ std::vector<double> on_last_draw(const PaddedBatch& batch, std::span<const doubl
 // x [B,T] at the first draw of each sequence → [B]. REQUIRES: every sequence has a draw.
 std::vector<double> at_first_draw(const PaddedBatch& batch, std::span<const double> x);
 
-// The sequences which[0], which[1], ... with everything that is known of them; rows may be repeated.
+// The sequences which[0], which[1], ... with everything that is known of them; rows may be repeated. Which of them
+// share a drawn prompt is not kept: `independent` is 0.
 Experience rows_of(const Experience& e, std::span<const int64_t> which);
 // The rows of minibatch m of M: about the same number in each, every row in one of them; with `whole_groups` no group
 // is cut. ShapeError where there are fewer sequences, or groups, than minibatches.

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "rl/controller.h"
-#include "rl/methods/baselines.h"
 #include "rl/tables/estimators.h"
 #include "rl/tables/running_moments.h"
 
@@ -46,12 +45,12 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
           "policy and prior are one model; the prior must be a copy that does not change");
   require(o.kl_coef >= 0 && o.entropy_coef >= 0, "Learner", Loc::here(), "coefficients ", o.kl_coef, " and ",
           o.entropy_coef, " of KL and entropy; neither may be negative");
-  require(o.batch >= baseline_named(o.baseline).least_batch, "Learner", Loc::here(), o.baseline,
-          " needs a batch of at least ", baseline_named(o.baseline).least_batch);
+  require(o.batch >= needs_.least_batch, "Learner", Loc::here(), "a batch of ", o.batch, "; ", o.algorithm,
+          " as it is set needs at least ", needs_.least_batch);
   require(o.epochs >= 1 && o.minibatches >= 1, "Learner", Loc::here(), o.epochs, " epochs of ", o.minibatches,
           " minibatches; there must be at least one of each");
   require(o.kl_target >= 0 && o.kl_horizon > 0, "Learner", Loc::here(), "a KL target of ", o.kl_target,
-          " and a horizon of ", o.kl_horizon, "; both must be above 0");
+          " and a horizon of ", o.kl_horizon, "; the target may not be negative, and the horizon must be above 0");
   if (o.kl_target == 0) return;
   require(o.kl_coef > 0, "Learner", Loc::here(), "a KL target with a coefficient of 0, which no factor can move");
   require(o.kl_horizon > 0.2 * double(o.batch), "Learner", Loc::here(), "a horizon of ", o.kl_horizon,
@@ -117,6 +116,7 @@ static void add(std::span<const real> x, std::vector<real>& sum) {
 }
 
 // The one minus sign: weights raise the objective, and an optimiser descends.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is changed, through pointers to members
 void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
   const double draws = double(std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0}));
   const double share = 1 / double(batches_.size()), of_draw = -(share / draws),

@@ -4,10 +4,10 @@
 //     epochs × minibatches: scores → method.weigh → backward → optimiser
 //   value network, method.learn, KL coefficient                    the other updates of the step
 //
-// apps/tune.cpp calls it:
+// rl/tuner.h puts it together with its source and method, as apps/tune.cpp uses it:
 //
-//   Learner learner(policy, prior, source, *make_method(options), options, shards);
-//   for (int64_t step = 1; step <= steps; ++step) learner.step(step, optimizer, lr, clip);
+//   Tuner tuner(policy, prior, prompts, world, reward, options, shards);
+//   for (int64_t step = 1; step <= steps; ++step) tuner.step(step, optimizer, lr, clip);
 #pragma once
 
 #include <optional>
@@ -44,15 +44,15 @@ const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageMo
 class Learner {
  public:
   // Of the options those of the learner are read here; the method has read its own. The prior is only read. ShapeError
-  // for options that mean nothing: a negative coefficient, fewer sequences than the baseline compares, a target or
-  // horizon not above 0, or a target that the coefficient cannot follow.
+  // for options that mean nothing: a negative coefficient, fewer sequences than the method needs, a negative
+  // target, a horizon not above 0, or a target that the coefficient cannot follow.
   Learner(LanguageModel& policy, const LanguageModel& prior, Source& source, Method& method, const TuneConfig& options,
           Shards& shards);
 
   // One step: epochs × minibatches updates of the policy, each by a gradient clipped to norm `clip` (0: not clipped).
   // Returns the largest norm before clipping; where it is not finite, that update and all after it were left out, and
-  // nothing else has learnt. What it does is a function of (seed, step), the parameters and what is remembered. If it
-  // throws in the first update nothing has changed.
+  // neither the method nor the KL coefficient has learnt. What it does is a function of (seed, step), the parameters
+  // and what is remembered. If it throws in the first update nothing has changed.
   double step(int64_t step, AdamW& optimizer, double lr, double clip = 0);
 
   // The same in two halves, for a caller that needs the gradient of a step with one update: that of −J by the policy's

@@ -6,6 +6,7 @@
 // that is to be raised. The minus sign for the optimiser, which descends, is in rl/learner.cpp and nowhere else.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 namespace gradus {
@@ -19,6 +20,7 @@ struct Needs {
   bool kl = false;                       // of the row to that of the prior
   bool logit = false;                    // of the draw
   const LanguageModel* other = nullptr;  // whose largest logit
+  int64_t least_batch = 1;               // sequences in a batch
   // weigh() compares the sequences of a group, so that no minibatch may cut one.
   bool whole_groups = false;
 };

@@ -23,17 +23,19 @@ void resolve(TuneConfig& c, int cores) {
 std::vector<Option> options(TuneConfig& c) {
   const std::vector<Option> shared = run_options(c, c.seed);
   const TuneConfig usual;
+  const Owners reinforce{"algorithm", {"reinforce"}};
   return {
       option("reward", c.reward, "what a text is worth"),
       option("algorithm", c.algorithm, method_names(), "method that makes the weights of the gradient"),
-      option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return"),
+      option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return", reinforce),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go,
-             "credit each draw only with rewards earned from it onward"),
+             "credit each draw only with rewards earned from it onward", reinforce),
       option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)"),
       option("kl_target", c.kl_target, 0, 1e9,
              "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
       option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may change by a fifth", {"kl_target"}),
-      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences"),
+      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
+             reinforce),
       option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences in a step"),

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The floors of the house (see README.md). A file may include files of rooms that stand before its own in this list, and
 # files of its own room as long as they make no circle. A function or class that a room's header declares is defined in
-# that room or in one before it. The exhibits below apps/ do not know each other. Prints each offence; exit 1 if there is
-# one. sh tests/check_floors.sh [FOLDER]: another house than this one.
+# that room or in one before it. The exhibits below apps/ do not know each other, nor do worlds, rewards and methods of
+# rl/. Prints each offence; exit 1 if there is one. sh tests/check_floors.sh [FOLDER]: another house than this one.
 cd "${1:-$(dirname "$0")/..}" || exit 1
 # A room is a folder or, with a dot behind its name, the files of that name; a file stands in the last room it fits.
 rooms='
@@ -52,14 +52,18 @@ awk '
   function folder(file) { sub(/[^\/]*$/, "", file); return file }
   function same_floor(a, b) { return folder(a) == folder(b) && row[place[a]] == row[place[b]] }
   function fits(file, name) { return index(file, name) == 1 }
-  function wing(file) { return file ~ /^apps\/(report|kl|step)\// ? substr(file, 1, index(substr(file, 6), "/") + 4) : "" }
+  function wing(file) {
+    if (file !~ /^apps\/(report|kl|step)\// && file !~ /^rl\/(worlds|rewards|methods)\//) return ""
+    sub(/\/[^\/]*$/, "", file)
+    return file
+  }
   function complain(what) { print what; bad = 1 }
   $3 == "include" {
     ++includes
     if (!($4 in place)) next
     if (place[$4] > place[$1]) complain($1 ":" $2 ": includes " $4 ", which stands above it")
     if (wing($1) != wing($4) && wing($1) != "" && wing($4) != "" && !(wing($1) == "apps/step" && $4 == "apps/report/page.h"))
-      complain($1 ":" $2 ": includes " $4 ", of another exhibit")
+      complain($1 ":" $2 ": includes " $4 ", of a wing that it may not know")
     to[$1] = to[$1] " " $4
   }
   $3 == "class" { classes[$4] = classes[$4] " " $1 }

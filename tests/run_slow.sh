@@ -38,10 +38,10 @@ if [ -z "${CI:-}" ]; then
   checks files 'every failing call, kill -9 a hundred times' sh tests/test_faults.sh long
   flags=$(make -n -B V=1 build/release-f32/apps/main.o | sed -nE 's/.*( -I\. .*) -c .*/\1/p' | sed -E 's/-O3|-MMD|-MP//g')
   libs=$(make -n -B V=1 build/release-f32/gradus | sed -nE 's/.*\.o ([^.]*-lopenblas.*) -o .*/\1/p')
-  mkdir -p build/tsan
+  rm -rf build/tsan && mkdir -p build/tsan
   one threads 'thread sanitizer, build' sh -c "git ls-files 'engine/*.cpp' 'models/*.cpp' 'rl/*.cpp' 'apps/*.cpp' |
     xargs -P $(nproc) -I % sh -c 'g++ -DGRADUS_REAL=float $flags -O1 -fsanitize=thread -c % -o build/tsan/\$(echo % | tr / _).o' &&
-    g++ -fsanitize=thread build/tsan/*.o $libs -o build/tsan/gradus"
+    g++ -fsanitize=thread build/tsan/*.o build/release/apps/*/*.txt.o build/release/apps/*/*.css.o build/release/apps/*/*.js.o $libs -o build/tsan/gradus"
   checks threads 'two threads under the thread sanitizer' sh tests/test_threads.sh build/tsan/gradus
 else
   left_out threads 'thread sanitizer, gdb on a debug build, long fault loops, ten worlds' 'not in the short form'

@@ -106,7 +106,7 @@ TEST_CASE("a world too large is refused with what would be right") {
   const auto model = random_model("lstm", 5);
   CHECK_THROWS_WITH_AS(enumerate(*model, ended_world(9), 1000),
                        "this world has more than 1000 sequences of at most 9 tokens, too many to enumerate: with a "
-                       "vocabulary of 4 --max-tokens 5 fits",
+                       "vocabulary of 4 max_tokens 5 fits",
                        DataError);
   CHECK(enumerate(*model, ended_world(5), 1000).sequences.size() == 364);
   CHECK(full_size(ended_world(60), 100) == kMaxSequences + 1);

@@ -1,5 +1,5 @@
-// rl/learner, experience: how a batch is cut into minibatches, and that a step of several updates is what one gets who
-// makes its minibatches, weights and gradients by hand. tests/test_tuner.cpp has the mean of one update.
+// rl/learner, experience: how a batch is cut into minibatches, and that a step of several updates equals one whose
+// minibatches, weights and gradients are made by hand. tests/test_tuner.cpp has the mean of one update.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -79,6 +79,12 @@ TEST_CASE("minibatches hold every row once, about equally many, and cut no group
   CHECK_THROWS_WITH_AS(minibatch(e, 0, 8, false), doctest::Contains("7 sequences cannot make 8 minibatches"),
                        ShapeError);
   CHECK_THROWS_WITH_AS(minibatch(e, 0, 4, true), doctest::Contains("3 groups cannot make 4 minibatches"), ShapeError);
+  Experience gaps = seven();
+  gaps.group = {0, 97, 0, 97, 0, 97, 97};
+  CHECK(minibatch(gaps, 0, 2, true) == Rows{0, 2, 4});
+  CHECK(minibatch(gaps, 1, 2, true) == Rows{1, 3, 5, 6});
+  CHECK_THROWS_WITH_AS(minibatch(gaps, 0, 3, true), doctest::Contains("2 groups cannot make 3 minibatches"),
+                       ShapeError);
 }
 
 TEST_CASE(
@@ -89,7 +95,7 @@ TEST_CASE(
   const Experience part = rows_of(e, which);
   REQUIRE(part.size() == 3);
   CHECK(part.batch.T == e.batch.T);
-  CHECK(part.independent == 7);
+  CHECK(part.independent == 0);
   CHECK(part.group == std::vector<int32_t>{1, 0, 1});
   CHECK(part.role == std::vector<int32_t>{0, 1, 0});
   CHECK(part.features == std::vector<double>{510, 511, 500, 501, 510, 511});

@@ -281,6 +281,10 @@ TuneConfig options(const std::string& baseline, bool to_go, int64_t batch, int64
   return Tuning{.baseline = baseline, .reward_to_go = to_go, .kl_coef = kBeta, .batch = batch, .seed = seed};
 }
 
+EstimatedGradient estimated(const KnownWorld& w, const TuneConfig& o, int64_t samples, int threads) {
+  return estimate_gradient(*make_method(o), *w.policy, *w.prior, w.world, reward_of(w), o, samples, threads);
+}
+
 // The bound that n independent |z| of N(0,1) all stay below with probability 1 − alpha (union bound).
 double bonferroni(size_t n, double alpha) {
   double low = 0, high = 20;
@@ -310,8 +314,7 @@ TEST_CASE("sampled gradients have the exact gradient as their mean, away from th
     const Objective j = w.objective(kBeta);
     for (const std::string baseline : {"none", "leave-one-out"})
       for (const bool to_go : {false, true}) {
-        const EstimatedGradient e =
-            estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), options(baseline, to_go, 16, 5), 20000, 2);
+        const EstimatedGradient e = estimated(w, options(baseline, to_go, 16, 5), 20000, 2);
         CHECK(e.samples == 20000);
         check_mean(e, g);
         CHECK(std::fabs(e.objective.kl - j.kl) <= 4.5 * e.kl_stderr);
@@ -357,12 +360,38 @@ TrueVariance true_variance(const KnownWorld& w, double B) {
   return v;
 }
 
+TEST_CASE("sequences of another model, weighted by pi/mu, estimate the gradient and the objective of the policy") {
+  struct Elsewhere : Method {
+    std::unique_ptr<Method> of;
+    const LanguageModel* mu;
+    Elsewhere(const TuneConfig& o, const LanguageModel& model) : of(make_method(o)), mu(&model) {}
+    Needs needs() const override { return of->needs(); }
+    const LanguageModel* behaviour() const override { return mu; }
+    void prepare(Experience& e, double kl_coef) override { of->prepare(e, kl_coef); }
+    Weights weigh(const Experience& e, const Scores& now) const override { return of->weigh(e, now); }
+  };
+  const KnownWorld w("lstm", 6, ended_world(3));
+  const auto mu = clone(*w.policy);
+  const Rng rng(12, Stream::kTest);
+  for (int64_t i = 0; i < mu->params().size(); ++i) mu->params().edit()[size_t(i)] += real(0.2 * rng.normal(i));
+  const Objective j = w.objective(kBeta);
+  const std::vector<double> g = exact(w);
+  for (const std::string baseline : {"none", "leave-one-out"}) {
+    const TuneConfig o = options(baseline, false, 16, 5);
+    Elsewhere method(o, *mu);
+    const EstimatedGradient e = estimate_gradient(method, *w.policy, *w.prior, w.world, reward_of(w), o, 20000, 2);
+    check_mean(e, g);
+    CHECK(std::fabs(e.objective.kl - j.kl) <= 4.5 * e.kl_stderr);
+    CHECK(std::fabs(e.objective.reward - j.reward) <= 0.05);
+    CHECK(std::fabs(e.objective.entropy - j.entropy) <= 0.05);
+  }
+}
+
 TEST_CASE("sampled variances are the enumerated ones within 3 %") {
   const KnownWorld w("lstm", 7, ended_world(2));
   const TrueVariance v = true_variance(w, 4);
   const auto check = [&](const std::string& baseline, std::span<const double> wanted) {
-    const EstimatedGradient e =
-        estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), options(baseline, false, 4, 8), 100000, 2);
+    const EstimatedGradient e = estimated(w, options(baseline, false, 4, 8), 100000, 2);
     CHECK(near(e.variance, wanted) <= 0.03);  // of the largest
     double sum = 0, wanted_sum = 0;
     for (size_t k = 0; k < wanted.size(); ++k) sum += e.variance[k], wanted_sum += wanted[k];
@@ -376,8 +405,7 @@ TEST_CASE("an estimate is the same on any number of threads, and of its seed alo
   const KnownWorld w("lstm", 9, ended_world(3));
   for (const std::string baseline : {"none", "leave-one-out"}) {
     const auto run = [&](int64_t seed, int threads) {
-      return estimate_gradient(*w.policy, *w.prior, w.world, reward_of(w), options(baseline, false, 8, seed), 100,
-                               threads);
+      return estimated(w, options(baseline, false, 8, seed), 100, threads);
     };
     const EstimatedGradient one = run(1, 1), two = run(1, 2);
     CHECK(first_difference(one.mean, two.mean) == -1);

@@ -226,6 +226,28 @@ TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterio
   CHECK(*known.of(*policy, kBeta).kl_to_posterior < 0.03 * before);
 }
 
+TEST_CASE("how many sequences a batch must have is asked of the method, whatever baseline the options name") {
+  struct Least : Ppo {
+    using Ppo::Ppo;
+    Needs needs() const override { return {.least_batch = 3}; }
+  } three(PpoOptions{});
+  Ppo one(PpoOptions{});
+  const auto prior = random_model("lstm", 33), policy = clone(*prior);
+  const World world = ended_world(3);
+  Shards shards(1, 1);
+  const auto make = [&](Method& method, int64_t batch) {
+    const TuneConfig options = Tuning{.baseline = "leave-one-out", .batch = batch};
+    RolloutSource source(
+        {world.prompt}, world,
+        [](const Sequences& s, std::span<const int32_t>) { return std::vector<double>(size_t(s.size()), 0.0); },
+        options, shards);
+    Learner(*policy, *prior, source, method, options, shards);
+  };
+  make(one, 1);
+  make(three, 3);
+  CHECK_THROWS_WITH_AS(make(three, 2), doctest::Contains("needs at least 3"), ShapeError);
+}
+
 TEST_CASE("DPO on pairs labelled by a reward goes to the posterior of that reward") {
   const auto prior = random_model("lstm", 32), policy = clone(*prior);
   const World world = ended_world(3);
@@ -245,7 +267,7 @@ TEST_CASE("DPO on pairs labelled by a reward goes to the posterior of that rewar
   Shards shards(2, 1);
   PairSource source(world, pairs);
   Dpo dpo(kBeta);
-  const TuneConfig options = Tuning{.baseline = "none", .kl_coef = kBeta, .minibatches = 4};
+  const TuneConfig options = Tuning{.kl_coef = kBeta, .batch = 1, .minibatches = 4};
   Learner learner(*policy, *prior, source, dpo, options, shards);
   KnownWorlds known(*prior, {world.prompt}, world, reward, 1000);
   const double before = *known.of(*policy, kBeta).kl_to_posterior;

@@ -80,7 +80,8 @@ TEST_CASE("four outcomes: the sampled variance is the worked one within 3 %, the
   const KnownWorld w = known(kOutcomes, 1);
   const auto run = [&](const std::string& baseline, int64_t batch) {
     const TuneConfig options = testing::Tuning{.baseline = baseline, .kl_coef = 0, .batch = batch, .seed = 3};
-    return estimate_gradient(*w.policy, *w.prior, w.world, reward_for({0, 2}), options, 200'000, 2);
+    return estimate_gradient(*make_method(options), *w.policy, *w.prior, w.world, reward_for({0, 2}), options, 200'000,
+                             2);
   };
   const double g[] = {0.2, -0.12, 0.04, -0.12};
   const auto check_mean = [&](const EstimatedGradient& e) {

@@ -93,6 +93,16 @@ TEST_CASE("a word of no table is an error that lists the known ones") {
             baseline_named(baseline).needs_value);
 }
 
+TEST_CASE("the baseline, the reward to go and the entropy bonus mean something to REINFORCE alone") {
+  TuneConfig c;
+  const std::vector<Option> rows = options(c);
+  const std::vector<std::string> given{"baseline", "reward_to_go", "entropy_coef", "kl_coef"};
+  CHECK(without_meaning(rows, given).empty());
+  c.algorithm = "another";
+  CHECK(without_meaning(rows, given) ==
+        "--baseline, --reward-to-go, --entropy-coef has no meaning for --algorithm another");
+}
+
 TEST_CASE("one epoch of the whole batch is not written, so that runs of before there were epochs read the same") {
   TuneConfig c = changed();
   CHECK(to_json(c).find("epochs") == std::string::npos);

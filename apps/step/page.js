@@ -313,6 +313,6 @@ control('slider').max = last;
 control('slider').addEventListener('input', e => go(Number(e.target.value)));
 addEventListener('resize', draw);
 // The address that was asked for: the one that follows may have been written over it by now.
-addEventListener('hashchange', e => go(Number(new URL(e.newURL).hash.slice(1))));
+addEventListener('hashchange', e => go(Number(e.newURL.split('#')[1])));
 if (/^#\d+$/.test(location.hash)) position = Math.min(last, Number(location.hash.slice(1)));
 draw();

@@ -195,7 +195,7 @@ Json& Json::operator[](std::string_view name) {
   return std::get<Object>(value_).emplace_back(name, nullptr).second;
 }
 
-Json Json::value(std::string_view name, Json otherwise) const {
+Json Json::value(std::string_view name, const Json& otherwise) const {
   const Json* member = find(name);
   return member ? *member : otherwise;
 }

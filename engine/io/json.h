@@ -82,7 +82,7 @@ class Json {
     const Json* member = find(name);
     return member ? member->get<T>() : otherwise;
   }
-  Json value(std::string_view name, Json otherwise) const;
+  Json value(std::string_view name, const Json& otherwise) const;
   std::string value(std::string_view name, const char* otherwise) const { return value(name, std::string(otherwise)); }
   void update(const Json& other);            // members of `other` replace those of the same name
   const std::vector<Member>& items() const;  // of anything but an object: none

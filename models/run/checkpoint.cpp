@@ -81,7 +81,7 @@ std::vector<double> read_counts(ArchiveReader& in, const Config& config) {
 
 Config read_config(ArchiveReader& in) {
   const std::string& path = in.file().path();
-  const Config config = config_from_json(in.section("config"), path);
+  Config config = config_from_json(in.section("config"), path);
   try {
     config.check();
   } catch (const DataError& error) {

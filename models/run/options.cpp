@@ -99,8 +99,9 @@ std::string without_meaning(const std::vector<Option>& rows, const std::vector<s
       same->names.push_back(option_name(row));
   }
   std::vector<std::string> sentences;
+  sentences.reserve(parts.size());
   for (const auto& [names, why] : parts)
-    sentences.push_back(joined(names, ", ") + (names.size() > 1 ? " have" : " has") + " no meaning " + why);
+    sentences.push_back(text(names, names.find(',') == std::string::npos ? " has" : " have", " no meaning ", why));
   return joined(sentences, "; ");
 }
 

@@ -52,21 +52,21 @@ struct Option {
 };
 
 // Rows, for tables that are read from above to below.
-inline Option option(const char* name, bool& value, bool usual, std::string help, Owners owners = {}) {
+inline Option option(const char* name, bool& value, bool usual, const std::string& help, const Owners& owners = {}) {
   return {.name = name, .value = Switch{&value, usual}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, int64_t& value, int64_t least, int64_t most, std::string help,
-                     Owners owners = {}) {
+inline Option option(const char* name, int64_t& value, int64_t least, int64_t most, const std::string& help,
+                     const Owners& owners = {}) {
   return {.name = name, .value = Whole{&value, least, most}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, double& value, double least, double most, std::string help, Owners owners = {}) {
+inline Option option(const char* name, double& value, double least, double most, const std::string& help, const Owners& owners = {}) {
   return {.name = name, .value = Number{&value, least, most}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, std::string& value, std::vector<std::string> known, std::string help,
-                     Owners owners = {}) {
+inline Option option(const char* name, std::string& value, const std::vector<std::string>& known, const std::string& help,
+                     const Owners& owners = {}) {
   return {.name = name, .value = Word{&value, known}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, std::vector<std::string>& values, std::string help) {
+inline Option option(const char* name, std::vector<std::string>& values, const std::string& help) {
   return {.name = name, .value = Texts{&values}, .help = help};
 }
 Option newer(Option row);

@@ -41,7 +41,7 @@ class ByteCutter final : public Cutter {
   std::string meant(const std::string& shown) const override {
     if (shown.size() == 6)
       for (int b = 0x80; b < 0x100; ++b)
-        if (const std::string byte(1, char(b)); show(byte) == shown) return byte;
+        if (std::string byte(1, char(b)); show(byte) == shown) return byte;
     return shown.size() == 1 && is_ascii(shown[0]) ? shown : std::string();
   }
   std::string named(std::string_view token) const override { return hex_byte(token[0]); }

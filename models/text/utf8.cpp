@@ -139,7 +139,7 @@ int64_t count_characters(std::string_view text, size_t from, size_t to) {
 size_t complete_length(std::string_view bytes) {
   for (size_t back = 1; back <= std::min<size_t>(bytes.size(), 3); ++back) {
     if (continues(bytes, bytes.size() - back)) continue;
-    const size_t length = utf8proc_utf8class[byte_at(bytes, bytes.size() - back)];
+    const auto length = size_t(static_cast<unsigned char>(utf8proc_utf8class[byte_at(bytes, bytes.size() - back)]));
     return length > back ? bytes.size() - back : bytes.size();
   }
   return bytes.size();

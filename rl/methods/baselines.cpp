@@ -24,7 +24,7 @@ constexpr Baseline kBaselines[] = {
      .least_batch = 2,
      .make = leave_one_out},
     {.name = "none", .help = "nothing", .make = none},
-    {.name = "moving", .help = "a mean of the returns of earlier batches", .make = moving},
+    {.name = "moving", .help = "a mean of the returns of earlier batches", .remembers = true, .make = moving},
     {.name = "value",
      .help = "the value network's prediction from the tokens before the draw",
      .needs_value = true,
@@ -39,6 +39,12 @@ std::vector<std::string> baselines_with_value() {
   std::vector<std::string> names;
   for (const Baseline& row : kBaselines)
     if (row.needs_value) names.push_back(row.name);
+  return names;
+}
+std::vector<std::string> baselines_of_one_batch() {
+  std::vector<std::string> names;
+  for (const Baseline& row : kBaselines)
+    if (!row.needs_value && !row.remembers) names.push_back(row.name);
   return names;
 }
 

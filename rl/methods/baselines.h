@@ -33,6 +33,7 @@ struct Baseline {
   const char* name;
   const char* help;
   bool needs_value = false;  // of the value network
+  bool remembers = false;    // earlier batches
   int64_t least_batch = 1;   // sequences that it can compare
   // b of each draw, [B,T]; padding is ignored.
   std::vector<double> (*make)(const BaselineInput& input);
@@ -41,6 +42,7 @@ struct Baseline {
 // DataError, which lists the known names, for an unknown one.
 const Baseline& baseline_named(const std::string& name);
 std::vector<std::string> baseline_names();
-std::vector<std::string> baselines_with_value();  // those that need the value network
+std::vector<std::string> baselines_with_value();    // those that need the value network
+std::vector<std::string> baselines_of_one_batch();  // those that need neither a value network nor earlier batches
 
 }  // namespace gradus

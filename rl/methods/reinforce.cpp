@@ -18,7 +18,7 @@ class Reinforce : public Method {
         entropy_coef_(options.entropy_coef),
         reward_to_go_(options.reward_to_go) {}
 
-  Needs needs() const override { return {.value = baseline_.needs_value}; }
+  Needs needs() const override { return {.value = baseline_.needs_value, .least_batch = baseline_.least_batch}; }
 
   void prepare(Experience& e, double kl_coef) override {
     ReturnOptions options{.kl_coef = kl_coef, .entropy_coef = entropy_coef_, .reward_to_go = reward_to_go_};

@@ -153,7 +153,7 @@ void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const doubl
     while (fitting.max_tokens > 1 && full_size(fitting, vocabulary_, most_) > most_) --fitting.max_tokens;
     throw WorldTooLarge(text(
         "this world has more than ", most_, " sequences of at most ", world_.max_tokens,
-        " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " --max-tokens ", fitting.max_tokens,
+        " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " max_tokens ", fitting.max_tokens,
         full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; use a smaller vocabulary" : " fits"));
   }
   draws_.resize(size_t(depth) + 1);

@@ -233,7 +233,7 @@ TEST_CASE("exact refuses a world too large, a missing question or length, unknow
   dir.write("abc.txt", "abcdefgh\n");
   const std::string least = " --embd 2 --context 4 --steps 0 --val-fraction 0 --quiet";
   dir.must(f64, "train abc.txt --out lstm --model lstm --hidden 2" + least);
-  CHECK(refuses(dir.run(f64, "exact sequences lstm --max-tokens 7"), 4, "--max-tokens 6 fits"));
+  CHECK(refuses(dir.run(f64, "exact sequences lstm --max-tokens 7"), 4, "max_tokens 6 fits"));
   CHECK(refuses(dir.run(f64, "exact"), 2, "sequences | compare | posterior | gradient"));
   CHECK(refuses(dir.run(f64, "exact sequences q"), 2, "--max-tokens"));
   CHECK(refuses(dir.run(f64, "exact sequences q --max-tokens 3 --prompt cow"), 4, "cow"));

@@ -98,7 +98,7 @@ TEST_CASE("an option value that means nothing is refused with what would be righ
                          {"--val-fraction 1", number + "0"},
                          {"--clip inf", number + "0"},
                          {"--stop-after 0", whole + "1"},
-                         {"--heads 3 --embd 16", "--heads 3"},
+                         {"--heads 3 --embd 16", "heads 3"},
                          {"--min-lr 1", "--min-lr 1 is above --lr"},
                          {"--model foo", "must be one of transformer"},
                          {"--tokenizer foo", "must be one of char"},
