@@ -101,7 +101,7 @@ std::string without_meaning(const std::vector<Option>& rows, const std::vector<s
   std::vector<std::string> sentences;
   sentences.reserve(parts.size());
   for (const auto& [names, why] : parts)
-    sentences.push_back(text(names, names.find(',') == std::string::npos ? " has" : " have", " no meaning ", why));
+    sentences.push_back(text(joined(names, ", "), names.size() > 1 ? " have" : " has", " no meaning ", why));
   return joined(sentences, "; ");
 }
 
