@@ -100,7 +100,7 @@ TEST_CASE("the baseline, the reward to go and the entropy bonus mean something t
   CHECK(without_meaning(rows, given).empty());
   c.algorithm = "another";
   CHECK(without_meaning(rows, given) ==
-        "--baseline, --reward-to-go, --entropy-coef has no meaning for --algorithm another");
+        "--baseline, --reward-to-go, --entropy-coef have no meaning for --algorithm another");
 }
 
 TEST_CASE("one epoch of the whole batch is not written, so that runs of before there were epochs read the same") {
