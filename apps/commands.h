@@ -106,8 +106,8 @@ inline constexpr Named<Estimator> kEstimators[] = {{"exact", Estimator::kExact},
 struct ExactCommand {
   Common common;
   int (*answer)(const ExactCommand&) = nullptr;  // to the question that was asked: one of the four below
-  std::string run, other;  // other: RUN_B, or the prior
-  std::string prompt;      // empty: the start of the run's texts
+  std::string run, other;                        // other: RUN_B, or the prior
+  std::string prompt;                            // empty: the start of the run's texts
   int64_t max_tokens = 0;
   double temperature = 1;
   std::vector<std::string> reward;

@@ -8,7 +8,8 @@
 //   double      1.6 / 1.6   1.1 / 1.3   1.3 / 1.3   0.9 / 1.0   0.7 / 0.8
 //
 // Every fused multiply-add is written std::fma and every other rounding is a single IEEE operation, so one number gives
-// the same bits from every compiler, optimisation level and vector width, alone or in a loop (tests/plain/test_vmath.cpp).
+// the same bits from every compiler, optimisation level and vector width, alone or in a loop
+// (tests/plain/test_vmath.cpp).
 //
 // The k...Ulp constants are maximal errors in units in the last place of the exact result, as the test checks them.
 // NaN in gives NaN out everywhere. The rounding mode must be to nearest.

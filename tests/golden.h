@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/real.h"
 #include "engine/io/safetensors.h"
+#include "engine/real.h"
 #include "tests/near.h"
 
 namespace gradus::testing {

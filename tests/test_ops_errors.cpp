@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "engine/composed.h"
-#include "engine/rung.h"
 #include "engine/rng.h"
+#include "engine/rung.h"
 #include "models/language_model.h"
 #include "models/run/config.h"
 #include "tests/near.h"

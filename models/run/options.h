@@ -59,11 +59,12 @@ inline Option option(const char* name, int64_t& value, int64_t least, int64_t mo
                      const Owners& owners = {}) {
   return {.name = name, .value = Whole{&value, least, most}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, double& value, double least, double most, const std::string& help, const Owners& owners = {}) {
+inline Option option(const char* name, double& value, double least, double most, const std::string& help,
+                     const Owners& owners = {}) {
   return {.name = name, .value = Number{&value, least, most}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, std::string& value, const std::vector<std::string>& known, const std::string& help,
-                     const Owners& owners = {}) {
+inline Option option(const char* name, std::string& value, const std::vector<std::string>& known,
+                     const std::string& help, const Owners& owners = {}) {
   return {.name = name, .value = Word{&value, known}, .help = help, .owners = owners};
 }
 inline Option option(const char* name, std::vector<std::string>& values, const std::string& help) {

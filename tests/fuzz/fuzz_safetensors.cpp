@@ -1,7 +1,8 @@
 // libFuzzer target: the safetensors reader, header and values. The input is taken once as a file and once as a header,
 // to which the right length and as much data as its offsets ask for are added, so that mutations get past these checks.
 //   clang++ -std=c++20 -I. -O1 -g -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.cpp
-//     engine/io/safetensors.cpp engine/io/safetensors_header.cpp engine/io/file.cpp engine/error.cpp -o fuzz_safetensors
+//     engine/io/safetensors.cpp engine/io/safetensors_header.cpp engine/io/file.cpp engine/error.cpp -o
+//     fuzz_safetensors
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
