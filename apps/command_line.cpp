@@ -110,7 +110,7 @@ std::string names_below(const CLI::App& app) {
 
 // The error of CLI11 in our words.
 std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
-  const std::string message = error.what();
+  std::string message = error.what();
   if (app.get_subcommands().empty())
     return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " +
            names_below(app);

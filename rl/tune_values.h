@@ -31,7 +31,12 @@ struct TuneConfig : RunOptions {
   std::string exact = "auto";  // a row of kExactWords
   int64_t seed = 1;
 
-  TuneConfig() : RunOptions{.steps = 200, .min_lr = 0, .warmup = 0, .save_every = 50} {}
+  TuneConfig() {
+    steps = 200;
+    min_lr = 0;
+    warmup = 0;
+    save_every = 50;
+  }
 };
 
 }  // namespace gradus
