@@ -1,5 +1,5 @@
 // models/text/tokenizer.h, cutters.h and utf8.h: round trips through every kind of character, and a readable sentence
-// for every kind of bad input.
+// for every kind of bad input. Long for the tables of characters and of bad inputs.
 #include "models/text/tokenizer.h"
 
 #include <doctest/doctest.h>
