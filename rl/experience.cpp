@@ -64,7 +64,7 @@ std::vector<int64_t> minibatch(const Experience& e, int64_t m, int64_t M, bool w
   if (whole_groups) {
     groups = e.group;
     std::ranges::sort(groups);
-    groups.erase(std::ranges::unique(groups).begin(), groups.end());
+    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
   }
   const int64_t units = whole_groups ? int64_t(groups.size()) : e.size();
   require(units >= M, "minibatch", Loc::here(), units, whole_groups ? " groups" : " sequences", " cannot make ", M,
