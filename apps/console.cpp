@@ -3,18 +3,32 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "models/text/utf8.h"
 
 namespace gradus {
 
+bool can_rewrite(std::FILE* out) {
+  const char* const terminal = std::getenv("TERM");
+  return isatty(fileno(out)) == 1 && terminal && *terminal && std::string_view(terminal) != "dumb";
+}
+
 Console::Console(const Common& common)
-    : out_(common.json ? stderr : stdout), quiet_(common.quiet), live_(!quiet_ && isatty(fileno(out_)) == 1) {}
+    : out_(common.json ? stderr : stdout), quiet_(common.quiet), live_(!quiet_ && can_rewrite(out_)) {}
 
 void Console::note(const std::string& line) {
   if (quiet_) return;
   end_live();
-  std::fprintf(out_, "%s\n", line.c_str());
+  std::fprintf(out_, "%s\n", harmless_line(line).c_str());
   std::fflush(out_);
+}
+
+void Console::announce(const std::string& sentence) {
+  if (quiet_) return;
+  end_live();
+  std::fflush(out_);
+  std::fprintf(stderr, "note: %s\n", harmless_line(sentence).c_str());
 }
 
 void Console::warn(const std::string& sentence) {

@@ -9,13 +9,17 @@
 
 namespace gradus {
 
+// Is it a terminal that takes orders, such as "back to the beginning of the line"?
+bool can_rewrite(std::FILE* out);
+
 class Console {
  public:
   explicit Console(const Common& common);
   ~Console() { end_live(); }
-  // One line.
+  // One line, of which a terminal obeys nothing.
   void note(const std::string& line);
-  void warn(const std::string& sentence);  // the same behind "warning: "; nothing for an empty one
+  void announce(const std::string& sentence);  // behind "note: ", always on stderr
+  void warn(const std::string& sentence);      // the same behind "warning: "; nothing for an empty one
   // Rewrites the live line; on a pipe does nothing.
   void live(const std::string& line);
   bool is_live() const { return live_; }

@@ -50,12 +50,14 @@ int eval(const EvalCommand& command) {
   if (split == Split::kAll) {
     config.val_fraction = 0;
     if (!config.lines) {  // a text shorter than the context is one window
-      const int64_t tokens = int64_t(run.tokenizer.encode(content.content).size());
+      const int64_t tokens =
+          int64_t(placed(content, run.tokenizer, [&] { return run.tokenizer.encode(content.content); }).size());
       config.context = std::clamp<int64_t>(tokens - 1, 1, config.context);
       stride = std::min(stride, config.context);
     }
   }
-  const Corpus corpus(config.corpus(), run.tokenizer, content.content, content.name());
+  const Corpus corpus = placed(content, run.tokenizer,
+                               [&] { return Corpus(config.corpus(), run.tokenizer, content.content, content.name()); });
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
                          config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
@@ -64,6 +66,8 @@ int eval(const EvalCommand& command) {
 
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
+  if (std::isnan(loss.nats))
+    throw DivergedError(text(run.path, ": the loss of its model on this text is not a number"));
   const double bits =
       loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},

@@ -141,8 +141,8 @@ int answer_compare(const ExactCommand& command) {
     json["sequences"] = all.sequences.size();
     return print_json(json);
   }
-  std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
-              grouped(all.sequences.size()).c_str());
+  std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", one_line(command.run, 80).c_str(),
+              one_line(command.other, 80).c_str(), grouped(all.sequences.size()).c_str());
   c.for_each([](const char* name, double x, bool information) {
     std::printf("%-18s %18.12f", name, x);
     if (information) std::printf("   = %18.12f bits", x / kLog2);
@@ -249,7 +249,7 @@ int answer_gradient(const ExactCommand& command) {
               command.kl_coef, j.objective, j.reward, j.kl,
               enumerated > 0 ? "" : text(" (standard error ", fixed(g.kl_stderr, 6), ")").c_str());
   std::printf("  entropy %26.12f nats\nthe gradient of J, mean/NAME%s, is in %s\n", j.entropy,
-              g.variance.empty() ? "" : " and variance/NAME", command.out.c_str());
+              g.variance.empty() ? "" : " and variance/NAME", one_line(command.out, 80).c_str());
   return kDone;
 }
 

@@ -32,13 +32,13 @@ int inspect(const InspectCommand& command) {
   }
   int64_t numbers = 0;
   size_t width = 4;
-  for (const TensorInfo& t : file.tensors()) width = std::max(width, t.name.size());
+  for (const TensorInfo& t : file.tensors()) width = std::max(width, one_line(t.name, 80).size());
   for (size_t i = 0; i < file.tensors().size(); ++i) {
     const TensorInfo& t = file.tensors()[i];
     numbers += t.numel();
     const Json& norm = tensors[i]["norm"];
-    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), t.name.c_str(), t.dtype.c_str(), Json(t.shape).dump().c_str(),
-                norm.is_null() ? "-" : ("norm " + fixed(norm.get<double>(), 4)).c_str());
+    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), one_line(t.name, 80).c_str(), one_line(t.dtype, 8).c_str(),
+                Json(t.shape).dump().c_str(), norm.is_null() ? "-" : ("norm " + fixed(norm.get<double>(), 4)).c_str());
   }
   std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
   for (const auto& [key, value] : file.metadata())

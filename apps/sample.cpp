@@ -11,18 +11,19 @@
 
 namespace gradus {
 
-// Writes text as it grows: a character that is cut in the middle waits for the rest of its bytes.
+// Writes text as it grows, with nothing in it that a terminal would obey: a character that is cut in the middle waits
+// for the rest of its bytes, and a carriage return for what follows.
 class Writer {
  public:
   void add(const std::string& bytes) {
     held_ += bytes;
-    const size_t whole = complete_length(held_);
-    std::fputs(valid_utf8(std::string_view(held_).substr(0, whole)).c_str(), stdout);
+    const size_t whole = held_.ends_with('\r') ? held_.size() - 1 : complete_length(held_);
+    std::fputs(harmless(std::string_view(held_).substr(0, whole)).c_str(), stdout);
     held_.erase(0, whole);
     if (isatty(STDOUT_FILENO)) std::fflush(stdout);
   }
   void finish() {
-    std::fputs((valid_utf8(held_) + "\n").c_str(), stdout);
+    std::fputs((harmless(held_ + "\n")).c_str(), stdout);
     held_.clear();
   }
 

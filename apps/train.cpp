@@ -1,14 +1,18 @@
 // gradus train: maximum likelihood on a text. The loop is at the end of the file; apps/train_run.h opens a run.
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/train_trace.h"
 #include "apps/train_run.h"
 #include "engine/inspect.h"
 #include "models/loss.h"
 #include "models/sampler.h"
+#include "models/text/shell_word.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -131,6 +135,21 @@ void save(const Checkpoint& run, const RunFolder& folder) {
   run.save(folder.checkpoint());
 }
 
+// A text that cannot be read again without the person, such as a pipe, must be named again, and so must one that was
+// named for this process.
+Next next_of(const TrainCommand& command, const Checkpoint& run) {
+  std::vector<std::string> words{"train"};
+  if (command.resume || std::ranges::any_of(run.corpus, [](const std::string& path) {
+        std::error_code error;
+        return !std::filesystem::is_regular_file(path, error);
+      }))
+    words.insert(words.end(), command.corpus.begin(), command.corpus.end());
+  words.insert(words.end(), {"--out", command.out, "--resume"});
+  if (command.trace_step > run.step)
+    words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
+  return {proposed(words), proposed({"sample", as_argument(command.out), "--tokens", "400"})};
+}
+
 Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const Progress& progress) {
   return {{"steps", run.step},
           {"train_loss", losses ? Json(losses->train) : Json(nullptr)},
@@ -159,7 +178,7 @@ int train(const TrainCommand& command) {
   const Yardsticks yardsticks = corpus.yardsticks(run.tokenizer.size());
   introduce(console, opened, yardsticks, threads_for(command.common, config.shards));
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
-  if (run.step == 0) folder.log(run_record(opened, yardsticks, command.entropy_rate));
+  if (folder.lacks_beginning()) folder.begin_log(run_record(opened, yardsticks, command.entropy_rate));
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
@@ -169,6 +188,7 @@ int train(const TrainCommand& command) {
   const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
   catch_interrupts();
   bool stop = false;
+  std::string no_trace;                                      // why
   if (run.step > 0 && due(config.eval_every) && !evaluated)  // it was interrupted
     progress.evaluated(evaluate(run, corpus, shards, false));
   while (run.step < config.steps && !stop) {
@@ -181,7 +201,7 @@ int train(const TrainCommand& command) {
     const std::span<const real> gradient = shards.gradient(run.model->params());
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
-    if (step == command.trace_step) write_trace(shards, step, run, command.trace_file, console);
+    if (step == command.trace_step) no_trace = write_trace(shards, step, run, command.trace_file, console);
     run.optimizer->step(run.model->params(), gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
     progress.end_step(loss, lr, norm, batch.scored);
@@ -197,7 +217,9 @@ int train(const TrainCommand& command) {
   progress.evaluated(losses, !finished);
   if (command.common.json) std::printf("%s\n", result_of(run, losses, progress).dump().c_str());
   console.warn(try_write_report(folder.path()));
-  return end_run(folder, console, "train", run.step, !losses, 400);
+  const int code = end_run(folder, console, next_of(command, run), run.step, !losses);
+  if (!no_trace.empty()) throw WriteError(no_trace);
+  return code;
 }
 
 }  // namespace gradus

@@ -7,6 +7,7 @@
 
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/proposal.h"
 #include "engine/gemm.h"
 #include "engine/version.h"
 #include "models/families.h"
@@ -50,13 +51,21 @@ int32_t start_of(const Config& config, const Tokenizer& tokenizer, const CorpusF
   return newline ? tokenizer.encode("\n")[0] : corpus.tokens(Split::kAll)[0];
 }
 
+Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files) {
+  try {
+    return config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
+                        : Tokenizer::from_text(config.tokenizer, files.content);
+  } catch (const DataError& error) {
+    throw DataError(text(files.name(), ": ", error.what()));
+  }
+}
+
 TrainRun begin(const TrainCommand& command) {
   refuse_existing(command.out);
   Config config = command.config;
   resolve_options(config);
   CorpusFiles files = read_corpus_files(command.corpus, config);
-  Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
-                                     : Tokenizer::from_text(config.tokenizer, files.content);
+  Tokenizer tokenizer = tokenizer_of(config, files);
   config.end_id = tokenizer.end_id();
   Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
   std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
@@ -76,14 +85,21 @@ TrainRun begin(const TrainCommand& command) {
   return {std::move(checkpoint), std::move(files), std::move(corpus), {}};
 }
 
-// The texts of a resumed run: those named, which must be its own, or those it was trained on.
-CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
-  CorpusFiles files = read_corpus_files(command.corpus.empty() ? run.corpus : command.corpus, run.config);
+// The texts of a resumed run: those named, which must be its own, or those it was trained on, which the person has not
+// named.
+CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command, Console& console) {
+  const auto read_stored = [&] {
+    if (run.corpus.empty()) throw DataError(text(run.path, ": names no text; name it: ", typed_again({"TEXT"})));
+    for (const std::string& path : run.corpus)
+      announce_stored(console, "the text", path, "name it: " + typed_again({"TEXT"}));
+    return read_corpus_files(run.corpus, run.config);
+  };
+  CorpusFiles files = command.corpus.empty() ? read_stored() : read_corpus_files(command.corpus, run.config);
   if (files.hash == run.corpus_hash) return files;
   // In another order they are another text; unless they changed too, a sentence names the right one.
   const bool reordered = files.paths != run.corpus && std::is_permutation(files.paths.begin(), files.paths.end(),
                                                                           run.corpus.begin(), run.corpus.end());
-  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash)
+  if (reordered && read_stored().hash == run.corpus_hash)
     throw DataError(text("the texts of the run in ", run.path, " are named in another order than it was trained on: ",
                          joined(run.corpus, ", then "), "; name them in that order, or name none"));
   throw DataError(text(files.name(), ": is not the text that the run in ", command.out,
@@ -94,13 +110,13 @@ TrainRun resume(const TrainCommand& command, Console& console) {
   RunFolder folder = reopen_folder(command.out);
   Checkpoint run = load_checkpoint(command.out);
   if (std::ranges::find(run.other_sections, kTuning) != run.other_sections.end())
-    throw UsageError(
-        text(command.out, ": is a fine-tuned run; continue it with gradus tune --out ", command.out, " --resume"));
+    throw UsageError(text(command.out, ": is a fine-tuned run; continue it with: ",
+                          proposed({"tune", "--out", command.out, "--resume"})));
   if (run.config.counts())
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
-  CorpusFiles files = read_texts_of(run, command);
   require_resumable(command, command.config.steps, run, console);
+  CorpusFiles files = read_texts_of(run, command, console);
   if (command.steps_given) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;

@@ -45,7 +45,7 @@ void introduce(Console& console, const TunedRun& run, int threads, const KnownWo
   if (run.saved) console.note(text("Resuming after step ", run.policy.step, " of ", run.config.steps, "."));
 }
 
-void log_beginning(RunFolder& folder, const TunedRun& run) {
+Json run_record(const TunedRun& run) {
   Json record{{"type", "run"}};
   record.update(run.tuning);
   record["model"] = Json::parse(to_json(run.policy.config));
@@ -53,17 +53,16 @@ void log_beginning(RunFolder& folder, const TunedRun& run) {
   record["parameters"] = run.policy.model->params().size();
   record["real"] = kRealName;
   record["blas_core"] = blas_core();
-  folder.log(record);
-  log_samples(folder, run);
+  return record;
 }
 
 Json record_of(int64_t step, const TuneMetrics& m) {
   Json record{{"type", "step"},
               {"step", step},
-              {"reward", m.reward},
+              {"reward", json_number(m.reward)},
               {"kl", json_number(m.kl)},
               {"kl_stderr", json_number(m.kl_stderr)},
-              {"entropy", m.entropy},
+              {"entropy", json_number(m.entropy)},
               {"objective", json_number(m.objective)},
               {"kl_coef", m.kl_coef},
               {"baseline", json_number(m.baseline)},

@@ -1,19 +1,31 @@
 #include "apps/tuned_run.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <sstream>
 
+#include "apps/proposal.h"
 #include "models/text/read_text.h"
+#include "models/text/utf8.h"
+#include "rl/rewards/reward.h"
 
 namespace gradus {
 namespace {
 
-// Each line that is not empty.
-std::vector<std::string> read_prompts(const std::string& file) {
-  std::istringstream lines(read_text(file));
+// Each line that is not empty. DataError, with its line, for one that the model cannot continue.
+std::vector<std::string> read_prompts(const std::string& file, const Checkpoint& model, int64_t max_tokens) {
+  const std::string content = read_text(file);
+  require_newlines(content, file);
+  const std::vector<std::string_view> lines = split_lines(content);
   std::vector<std::string> prompts;
-  for (std::string line; std::getline(lines, line);)
-    if (!line.empty()) prompts.push_back(line);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].empty()) continue;
+    prompts.emplace_back(lines[i]);
+    try {
+      model.require_one_window(int64_t(model.beginning(prompts.back()).size()), max_tokens);
+    } catch (const std::exception& error) {
+      throw DataError(text(file, ", line ", i + 1, ": ", error.what()));
+    }
+  }
   if (prompts.empty()) throw DataError(file + ": holds no prompts; write one on each line");
   return prompts;
 }
@@ -36,6 +48,43 @@ DataError unreadable(const std::string& path) {
   return DataError(text(path, ": the metadata's '", kTuning, "' cannot be read"));
 }
 
+// The rewards of a resumed run. A program is started only where the person names it, and what else is opened is shown
+// before. A term that is given must be one of the run.
+void approve_rewards(const TuneCommand& command, const TuneConfig& stored, Console& console) {
+  std::vector<std::string> given = command.config.reward;
+  std::vector<std::string> programs;  // as they must be given
+  bool all_named = true;
+  for (const std::string& term : stored.reward) {
+    const Reward::Source source = Reward::source_of(term);
+    const auto found = std::find(given.begin(), given.end(), term);
+    const bool named = found != given.end();
+    if (named) given.erase(found);
+    if (source.opens == Reward::Opens::kProgram) {
+      programs.insert(programs.end(), {"--reward", term});
+      all_named = all_named && named;
+    } else if (source.opens != Reward::Opens::kNothing && !named) {
+      announce_stored(console, "a file of its rewards",
+                      source.opens == Reward::Opens::kRun ? checkpoint_path(source.name) : source.name,
+                      "name the reward: " + typed_again({"--reward", term}));
+    }
+  }
+  if (!given.empty())
+    throw UsageError(text("--reward '", given[0], "': the run in ", command.out, " has another one, ",
+                          joined(stored.reward, " + "),
+                          ", and keeps it; continue it with: ", typed_again(programs, {"--reward"})));
+  if (!all_named)
+    throw UsageError(text(
+        "the run in ", command.out,
+        " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, {"--reward"})));
+}
+
+Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& console) {
+  if (!command.run.empty()) return load_checkpoint(command.run);
+  const std::string path = tuning.at("prior").get<std::string>();
+  announce_stored(console, "the prior", path, "name it: " + typed_again({"PRIOR"}));
+  return load_checkpoint(path);
+}
+
 TunedRun resume(const TuneCommand& command, Console& console) {
   RunFolder folder = reopen_folder(command.out);
   ArchiveReader in(folder.checkpoint());
@@ -43,17 +92,18 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   Checkpoint policy = read_checkpoint(in);
   const std::string* const section = in.find_section(kTuning);
   if (!section)
-    throw DataError(
-        text(path, ": is not a fine-tuned run; continue it with gradus train --out ", command.out, " --resume"));
+    throw DataError(text(
+        path, ": is not a fine-tuned run; continue it with: ", proposed({"train", "--out", command.out, "--resume"})));
   Json tuning = Json::parse_or_null(*section);
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
-    Checkpoint prior = load_checkpoint(command.run.empty() ? tuning.at("prior").get<std::string>() : command.run);
+    require_resumable(command, command.config.steps, policy, console);
+    approve_rewards(command, config, console);
+    Checkpoint prior = load_prior(command, tuning, console);
     if (prior.hash != tuning.at("prior_hash").get<std::string>())
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,
-                           " began from, or has been trained on since; name the prior as gradus tune PRIOR --out ",
-                           command.out, " --resume"));
-    require_resumable(command, command.config.steps, policy, console);
+                           " began from, or has been trained on since; name the prior: ",
+                           proposed({"tune", "PRIOR", "--out", command.out, "--resume"})));
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
     policy.optimizer = new_optimizer(*policy.model);
@@ -76,6 +126,12 @@ TunedRun begin(const TuneCommand& command) {
   refuse_existing(command.out);
   TuneConfig config = command.config;
   resolve_options(config);
+  const std::string prior_name = std::filesystem::absolute(checkpoint_path(command.run)).lexically_normal().string();
+  if (find_bad_byte(prior_name))
+    throw DataError(
+        text(prior_name, ": the name of a prior must be UTF-8 itself, so that the run can name it; rename it"));
+  if (const auto bad = find_bad_byte(command.prompt))
+    throw DataError(text("--prompt is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
   Checkpoint policy = load_checkpoint(command.run);
   std::unique_ptr<LanguageModel> prior = clone(*policy.model);
   const std::string prior_path = policy.path;
@@ -83,9 +139,9 @@ TunedRun begin(const TuneCommand& command) {
   policy.best_val_loss.reset();
   policy.optimizer = new_optimizer(*policy.model);
   std::vector<std::string> prompts{command.prompt};
-  if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
+  if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
   Json tuning{{"config", Json::parse(to_json(config))},
-              {"prior", std::filesystem::absolute(prior_path).lexically_normal().string()},
+              {"prior", prior_name},
               {"prior_hash", policy.hash},
               {"prompts", prompts}};
   return {.policy = std::move(policy),

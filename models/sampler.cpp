@@ -42,6 +42,10 @@ void sampling_distribution(std::span<const real> logits, const SampleOptions& op
 
 static constexpr size_t kRows = 256;  // sequences that are scored side by side
 
+void require_numbers(std::span<const double> log_p) {
+  if (std::isnan(log_p[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
+}
+
 std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
                                                  std::span<const std::vector<int32_t>> sequences, double temperature) {
   std::vector<size_t> order(sequences.size());  // longest first: the rows that go on are always the first ones
@@ -71,6 +75,7 @@ std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int
       for (size_t b = 0; b < alive; ++b) {
         last[b] = sequences[rows[b]][t];
         log_distribution(logits.span().subspan(b * V, V), temperature, log_p);
+        require_numbers(log_p);
         log_probs[rows[b]].push_back(log_p[size_t(last[b])]);
       }
     }
@@ -120,6 +125,7 @@ bool Sampler::next() {
       continue;
     }
     sampling_distribution(logits.span().subspan(r * V, V), options_, log_p_, p_, order_);
+    require_numbers(log_p_);
     token_[r] = int32_t(categorical(p_, rng_.at(first_sequence_ + sequence).uniform(t)));
     draws_.push_back({sequence, token_[r], log_p_[size_t(token_[r])]});
   }

@@ -73,8 +73,8 @@ BarPlot bars(const RunLog& log) {
 
 // The command up to the options of the table.
 std::string command_begin(const RunFacts& facts) {
-  std::string line =
-      "gradus tune " + shell_word(plain(facts.logged("prior"))) + " --out " + shell_word(facts.name + "-again");
+  std::string line = program_of(facts) + " tune " + shell_path(plain(facts.logged("prior"))) + " --out " +
+                     shell_word(facts.name + "-again");
   const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";

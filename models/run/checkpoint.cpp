@@ -5,6 +5,7 @@
 
 #include "engine/gemm.h"
 #include "engine/io/json.h"
+#include "engine/kernels.h"
 #include "models/families.h"
 
 namespace gradus {
@@ -17,7 +18,8 @@ AdamWOptions adamw_options(const Config& config) {
 }
 
 std::string checkpoint_path(const std::string& run_or_file) {
-  return std::filesystem::is_directory(run_or_file) ? run_or_file + "/checkpoint.safetensors" : run_or_file;
+  std::error_code unknown;  // opening the file will say it better
+  return std::filesystem::is_directory(run_or_file, unknown) ? run_or_file + "/checkpoint.safetensors" : run_or_file;
 }
 
 std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
@@ -130,10 +132,19 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
   return c;
 }
 
+int64_t first_not_finite(const Params& params) {
+  for (int64_t i = 0; i < params.count(); ++i)
+    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
+  return -1;
+}
+
 Checkpoint load_checkpoint(const std::string& run_or_file) {
   ArchiveReader in(checkpoint_path(run_or_file));
   Checkpoint c = read_checkpoint(in);
   if (c.other_sections.empty()) in.refuse_rest();  // else their owner knows more arrays
+  if (const int64_t i = first_not_finite(c.model->params()); i >= 0)
+    throw DataError(text(c.path, ": ", c.model->params().name(i),
+                         " holds a number that is not finite; its training diverged, so it is of no use"));
   return c;
 }
 

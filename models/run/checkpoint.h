@@ -42,7 +42,9 @@ struct Checkpoint {
 
 // A run folder's checkpoint, or the file itself.
 std::string checkpoint_path(const std::string& run_or_file);
-// Throws DataError, which says what is missing or does not fit.
+// The first parameter that holds a number that is not finite, or -1.
+int64_t first_not_finite(const Params& params);
+// Throws DataError, which says what is missing or does not fit, or which parameter is not finite.
 Checkpoint load_checkpoint(const std::string& run_or_file);
 // The same of an archive that holds more, which its owners read.
 Checkpoint read_checkpoint(ArchiveReader& in);

@@ -14,7 +14,8 @@ static std::vector<std::string> tokens_of(const Cutter& cutter, std::span<const 
     if (!cutter.any_bytes) require_utf8(rest);
     for (std::string_view token; !(token = cutter.take(rest)).empty();) tokens.insert(token);
   }
-  if (tokens.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary from");
+  if (tokens.empty())
+    throw DataError("the text is empty but for white space: there is nothing to make a vocabulary from");
   std::vector<std::string_view> sorted(tokens.begin(), tokens.end());
   std::sort(sorted.begin(), sorted.end());  // by bytes, which for UTF-8 is the order of code points
   std::vector<std::string> vocab;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -48,10 +49,28 @@ std::string_view trimmed(std::string_view s) {
   return first == std::string_view::npos ? "" : s.substr(first, s.find_last_not_of(kWhite) - first + 1);
 }
 
+// The shell would say it too, and in its own words; so a program that is not there is not even started. What begins
+// with anything but a plain word is left to the shell.
+void require_program(const std::string& command) {
+  const auto plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '.' ||
+           c == '/' || c == '-' || c == '+';
+  };
+  const std::string word(command.begin(), std::find_if_not(command.begin(), command.end(), plain));
+  if (word.empty() || word[0] == '-' || (word.size() < command.size() && command[word.size()] != ' ')) return;
+  Child asked("command -v " + word + " >/dev/null 2>&1");
+  if (asked.end(std::chrono::seconds(5)) != "exit status 0")
+    throw DataError(
+        text("reward 'command:", command, "': there is no program ", word, "; name one that is on PATH, or its path"));
+}
+
 }  // namespace
 
 RewardCommand::RewardCommand(std::string program, std::chrono::milliseconds silence)
-    : program_(std::move(program)), silence_(silence), child_(std::make_unique<Child>(program_)) {}
+    : program_(std::move(program)), silence_(silence) {
+  require_program(program_);
+  child_ = std::make_unique<Child>(program_);
+}
 
 void RewardCommand::score(std::span<const Generated> sequences, std::span<double> scores) {
   const std::lock_guard lock(mutex_);

@@ -49,6 +49,7 @@ class Walk {
   void begin();
   void descend(int64_t depth);
   void expand(int64_t depth);
+  [[noreturn]] void refuse() const;
   void leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob);
 
   std::span<const LanguageModel* const> models_;
@@ -110,7 +111,7 @@ void Walk::expand(int64_t depth) {
       if (before == kImpossible) continue;
       const std::span<const real> row = logits.span().subspan(size_t(r * V), size_t(V));
       log_distribution(row, world_.temperature, log_p_);
-      if (std::isnan(log_p_[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
+      require_numbers(log_p_);
       for (int64_t v = 0; v < V; ++v) log_next_[size_t((r * V + v) * M + m)] = before + log_p_[size_t(v)];
     }
   }
@@ -146,16 +147,18 @@ void Walk::descend(int64_t depth) {
   from.next += n;
 }
 
+void Walk::refuse() const {
+  World fitting = world_;
+  while (fitting.max_tokens > 1 && full_size(fitting, vocabulary_, most_) > most_) --fitting.max_tokens;
+  throw WorldTooLarge(
+      text("this world has more than ", most_, " sequences of at most ", world_.max_tokens,
+           " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " max_tokens ", fitting.max_tokens,
+           full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; use a smaller vocabulary" : " fits"));
+}
+
 // The sequence that adds `token` to a prefix of `depth` tokens; the levels before hold its other tokens.
 void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob) {
-  if (found_.sequences.size() == most_) {
-    World fitting = world_;
-    while (fitting.max_tokens > 1 && full_size(fitting, vocabulary_, most_) > most_) --fitting.max_tokens;
-    throw WorldTooLarge(text(
-        "this world has more than ", most_, " sequences of at most ", world_.max_tokens,
-        " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " max_tokens ", fitting.max_tokens,
-        full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; use a smaller vocabulary" : " fits"));
-  }
+  if (found_.sequences.size() == most_) refuse();
   draws_.resize(size_t(depth) + 1);
   draws_.back() = token;
   for (int64_t d = depth; d > 0; --d) {
@@ -168,6 +171,9 @@ void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const doubl
 }
 
 Enumeration Walk::run() {
+  // Without counts nothing is impossible, and so its size is known before the walk, which remembers every prefix.
+  const bool may_exclude = std::ranges::all_of(models_, [](const LanguageModel* m) { return !m->counts().empty(); });
+  if (!may_exclude && full_size(world_, vocabulary_, most_) > most_) refuse();
   const Tape::Use use(tape_);
   begin();
   expand(0);

@@ -82,8 +82,8 @@ class Scratch {
   Child start(Precision precision, const std::string& words, const Setting& setting = {}) const;
   // Any other program, found on PATH.
   Run run(const std::vector<std::string>& command, const Setting& setting = {}) const;
-  // A run that the test itself needs: throws unless it exits with 0.
-  Run must(Precision precision, const std::string& words, const Setting& setting = {}) const;
+  // A run that the test itself needs: throws unless it exits with `code`.
+  Run must(Precision precision, const std::string& words, const Setting& setting = {}, int code = 0) const;
 
   void write(std::string_view name, std::string_view bytes) const;
   void append(std::string_view name, std::string_view bytes) const;

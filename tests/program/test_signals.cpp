@@ -29,7 +29,7 @@ static void disturb(const Kind& kind, int signal, int64_t least) {
     CHECK(exits(ended, 130));
     CHECK((ended.out + ended.err)
               .ends_with("\nStopped after step " + std::to_string(done) +
-                         " and saved; continue with: gradus train --out run --resume\n"));
+                         " and saved; continue with: " + program(kind.real) + " train --out run --resume\n"));
     CHECK(dir.steps_once("run", done));
   }
   const std::string last = std::to_string(done + 7);

@@ -80,4 +80,55 @@ TEST_CASE("an evaluation that is not finite ends the run with 5, and what it kee
   }
 }
 
+TEST_CASE("a log or a report that gradus did not write is not replaced") {
+  for (const std::string file : {"log.jsonl", "report.html"})
+    for (const std::string bytes : {"my own notes\n", "{\"type\":\"other\"}\n", "<html><footer>mine</footer></html>"}) {
+      CAPTURE(file);
+      CAPTURE(bytes);
+      const Text dir;
+      dir.must(f32, "train text.txt --out r --steps 1 --quiet" + tiny("lstm"));
+      dir.make_folder("mine");
+      dir.write("mine/" + file, bytes);
+      CHECK(refuses(dir.run(f32, "train text.txt --out mine --steps 1" + tiny("lstm")), 2, "mine/" + file));
+      CHECK(refuses(dir.run(f32, "tune r --out mine --reward end --steps 1"), 2, "gradus did not write this file"));
+      CHECK(dir.read("mine/" + file) == bytes);
+      CHECK(dir.contents("mine").size() == 1);
+      if (file == "log.jsonl") continue;
+      dir.write("r/report.html", bytes);
+      CHECK(refuses(dir.run(f32, "report r"), 2, "r/report.html"));
+      CHECK(exits(dir.run(f32, "train --out r --resume --steps 2 --quiet"), 0));
+      CHECK(dir.read("r/report.html") == bytes);
+    }
+}
+
+TEST_CASE("what a run of ours left behind before its first save is not in the way, and a lock stays one") {
+  for (const std::string log : {"", "{\"type\":\"run", "{\"type\":\"run\",\"config\":{}}\n"}) {
+    CAPTURE(log);
+    const Text dir;
+    dir.make_folder("r");
+    dir.write("r/log.jsonl", log);
+    dir.write("r/report.html", "");
+    const Child child = dir.start(f32, "train text.txt --out r --steps 1000000 --save-every 0" + tiny("lstm"));
+    CHECK(wait_until([&] { return dir.logged_steps("r") > 2; }));
+    CHECK(refuses(dir.run(f32, "train text.txt --out r --steps 1", {.seconds = 20}), 2,
+                  "process " + std::to_string(child.pid()) + " is training"));
+  }
+}
+
+TEST_CASE("where a standard descriptor is closed, nothing that is meant for it goes into the files of the run") {
+  const Text dir;
+  const std::string train = "\"$0\" train text.txt --steps 3" + tiny("lstm") + " --out ";
+  int n = 0;
+  for (const std::string closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"})
+    for (const std::string json : {"", "--json "}) {
+      CAPTURE(closed);
+      const std::string run = "r" + std::to_string(n++);
+      const Run shell = dir.run({"sh", "-c", train + run + " " + json + closed, program(f32)});
+      CHECK(exits(shell, contains(closed, " >") || closed.starts_with(">") ? 3 : 0));
+      CHECK(dir.steps_once(run, 3));  // every line is JSON
+      CHECK(dir.same_weights("r0", run));
+      CHECK(exits(dir.run(f32, "sample " + run + " --tokens 1"), 0));
+    }
+}
+
 TEST_SUITE_END();
