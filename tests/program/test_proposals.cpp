@@ -29,7 +29,7 @@ static Run paste(const Scratch& dir, const std::string& text, const std::string&
   const std::string command = between(text + "\n", before, "\n");
   CAPTURE(command);
   REQUIRE(command.starts_with(program(f32)));
-  for (const char c : command) CHECK((c >= ' ' && c != 0x7F));
+  for (const char c : command) CHECK((uint8_t(c) >= ' ' && c != 0x7F));
   return dir.run({"sh", "-c", command});
 }
 
@@ -166,7 +166,7 @@ TEST_CASE("what make demo proposes in the end runs") {
   dir.make_folder("data");
   dir.write("data/fables.txt", fables());
   int commands = 0;
-  for (const std::string& line : lines(between(script, "Try next:\n", "TEXT"))) {
+  for (const std::string& line : lines(between(script, "Try next:\n", "\nTEXT\n"))) {
     const std::string command = line.substr(0, line.find("    ", 4));
     if (!contains(command, "$gradus")) continue;
     CAPTURE(command);

@@ -84,10 +84,10 @@ TEST_CASE("bytes that are not UTF-8 are refused where they would be stored, and 
         CHECK(refuses(dir.run(f32, tune, {.words = {reward + bad}}), 2, "is not text in UTF-8"));
       dir.write("prompts", "the\n" + bad + "\n");
       CHECK(refuses(dir.run(f32, tune + " end --prompts prompts"), 4, "prompts is not text in UTF-8: line 2"));
-      for (const std::string command :
-           {"sample " + run + " --prompt", "exact sequences " + run + " --max-tokens 1 --prompt", std::string("sample"),
-            std::string("eval chars"), std::string("kl"),
-            "train text.txt --steps 1 --quiet --json --out"}) {
+      for (const std::string& command : std::vector<std::string>{
+               "sample " + run + " --prompt", "exact sequences " + run + " --max-tokens 1 --prompt",
+               std::string("sample"), std::string("eval chars"), std::string("kl"),
+               "train text.txt --steps 1 --quiet --json --out"}) {
         CAPTURE(command);
         const Run tried = dir.run(f32, command, {.words = {bad}, .env = {}});
         CHECK(tried.code != 1);
@@ -122,6 +122,7 @@ TEST_CASE("a small --lr is not told of a --min-lr that nobody gave") {
 TEST_CASE("a text or prompt that cannot be used is named with its file and line") {
   const Scratch dir;
   lstm_prior(dir);
+  transformer_prior(dir);
   const std::string words = " --lines --tokenizer word", lines = " --lines";
   struct Row {
     std::string bytes, command, message;
@@ -140,7 +141,8 @@ TEST_CASE("a text or prompt that cannot be used is named with its file and line"
            {"the cat\n\na bird\n", "eval lstm q.txt f",
             "f, line 3: the word 'bird' at position 2 is not in the vocabulary"},
            {"the cat\r\nthe bird\r\n", prompts, "f, line 2: the word 'bird' at position 2 is not in the vocabulary"},
-           {"the\n\nthe cat the cat the cat the cat the cat\n", prompts, "f, line 3: a prompt of 11 tokens"},
+           {"the\n\nthe cat the cat the cat the cat\n", "tune tf --out new --reward end --prompts f --max-tokens 2",
+            "f, line 3: a prompt of 9 tokens"},
            {"\n\r\n", prompts, "f: holds no prompts"}}) {
     CAPTURE(row.bytes);
     CAPTURE(row.command);
@@ -158,7 +160,7 @@ TEST_CASE("a text or prompt that cannot be used is named with its file and line"
 }
 
 TEST_CASE("a checkpoint with a number that is not finite is of no use to any command") {
-  for (const std::string number :
+  for (const std::string& number :
        {std::string("\0\0\xC0\x7F", 4), std::string("\0\0\x80\x7F", 4), std::string("\0\0\x80\xFF", 4)}) {
     const Text dir;
     dir.must(f32, "train text.txt --out good --steps 2 --quiet" + tiny("lstm"));
@@ -194,9 +196,7 @@ TEST_CASE("rewards too large to learn from are told by their size, not by the le
 TEST_CASE("a program that is not there is told once, in a sentence") {
   const Scratch dir;
   lstm_prior(dir);
-  dir.write("not-executable", "echo 1\n");
-  for (const std::string reward :
-       {"command:no-such-program", "command:./nothing --fast", "command:/nowhere/x y z", "command:./not-executable"}) {
+  for (const std::string reward : {"command:no-such-program", "command:./nothing --fast", "command:/nowhere/x y z"}) {
     CAPTURE(reward);
     CHECK(refuses(dir.run(f64, "tune lstm --out new --reward", {.words = {reward}}), 4, "there is no program "));
   }
@@ -218,8 +218,8 @@ TEST_CASE("a world that is too large is told by its size, however long its seque
   dir.must(f32, "train text.txt --out s --steps 1 --quiet --lines" + tiny("lstm"));
   for (const std::string run : {"r", "s"})
     for (const std::string tokens : {"1000", "100000", "1000000"})
-      for (const std::string question : {"exact sequences " + run, "exact compare " + run + " " + run,
-                                         "exact posterior " + run + " --reward end --kl-coef 1"}) {
+      for (const std::string& question : {"exact sequences " + run, "exact compare " + run + " " + run,
+                                          "exact posterior " + run + " --reward end --kl-coef 1"}) {
         CAPTURE(question);
         CAPTURE(tokens);
         const Run refused =
