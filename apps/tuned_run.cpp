@@ -48,6 +48,14 @@ DataError unreadable(const std::string& path) {
   return DataError(text(path, ": the metadata's '", kTuning, "' cannot be read"));
 }
 
+Reward::Source stored_source(const std::string& term, const std::string& run) {
+  try {
+    return Reward::source_of(term);
+  } catch (const UsageError& error) {
+    throw DataError(text("the run in ", run, " has a reward that means nothing: ", error.what()));
+  }
+}
+
 // The rewards of a resumed run. A program is started only where the person names it, and what else is opened is shown
 // before. A term that is given must be one of the run.
 void approve_rewards(const TuneCommand& command, const TuneConfig& stored, Console& console) {
@@ -55,7 +63,7 @@ void approve_rewards(const TuneCommand& command, const TuneConfig& stored, Conso
   std::vector<std::string> programs;  // as they must be given
   bool all_named = true;
   for (const std::string& term : stored.reward) {
-    const Reward::Source source = Reward::source_of(term);
+    const Reward::Source source = stored_source(term, command.out);
     const auto found = std::find(given.begin(), given.end(), term);
     const bool named = found != given.end();
     if (named) given.erase(found);

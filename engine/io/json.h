@@ -54,7 +54,7 @@ class Json {
   static Json parse(std::string_view text);
   static Json parse_or_null(std::string_view text);  // null where parse() throws
   static constexpr int kMaxDepth = 64;
-  // In one line. Bytes that are not UTF-8 become U+FFFD; a number reads back as it was.
+  // In one line, which no terminal obeys. Bytes that are not UTF-8 become U+FFFD; a number reads back as it was.
   std::string dump() const;
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }

@@ -90,6 +90,27 @@ TEST_SUITE("json") {
     CHECK(record.find("none") == nullptr);
   }
 
+  TEST_CASE("what a terminal would obey is written by its number, and reads back as it was") {
+    const std::vector<std::pair<std::string, std::string>> rows{{"\x7F", "\\u007f"},
+                                                                {"\xC2\x80", "\\u0080"},
+                                                                {"\xC2\x9B"
+                                                                 "31m",
+                                                                 "\\u009b31m"},
+                                                                {"\xE2\x80\xA8", "\\u2028"},
+                                                                {"\xE2\x80\xAE", "\\u202e"},
+                                                                {"\xE2\x81\xA6", "\\u2066"},
+                                                                {"\xE2\x81\xA9", "\\u2069"},
+                                                                {"\x1B", "\\u001b"}};
+    for (const auto& [text, written] : rows) {
+      CHECK(Json("a" + text + "b").dump() == "\"a" + written + "b\"");
+      CHECK(Json::parse(Json("a" + text + "b").dump()) == Json("a" + text + "b"));
+    }
+    // Their neighbours stay as they are.
+    for (const std::string& text : std::vector<std::string>{"\xC2\xA0", "\xE2\x80\xA7", "\xE2\x80\xAF", "\xE2\x81\xA5",
+                                                            "\xE2\x81\xAA", "\xE7\x8C\xAB", "\xC3\x80"})
+      CHECK(Json(text).dump() == "\"" + text + "\"");
+  }
+
   TEST_CASE("an object of many members keeps their order, finds each and replaces in place") {
     Json many;
     for (int i = 0; i < 1000; ++i) many[std::to_string(i * 7919 % 1000)] = i;
