@@ -93,11 +93,13 @@ static void refuse_checkpoint(const std::string& out) {
 void refuse_existing(const std::string& out) {
   refuse_checkpoint(out);
   const std::string log = out + "/log.jsonl";
+  std::error_code error;
+  if (!std::filesystem::exists(log, error)) return refuse_foreign_report(out);
   std::string beginning(kLogBeginning.size(), '\0');
-  std::ifstream in(log, std::ios::binary);
+  std::ifstream in(std::filesystem::is_regular_file(log, error) ? log : "", std::ios::binary);
   in.read(beginning.data(), std::streamsize(beginning.size()));
   // An empty log, or one that was cut at its first line, is ours too.
-  if (in.is_open() && !kLogBeginning.starts_with(beginning.substr(0, size_t(in.gcount()))))
+  if (!in.is_open() || !kLogBeginning.starts_with(beginning.substr(0, size_t(in.gcount()))))
     throw UsageError(text(log, ": gradus did not write this file and would replace it; use another --out"));
   refuse_foreign_report(out);
 }

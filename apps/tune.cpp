@@ -63,7 +63,7 @@ Next next_of(const TuneCommand& command, const TunedRun& run) {
   again.insert(again.end(), {"--out", command.out, "--resume"});
   for (const std::string& term : run.config.reward)
     if (Reward::source_of(term).opens == Reward::Opens::kProgram) again.insert(again.end(), {"--reward", term});
-  if (!run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
+  if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
   return {proposed(again), proposed(sample)};
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
+#include "models/table.h"
 #include "models/text/utf8.h"
 #include "models/text/words.h"
 #include "rl/rewards/command.h"
@@ -65,9 +65,8 @@ Parsed parse(const std::string& spec) {
   const std::string name = spec.substr(begin, colon == std::string::npos ? colon : colon - begin);
   if (colon != std::string::npos) term.argument = spec.substr(colon + 1);
 
-  term.row = std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.name == name; });
-  if (term.row == std::end(kNames))
-    fail(spec, text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", Reward::names()));
+  term.row = find_row(kNames, name);
+  if (!term.row) fail(spec, text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", Reward::names()));
   if (term.row->argument && term.argument.empty()) fail(spec, text("needs an argument: ", usage(*term.row)));
   if (!term.row->argument && colon != std::string::npos) fail(spec, text(name, " takes no argument"));
   return term;

@@ -99,6 +99,14 @@ TEST_CASE("a log or a report that gradus did not write is not replaced") {
       CHECK(exits(dir.run(f32, "train --out r --resume --steps 2 --quiet"), 0));
       CHECK(dir.read("r/report.html") == bytes);
     }
+  const Text dir;
+  dir.make_folder("mine");
+  for (const std::string log : {"fifo", "folder"}) {
+    dir.remove("mine/log.jsonl");
+    CHECK(exits(dir.run({log == "fifo" ? "mkfifo" : "mkdir", "mine/log.jsonl"}), 0));
+    CHECK(refuses(dir.run(f32, "train text.txt --out mine --steps 1" + tiny("lstm"), {.seconds = 20}), 2,
+                  "mine/log.jsonl: gradus did not write"));
+  }
 }
 
 TEST_CASE("what a run of ours left behind before its first save is not in the way, and a lock stays one") {
