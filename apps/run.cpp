@@ -141,8 +141,8 @@ void require_resumable(const RunCommand& command, int64_t steps, const Checkpoin
     throw UsageError(text("--steps ", steps, ": the run in ", command.out, " has already done ", run.step,
                           "; --steps counts from its beginning"));
   if (run.blas_core != blas_core())
-    console.note(text("note: the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
-                      "; results will differ in the last bits"));
+    console.announce(text("the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
+                          "; results will differ in the last bits"));
   const Params& params = run.model->params();
   if (const int64_t i = first_not_finite(params); i >= 0)
     throw DataError(
