@@ -7,11 +7,17 @@
 
 namespace gradus {
 
-std::string fixed(double value, int digits) {
+static std::string printed(const char* format, int digits, double value) {
+  if (std::isnan(value)) return "nan";  // whatever its sign
   char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
+  std::snprintf(buffer, sizeof buffer, format, digits, value);
+  const std::string_view all = buffer;
+  return std::string(all.find_first_not_of("-0.") == all.npos && all[0] == '-' ? all.substr(1) : all);
 }
+std::string fixed(double value, int digits) {
+  return std::fabs(value) < 1e15 ? printed("%.*f", digits, value) : significant(value, 7);
+}
+std::string significant(double value, int digits) { return printed("%.*g", digits, value); }
 
 std::string grouped(int64_t n) {
   std::string s = std::to_string(n);

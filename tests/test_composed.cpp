@@ -228,6 +228,55 @@ TEST_CASE("composed: causal_attention") {
                 [s](const Rung& r, Inputs x) { return r.causal_attention(x[0], s.B, s.T, s.heads, Loc::here()); });
 }
 
+// y_t = Σ_{j≤t} P_tj v_j, P_t the softmax of q_t·k_j / √D over j ≤ t, in double.
+static std::vector<double> attention_by_definition(const std::vector<real>& qkv, int64_t T, int64_t heads, int64_t D) {
+  const int64_t C = heads * D;
+  std::vector<double> y(size_t(T * C), 0.0);
+  const auto at = [&](int64_t t, int64_t part, int64_t head, int64_t d) {
+    return double(qkv[size_t(t * 3 * C + part * C + head * D + d)]);
+  };
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t t = 0; t < T; ++t) {
+      std::vector<double> e;
+      double total = 0;
+      for (int64_t j = 0; j <= t; ++j) {
+        double product = 0;
+        for (int64_t d = 0; d < D; ++d) product += at(t, 0, head, d) * at(j, 1, head, d);
+        total += e.emplace_back(std::exp(product / std::sqrt(double(D))));
+      }
+      for (int64_t j = 0; j <= t; ++j)
+        for (int64_t d = 0; d < D; ++d) y[size_t(t * C + head * D + d)] += e[size_t(j)] / total * at(j, 2, head, d);
+    }
+  return y;
+}
+
+// Rows of several vectors with a rest: one position too few at some place would show in values or gradients.
+TEST_CASE("composed: attention and recurrent layers over long rows") {
+  for (const int64_t T : {16, 33, 70, 150}) {
+    INFO("T ", T);
+    const int64_t heads = 2, D = 3;
+    check_rungs("causal_attention", {{T, 3 * heads * D}},
+                [=](const Rung& r, Inputs x) { return r.causal_attention(x[0], 1, T, heads, Loc::here()); });
+    const std::vector<real> qkv = draw(T * 3 * heads * D, 0);
+    Tape tape;
+    const Tape::Use use(tape);
+    const Tensor y = causal_attention(constant({T, 3 * heads * D}, qkv), 1, T, heads);
+    CHECK(near(y.span(), attention_by_definition(qkv, T, heads, D)) <= kBound);
+    const Tensor square = constant({T, T}, draw(T * T, 1)), causal = causal_softmax(square);
+    for (int64_t t = 0; t < T; ++t)
+      CHECK(near(causal.rows(t, 1).span().first(size_t(t) + 1), softmax(columns(square.rows(t, 1), 0, t + 1)).span()) <=
+            kBound);
+    if (T > 70) continue;  // a chaotic layer multiplies rounding
+    check_rungs("rnn_sequence", {{2 * T, 5}, {2, 5}, {5, 5}}, [](const Rung& r, Inputs x) {
+      return scale(r.rnn_sequence(x[0], x[1], scale(x[2], 0.1), Loc::here()), 1);
+    });
+    check_rungs("lstm_sequence", {{2 * T, 20}, {2, 5}, {2, 5}, {20, 5}}, [](const Rung& r, Inputs x) {
+      const LstmOutput s = r.lstm_sequence(x[0], {x[1], x[2]}, scale(x[3], 0.1), Loc::here());
+      return Outputs{s.h, s.c_last};
+    });
+  }
+}
+
 TEST_CASE("composed: softmax_cross_entropy") {
   struct Targets {
     Shape logits;

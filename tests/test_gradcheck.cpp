@@ -200,7 +200,7 @@ TEST_CASE("gradcheck: a repeated index that overwrites, and a forward that canno
   Tape tape;
   const Tape::Use use(tape);
   const Tensor y = record(unclean, {variable("x", {3}, draw(3, 0))}, {3}, nullptr, Loc::here());
-  std::fill_n(y.data(), 3, real(0));  // poisoned memory would stay NaN, whatever is added
+  std::ranges::fill(y.edit(), real(0));  // poisoned memory would stay NaN, whatever is added
   CHECK_FALSE(check_op(tape, 0).repeats);
 }
 
@@ -265,7 +265,7 @@ TEST_CASE("gradcheck: the report names op, leaf, place and numbers") {
   const std::string before = text(check_op(tape, 0));
   CHECK(before.find("exp: of 2 elements the worst is input 0 x [2] at ") == 0);
   CHECK(before.find(text("test_gradcheck.cpp:", line, ")")) != std::string::npos);
-  x.data()[1] += 1;  // an input that changes after the op has run
+  x.edit()[1] += 1;  // an input that changes after the op has run
   const OpCheck changed = check_op(tape, 0);
   CHECK_FALSE(changed.repeats);
   CHECK_FALSE(changed.passes());

@@ -155,6 +155,23 @@ TEST_SUITE("models") {
     }
   }
 
+  TEST_CASE("models: token by token gives the logits of the whole sequence over a long one, too") {
+    for (const std::string& family : stepped_families()) {
+      INFO(family);
+      constexpr int64_t T = 90;
+      const auto model = lively(family, 2, T);
+      const TokenBatch batch = TokenBatch::numbered(1, T, kVocabulary);
+      OnTape t;
+      const Tensor all = model->logits(batch.tokens, 1, T);
+      State state = model->start(1);
+      double worst = 0;
+      for (int64_t time = 0; time < T; ++time)
+        worst = std::max(
+            worst, near(next(t.tape, *model, state, {batch.tokens[size_t(time)]}), all.rows(time, 1).span()).relative);
+      CHECK(worst <= 10 * kClose);
+    }
+  }
+
   TEST_CASE("models: the composed rung gives the same logits") {
     for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
       Config config = config_of(family, 2);

@@ -58,6 +58,30 @@ TEST_SUITE("posterior") {
           1e-12);
   }
 
+  TEST_CASE(
+      "posterior: log Z is that of rewards measured from the best, so neither size nor level of rewards costs digits") {
+    const Table q = Table::of({0.4, 0.3, 0.2, 0.1});
+    const std::vector<double> r{1, 0.25, -0.5, 0.75};
+    const Posterior near_zero = posterior(q, r, 0.5);
+    for (const double level : {1e9, -1e9, 1e12}) {  // of which r/β alone would keep 7 digits or 4
+      std::vector<double> raised = r;
+      for (double& x : raised) x += level;
+      const Posterior at = posterior(q, raised, 0.5);
+      for (double& x : raised) x -= level;  // as far as the sum kept them
+      const Posterior wanted = posterior(q, raised, 0.5);
+      CHECK(near(at.table.p, wanted.table.p) <= 1e-15);
+      CHECK(near(at.table.log_p, wanted.table.log_p) <= 1e-15);
+      CHECK(near(at.log_z, wanted.log_z + level / 0.5) <= 1e-15);
+      CHECK(near(at.j_star, wanted.j_star + level) <= 1e-15);
+    }
+    CHECK(near(near_zero.j_star, 0.5 * near_zero.log_z) <= 1e-14);
+    // r/β is no number any more, yet the best outcomes, their J* and the posterior are.
+    const Posterior huge = posterior(q, std::vector{1e308, 0.0, 1e308, -1e308}, 0.01);
+    CHECK(near(huge.table.p, std::vector{2.0 / 3, 0.0, 1.0 / 3, 0.0}) <= 1e-15);
+    CHECK(huge.j_star == 1e308);
+    CHECK(near(posterior(q, std::vector{-1e308, -1e308, -1e308, -1e308}, 0.01).table.p, q.p) <= 1e-15);
+  }
+
   TEST_CASE("posterior: with no reward, ascent returns to the prior from anywhere") {
     const Table q = random_table(900, 6);
     const std::vector<double> r(6, 0.0);
