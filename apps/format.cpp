@@ -25,11 +25,14 @@ std::string grouped(int64_t n) {
   return s;
 }
 
+std::string grouped_whole(double x) { return std::fabs(x) < 1e15 ? grouped(std::llround(x)) : significant(x, 6); }
+
 static std::string spaces(int64_t n) { return std::string(size_t(std::max<int64_t>(0, n)), ' '); }
 std::string left(const std::string& s, int64_t width) { return s + spaces(width - count_characters(s)); }
 std::string right(const std::string& s, int64_t width) { return spaces(width - count_characters(s)) + s; }
 
 std::string duration(double seconds) {
+  if (!(std::fabs(seconds) < 1e12)) return significant(seconds / 3600, 2) + " h";
   const int64_t s = std::llround(seconds);
   const auto two = [](int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
   if (s < 60) return std::to_string(s) + " s";

@@ -39,9 +39,11 @@ inline void require_count(const char* op, const char* name, int64_t count, int64
 // Both rungs of a heavy op refuse the same shapes.
 inline void require_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, const Loc& where) {
   require_rank("causal_attention", "qkv", qkv, 2, where);
-  require(B > 0 && T > 0 && heads > 0 && qkv.dim(0) == B * T && qkv.dim(1) % (3 * heads) == 0, "causal_attention",
-          where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T,
-          " and heads = ", heads);
+  const int64_t rows = qkv.dim(0), width = qkv.dim(1);
+  const bool fits = B > 0 && T > 0 && rows % B == 0 && rows / B == T &&  // B * T may be more than 64 bits hold
+                    heads > 0 && heads <= width && width % (3 * heads) == 0;
+  require(fits, "causal_attention", where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*",
+          T, " and heads = ", heads);
 }
 
 inline void require_lstm_sequence(const Tensor& xw, const Tensor& h, const Tensor& c, const Tensor& w_hh,

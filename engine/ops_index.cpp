@@ -115,8 +115,8 @@ Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where) {
   static constexpr OpKind kind{
       .name = "columns", .forward = columns_forward, .backward = columns_backward, .math = kColumnsMath};
   require_rank("columns", "x", x, 2, where);
-  require(first >= 0 && count >= 0 && first + count <= x.dim(1), "columns", where, "columns ", first, " to ",
-          first + count, " are not in x ", x.shape());
+  require(are_within(first, count, x.dim(1)), "columns", where, "columns ", first, " to ", end_of(first, count),
+          " are not in x ", x.shape());
   auto* saved = Tape::current(where).arena().make<ColumnsSaved>(first);
   return record(kind, {x}, {x.dim(0), count}, saved, where);
 }

@@ -52,6 +52,13 @@ class Shape {
   int32_t rank_ = 0;
 };
 
+// Whether `count` of them, from number `first` on, are among `all`.
+inline bool are_within(int64_t first, int64_t count, int64_t all) {
+  return first >= 0 && count >= 0 && first <= all && count <= all - first;
+}
+// first + count for a message, also where 64 bits do not hold it.
+inline int64_t end_of(int64_t first, int64_t count) { return int64_t(uint64_t(first) + uint64_t(count)); }
+
 // "[2,3]"
 void append(std::string& out, const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Shape& shape);

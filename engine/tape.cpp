@@ -78,8 +78,8 @@ Tensor Tensor::reshape(Shape to, Loc where) const {
 Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
   const Value* v = value(where);
   require(v->shape.rank() >= 1, "rows", where, "a scalar has no rows");
-  require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ",
-          first + count, " are not in ", v->shape);
+  require(are_within(first, count, v->shape[0]), "rows", where, "rows ", first, " to ", end_of(first, count),
+          " are not in ", v->shape);
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
   const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
   return tape.window(*this, first * row, v->shape.with(0, count), v->needs_grad, where);

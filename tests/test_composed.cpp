@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,29 @@ TEST_CASE("composed: primitives element by element are what they are called") {
     std::vector<double> wanted;
     for (real& v : x) wanted.push_back(p.definition(double(v = p.positive ? std::fabs(v) + real(0.1) : v)));
     CHECK(near(p.op(constant({5, 7}, x), Loc::here()).span(), wanted) <= kBound / 10);
+  }
+}
+
+TEST_CASE("composed: the activations have their limits at infinity, and slopes there") {
+  struct Limits {
+    Tensor (*op)(const Tensor&, Loc);
+    double low, high, slope_low, slope_high;
+  };
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const Limits& l : {Limits{gelu_erf, 0, inf, 0, 1}, Limits{gelu, 0, inf, 0, 1}, Limits{relu, 0, inf, 0, 1},
+                          Limits{tanh, -1, 1, 0, 0}, Limits{sigmoid, 0, 1, 0, 0}}) {
+    Tape tape;
+    const Tape::Use use(tape);
+    const real r = real(inf), far = std::numeric_limits<real>::max();
+    const Tensor x = variable("x", {5}, std::vector<real>{-r, r, -far, far, real(std::nan(""))});
+    const Tensor y = l.op(x, Loc::here());
+    tape.seed(y, std::vector<real>(5, real(1)));
+    tape.backward();
+    CHECK((y.data()[0] == l.low && y.data()[1] == real(l.high)));
+    CHECK((x.grad()[0] == l.slope_low && x.grad()[1] == l.slope_high));
+    CHECK((y.data()[2] == l.low && y.data()[3] == (l.high == inf ? far : real(1))));
+    CHECK((x.grad()[2] == l.slope_low && x.grad()[3] == l.slope_high));
+    CHECK(std::isnan(y.data()[4]));
   }
 }
 

@@ -310,13 +310,12 @@ TEST_CASE("gradcheck: mistakes of the caller") {
 }
 
 TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
-  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"}) {
-    const std::string name = model_name;
+  for (const std::string& name : stepped_families()) {
     const auto model = make_model(small(name, "fused"), kV);
     for (int64_t i = 0; i < model->params().count(); ++i)  // away from the linear middle, where much of it is 0
       for (real& w : model->params().edit(i))
         w = model->params().shape(i).rank() > 1 ? w * real(name == "lstm" ? 1 : 10) : w + real(0.1);
-    const GradCheck c = check_parameters(model_name, model->params(), [&](Inputs) { return loss_of(*model); },
+    const GradCheck c = check_parameters(name.c_str(), model->params(), [&](Inputs) { return loss_of(*model); },
                                          {.retries = 1, .info = kTraining});
     INFO(c);
     CHECK(c.passes());
@@ -325,11 +324,11 @@ TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
 }
 
 TEST_CASE("gradcheck: check_op on every op of a model, and nothing has moved") {
-  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"})
+  for (const std::string& family : stepped_families())
     for (const char* ops : {"fused", "composed"}) {
-      const std::string name = text(model_name, " ", ops);
+      const std::string name = text(family, " ", ops);
       CAPTURE(name);
-      const auto model = make_model(small(model_name, ops), kV);
+      const auto model = make_model(small(family, ops), kV);
       const Params& params = model->params();
       const std::vector<real> weights(params.data().begin(), params.data().end());
       Tape tape;

@@ -360,7 +360,7 @@ TEST_CASE("the effective sample size counts the weights of every batch that is s
     drawn.push_back(tuner.fresh());
     if (step == 3) break;
     for (int64_t i = 0; i < policy->params().size(); ++i)
-      policy->params().edit()[size_t(i)] += real(0.1 * rng.normal(step * 10'000 + i));
+      policy->params().edit()[size_t(i)] += real(0.3 * rng.normal(step * 10'000 + i));
   }
   std::vector<double> weights;
   for (const Experience& e : drawn) {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "apps/commands.h"
+#include "apps/tuned_run.h"
 #include "engine/io/json.h"
 #include "models/run/checkpoint.h"
 #include "models/text/read_text.h"
@@ -70,7 +70,7 @@ std::string stream() {
 }
 
 void check_training(const std::string& family, bool lines) {
-  INFO(family, lines ? ", lines" : ", a stream");
+  INFO(family, ", lines: ", lines);
   const Folder folder;
   TrainCommand command;
   command.config = small(family);
@@ -147,6 +147,37 @@ TEST_SUITE("loops") {
       for (const bool lines : {false, true}) check_training(family, lines);
   }
 
+  TEST_CASE("loops: a run that kept the method's state beside everything else, as version 0.1 did, goes on with it") {
+    const Folder folder;
+    TuneCommand command = tuning(folder, trained_prior(folder));
+    command.config.baseline = "moving";
+    command.stop_after = 3;
+    REQUIRE(tune(command) == kInterrupted);
+    command.resume = true;
+    command.stop_after = 0;
+    const auto state_of = [&](bool old) {
+      Console console(command.common);
+      TunedRun run = open_tuned_run(command, console);
+      if (old) {
+        Json layout = Json::object();
+        for (const auto& [name, value] : run.tuning.items())
+          if (name != "method") layout[name] = value;
+        layout["moving"] = run.tuning.at("method").at("moving");
+        run.tuning = layout;
+      }
+      Shards shards(2, 1);
+      const RewardFunction nothing = [](const Sequences& s, std::span<const int32_t>) {
+        return std::vector<double>(size_t(s.size()), 0.0);
+      };
+      Tuner tuner(*run.policy.model, *run.prior, run.prompt_tokens, run.world, nothing, run.config, shards);
+      run.restore(tuner);
+      return tuner.method->state().at(0).values;
+    };
+    const std::vector<double> state = state_of(false);
+    CHECK(state.at(1) == doctest::Approx(1 - 0.9 * 0.9 * 0.9));
+    CHECK(state_of(true) == state);
+  }
+
   TEST_CASE("loops: gradus tune uses the learning rate of its step and the KL coefficient of the moment") {
     for (const bool steered : {false, true}) {
       const Folder folder;
@@ -154,7 +185,7 @@ TEST_SUITE("loops") {
       command.config.entropy_coef = 0.1;
       command.config.replay = 1;
       if (steered) command.config.kl_target = 0.3, command.config.kl_horizon = 20;
-      INFO(steered ? "with" : "without", " a KL target");
+      INFO("steered: ", steered);
       REQUIRE(tune(command) == kDone);
 
       const Checkpoint run = load_checkpoint(command.out), before = load_checkpoint(command.run);

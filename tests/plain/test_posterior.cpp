@@ -125,6 +125,10 @@ TEST_SUITE("posterior") {
       const std::vector<double> mu{other.mean(phi[0]), other.mean(phi[1])};
       const MomentFit fit = fit_moments(q, phi, mu);
       CHECK(near(std::vector{fit.table.mean(phi[0]), fit.table.mean(phi[1])}, mu, 1) <= 1e-12);
+      double z = 0;  // of features as they are, not measured from their means
+      for (size_t i = 0; i < q.size(); ++i)
+        z += q.p[i] * std::exp(fit.lambda[0] * phi[0][i] + fit.lambda[1] * phi[1][i]);
+      CHECK(near(fit.log_z, std::log(z)) <= 1e-11);
       // I-projection: KL(t‖q) = KL(t‖p) + KL(p‖q) for every t with these moments.
       CHECK(near(kl(other, q), kl(other, fit.table) + kl(fit.table, q)) <= 1e-11);
     }
