@@ -50,12 +50,11 @@ void add_weighted_rows(int64_t N, int64_t M, const real* w, const real* x, int64
   for (; i < N; ++i, x += stride) axpy(M, w[i], x, y);
 }
 
-// f(first, count) over blocks of a long sum, each lane of a block a short one; the blocks added up in double.
+// f(first, count) over blocks of a long sum, which are added up in double.
 template <class F>
 static real in_blocks(int64_t n, F f) {
-  constexpr int64_t kBlock = kLanes * kLongSum;
   double s = 0;
-  for (int64_t i = 0; i < n; i += kBlock) s += double(f(i, std::min(kBlock, n - i)));
+  for (int64_t i = 0; i < n; i += kLongSum) s += double(f(i, std::min(kLongSum, n - i)));
   return real(s);
 }
 

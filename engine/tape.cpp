@@ -1,3 +1,4 @@
+// engine/tensor.h and engine/tape.h. Over 350 lines: a handle is judged by the tape that made it, so both stand here.
 #include "engine/tape.h"
 
 #include <algorithm>

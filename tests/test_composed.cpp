@@ -4,6 +4,7 @@
 //
 // Bounds, relative to the largest number of the list: 1e-12 in f64, 1e-5 in f32. Losses of whole models, after up to 19
 // updates by AdamW, which divides a gradient by its own size: 1e-10 and 1e-5.
+// Long, because every function has its definition here.
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,6 @@
 // rl/learner, experience: how a batch is cut into minibatches, and that a step of several updates equals one whose
 // minibatches, weights and gradients are made by hand. tests/test_tuner.cpp has the mean of one update.
+// Long, because the features of a step are made by hand alone and together.
 #include <doctest/doctest.h>
 
 #include <algorithm>

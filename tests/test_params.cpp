@@ -1,5 +1,6 @@
 // engine/params.h and Tape::bind: copies, frozen parameters, the version of the values, and results of ops in the place
 // of parameters, on whole models (LoRA, a reparameterised weight) with gradients by finite differences.
+// Long, because every way to misuse a parameter has its sentence.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// apps/report/page.h, apps/report/plot.h and apps/report/log.h: what a report is put together from.
+// apps/report/page.h, apps/report/plot.h and apps/report/log.h: what a report is put together from. Long,
+// because each part has its cases.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
