@@ -185,7 +185,9 @@ void require_out(const CLI::App& app, const RunCommand& c, const char* what) {
 void read_trace(const std::pair<std::string, std::string>& given, TrainCommand& c) {
   if (!read_decimal(given.first, c.trace_step) || c.trace_step < 1)
     throw UsageError(text("--trace ", given.first, ": the step must be a whole number, 1 or later"));
-  if (given.second.empty()) throw UsageError("--trace needs a step and a file name");
+  if (given.second.empty() || given.second.starts_with('-'))  // of two words an option would be the second
+    throw UsageError(text("--trace ", c.trace_step, " ", given.second, ": needs a step and a file name, as in --trace ",
+                          c.trace_step, " step.html"));
   c.trace_file = given.second;
 }
 

@@ -71,8 +71,8 @@ Json record_of(int64_t step, const TuneMetrics& m) {
               {"distinct_2", m.distinct_2},
               {"cut", m.cut},
               {"length", m.length}};
-  if (m.ess) record["ess"] = *m.ess;
-  if (m.value_loss) record["value_loss"] = *m.value_loss;
+  if (m.ess) record["ess"] = json_number(*m.ess);
+  if (m.value_loss) record["value_loss"] = json_number(*m.value_loss);
   return record;
 }
 
