@@ -1,4 +1,5 @@
 // gradus inspect: lists what a safetensors file holds, whether gradus or another program wrote it.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -14,10 +15,15 @@ namespace gradus {
 // √Σ x², or null for numbers that are not floating-point.
 static Json norm_of(const SafetensorsFile& file, const TensorInfo& tensor) {
   if (tensor.dtype != "F64" && tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") return nullptr;
-  std::vector<double> values(size_t(tensor.numel()));
-  file.read(tensor, std::span<double>(values));
+  constexpr uint64_t kAtOnce = 1 << 16;
+  const uint64_t n = uint64_t(tensor.numel());
+  std::vector<double> values;
   double sum = 0;
-  for (double x : values) sum += x * x;
+  for (uint64_t first = 0; first < n; first += values.size()) {
+    values.resize(std::min(kAtOnce, n - first));
+    file.read_part(tensor, first, values);
+    for (double x : values) sum += x * x;
+  }
   return std::sqrt(sum);
 }
 
@@ -37,8 +43,8 @@ int inspect(const InspectCommand& command) {
     const TensorInfo& t = file.tensors()[i];
     numbers += t.numel();
     const Json& norm = tensors[i]["norm"];
-    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), t.name.c_str(), t.dtype.c_str(), Json(t.shape).dump().c_str(),
-                norm.is_null() ? "-" : ("norm " + fixed(norm.get<double>(), 4)).c_str());
+    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), t.name.c_str(), std::string(t.dtype).c_str(),
+                Json(t.shape).dump().c_str(), norm.is_null() ? "-" : ("norm " + fixed(norm.get<double>(), 4)).c_str());
   }
   std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
   for (const auto& [key, value] : file.metadata())

@@ -33,7 +33,7 @@ class RunFolder {
 
  private:
   std::string path_;
-  Descriptor log_;
+  Descriptor folder_, log_;
   std::string log_error_;
 };
 

@@ -64,7 +64,10 @@ TEST_CASE("a safetensors file of another program can be inspected, and is no che
 TEST_CASE("a text, a program, noise and an empty folder are no checkpoints") {
   const Text dir;
   const std::string bytes = bytes_of(program(f32));
-  CHECK(refuses(dir.run(f32, "inspect text.txt"), 4, "text.txt"));
+  CHECK(refuses(dir.run(f32, "inspect text.txt"), 4, "text.txt: is a text, not a safetensors file"));
+  dir.make_folder("pointer");
+  dir.write("pointer" + kFile, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n");
+  CHECK(refuses(dir.run(f32, "sample pointer"), 4, "fetch the file itself with git lfs pull"));
   CHECK(refuses(dir.run(f32, "inspect " + program(f32)), 4, "gradus"));
   dir.write("noise", bytes.substr(5000, 5000));
   CHECK(refuses(dir.run(f32, "sample noise"), 4, "noise"));
