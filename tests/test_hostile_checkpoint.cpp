@@ -365,7 +365,7 @@ TEST_CASE(
   const auto seconds = [] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   };
-  for (const std::string family : {"ngram", "transformer"}) {
+  for (const std::string family : {"ngram", "rnn"}) {
     const std::string good = checkpoint_of(family, family == "ngram");
     REQUIRE(verdict(good) == "");
     for (size_t n = 0; n < good.size(); ++n)
