@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstring>
@@ -298,6 +299,24 @@ TEST_CASE("safetensors: a file of ours whose format or hash is damaged is not ta
   CHECK(with("\"format\":\"eradur\"," + hash) == "");
   CHECK(with("\"hash\":\"of my cat\"") == "");
   CHECK_FALSE(parse(with_header("{}")).is_ours());
+}
+
+TEST_CASE("safetensors: the header of a thousand arrays takes a moment, and that of twice as many twice as long") {
+  const auto milliseconds = [](int tensors) {
+    const std::string bytes = many(tensors, false);
+    double best = 1e9;  // of several: other programs may be busy
+    for (int i = 0; i < 9; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      REQUIRE(parse(bytes).tensors().size() == size_t(tensors));
+      best =
+          std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    }
+    return best;
+  };
+  const double thousand = milliseconds(1000), half = milliseconds(32768), most = milliseconds(65536);
+  MESSAGE("1,000 arrays ", thousand, " ms, 32,768 ", half, " ms, 65,536 ", most, " ms");
+  CHECK(thousand < 10);  // 0.4 on a quiet machine; sanitizers are slower
+  CHECK(most < 3.5 * half);
 }
 
 TEST_CASE("safetensors: a part of an array is read as the whole is") {

@@ -1,4 +1,6 @@
 // Checkpoints that are cut, changed by a bit, too long or of another program: refused by name, and left alone.
+#include <filesystem>
+
 #include "tests/program/program.h"
 
 using namespace gradus;
@@ -59,6 +61,18 @@ TEST_CASE("a safetensors file of another program can be inspected, and is no che
   const Json tensors = run.json()["tensors"];
   CHECK(tensors[0].dump() == R"({"name":"wte.weight","dtype":"F32","shape":[4,2],"norm":0.0})");
   CHECK(refuses(dir.run(f32, "sample gpt2.safetensors"), 4, "not a gradus checkpoint"));
+}
+
+TEST_CASE("inspect takes no more memory for a large array than for a small one") {
+  const Scratch dir;
+  constexpr size_t kNumbers = size_t(100) << 20;  // 200 MB of F16; as double they would take 800
+  const std::string header = R"({"w":{"dtype":"F16","shape":[104857600],"data_offsets":[0,209715200]}})";
+  dir.write("half", std::string{char(header.size()), 0, 0, 0, 0, 0, 0, 0} + header);
+  std::filesystem::resize_file(dir / "half", 8 + header.size() + 2 * kNumbers);  // zeros that take no disk
+  const Run run = dir.run(f32, "inspect half --json --threads 1",
+                          {.env = {{"OPENBLAS_NUM_THREADS", "1"}}, .memory = size_t(200) << 20});
+  CHECK(exits(run, 0));
+  CHECK(run.json()["tensors"].at(size_t(0))["norm"] == Json(0.0));
 }
 
 TEST_CASE("a text, a program, noise and an empty folder are no checkpoints") {
