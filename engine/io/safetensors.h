@@ -63,6 +63,7 @@ class SafetensorsFile {
  private:
   SafetensorsFile(std::string path, Descriptor fd, std::span<const std::byte> bytes, uint64_t size);
   void fetch(uint64_t offset, std::span<std::byte> out) const;
+  void fetch_alone(uint64_t offset, std::span<std::byte> out) const;
   void check_length(uint64_t header_bytes) const;
   void check_hash(std::string header);
   void hash_data(Hash64& hash) const;
