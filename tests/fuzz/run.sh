@@ -38,6 +38,6 @@ for target in $targets; do
     grep -E 'ERROR|what\(\)|runtime error|terminate|Test unit' "build/fuzz/$target.log" | head -n 5
   fi
   printf '%-12s %10s executions in %s s: %s\n' "$target" \
-    "$(sed -n 's/^#\([0-9]*\).*/\1/p' "build/fuzz/$target.log" | tail -n 1)" "$seconds" "$result"
+    "$(sed -nE 's/^(#|Done )([0-9]+).*/\2/p' "build/fuzz/$target.log" | tail -n 1)" "$seconds" "$result"
 done
 exit $failed
