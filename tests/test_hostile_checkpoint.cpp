@@ -142,6 +142,7 @@ const std::vector<Row>& hostile_sections() {
       {"step", "1e3", "1e3 is not a whole number"},
       {"step", "null", "null is not a whole number"},
       {"step", "[7]", "[7] is not a whole number"},
+      {"step", "[" + repeat("0,", 1'000'000) + "0]", "'step': holds too many values (line 1, column "},
       {"step", "-", "lack 'step'"},
       {"step", deep_object, "'step': is nested more than 64 levels deep"},
       {"start_id", "3", ""},
@@ -209,6 +210,8 @@ const std::vector<Row>& hostile_sections() {
       {"config", "[]", "the configuration is not a JSON object"},
       {"config", "{}", "the configuration lacks 'model'"},
       {"config", R"({"model":"lstm","model":"rnn"})", "\"model\" occurs twice in one object (line 1, column 25)"},
+      {"config", "[" + repeat("0,", 1'000'000) + "0]", "the configuration: holds too many values"},
+      {"config", R"({"model":")" + std::string(5'000'000, 'x') + "\"}", "'model' in the configuration is \"xxx"},
       {"config", deep_list, "the configuration: is nested more than 64 levels deep (line 1, column 65)"},
       {"config", deep_object, "the configuration: is nested more than 64 levels deep"},
       {"format", "-", ""},  // the hash agrees, so nothing is damaged

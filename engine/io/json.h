@@ -45,8 +45,8 @@ class Json {
   static Json object();
 
   // One value and nothing behind it. JsonError, with the place, as JsonReader, and for a number that is out of range,
-  // for a name that occurs twice in one object (one of its values would be lost), and for more than kMaxValues.
-  static Json parse(std::string_view text);
+  // for a name that occurs twice in one object (one of its values would be lost), and for more than `most` values.
+  static Json parse(std::string_view text, size_t most = kMaxValues);
   static Json parse_or_null(std::string_view text);  // null where parse() throws
   // The same of a list of texts, at most `most`, without a tree.
   static std::vector<std::string> parse_texts(std::string_view text, size_t most = kMaxValues);

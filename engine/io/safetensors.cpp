@@ -172,20 +172,14 @@ void SafetensorsFile::fetch_alone(uint64_t offset, std::span<std::byte> out) con
 // While one piece is hashed the next is read on another thread: of 500 MB the hash, a chain of multiplications, takes
 // 103 ms, and reading what the system keeps in memory 57. A small file is one piece.
 void SafetensorsFile::hash_data(Hash64& hash) const {
-  std::vector<std::byte> now, next;
-  const auto read = [&](uint64_t at, std::vector<std::byte>& piece) {
-    piece.resize(std::min<uint64_t>(kHashedAtOnce, size_ - at));
-    fetch(at, piece);
-  };
-  read(data_begin_, now);
+  std::vector<std::byte> now(std::min<uint64_t>(kHashedAtOnce, size_ - data_begin_)), next;
+  fetch(data_begin_, now);
   for (uint64_t at = data_begin_ + now.size(); !now.empty(); at += now.size()) {
+    next.resize(std::min<uint64_t>(kHashedAtOnce, size_ - at));
     std::future<void> reading;
-    if (at < size_) reading = std::async([&, at] { read(at, next); });
+    if (!next.empty()) reading = std::async([&, at] { fetch(at, next); });
     hash.add(now);
-    if (reading.valid())
-      reading.get();
-    else
-      next.clear();
+    if (reading.valid()) reading.get();
     std::swap(now, next);
   }
 }

@@ -62,10 +62,12 @@ void Checkpoint::save(const std::string& to) const {
 
 namespace {
 
+constexpr size_t kFewValues = 16;  // of JSON, where one is wanted
+
 // Each section has a range, which is checked where it is read.
 int64_t whole(ArchiveReader& in, const std::string& key, int64_t least, int64_t most) {
   return in.section(key, [&](const std::string& content) {
-    const Json n = Json::parse(content);
+    const Json n = Json::parse(content, kFewValues);
     if (!n.is_number_integer() || n.get<int64_t>() < least || n.get<int64_t>() > most)
       throw DataError(text(one_line(content, 40), " is not a whole number from ", least, " to ", most));
     return n.get<int64_t>();
@@ -75,7 +77,7 @@ int64_t whole(ArchiveReader& in, const std::string& key, int64_t least, int64_t 
 std::optional<double> read_best_loss(ArchiveReader& in) {
   if (!in.find_section(kBestLoss)) return {};
   return in.section(kBestLoss, [](const std::string& content) {
-    const double loss = Json::parse(content).get<double>();
+    const double loss = Json::parse(content, kFewValues).get<double>();
     if (!(loss >= 0)) throw DataError(text(one_line(content, 40), " is not a number from 0 up"));
     return loss;
   });

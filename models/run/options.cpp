@@ -143,7 +143,8 @@ static bool read_value(const Json& json, const Option& row) {
 void options_from_json(const std::vector<Option>& rows, const std::string& json_text, const std::string& source) {
   Json json;
   try {
-    json = Json::parse(json_text);
+    constexpr size_t kMostValues = 10'000;
+    json = Json::parse(json_text, kMostValues);
   } catch (const JsonError& error) {
     throw DataError(text(source, ": the configuration: ", error.what()));
   }
