@@ -62,7 +62,7 @@ void Checkpoint::save(const std::string& to) const {
 
 namespace {
 
-constexpr size_t kFewValues = 16;  // of JSON, where one is wanted
+constexpr size_t kFewValues = 100;  // of JSON, where one is wanted: more than it may be deep
 
 // Each section has a range, which is checked where it is read.
 int64_t whole(ArchiveReader& in, const std::string& key, int64_t least, int64_t most) {

@@ -141,6 +141,8 @@ static bool read_value(const Json& json, const Option& row) {
 }
 
 void options_from_json(const std::vector<Option>& rows, const std::string& json_text, const std::string& source) {
+  if (constexpr size_t kMostBytes = 1 << 20; json_text.size() > kMostBytes)
+    throw DataError(text(source, ": the configuration has ", json_text.size(), " bytes, more than ", kMostBytes));
   Json json;
   try {
     constexpr size_t kMostValues = 10'000;
