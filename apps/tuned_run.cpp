@@ -11,6 +11,8 @@
 namespace gradus {
 namespace {
 
+constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
+
 // Each line that is not empty.
 std::vector<std::string> read_prompts(const std::string& file) {
   std::istringstream lines(read_text(file));
@@ -216,8 +218,10 @@ void TunedRun::restore(Tuner& tuner) {
     if (!(kl_coef >= 0)) throw JsonError(text("\"kl_coef\" is ", kl_coef, ", must be from 0 up"));
     tuner.set_kl_coef(kl_coef);
     std::vector<NamedNumbers> of_method = tuner.method->state();
+    // Version 0.1 kept the parts of the method's state beside everything else.
+    const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
     for (NamedNumbers& part : of_method) {
-      const size_t n = std::exchange(part.values, tuning.at(part.name).get<std::vector<double>>()).size();
+      const size_t n = std::exchange(part.values, saved_state.at(part.name).get<std::vector<double>>()).size();
       if (part.values.size() != n) throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
     }
     tuner.method->restore(of_method);
@@ -242,7 +246,9 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
   const std::vector<const Experience*> memory = tuner.source.remembered();
   tuning["config"] = Json::parse(to_json(config));
   tuning["kl_coef"] = tuner.kl_coef();
-  for (const NamedNumbers& part : tuner.method->state()) tuning[part.name] = part.values;
+  Json state = Json::object();
+  for (const NamedNumbers& part : tuner.method->state()) state[part.name] = part.values;
+  tuning[kMethodState] = state;
   tuning["replayed"] = memory.size();
   ArchiveWriter out;
   policy.write(out);
