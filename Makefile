@@ -198,7 +198,7 @@ $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED
 $(B64)/fuzz: $(call objects,$(B64),$(LIB) $(TESTED_APP) tests/fuzz/targets.cpp tests/fuzz/fuzz.cpp) $(EMBEDDED:%=$(B)/%.o)
 	@echo "  LINK $@"; $(CXX) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 # Tests that run the programs, whatever their precision.
-$(B)/tests/program/all: $(call objects,$(B64),$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp engine/io/hash.cpp engine/error.cpp)
+$(B)/tests/program/all: $(call objects,$(B64),$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp engine/io/json_reader.cpp engine/io/hash.cpp engine/error.cpp)
 	@echo "  LINK $@"; $(CXX) $(LDFLAGS) $^ -o $@
 # What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
 $(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) apps/step/examples.cpp tests/gdb/stepper.cpp)

@@ -1,4 +1,5 @@
 // gradus inspect: lists what a safetensors file holds, whether gradus or another program wrote it.
+#include <algorithm>
 #include <cstdio>
 
 #include "apps/commands.h"
@@ -11,12 +12,18 @@
 
 namespace gradus {
 
-// √Σ x²; none for numbers that are not floating-point.
+// √Σ x²; none for numbers that are not floating-point. A large array is read in parts.
 static std::optional<double> norm_of(const SafetensorsFile& file, const TensorInfo& tensor) {
   if (tensor.dtype != "F64" && tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") return {};
-  std::vector<double> values(size_t(tensor.numel()));
-  file.read(tensor, std::span<double>(values));
-  return kernel::norm(int64_t(values.size()), values.data());
+  constexpr uint64_t kAtOnce = 1 << 16;
+  const uint64_t n = uint64_t(tensor.numel());
+  std::vector<double> values, norms;
+  for (uint64_t first = 0; first < n; first += values.size()) {
+    values.resize(std::min(kAtOnce, n - first));
+    file.read_part(tensor, first, values);
+    norms.push_back(kernel::norm(int64_t(values.size()), values.data()));
+  }
+  return norms.size() == 1 ? norms[0] : kernel::norm(int64_t(norms.size()), norms.data());
 }
 
 int inspect(const InspectCommand& command) {

@@ -1,6 +1,7 @@
 #include "apps/run.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,19 @@ bool RunFolder::has_checkpoint(const std::string& path) {
   return std::filesystem::exists(path + "/checkpoint.safetensors", error);
 }
 
+// A log that leads elsewhere would have a file cut that is not of this run. With `more` 0 there may be none.
+static Descriptor open_log(const std::string& name, int more) {
+  Descriptor log(::open(name.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | more, 0666));
+  if (!log && more == 0) return log;
+  if (!log && errno == ELOOP)
+    throw WriteError(text(name, ": is a symbolic link, and the log must be in the folder; remove it"));
+  struct stat status {};
+  if (!log || ::fstat(log.get(), &status) != 0)
+    throw WriteError(text(name, ": cannot be opened for writing: ", std::strerror(errno)));
+  if (!S_ISREG(status.st_mode)) throw WriteError(text(name, ": is a device or a pipe, and the log must be a file"));
+  return log;
+}
+
 RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -28,15 +42,16 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   fs::create_directories(path_, error);
   if (error) throw WriteError(text(path_, ": the folder of the run cannot be made: ", error.message()));
   const std::string name = path_ + "/log.jsonl";
-  log_ = Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (!log_) throw WriteError(text(name, ": cannot be opened for writing: ", std::strerror(errno)));
+  // The folder's lock is the one that counts: a log can be deleted. The log's says which process it is.
+  folder_ = Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const bool is_taken = ::flock(folder_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  log_ = open_log(name, is_taken ? 0 : O_CREAT);
   struct flock lock {};
   lock.l_type = F_WRLCK;
-  if (fcntl(log_.get(), F_SETLK, &lock) != 0) {
-    fcntl(log_.get(), F_GETLK, &lock);
-    throw UsageError(
-        text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or use another --out"));
-  }
+  if (!is_taken && fcntl(log_.get(), F_SETLK, &lock) == 0) return;
+  if (fcntl(log_.get(), F_GETLK, &lock) != 0) lock.l_type = F_UNLCK;
+  throw UsageError(text(path_, ": ", lock.l_type == F_UNLCK ? "another process" : text("process ", lock.l_pid),
+                        " is training in this run; wait for it or use another --out"));
 }
 
 void RunFolder::discard() {

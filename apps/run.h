@@ -44,7 +44,7 @@ class RunFolder {
 
   std::string path_;
   std::vector<std::string> made_;  // folders, the innermost first
-  Descriptor log_;
+  Descriptor folder_, log_;
   std::string log_error_;
   bool lacks_beginning_ = true;
   std::string behind_;  // records of a log that lacks its beginning

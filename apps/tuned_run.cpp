@@ -1,7 +1,10 @@
 #include "apps/tuned_run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <numeric>
+#include <sstream>
 
 #include "apps/proposal.h"
 #include "models/text/read_text.h"
@@ -46,8 +49,18 @@ AdamW new_optimizer(const LanguageModel& policy) {
   return AdamW(policy.params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
 }
 
-DataError unreadable(const std::string& path) {
-  return DataError(text(path, ": the metadata's '", kTuning, "' cannot be read"));
+// JsonError where those of a file cannot be continued.
+void require_prompts(const std::vector<std::string>& prompts, const Checkpoint& policy, int64_t max_tokens) {
+  if (prompts.empty()) throw JsonError("has no prompts");
+  for (const std::string& prompt : prompts) try {
+      policy.require_one_window(int64_t(policy.beginning(prompt).size()), max_tokens);
+    } catch (const std::exception& error) {
+      throw JsonError(text("of its prompts, ", in_quotes(prompt), ": ", error.what()));
+    }
+}
+
+DataError unreadable(const std::string& path, const DataError& error) {
+  return DataError(text(path, ": the metadata's '", kTuning, "': ", error.what()));
 }
 
 Reward::Source stored_source(const std::string& term, const std::string& run) {
@@ -104,7 +117,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   if (!section)
     throw DataError(text(
         path, ": is not a fine-tuned run; continue it with: ", proposed({"train", "--out", command.out, "--resume"})));
-  Json tuning = Json::parse_or_null(*section);
+  Json tuning = in.section(kTuning, [](const std::string& content) { return Json::parse(content); });
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
     require_resumable(command, command.config.steps, policy, console);
@@ -116,6 +129,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
                            proposed({"tune", "PRIOR", "--out", command.out, "--resume"})));
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
+    require_prompts(prompts, policy, config.max_tokens);
     policy.optimizer = new_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
     policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
@@ -127,8 +141,8 @@ TunedRun resume(const TuneCommand& command, Console& console) {
             .tuning = std::move(tuning),
             .folder = std::move(folder),
             .saved = std::move(in)};
-  } catch (const JsonError&) {
-    throw unreadable(path);
+  } catch (const JsonError& error) {
+    throw unreadable(path, error);
   }
 }
 
@@ -165,23 +179,75 @@ TunedRun begin(const TuneCommand& command) {
 
 std::string replay_name(size_t batch, const char* what) { return text("replay.", batch, ".", what); }
 
-Experience read_experience(ArchiveReader& in, size_t batch, int32_t end_id) {
-  const auto numbers = [&](const char* what) { return in.list(replay_name(batch, what)); };
-  Experience e{.sequences = Sequences(end_id),
-               .reward = numbers("reward"),
-               .log_mu = numbers("log_mu"),
-               .log_q = numbers("log_q")};
-  const std::vector<double> tokens = numbers("tokens"), lengths = numbers("lengths"), prompts = numbers("prompts");
-  std::vector<int32_t> draws;
-  size_t at = 0;
-  for (const double length : lengths) {
-    draws.clear();
-    for (size_t end = at + size_t(length); at < end; ++at) draws.push_back(int32_t(tokens.at(at)));
-    e.sequences.add(draws);
+// The replayed batches of a run in its archive, each number checked as if somebody else had written it.
+class ReplayReader {
+ public:
+  ReplayReader(ArchiveReader& in, const TunedRun& run, size_t batch) : in_(in), run_(run), batch_(batch) {}
+
+  Experience read() {
+    const int64_t B = run_.config.batch, V = run_.policy.tokenizer.size();
+    Experience e{.sequences = Sequences(run_.world.end_id)};
+    const std::vector<int32_t> lengths = whole("lengths", 1, run_.world.max_tokens);
+    const std::vector<int32_t> tokens = whole("tokens", 0, V - 1);
+    e.group = whole("prompts", 0, int64_t(run_.prompts.size()) - 1);
+    if (int64_t(lengths.size()) != B || int64_t(e.group.size()) != B)
+      fail("lengths", "and its prompts are not of ", B, " sequences, a batch");
+    if (std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != std::ssize(tokens))
+      fail("lengths", "does not add up to the ", tokens.size(), " replayed tokens");
+    std::span<const int32_t> rest(tokens);
+    for (const int32_t length : lengths) {
+      e.sequences.add(whole_sequence(rest.first(size_t(length))));
+      rest = rest.subspan(size_t(length));
+    }
+    e.batch.fill(run_.prompt_tokens, e.group, e.sequences);
+    const int64_t slots = B * e.batch.T;
+    e.reward = numbers("reward", {B}, [](double x) { return std::isfinite(x); });
+    // A checkpoint of an earlier version knows log mu of whole sequences only.
+    e.log_mu = numbers("log_mu", {B, slots}, [](double x) { return std::isfinite(x) && is_log_probability(x); });
+    e.log_q = numbers("log_q", {slots}, is_log_probability);
+    return e;
   }
-  e.group.assign(prompts.begin(), prompts.end());
-  return e;
-}
+
+ private:
+  // Rounding may have left a probability a little above 1.
+  static bool is_log_probability(double x) { return x <= 1e-3; }
+
+  template <class... Parts>
+  [[noreturn]] void fail(const char* what, const Parts&... parts) const {
+    throw DataError(text(in_.file().path(), ": ", replay_name(batch_, what), " ", parts...));
+  }
+
+  template <class IsRight>
+  std::vector<double> numbers(const char* what, const std::vector<int64_t>& sizes, const IsRight& is_right) {
+    std::vector<double> list = in_.list(replay_name(batch_, what));
+    if (std::ranges::find(sizes, std::ssize(list)) == sizes.end())
+      fail(what, "has ", list.size(), " numbers, it must have ", sizes.back());
+    if (const auto wrong = std::ranges::find_if_not(list, is_right); wrong != list.end())
+      fail(what, "holds ", *wrong, ", which is out of range");
+    return list;
+  }
+
+  std::vector<int32_t> whole(const char* what, int64_t least, int64_t most) {
+    const std::vector<double> list = in_.list(replay_name(batch_, what));
+    for (const double x : list)
+      if (!(x >= double(least) && x <= double(most)) || x != std::floor(x))
+        fail(what, "holds ", x, ", which is not a whole number from ", least, " to ", most);
+    return {list.begin(), list.end()};
+  }
+
+  // The end mark is the last draw of a sequence, or there is none and nothing more could be drawn.
+  std::span<const int32_t> whole_sequence(std::span<const int32_t> draws) const {
+    const World& world = run_.world;
+    const auto mark = std::ranges::find(draws, world.end_id);
+    if (mark == draws.end() ? std::ssize(draws) < world.max_tokens : mark + 1 != draws.end())
+      fail("tokens", "holds a sequence that does not end at its end mark");
+    return draws;
+  }
+
+  ArchiveReader& in_;
+  const TunedRun& run_;
+  const size_t batch_;
+};
 
 void write_experience(ArchiveWriter& out, size_t batch, const Experience& e) {
   std::vector<double> tokens, lengths;
@@ -212,18 +278,25 @@ TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
 void TunedRun::restore(Tuner& tuner) {
   if (!saved) return;
   try {
-    tuner.set_kl_coef(tuning.at("kl_coef").get<double>());
+    const double kl_coef = tuning.at("kl_coef").get<double>();
+    if (!(kl_coef >= 0)) throw JsonError(text("\"kl_coef\" is ", kl_coef, ", must be from 0 up"));
+    tuner.set_kl_coef(kl_coef);
     std::vector<NamedNumbers> of_method = tuner.method->state();
     // Version 0.1 kept the parts of the method's state beside everything else.
     const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
-    for (NamedNumbers& part : of_method) part.values = saved_state.at(part.name).get<std::vector<double>>();
+    for (NamedNumbers& part : of_method) {
+      const size_t n = std::exchange(part.values, saved_state.at(part.name).get<std::vector<double>>()).size();
+      if (part.values.size() != n) throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
+    }
     tuner.method->restore(of_method);
+    const int64_t batches = tuning.at("replayed").get<int64_t>();
+    if (batches < 0 || batches > config.replay)
+      throw JsonError(text("\"replayed\" is ", batches, ", must be from 0 to ", config.replay));
     std::vector<Experience> memory;
-    for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i)
-      memory.push_back(read_experience(*saved, size_t(i), world.end_id));
+    for (int64_t i = 0; i < batches; ++i) memory.push_back(ReplayReader(*saved, *this, size_t(i)).read());
     tuner.source.restore(std::move(memory));
-  } catch (const JsonError&) {
-    throw unreadable(policy.path);
+  } catch (const JsonError& error) {
+    throw unreadable(policy.path, error);
   }
   if (tuner.value()) {
     load_params(*saved, tuner.value()->params());

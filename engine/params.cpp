@@ -30,9 +30,13 @@ void Params::place() {
   }
 }
 
-void Params::init(uint64_t seed) {
+void Params::allocate() {
   array_->data.assign(size_t(total_), 0);
   place();
+}
+
+void Params::init(uint64_t seed) {
+  allocate();
   const Rng rng(seed, Stream::kInit, 0);
   const std::span<real> data = edit();
   for (int64_t i = 0; i < count(); ++i) {

@@ -32,6 +32,8 @@ class Params {
   Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here());
   // Allocates the flat array and draws every value as a function of (seed, place in it).
   void init(uint64_t seed);
+  // Only allocates it, of zeros, for values that come from elsewhere.
+  void allocate();
   // The same names, shapes, values and frozen parameters in an array of its own: a prior, a proposal, a target network.
   Params clone() const;
   // Takes the parameters whose names begin with `prefix` ("" for all) out of training: from the next step on no op

@@ -7,6 +7,10 @@ namespace gradus {
 
 void resolve(TuneConfig& c, int cores) {
   c.resolve(cores, c.batch);
+  check(c);
+}
+
+void check(const TuneConfig& c) {
   c.check(c.batch);
   if (const int64_t least = make_method(c)->needs().least_batch; c.batch < least)
     throw DataError(text("--algorithm ", c.algorithm, " with --baseline ", c.baseline,
@@ -68,6 +72,11 @@ std::string to_json(const TuneConfig& config) {
 TuneConfig tune_config_from_json(const std::string& json, const std::string& source) {
   TuneConfig config;
   options_from_json(options(config), json, source);
+  try {
+    check(config);
+  } catch (const DataError& error) {
+    throw DataError(text(source, ": its configuration is not valid: ", error.what()));
+  }
   return config;
 }
 

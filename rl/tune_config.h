@@ -8,6 +8,8 @@ namespace gradus {
 
 // Replaces zeros by the defaults that they mean. Throws DataError if two options do not fit together.
 void resolve(TuneConfig& config, int cores);
+// Only that. REQUIRES: resolved, or read from a file.
+void check(const TuneConfig& config);
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(TuneConfig& config);
 

@@ -20,6 +20,18 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
+// Where the symbolic links at `path` lead, be a file there or not; `path` itself where it is none.
+std::string follow_links(const std::string& path) {
+  constexpr int kMost = 40;  // as Linux
+  std::filesystem::path at = path;
+  std::error_code error;
+  for (int i = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(at, error)); ++i) {
+    if (i == kMost) throw WriteError(text(path, ": is a symbolic link that leads back to itself"));
+    at = at.parent_path() / std::filesystem::read_symlink(at, error);  // an absolute one replaces it
+  }
+  return at.string();
+}
+
 int sync_to_disk(int fd) {
   int result = 0;
   do result = ::fsync(fd);
@@ -56,15 +68,23 @@ Descriptor::~Descriptor() {
 }
 
 AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)), temporary_(path_ + ".tmp." + std::to_string(::getpid())) {
+    : path_(std::move(path)), target_(follow_links(path_)), temporary_(target_ + ".tmp." + std::to_string(::getpid())) {
   struct stat old {};
-  replaces_ = ::stat(path_.c_str(), &old) == 0;
+  replaces_ = ::stat(target_.c_str(), &old) == 0;
   // As root, a rename over /dev/null would succeed.
   if (replaces_ && !S_ISREG(old.st_mode))
     throw WriteError(text(path_, ": is a folder, a device or a pipe; it must be a regular file or a new name"));
-  remove_stale_temporaries(path_);
-  fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  remove_stale_temporaries(target_);
+  constexpr mode_t kPermissions = 0777;
+  const mode_t mode = replaces_ ? old.st_mode & kPermissions : 0666;  // never wider than the old one, at no moment
+  fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd_) fail("open of its temporary file");
+  struct stat now {};
+  if (!replaces_ || ::fstat(fd_.get(), &now) != 0) return;
+  // What follows is a courtesy: only root may give a file away, and some file systems keep no permissions.
+  const bool other_owner = now.st_uid != old.st_uid || now.st_gid != old.st_gid;
+  if (other_owner && ::fchown(fd_.get(), old.st_uid, old.st_gid) != 0) return;
+  if (other_owner || (now.st_mode & kPermissions) != mode) static_cast<void>(::fchmod(fd_.get(), mode));
 }
 
 AtomicFile::~AtomicFile() {
@@ -82,12 +102,12 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
   // The folder is opened first, so that after the rename only its fsync is left to fail.
-  const Descriptor folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor folder(::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder) fail("open of its folder");
   if (sync_to_disk(fd_.get()) != 0) fail("fsync");
   // After EINTR Linux has closed the descriptor, and the data is on the disk already.
   if (::close(fd_.release()) != 0 && errno != EINTR) fail("close");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename");
   // EINVAL: this file system has no fsync of folders, and never will.
   if (sync_to_disk(folder.get()) != 0 && errno != EINVAL) {
     const int code = errno;

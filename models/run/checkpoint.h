@@ -21,7 +21,7 @@ struct Checkpoint {
   int64_t step = 0;                // training steps done
   std::optional<double> best_val_loss;
   int32_t start_id = 0;             // the token that a sample starts from when no prompt is given
-  std::vector<std::string> corpus;  // files that the run was trained on
+  std::vector<std::string> corpus;  // files that the run was trained on; none of a model made otherwise
   std::string corpus_hash;          // of their text
   std::string blas_core;            // kernels that OpenBLAS used
   std::string path = {};            // where it was read from

@@ -58,8 +58,8 @@ Tokenizer Tokenizer::from_vocab(std::string_view cutter, std::vector<std::string
           text("token ", id, " of the vocabulary is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
     const bool end = id + 1 == vocab.size() && token == kEndMark;
     if (!end && (c.meant(token).empty() || token == kEndMark))
-      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a token of this vocabulary is one ",
-                           c.unit, "; only the last may be ", kEndMark));
+      throw DataError(text("token ", id, " of the vocabulary is \"", one_line(token, 60),
+                           "\"; a token of this vocabulary is one ", c.unit, "; only the last may be ", kEndMark));
     if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
       throw DataError(text("tokens ", first->second, " and ", id,
                            " of the vocabulary are the same: ", end ? kEndMark : c.named(c.meant(token))));

@@ -103,6 +103,10 @@ TEST_CASE("a second process in the same run is refused and told by whom, and the
       dir.start(f32, "train text.txt --out run --steps 1000000 --eval-every 0 --save-every 20 --quiet" + tiny("lstm"));
   CHECK(wait_until([&] { return dir.has("run/checkpoint.safetensors"); }));
   CHECK(refuses(dir.run(f32, "train --out run --resume --quiet"), 2, "process " + std::to_string(child.pid()) + " "));
+  dir.remove("run/log.jsonl");  // the lock is not in the log alone
+  CHECK(refuses(dir.run(f32, "train --out run --resume --quiet"), 2, "run: another process is training in this run"));
+  CHECK(!dir.has("run/log.jsonl"));
+  CHECK(refuses(dir.run(f32, "tune --out run --resume --quiet"), 2, "another process is training in this run"));
   child.kill(SIGKILL);
   child.wait();
   const std::string next = std::to_string(dir.saved_steps("run") + 1);

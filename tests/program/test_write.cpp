@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "tests/program/program.h"
 
 using namespace gradus;
@@ -28,6 +30,43 @@ TEST_CASE("a folder that may not be written is refused") {
   REQUIRE(::chmod((dir / "locked").c_str(), 0555) == 0);
   CHECK(refuses(dir.run(f32, "train text.txt --out locked/run --steps 2 --quiet" + tiny("lstm")), 3, "locked"));
   ::chmod((dir / "locked").c_str(), 0755);
+}
+
+TEST_CASE("a log that leads elsewhere or is no file is refused, and what it leads to is left alone") {
+  const Text dir;
+  const std::string options = " --steps 2 --quiet" + tiny("lstm");
+  dir.write("precious", "not ours\n");
+  dir.make_folder("linked");
+  std::filesystem::create_symlink("../precious", dir / "linked/log.jsonl");
+  CHECK(refuses(dir.run(f32, "train text.txt --out linked" + options), 3, "linked/log.jsonl: is a symbolic link"));
+  dir.must(f32, "train text.txt --out run" + options);
+  const std::string log = dir.read("run/log.jsonl");
+  dir.write("moved.jsonl", log);
+  dir.remove("run/log.jsonl");
+  std::filesystem::create_symlink("../moved.jsonl", dir / "run/log.jsonl");
+  CHECK(refuses(dir.run(f32, "train --out run --resume --steps 3 --quiet"), 3, "run/log.jsonl: is a symbolic link"));
+  std::filesystem::remove(dir / "run/log.jsonl");
+  std::filesystem::create_symlink("log.jsonl", dir / "run/log.jsonl");
+  CHECK(refuses(dir.run(f32, "train --out run --resume --steps 3 --quiet"), 3, "run/log.jsonl: is a symbolic link"));
+  dir.make_folder("pipe");
+  REQUIRE(::mkfifo((dir / "pipe/log.jsonl").c_str(), 0600) == 0);
+  CHECK(refuses(dir.run(f32, "train text.txt --out pipe" + options), 3, "pipe/log.jsonl: is a device or a pipe"));
+  CHECK(dir.read("precious") == "not ours\n");
+  CHECK(dir.read("moved.jsonl") == log);
+}
+
+TEST_CASE("a checkpoint that is a symbolic link is followed: its target gets the new state and keeps its permissions") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out run --steps 2 --quiet" + tiny("lstm"));
+  std::filesystem::rename(dir / "run/checkpoint.safetensors", dir / "elsewhere");
+  REQUIRE(::chmod((dir / "elsewhere").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("../elsewhere", dir / "run/checkpoint.safetensors");
+  dir.must(f32, "train --out run --resume --steps 3 --quiet");
+  CHECK(std::filesystem::is_symlink(dir / "run/checkpoint.safetensors"));
+  CHECK(dir.saved_steps("run") == 3);
+  struct stat status {};
+  REQUIRE(::stat((dir / "elsewhere").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
 }
 
 TEST_CASE("memory that runs out is said in a sentence") {
