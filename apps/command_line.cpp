@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "apps/commands.h"
+#include "apps/waiting.h"
 #include "engine/error.h"
 #include "engine/version.h"
 #include "rl/methods/baselines.h"
@@ -350,7 +351,10 @@ void add(CLI::App& program, Run& run, const char* name, const char* help, Check 
   if (app->get_subcommands(nullptr).empty()) add_common(*app, c->common);
   app->callback([=, &run] {
     if (check) check();
-    run = [=] { return work(*c); };
+    run = [=] {
+      const Waiting waiting(c->common);
+      return work(*c);
+    };
   });
 }
 

@@ -9,6 +9,10 @@
 
 namespace gradus {
 
+bool is_terminal(std::FILE* file);
+// Whether a line can be written without waiting for a reader.
+bool takes_bytes(std::FILE* file);
+
 class Console {
  public:
   explicit Console(const Common& common);
@@ -23,6 +27,7 @@ class Console {
   void clear_live();  // as if it had not been
 
  private:
+  void put(const std::string& line);
   std::FILE* out_;
   bool quiet_, live_, open_ = false;
 };

@@ -1,9 +1,12 @@
 // gradus corpus: text of known entropy. Draws whole lines from a grammar; --json prints their entropy, which is the
 // lowest expected loss that any model can reach on such text.
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "apps/commands.h"
 #include "engine/io/json.h"
+#include "engine/long_loop.h"
 #include "models/grammar/grammar.h"
 
 namespace gradus {
@@ -40,7 +43,10 @@ void write(const CorpusCommand& command, const Grammar& grammar) {
   int64_t bytes = 0, lines = 0;
   double nats = 0;
   int64_t characters = 0;
+  if (!command.common.json && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
+  const LongLoop loop("writing bytes", command.bytes);
   for (; bytes < command.bytes; ++lines) {
+    loop.at(bytes);
     const std::string line = grammar.derive(rng.at(lines)) + "\n";
     bytes += int64_t(line.size());
     if (!command.common.json) {

@@ -1,12 +1,18 @@
 // The gradus program: runs the command line and turns every error into one sentence and an exit code.
+#include <stdio_ext.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <new>
 #include <system_error>
 
 #include "apps/commands.h"
+#include "apps/console.h"
 #include "engine/error.h"
+#include "engine/long_loop.h"
 
 namespace gradus {
 
@@ -15,6 +21,20 @@ static int fail(const char* message, ExitCode code) {
   return code;
 }
 
+constexpr const char* kOutOfMemory = "out of memory; use a smaller --batch, --context, --embd or --hidden";
+
+// Some functions of the libraries (CLI11's objects before main, and what it calls noexcept) cannot throw: there too
+// memory that has run out ends in the sentence.
+[[gnu::init_priority(101)]] static const std::terminate_handler before = std::set_terminate([] {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    _exit(fail(kOutOfMemory, kInternal));
+  } catch (...) {
+  }
+  before();
+});
+
 }  // namespace gradus
 
 int main(int argc, char** argv) {
@@ -22,9 +42,13 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
   try {
     const int code = run_command_line(argc, argv);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    if (code == kInterrupted && !takes_bytes(stdout)) __fpurge(stdout);  // nobody reads: the end must not wait for it
+    if (std::fflush(stdout) != 0)
       throw WriteError(text("standard output cannot be written: ", std::generic_category().message(errno)));
+    if (std::ferror(stdout)) throw WriteError("standard output could not be written");
     return code;
+  } catch (const Interrupted&) {  // where there was nothing to save
+    return kInterrupted;
   } catch (const UsageError& error) {
     return fail(error.what(), kUsage);
   } catch (const DataError& error) {
@@ -34,7 +58,7 @@ int main(int argc, char** argv) {
   } catch (const DivergedError& error) {
     return fail(error.what(), kDiverged);
   } catch (const std::bad_alloc&) {
-    return fail("out of memory; use a smaller --batch, --context, --embd or --hidden", kInternal);
+    return fail(kOutOfMemory, kInternal);
   } catch (const std::exception& error) {
     return fail(error.what(), kInternal);
   }

@@ -30,8 +30,20 @@ class RunFolder {
   // Appends one object as one line. If that fails, prints it once and continues: a full disk must not end a run.
   void log(const Json& record);
   const std::string& log_error() const { return log_error_; }
+  // Saves on the way. A failure is told and training goes on, since a full disk may have room again; the third in a row
+  // is thrown. The save at the end of a run does not come here: nothing follows that could make up for it.
+  template <class Save>
+  void save_on_the_way(Console& console, Save save) try {
+    save();
+    failed_saves_ = 0;
+  } catch (const WriteError& error) {
+    if (++failed_saves_ == kMostFailedSaves) throw;
+    console.warn(text(error.what(), "; training goes on"));
+  }
 
  private:
+  static constexpr int kMostFailedSaves = 3;
+  int failed_saves_ = 0;  // in a row
   std::string path_;
   Descriptor log_;
   std::string log_error_;

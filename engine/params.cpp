@@ -14,6 +14,7 @@ Tensor Params::add(const std::string& name, const Shape& shape, Init init, Loc w
   value->owner = array_.get();
   value->index = int32_t(count());
   value->needs_grad = true;
+  place_.emplace(name, count());
   entries_.push_back({name, total_, init});
   total_ += shape.numel();
   array_->values.push_back(std::move(value));
@@ -44,6 +45,7 @@ void Params::init(uint64_t seed) {
 Params Params::clone() const {
   Params copy;
   copy.entries_ = entries_;
+  copy.place_ = place_;
   copy.total_ = total_;
   copy.array_->data = array_->data;
   for (const auto& value : array_->values) {
@@ -77,8 +79,8 @@ std::span<real> Params::edit(const Tensor& parameter, Loc where) {
 }
 
 int64_t Params::find(const std::string& name) const {
-  const auto i = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
-  return i == entries_.end() ? -1 : i - entries_.begin();
+  const auto found = place_.find(name);
+  return found == place_.end() ? -1 : found->second;
 }
 
 void Params::copy_from(const Params& other, Loc where) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 
 #include "engine/tensor.h"
 
@@ -75,6 +76,7 @@ class Params {
 
   std::unique_ptr<ParamArray> array_ = std::make_unique<ParamArray>();  // tensors point into it, so it never moves
   std::vector<Entry> entries_;
+  std::unordered_map<std::string, int64_t> place_;  // of each name in entries_
   int64_t total_ = 0;
 };
 

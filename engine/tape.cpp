@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <mutex>
 
 gradus::Tape* gradus_live_tapes[gradus::kMaxLiveTapes];
@@ -227,8 +228,15 @@ Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initialize
     op.out[i]->data = arena_.reals(shape.numel());
   }
   Op& kept = recording_ ? ops_.emplace_back(op) : unrecorded_ = op;
-  kind.forward(kept);
+  if (!measures_) kind.forward(kept);
   return kept;
+}
+
+void Tape::only_measure() {
+  assert(ops_.empty());
+  measures_ = true;
+  arena_.only_count();
+  scratch_.only_count();
 }
 
 // ---------------------------------------------------------------------------------------------------- backward
@@ -252,7 +260,7 @@ void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
   require(int64_t(dy.size()) == v->shape.numel(), "seed", where, dy.size(), " numbers for a tensor ", v->shape);
   require(v->needs_grad, "backward", where, v->name, " ", v->shape,
           " does not depend on any parameter or leaf that needs a gradient");
-  seeds_.push_back({v, arena_.copy(dy).data()});
+  seeds_.push_back({v, measures_ ? arena_.reals(int64_t(dy.size())) : arena_.copy(dy).data()});
 }
 
 void Tape::backward(const Tensor& loss, Loc where) {
@@ -279,15 +287,23 @@ void Tape::backward(Loc where) {
   } while (next >= 0);
 }
 
+// Numbers in all parameters, which are declared before they exist.
+static int64_t numbers_in(const ParamArray& array) {
+  if (!array.data.empty()) return int64_t(array.data.size());
+  int64_t n = 0;
+  for (const auto& value : array.values) n += value->shape.numel();
+  return n;
+}
+
 void Tape::start_backward() {
   for (Met& met : met_) {
-    met.grad = arena_.zeros(int64_t(met.array->data.size()));
+    met.grad = arena_.zeros(numbers_in(*met.array));
     for (size_t i = 0; i < met.array->values.size(); ++i)
       if (Value* v = met.local[i]) v->grad = met.grad + (v->data - met.array->data.data());
   }
   for (const Seed& s : seeds_) {
     real* grad = grad_of(s.value);
-    for (int64_t i = 0; i < s.value->shape.numel(); ++i) grad[i] += s.dy[i];
+    for (int64_t i = 0; !measures_ && i < s.value->shape.numel(); ++i) grad[i] += s.dy[i];
   }
   next = next_below(int64_t(ops_.size()));
 }
@@ -303,8 +319,20 @@ int64_t Tape::next_below(int64_t i) const {
 void Tape::step_back() {
   const int64_t i = next;
   Op& op = ops_[size_t(i)];
-  op.kind->backward(op);
+  if (measures_)
+    measure_backward(op);
+  else
+    op.kind->backward(op);
   next = next_below(i);
+}
+
+// Makes the gradients that the op's backward would make.
+void Tape::measure_backward(const Op& op) {
+  const ArenaScope scope(scratch_);
+  if (op.kind->scratch) scratch_.reals(op.kind->scratch(op));
+  for (int32_t i = 0; i < op.n_out; ++i) grad_of(op.out[i]);
+  for (int32_t i = 0; i < op.n_in; ++i)
+    if (op.in[i]->needs_grad) grad_of(op.in[i]);
 }
 
 void Tape::clear_gradients() {
