@@ -3,12 +3,17 @@
 #include "models/memory.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
+#include "apps/commands.h"
 #include "engine/io/free_memory.h"
 #include "models/families.h"
+#include "models/run/checkpoint.h"
 #include "models/sampler.h"
 #include "rl/teacher_forcing.h"
 #include "tests/lm_step.h"
@@ -161,6 +166,52 @@ TEST_CASE("what a sampler remembers is promised, also where no machine could hol
   const auto model = declare_model(options_of(large), kVocabulary);
   CHECK(sampling_bytes(*model, 1, false) > 8e9 * sizeof(real) / 4);
   CHECK(sampling_bytes(*model, 3, false) > 24e9 * sizeof(real) / 4);
+}
+
+// In a process of its own, which can have a gigabyte more than it has: the message of the UsageError that f throws, ""
+// where it throws none.
+template <class F>
+static std::string within_a_gigabyte(F f) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t most = rlim_t(pages * ::sysconf(_SC_PAGESIZE)) + (rlim_t(1) << 30);
+    const rlimit limit{most, most};
+    std::string said = "no limit could be set";
+    if (::setrlimit(RLIMIT_AS, &limit) == 0) said = complaint<UsageError>(f);
+    _exit(::write(ends[1], said.data(), said.size()) < 0);
+  }
+  ::close(ends[1]);
+  std::string said(1000, '\0');
+  const ssize_t n = ::read(ends[0], said.data(), said.size());
+  said.resize(size_t(std::max<ssize_t>(n, 0)));
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  return said;
+}
+
+TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before they are taken") {
+  const Folder folder;
+  const std::string file = folder / "deep.safetensors", lines = folder.file("text.txt", std::string(2'000'000, 'a') + "b\n");
+  {
+    Config config;
+    static_cast<ModelOptions&>(config) = options_of({"transformer", 1, 1 << 20, 1, 1000, 1, 1});
+    config.resolve(1);
+    Tokenizer tokenizer = Tokenizer::from_text("char", "ab\n");
+    auto model = make_model(config, tokenizer.size());
+    const Checkpoint run{config, std::move(tokenizer), std::move(model), {}, 0, {}, 0, {}, "", "", ""};
+    run.save(file);
+  }
+  CHECK(std::filesystem::file_size(file) < 6'000'000);
+  const std::string drawn = within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .tokens = 3}); });
+  CHECK(has(drawn, "sampling from " + file));
+  CHECK(has(drawn, "ulimit -v"));
+  CHECK(has(within_a_gigabyte([&] { score({.common = {}, .run = file}); }), "scoring by " + file));
+  CHECK(has(within_a_gigabyte([&] { eval({.common = {.quiet = true}, .run = file, .corpus = {lines}}); }),
+            "measuring " + file));
 }
 
 TEST_CASE("steps that no machine has memory for are measured in a moment, and their sizes do not wrap around") {

@@ -65,22 +65,6 @@ TEST_CASE("fine-tuning, sampling and exact answers beyond the memory are refused
   }
 }
 
-TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before they are taken") {
-  const Text dir;
-  std::string text;
-  for (int i = 0; i < 40; ++i) text += bytes_of(root() + "data/fables.txt");
-  dir.write("long.txt", text.substr(0, 300000));
-  dir.must(f32, "train long.txt --out deep --steps 0 --val-fraction 0 --quiet --context 250000 --embd 1 --heads 1 --layers 1000"
-                " --batch 1 --shards 1 --ops fused",
-           {.seconds = 60});
-  const size_t limit = size_t(1) << 30;
-  const Run sample = dir.run(f32, "sample deep --tokens 5", {.memory = limit, .seconds = 30});
-  CHECK(refuses(sample, 2, "ulimit -v"));
-  CHECK(sample.peak < 4e8);
-  CHECK(refuses(dir.run(f32, "score deep", {.in = "a\n", .memory = limit, .seconds = 30}), 2, "scoring by deep"));
-  CHECK(refuses(dir.run(f32, "eval deep long.txt", {.memory = limit, .seconds = 30}), 2, "measuring deep"));
-}
-
 TEST_CASE("what was promised is what a run takes, within a tenth") {
   const Text dir;
   dir.write("long.txt", bytes_of(root() + "data/fables.txt"));
