@@ -25,15 +25,19 @@ constexpr const char* kOutOfMemory = "out of memory; use a smaller --batch, --co
 
 // Some functions of the libraries (CLI11's objects before main, and what it calls noexcept) cannot throw: there too
 // memory that has run out ends in the sentence.
-[[gnu::init_priority(101)]] static const std::terminate_handler before = std::set_terminate([] {
+static std::terminate_handler otherwise;
+static void end_where_nothing_can_be_thrown() {
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
   } catch (const std::bad_alloc&) {
     _exit(fail(kOutOfMemory, kInternal));
   } catch (...) {
   }
-  before();
-});
+  otherwise();
+}
+[[gnu::constructor(101)]] static void before_all_objects() {
+  otherwise = std::set_terminate(end_where_nothing_can_be_thrown);
+}
 
 }  // namespace gradus
 

@@ -18,11 +18,11 @@ Waiting::~Waiting() { watch_with(nullptr); }
 void Waiting::see(const LongLoop& loop, int64_t done) {
   constexpr std::chrono::milliseconds kPatience(2000), kPause(200);
   if (interrupted()) throw Interrupted();
-  if (!shows_ || !takes_bytes(stderr)) return;
+  if (!shows_) return;
   const Clock::time_point now = Clock::now();
   if (now - loop.begin < kPatience) return;
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock || (shown_ && now - since_ < kPause)) return;
+  if (!lock || (shown_ && now - since_ < kPause) || !takes_bytes(stderr)) return;
   shown_ = &loop;
   since_ = now;
   const double seconds = std::chrono::duration<double>(now - loop.begin).count();

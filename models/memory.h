@@ -11,7 +11,8 @@ namespace gradus {
 
 // What `record(rows)` puts on a tape, of all shards of a batch of `sequences` of T tokens each. It is called on tapes
 // that only measure, for as few rows as will do: beyond some thousand tokens memory grows evenly with the rows.
-double bytes_of_shards(int64_t sequences, int64_t T, int64_t shards, const std::function<void(int64_t rows)>& record);
+double bytes_of_shards(int64_t sequences, int64_t T, int64_t shards, const std::function<void(int64_t rows)>& record,
+                       bool training = false);
 
 // Of a model that is only declared: its parameters, their moments and gradients, and a step on a batch of B sequences
 // of T tokens.

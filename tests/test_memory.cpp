@@ -58,8 +58,8 @@ double held(Shards& shards) {
 void check_close(double promised, double taken) {
   CAPTURE(promised);
   CAPTURE(taken);
-  CHECK(promised >= 0.97 * taken);
-  CHECK(promised <= 1.03 * taken);
+  CHECK(promised >= 0.95 * taken);
+  CHECK(promised <= 1.05 * taken);
 }
 
 const std::vector<Case> kGrid{
@@ -110,7 +110,6 @@ TEST_CASE("an evaluation takes what was promised, less than training") {
     const auto model = make_model(options_of(c), kVocabulary);
     const double promised = evaluation_bytes(*model, c.B, c.T, c.shards);
     CHECK(promised < training_bytes(*model, c.B, c.T, c.shards));
-    if (c.dropout > 0) continue;  // it acts in training only, and an evaluation takes a little less
     Shards shards(int(c.shards), 2);
     BatchLoss loss(shards);
     TokenBatch tokens = TokenBatch::numbered(c.B, c.T, kVocabulary);
@@ -205,7 +204,7 @@ TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before 
     const Checkpoint run{config, std::move(tokenizer), std::move(model), {}, 0, {}, 0, {}, "", "", ""};
     run.save(file);
   }
-  CHECK(std::filesystem::file_size(file) < 6'000'000);
+  CHECK(std::filesystem::file_size(file) < 1'500'000 * sizeof(real));
   const std::string drawn = within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .tokens = 3}); });
   CHECK(has(drawn, "sampling from " + file));
   CHECK(has(drawn, "ulimit -v"));
@@ -248,8 +247,8 @@ TEST_CASE("free memory is the least that the machine, the control groups and the
   CHECK(free_memory(root).limit == "is left in the control group");
   write("sys/fs/cgroup/user/memory.stat", "anon 300000\ninactive_file 50000\nactive_file 1\n");
   CHECK(free_memory(root).bytes == 650000);
-  write("sys/fs/cgroup/user/memory.current", "2000000\n");
-  CHECK(free_memory(root).bytes == 50000);
+  write("sys/fs/cgroup/user/memory.current", "960000\n");
+  CHECK(free_memory(root).bytes == 90000);
   write("proc/self/cgroup", "12:cpu,cpuacct:/a\n5:memory:/b\n");
   write("sys/fs/cgroup/memory/b/memory.limit_in_bytes", "300000\n");
   write("sys/fs/cgroup/memory/b/memory.usage_in_bytes", "100000\n");

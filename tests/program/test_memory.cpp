@@ -131,7 +131,7 @@ static void check_linear(const Scratch& dir, const std::string& command, Make ma
 template <class Line>
 static std::string joined_lines(int64_t n, const char* between, Line line) {
   std::string all;
-  for (int64_t i = 0; i < n; ++i) all += (i > 0 ? between : "") + line(i);
+  for (int64_t i = 0; i < n; ++i) all += std::string(i > 0 ? between : "") + line(i);
   return all;
 }
 

@@ -128,7 +128,7 @@ TEST_CASE("no signal leaves a reward program or its children running, before the
       for (const int signal : signals) child.kill(signal);
       const Run run = child.wait();
       CHECK(run.code > 128);
-      CHECK(run.code < 140);
+      CHECK(run.code < 144);
       CHECK(wait_until([&] { return all_gone(dir); }));
     }
 }
@@ -177,29 +177,29 @@ TEST_CASE("one Ctrl-C ends the wait for a reward program at once, saved, and the
 }
 
 TEST_CASE("Ctrl-C while nobody reads standard output saves, and ends with 130") {
-  for (const std::string command : {"train text.txt --out run --eval-every 1 --eval-batches 1 --steps 1000000" + tiny("lstm"),
-                                    std::string("tune prior --out run --reward count:e --exact never --steps 1000000"
-                                                " --batch 2 --max-tokens 2"),
-                                    "train text.txt --out run --json --eval-every 1 --eval-batches 1 --steps 1000000" +
-                                        tiny("transformer")}) {
+  const std::string endless = " --out run --eval-every 1 --eval-batches 1 --steps 1000000";
+  // The pipe takes a page; what stands in it already lets the introduction through, and few lines of steps.
+  for (const auto& [command, there] : std::vector<std::pair<std::string, size_t>>{
+           {"train text.txt" + endless + tiny("lstm"), 0},
+           {"tune prior --out run --reward count:e --exact never --steps 3000 --batch 2 --max-tokens 2", 3500},
+           {"train text.txt --json" + endless + tiny("transformer"), 0}}) {
     CAPTURE(command);
     const Text dir;
     dir.must(f32, "train text.txt --out prior --steps 0 --quiet" + tiny("lstm"));
     const bool json = contains(command, "--json");
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
-    std::string filler(1 << 20, 'x');
-    REQUIRE(::fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
-    while (::write(ends[1], filler.data(), filler.size()) > 0) {
-    }
-    while (::write(ends[1], filler.data(), 1) > 0) {
-    }
-    REQUIRE(::fcntl(ends[1], F_SETFL, 0) == 0);
+    REQUIRE(::fcntl(ends[1], F_SETPIPE_SZ, 4096) == 4096);
+    REQUIRE(::write(ends[1], std::string(there, 'x').data(), there) == ssize_t(there));
     const std::string full = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(ends[1]);
     const std::string redirected = "exec " + program(f32) + " " + command + (json ? " 2>" : " >") + full + "\n";
     dir.write("blocked.sh", redirected);
     Child child(words_of("sh blocked.sh"), dir.path(), {.seconds = 20});
-    ::usleep(500000);  // it has filled its own buffer, or waits with the first line
+    int64_t steps = -1;  // until it stands still
+    CHECK(wait_until([&] {
+      ::usleep(300000);
+      return dir.logged_steps("run") > 0 && std::exchange(steps, dir.logged_steps("run")) == dir.logged_steps("run");
+    }));
     child.kill(SIGINT);
     const Run run = child.wait();
     CHECK(exits(run, 130));
