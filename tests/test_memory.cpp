@@ -205,7 +205,7 @@ TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before 
     run.save(file);
   }
   CHECK(std::filesystem::file_size(file) < 1'500'000 * sizeof(real));
-  const std::string drawn = within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .tokens = 3}); });
+  const std::string drawn = within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .prompt = "", .tokens = 3}); });
   CHECK(has(drawn, "sampling from " + file));
   CHECK(has(drawn, "ulimit -v"));
   CHECK(has(within_a_gigabyte([&] { score({.common = {}, .run = file}); }), "scoring by " + file));

@@ -69,16 +69,20 @@ void ask_groups(const std::string& root, FreeMemory& least) {
 
 }  // namespace
 
+double free_address_space(const std::string& root) {
+  rlimit limit{};
+  const auto pages = number(content(root + "/proc/self/statm"), "");
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || !pages)
+    return std::numeric_limits<double>::infinity();
+  return std::max(0.0, double(limit.rlim_cur) - *pages * double(sysconf(_SC_PAGESIZE)));
+}
+
 FreeMemory free_memory(const std::string& root) {
   FreeMemory least{std::numeric_limits<double>::infinity(), "is free on this machine"};
   if (const auto kilobytes = number(content(root + "/proc/meminfo"), "MemAvailable")) least.bytes = *kilobytes * 1024;
   ask_groups(root, least);
-  rlimit limit{};
-  const auto pages = number(content(root + "/proc/self/statm"), "");
-  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && pages) {
-    const double left = std::max(0.0, double(limit.rlim_cur) - *pages * double(sysconf(_SC_PAGESIZE)));
-    if (left < least.bytes) least = {left, "is left of the limit of address space (ulimit -v)"};
-  }
+  if (const double left = free_address_space(root); left < least.bytes)
+    least = {left, "is left of the limit of address space (ulimit -v)"};
   return least;
 }
 

@@ -13,5 +13,7 @@ struct FreeMemory {
 // what its limit of address space leaves (ulimit -v). What cannot be read sets no limit. The files are those below
 // `root`.
 FreeMemory free_memory(const std::string& root = "");
+// What the limit of address space alone leaves; infinity where there is none.
+double free_address_space(const std::string& root = "");
 
 }  // namespace gradus
