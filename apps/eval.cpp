@@ -64,9 +64,10 @@ int eval(const EvalCommand& command) {
                          " tokens; use --split all"));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
-  require_memory(evaluation_bytes(*run.model, config.batch, config.context, config.shards),
-                 text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
-                 "the run's own --batch and --context set it");
+  require_memory(
+      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
+      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
+      "the run's own --batch and --context set it");
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
   const double bits =

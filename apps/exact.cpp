@@ -240,8 +240,7 @@ int answer_gradient(const ExactCommand& command) {
     require_memory(estimate_gradient_bytes(*method, *run.model, *prior.model, world, options),
                    text("a batch of ", command.batch, " sequences of ", command.max_tokens, " tokens"),
                    "use a smaller --batch or --max-tokens");
-    g = estimate_gradient(*method, *run.model, *prior.model, world, rewards, options, command.samples,
-                          threads);
+    g = estimate_gradient(*method, *run.model, *prior.model, world, rewards, options, command.samples, threads);
   }
   ArchiveWriter out;
   save_parts(out, run.model->params(), std::span<const double>(g.mean), "mean/");

@@ -13,8 +13,8 @@ static std::string amount(double bytes) {
 void require_memory(double bytes, const std::string& what, const std::string& remedy) {
   const FreeMemory left = free_memory();
   if (bytes > left.bytes)
-    throw UsageError(text(what, " needs about ", amount(bytes), " of memory, ", amount(left.bytes), " ", left.limit,
-                          "; ", remedy));
+    throw UsageError(
+        text(what, " needs about ", amount(bytes), " of memory, ", amount(left.bytes), " ", left.limit, "; ", remedy));
 }
 
 }  // namespace gradus

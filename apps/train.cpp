@@ -196,8 +196,7 @@ int train(const TrainCommand& command) {
 
     if (due(config.eval_every)) evaluate_now(false, true);
     stop = step == command.stop_after;
-    if (due(config.save_every) && !stop && !interrupted())
-      folder.save_on_the_way(console, [&] { save(run, folder); });
+    if (due(config.save_every) && !stop && !interrupted()) folder.save_on_the_way(console, [&] { save(run, folder); });
   }
   save(run, folder);
 

@@ -59,7 +59,8 @@ void* Arena::allocate_in_next_block(size_t bytes, size_t align) {
 real* Arena::count(int64_t n) {
   constexpr size_t kMost = size_t(1) << 62;  // sizes that mean nothing must not wrap around
   if (n < 0) throw std::bad_array_new_length();
-  const size_t bytes = size_t(n) > kMost / sizeof(real) ? kMost : round_up(size_t(n) * sizeof(real), n >= 16 ? kMaxAlign : 16);
+  const size_t bytes =
+      size_t(n) > kMost / sizeof(real) ? kMost : round_up(size_t(n) * sizeof(real), n >= 16 ? kMaxAlign : 16);
   counted_ = std::min(kMost, counted_ + bytes);
   return reinterpret_cast<real*>(reinterpret_cast<uintptr_t>(nowhere_));
 }
@@ -68,7 +69,8 @@ void Arena::rewind(Mark m) noexcept {
   high_water_ = high_water();
   counted_ = m.counted;
   if (blocks_.empty()) return;
-  if (m.cursor == reinterpret_cast<uintptr_t>(nowhere_)) m = {0, blocks_[0].begin, m.counted};  // marked before the first block
+  if (m.cursor == reinterpret_cast<uintptr_t>(nowhere_))
+    m = {0, blocks_[0].begin, m.counted};  // marked before the first block
   assert(m.block <= current_ && m.cursor >= blocks_[m.block].begin && m.cursor <= blocks_[m.block].end);
   assert(m.block < current_ || m.cursor <= cursor_);
   current_ = m.block;

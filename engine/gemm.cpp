@@ -39,8 +39,9 @@ void choose_kernels() {
 }
 
 // OpenBLAS starts its threads while it is loaded, before any code of ours could tell it to start none: they take memory
-// and, under a limit of address space, wait for more of it for ever. Only what stands in .preinit_array runs earlier. The
-// C library forgets what setenv() does that early, so the variable takes the place of another for the time of loading.
+// and, under a limit of address space, wait for more of it for ever. Only what stands in .preinit_array runs earlier.
+// The C library forgets what setenv() does that early, so the variable takes the place of another for the time of
+// loading.
 char** borrowed_place = nullptr;
 char* borrowed = nullptr;
 void ask_for_one_thread(int, char**, char** environment) {

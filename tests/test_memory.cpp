@@ -64,16 +64,16 @@ void check_close(double promised, double taken) {
 
 const std::vector<Case> kGrid{
     {"transformer", 3, 16, 1},
-    {"transformer", 12, 200, 2, 2, 4, 16},                       // T² outweighs all else
-    {"transformer", 7, 64, 3, 5, 2, 32},                         // shards of two sizes
+    {"transformer", 12, 200, 2, 2, 4, 16},  // T² outweighs all else
+    {"transformer", 7, 64, 3, 5, 2, 32},    // shards of two sizes
     {"transformer", 2, 300, 2, 1, 8, 8},
     {"transformer", 4, 32, 2, 2, 2, 16, 0, "composed"},
     {"transformer", 5, 24, 1, 2, 2, 16, 0, "fused", 0.2},
     {"lstm", 3, 16, 1},
     {"lstm", 8, 50, 2, 2, 1, 8, 40},
-    {"lstm", 2, 5, 2, 1, 1, 16, 30},                             // fewer tokens than words: the other product
+    {"lstm", 2, 5, 2, 1, 1, 16, 30},  // fewer tokens than words: the other product
     {"lstm", 4, 12, 2, 1, 1, 8, 10, "composed"},
-    {"lstm", 3000, 40, 2, 1, 1, 4, 6},                           // more rows than are measured
+    {"lstm", 3000, 40, 2, 1, 1, 4, 6},  // more rows than are measured
     {"rnn", 6, 70, 2, 3, 1, 8, 20},
     {"rnn", 5, 9, 3, 1, 1, 8, 10, "composed"},
     {"rnn", 20000, 4, 4, 1, 1, 4, 4},
@@ -152,11 +152,13 @@ TEST_CASE("all scores of fine-tuning take what was promised, with a prior, value
 }
 
 TEST_CASE("what a sampler remembers is promised, also where no machine could hold it") {
-  for (const Case& c : {Case{"transformer", 5, 40, 1, 3, 2, 16}, Case{"lstm", 9, 8, 1, 2, 1, 8, 30}, Case{"nnlm", 4, 8, 1}}) {
+  for (const Case& c :
+       {Case{"transformer", 5, 40, 1, 3, 2, 16}, Case{"lstm", 9, 8, 1, 2, 1, 8, 30}, Case{"nnlm", 4, 8, 1}}) {
     CAPTURE(c.model);
     const auto model = make_model(options_of(c), kVocabulary);
     const State state = model->start(c.B);
-    const double bytes = double(state.memory.size() * sizeof(real) + state.tokens.size() * 4 + state.position.size() * 8);
+    const double bytes =
+        double(state.memory.size() * sizeof(real) + state.tokens.size() * 4 + state.position.size() * 8);
     const double alone = sampling_bytes(*model, c.B, false);
     CHECK(alone >= bytes);
     CHECK(sampling_bytes(*model, c.B, true) - alone == doctest::Approx(0.75 * bytes));
@@ -194,7 +196,8 @@ static std::string within_a_gigabyte(F f) {
 
 TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before they are taken") {
   const Folder folder;
-  const std::string file = folder / "deep.safetensors", lines = folder.file("text.txt", std::string(2'000'000, 'a') + "b\n");
+  const std::string file = folder / "deep.safetensors",
+                    lines = folder.file("text.txt", std::string(2'000'000, 'a') + "b\n");
   {
     Config config;
     static_cast<ModelOptions&>(config) = options_of({"transformer", 1, 1 << 20, 1, 1000, 1, 1});
@@ -205,7 +208,8 @@ TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before 
     run.save(file);
   }
   CHECK(std::filesystem::file_size(file) < 1'500'000 * sizeof(real));
-  const std::string drawn = within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .prompt = "", .tokens = 3}); });
+  const std::string drawn =
+      within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .prompt = "", .tokens = 3}); });
   CHECK(has(drawn, "sampling from " + file));
   CHECK(has(drawn, "ulimit -v"));
   CHECK(has(within_a_gigabyte([&] { score({.common = {}, .run = file}); }), "scoring by " + file));

@@ -59,7 +59,8 @@ void ask_groups(const std::string& root, FreeMemory& least) {
   for (std::string line; std::getline(groups, line);) {  // NUMBER:CONTROLLERS:PATH
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",", path = line.substr(second + 1);
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",",
+                      path = line.substr(second + 1);
     if (controllers == ",,")
       ask(path, "/sys/fs/cgroup", "/memory.max", "/memory.current", "inactive_file");
     else if (controllers.find(",memory,") != std::string::npos)

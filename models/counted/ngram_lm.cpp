@@ -47,14 +47,15 @@ class NgramLm : public LanguageModel {
   std::span<const double> counts() const override { return counts_; }
 
   // Without the distributions, each of which is as long as the vocabulary.
-  Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const override {
+  Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B,
+                int64_t T) const override {
     check_tokens("losses", tokens, B * T, Loc::here());
     require_ids("losses", "targets", targets, vocabulary(), Loc::here(), kNoTarget);
     const Tensor y = constant({B * T}, 0);
     for (int64_t i = 0; i < B * T && !Tape::current(Loc::here()).measures(); ++i)
       if (targets[size_t(i)] != kNoTarget)
-        y.data()[i] = real(-std::log(probability(history(tokens.subspan(size_t(i - i % T), size_t(i % T + 1))),
-                                                 targets[size_t(i)])));
+        y.data()[i] = real(
+            -std::log(probability(history(tokens.subspan(size_t(i - i % T), size_t(i % T + 1))), targets[size_t(i)])));
     return y;
   }
 

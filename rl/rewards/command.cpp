@@ -85,7 +85,7 @@ bool RewardCommand::receive() {
 // Both directions at once: a program that answers while we still write must not find its own pipe full.
 void RewardCommand::exchange(std::span<const Generated> sequences, std::span<double> scores) {
   constexpr size_t kLongestLine = 4096;
-  constexpr int kPatience = 50;  // ms
+  constexpr int kPatience = 50;                    // ms
   constexpr std::chrono::milliseconds kSlice(50);  // from one look at whether we are to go on to the next
   const size_t n = sequences.size();
   const Lines lines(sequences);

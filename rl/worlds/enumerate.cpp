@@ -30,7 +30,9 @@ Size full(const World& world, int64_t vocabulary, int64_t most) {
 }
 }  // namespace
 
-int64_t full_size(const World& world, int64_t vocabulary, int64_t most) { return full(world, vocabulary, most).sequences; }
+int64_t full_size(const World& world, int64_t vocabulary, int64_t most) {
+  return full(world, vocabulary, most).sequences;
+}
 
 namespace {
 
@@ -43,10 +45,10 @@ namespace {
   while (fitting.max_tokens > 1 && !fits()) fitting.max_tokens /= 2;  // then up again: the limit may be a million
   while (fitting.max_tokens < world.max_tokens && fits()) ++fitting.max_tokens;
   if (fitting.max_tokens > 1 && !fits()) --fitting.max_tokens;
-  throw WorldTooLarge(text("this world has more than ", most, " sequences, or ", kMaxDraws, " draws in all, of at most ",
-                           world.max_tokens, " tokens, too many to enumerate: with a vocabulary of ", vocabulary,
-                           " max_tokens ", fitting.max_tokens,
-                           fits() ? " fits" : " is still too much; use a smaller vocabulary"));
+  throw WorldTooLarge(text("this world has more than ", most, " sequences, or ", kMaxDraws,
+                           " draws in all, of at most ", world.max_tokens,
+                           " tokens, too many to enumerate: with a vocabulary of ", vocabulary, " max_tokens ",
+                           fitting.max_tokens, fits() ? " fits" : " is still too much; use a smaller vocabulary"));
 }
 
 // One child of a prefix: the row of the level before that it continues, and the token it adds.
@@ -185,8 +187,7 @@ void Walk::descend(int64_t depth) {
 // The sequence that adds `token` to a prefix of `depth` tokens; the levels before hold its other tokens.
 void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob) {
   draws_found_ += depth + 1;
-  if (found_.sequences.size() == most_ || draws_found_ > kMaxDraws)
-    throw_too_large(world_, vocabulary_, most_);
+  if (found_.sequences.size() == most_ || draws_found_ > kMaxDraws) throw_too_large(world_, vocabulary_, most_);
   draws_.resize(size_t(depth) + 1);
   draws_.back() = token;
   for (int64_t d = depth; d > 0; --d) {
@@ -225,7 +226,8 @@ void require_listable(std::span<const LanguageModel* const> models, const World&
 }
 
 double walk_bytes(std::span<const LanguageModel* const> models, const World& world) {
-  const double chunk = double(rows_at_once(models, world)), goes_on = double(models[0]->vocabulary() - (world.end_id >= 0));
+  const double chunk = double(rows_at_once(models, world)),
+               goes_on = double(models[0]->vocabulary() - (world.end_id >= 0));
   double rows = 0, wide = 1;
   int64_t t = 0;
   for (; t < world.max_tokens && wide < chunk && wide * goes_on != wide; ++t, wide *= goes_on) rows += wide;

@@ -30,8 +30,8 @@ struct Enumeration {
 //
 // Memory: the result takes 4 bytes a draw and 8 (1 + models) a sequence, 100 MB for 10^6 sequences of 20 draws; the
 // walk itself about kWalkBytes (but at least 16 prefixes of each length), whatever the number of sequences.
-// WorldTooLarge where there are more than `most`, or more than kMaxDraws draws; DivergedError where a logit is NaN. REQUIRES: the models
-// share a vocabulary; temperature > 0; max_tokens ≥ 1.
+// WorldTooLarge where there are more than `most`, or more than kMaxDraws draws; DivergedError where a logit is NaN.
+// REQUIRES: the models share a vocabulary; temperature > 0; max_tokens ≥ 1.
 Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most = kMaxSequences);
 Enumeration enumerate(const LanguageModel& model, const World& world, int64_t most = kMaxSequences);
 inline constexpr int64_t kWalkBytes = int64_t{64} << 20;

@@ -70,12 +70,16 @@ TEST_CASE("what was promised is what a run takes, within a tenth") {
   dir.write("long.txt", bytes_of(root() + "data/fables.txt"));
   const auto taken = [&](const std::string& options) {
     dir.remove("run");
-    return dir.must(f32, "train long.txt --out run --steps 2 --eval-every 0 --val-fraction 0 --quiet --save-every 0 " + options).peak;
+    return dir
+        .must(f32,
+              "train long.txt --out run --steps 2 --eval-every 0 --val-fraction 0 --quiet --save-every 0 " + options)
+        .peak;
   };
   for (const std::string options :
        {"--context 700 --batch 12 --layers 2 --embd 32", "--batch 400 --context 64 --layers 2 --embd 64",
         "--model lstm --batch 300 --context 100", "--model rnn --hidden 512 --batch 500 --shards 2",
-        "--model nnlm --hidden 1024 --batch 200 --context 100", "--heads 16 --embd 16 --batch 20 --context 500 --layers 2 --threads 1",
+        "--model nnlm --hidden 1024 --batch 200 --context 100",
+        "--heads 16 --embd 16 --batch 20 --context 500 --layers 2 --threads 1",
         "--ops composed --batch 200 --layers 1 --embd 64", "--layers 40 --embd 128 --batch 2 --context 16"}) {
     CAPTURE(options);
     const double peak = taken(options);
@@ -147,18 +151,25 @@ TEST_CASE("40,000 names, texts, prompts or words take less than two seconds, and
         "{" + joined_lines(n, ",", [&](int64_t i) { return "\"name " + std::to_string(i) + "\"" + share; }) + "}";
     dir.write("names.json", "{\"p\":" + whole + ",\"q\":" + whole + "}");
   });
-  check_linear(dir, "tune small --out new --reward table:texts.json --steps 1 --batch 4 --max-tokens 2 --quiet", [&](int64_t n) {
-    dir.write("texts.json", "{\"rewards\":{" + joined_lines(n, ",", [](int64_t i) {
-                              return "\"text " + std::to_string(i) + "\":" + std::to_string(i % 7);
-                            }) + "},\"default\":0}");
-  });
+  check_linear(dir, "tune small --out new --reward table:texts.json --steps 1 --batch 4 --max-tokens 2 --quiet",
+               [&](int64_t n) {
+                 dir.write("texts.json", "{\"rewards\":{" + joined_lines(n, ",", [](int64_t i) {
+                                           return "\"text " + std::to_string(i) + "\":" + std::to_string(i % 7);
+                                         }) + "},\"default\":0}");
+               });
   const auto prompts = [&](int64_t n) {
     dir.write("prompts.txt", joined_lines(n, "\n", [](int64_t i) { return i % 2 ? "the" : "a"; }));
   };
-  check_linear(dir, "tune table --prompts prompts.txt --out new --reward count:cat --steps 1 --batch 4 --max-tokens 3 --exact never --quiet", prompts);
-  check_linear(dir, "tune table --prompts prompts.txt --out new --reward count:cat --steps 1 --batch 4 --max-tokens 3 --quiet", prompts);
+  check_linear(dir,
+               "tune table --prompts prompts.txt --out new --reward count:cat --steps 1 --batch 4 --max-tokens 3 "
+               "--exact never --quiet",
+               prompts);
+  check_linear(
+      dir, "tune table --prompts prompts.txt --out new --reward count:cat --steps 1 --batch 4 --max-tokens 3 --quiet",
+      prompts);
   for (const std::string smoothing : {"none", "add", "kneser-ney"})
-    check_linear(dir, "train words.txt --out new --model ngram --lines --tokenizer word --quiet --smoothing " + smoothing,
+    check_linear(dir,
+                 "train words.txt --out new --model ngram --lines --tokenizer word --quiet --smoothing " + smoothing,
                  [&](int64_t n) {
                    dir.write("words.txt", joined_lines(n, "", [](int64_t i) {
                                return "word" + std::to_string(i) + (i % 8 == 7 ? "\n" : " ");

@@ -116,8 +116,8 @@ TEST_CASE("no signal leaves a reward program or its children running, before the
   dir.write("four.txt", four_sentences());
   dir.must(f32, "train four.txt --out table --model tabular --lines --tokenizer word --quiet");
   for (const std::string prior : {"prior --exact never", "table --exact always"})  // in a step; in the listing before
-    for (const std::vector<int>& signals :
-         std::vector<std::vector<int>>{{SIGINT}, {SIGINT, SIGINT}, {SIGTERM}, {SIGTERM, SIGTERM}, {SIGHUP}, {SIGKILL}}) {
+    for (const std::vector<int>& signals : std::vector<std::vector<int>>{
+             {SIGINT}, {SIGINT, SIGINT}, {SIGTERM}, {SIGTERM, SIGTERM}, {SIGHUP}, {SIGKILL}}) {
       CAPTURE(prior);
       CAPTURE(signals[0]);
       CAPTURE(signals.size());
@@ -137,9 +137,9 @@ TEST_CASE("nor does a reward program outlive a command that samples or lists") {
   const Text dir;
   dir.write("idle.sh", kIdle);
   dir.must(f32, "train text.txt --out prior --steps 0 --quiet" + tiny("lstm"));
-  for (const std::string command :
-       {"exact posterior prior --reward 'command:sh idle.sh' --max-tokens 1",
-        "exact gradient prior --prior prior --reward 'command:sh idle.sh' --max-tokens 4 --estimator reinforce --out g"})
+  for (const std::string command : {"exact posterior prior --reward 'command:sh idle.sh' --max-tokens 1",
+                                    "exact gradient prior --prior prior --reward 'command:sh idle.sh' --max-tokens 4 "
+                                    "--estimator reinforce --out g"})
     for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
       CAPTURE(command);
       CAPTURE(signal);
@@ -157,7 +157,8 @@ TEST_CASE("one Ctrl-C ends the wait for a reward program at once, saved, and the
   dir.must(f32, "train text.txt --out prior --steps 0 --quiet" + tiny("lstm"));
   // It answers two batches of four texts, and then no more while there is the file `slow`.
   dir.write("slow.sh",
-            "n=0; while read -r line; do n=$((n+1)); [ ! -e slow ] || [ $n -le 10 ] || { : >waiting; sleep 1000; }; echo $n; done");
+            "n=0; while read -r line; do n=$((n+1)); [ ! -e slow ] || [ $n -le 10 ] || { : >waiting; sleep 1000; }; "
+            "echo $n; done");
   dir.write("slow", "");
   const std::string options = " --reward 'command:sh slow.sh' --exact never --quiet --batch 4 --max-tokens 5 --steps 5";
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {

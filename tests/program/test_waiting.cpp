@@ -17,16 +17,17 @@ struct Work {
 };
 // Each takes for ever.
 static std::vector<Work> works() {
-  return {{"exact gradient small --prior small --reward count:e --max-tokens 9 --estimator reinforce --samples 1000000000"
-           " --out g.safetensors",
-           "sampling the gradient, sequences: "},
-          {"sample small --count 1000000 --tokens 2000 --json", "drawing"},
-          {"eval small long.txt --stride 1", "evaluating sequences: "},
-          {"corpus stories.grammar --bytes 1000000000000 --json", "writing bytes: "},
-          {"train text.txt --out asked --eval-every 1 --eval-batches 1048576 --model lstm", "evaluating sequences: "},
-          {"exact gradient table --prior table --reward 'command:while read l; do sleep 1; echo 1; done' --max-tokens 3"
-           " --out g.safetensors",
-           "waiting for the reward program"}};
+  return {
+      {"exact gradient small --prior small --reward count:e --max-tokens 9 --estimator reinforce --samples 1000000000"
+       " --out g.safetensors",
+       "sampling the gradient, sequences: "},
+      {"sample small --count 1000000 --tokens 2000 --json", "drawing"},
+      {"eval small long.txt --stride 1", "evaluating sequences: "},
+      {"corpus stories.grammar --bytes 1000000000000 --json", "writing bytes: "},
+      {"train text.txt --out asked --eval-every 1 --eval-batches 1048576 --model lstm", "evaluating sequences: "},
+      {"exact gradient table --prior table --reward 'command:while read l; do sleep 1; echo 1; done' --max-tokens 3"
+       " --out g.safetensors",
+       "waiting for the reward program"}};
 }
 
 static void prepare(const Text& dir) {
@@ -47,8 +48,10 @@ TEST_CASE("long work shows how far it has come on a terminal, after two seconds 
     CAPTURE(command);
     dir.write("line.sh", "exec " + program(f32) + " " + command + " >out.txt\n");
     const auto shown = [&](const char* seconds) {
-      dir.run({"sh", "-c", std::string("timeout -s KILL ") + seconds + " script -qfc 'sh line.sh' typed </dev/null >/dev/null 2>&1"},
-              {.seconds = 30});
+      dir.run(
+          {"sh", "-c",
+           std::string("timeout -s KILL ") + seconds + " script -qfc 'sh line.sh' typed </dev/null >/dev/null 2>&1"},
+          {.seconds = 30});
       return dir.read("typed");
     };
     const std::string late = shown("4.5");
