@@ -206,7 +206,7 @@ test_full() {
 
 # The n-th operator new fails: a sentence, never an abort, and the folder holds a whole checkpoint or none.
 test_memory() {
-  every=97
+  every=197
   [ $length = short ] || every=1
   "$f32" train text.txt --out prior --steps 1 --quiet $(tiny lstm)
   for command in "train text.txt --out run --steps 3 --eval-every 2 --save-every 1 --threads 2 --quiet $(tiny lstm)" \

@@ -56,8 +56,7 @@ struct Spawn {
   Spawn(const Spawn&) = delete;
 };
 
-// Starts `sh -c PROGRAM` in the process group `group` (0: one of its own); `out` -1: the standard output that we have.
-// Returns 0 or the error.
+// Starts `sh -c PROGRAM` in the process group `group` (0: one of its own). Returns 0 or the error.
 int start(pid_t& pid, std::string program, pid_t group, int in, int out) {
   Spawn spawn;
   sigset_t standard = only(SIGPIPE), none;
@@ -74,7 +73,8 @@ int start(pid_t& pid, std::string program, pid_t group, int in, int out) {
   return posix_spawn(&pid, "/bin/sh", &spawn.files, &spawn.attributes, argv, environ);
 }
 
-// The guardian reads until its pipe ends, which it does when we end, however that is; then it kills its group.
+// The guardian reads until its pipe ends, which it does when we end, however that is; then it kills its group. It holds
+// no end of the program's pipes, or we would not see that the program has ended.
 constexpr const char* kGuardian = "while read -r _; do :; done; kill -9 0";
 
 }  // namespace
@@ -83,7 +83,7 @@ Child::Child(const std::string& program) {
   Pipe input = make_pipe(), output = make_pipe(), life = make_pipe();
   int error = errno;
   if (input.read && input.write && output.read && output.write && life.read && life.write) {
-    error = start(group_, kGuardian, 0, life.read.get(), output.write.get());
+    error = start(group_, kGuardian, 0, life.read.get(), life.read.get());  // it writes nothing
     if (error == 0) error = start(pid_, program, group_, input.read.get(), output.write.get());
     if (error == 0) {
       in_ = std::move(input.write);

@@ -93,6 +93,34 @@ TEST_CASE("what was promised is what a run takes, within a tenth") {
   }
 }
 
+TEST_CASE("what was promised is what a step of fine-tuning takes, within a tenth") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out lstm --steps 1 --quiet --model lstm --embd 32 --hidden 64 --batch 4");
+  dir.must(f32,
+           "train text.txt --out transformer --steps 1 --quiet --layers 2 --heads 2 --embd 32 --context 300 --batch 2");
+  dir.must(f32, "train text.txt --out rnn --steps 1 --quiet --model rnn --embd 8 --hidden 16 --batch 4");
+  const auto taken = [&](const std::string& prior, const std::string& options) {
+    dir.remove("run");
+    return dir.must(f32, "tune " + prior + " --out run --reward count:e --exact never --steps 2 --quiet " + options)
+        .peak;
+  };
+  for (const auto& [prior, options] : std::vector<std::pair<std::string, std::string>>{
+           {"lstm", "--batch 1500 --max-tokens 40"},
+           {"lstm", "--batch 500 --max-tokens 60 --baseline value --entropy-coef 0.1 --shards 3"},
+           {"transformer", "--batch 100 --max-tokens 150"},
+           {"transformer", "--batch 12 --max-tokens 290 --shards 1"},
+           {"rnn", "--batch 20000 --max-tokens 10"},
+           {"rnn", "--batch 3000 --max-tokens 40 --replay 4"}}) {
+    CAPTURE(prior);
+    CAPTURE(options);
+    const double beside = taken(prior, "--batch 2 --max-tokens 2 --shards 1");
+    const double peak = taken(prior, options), promised = dir.log("run", "run")[0].at("memory_bytes").get<double>();
+    CAPTURE(promised);
+    CHECK(peak - beside > 0.9 * promised);
+    CHECK(peak - beside < 1.1 * promised);
+  }
+}
+
 TEST_CASE("under a limit of address space the program ends in a moment, with a sentence if it cannot do its work") {
   const Text dir;
   const std::string run = tiny_run(dir, "transformer");
