@@ -84,8 +84,8 @@ int tune(const TuneCommand& command) {
   Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards);
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
-  run.memory = tuner.step_bytes(int64_t(longest));
-  require_memory(run.memory, text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
+  run.bytes_of_step = tuner.step_bytes(int64_t(longest));
+  require_memory(run.bytes_of_step, text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
                  "use a smaller --batch or --max-tokens");
   run.restore(tuner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);

@@ -51,7 +51,7 @@ void log_beginning(RunFolder& folder, const TunedRun& run) {
   record["model"] = Json::parse(to_json(run.policy.config));
   record["vocabulary"] = run.policy.model->vocabulary();
   record["parameters"] = run.policy.model->params().size();
-  record["memory_bytes"] = run.memory;
+  record["memory_bytes"] = run.bytes_of_step;
   record["real"] = kRealName;
   record["blas_core"] = blas_core();
   folder.log(record);

@@ -24,7 +24,7 @@ struct TunedRun {
   std::optional<ArchiveReader> saved = {};
   std::vector<std::vector<int32_t>> prompt_tokens = {};
   World world = {};   // all but the prompt
-  double memory = 0;  // bytes that a step takes
+  double bytes_of_step = 0;  // that it takes, as estimated
 
   // Restores the state of a new Tuner from the archive; does nothing in a new run.
   void restore(Tuner& tuner);
