@@ -46,10 +46,13 @@ char** borrowed_place = nullptr;
 char* borrowed = nullptr;
 void ask_for_one_thread(int, char**, char** environment) {
   static char one_thread[] = "OPENBLAS_NUM_THREADS=1";
-  if (!*environment) return;
-  borrowed_place = environment;
-  for (char** entry = environment; *entry; ++entry)
-    if (std::strncmp(*entry, one_thread, sizeof one_thread - 2) == 0) borrowed_place = entry;
+  for (char** entry = environment; *entry; ++entry) {
+    const bool same = std::strncmp(*entry, one_thread, sizeof one_thread - 2) == 0;
+    // Any place will do, but OpenBLAS reads other variables that begin so.
+    if (same || (!borrowed_place && std::strncmp(*entry, "OPENBLAS_", 9) != 0)) borrowed_place = entry;
+    if (same) break;
+  }
+  if (!borrowed_place) return;
   borrowed = *borrowed_place;
   *borrowed_place = one_thread;
 }

@@ -36,7 +36,10 @@ int64_t full_size(const World& world, int64_t vocabulary, int64_t most) {
 
 namespace {
 
-[[noreturn]] void throw_too_large(const World& world, int64_t vocabulary, int64_t most) {
+std::string sequences(int64_t most) { return text(most, " sequences"); }
+std::string draws() { return text(kMaxDraws, " draws in all its sequences"); }
+// `what` there are too many of.
+[[noreturn]] void throw_too_large(const World& world, int64_t vocabulary, int64_t most, const std::string& what) {
   World fitting = world;
   const auto fits = [&] {
     const Size size = full(fitting, vocabulary, most);
@@ -45,8 +48,7 @@ namespace {
   while (fitting.max_tokens > 1 && !fits()) fitting.max_tokens /= 2;  // then up again: the limit may be a million
   while (fitting.max_tokens < world.max_tokens && fits()) ++fitting.max_tokens;
   if (fitting.max_tokens > 1 && !fits()) --fitting.max_tokens;
-  throw WorldTooLarge(text("this world has more than ", most, " sequences, or ", kMaxDraws,
-                           " draws in all, of at most ", world.max_tokens,
+  throw WorldTooLarge(text("this world has more than ", what, " of at most ", world.max_tokens,
                            " tokens, too many to enumerate: with a vocabulary of ", vocabulary, " max_tokens ",
                            fitting.max_tokens, fits() ? " fits" : " is still too much; use a smaller vocabulary"));
 }
@@ -162,7 +164,7 @@ void Walk::expand(int64_t depth) {
       } else {
         at.children.push_back({int32_t(r), int32_t(v)});
         at.child_log.insert(at.child_log.end(), log_prob.begin(), log_prob.end());
-        if (found_.sequences.size() + ++pending_ > most_) throw_too_large(world_, vocabulary_, most_);
+        if (found_.sequences.size() + ++pending_ > most_) throw_too_large(world_, V, most_, sequences(most_));
       }
     }
 }
@@ -187,7 +189,8 @@ void Walk::descend(int64_t depth) {
 // The sequence that adds `token` to a prefix of `depth` tokens; the levels before hold its other tokens.
 void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob) {
   draws_found_ += depth + 1;
-  if (found_.sequences.size() == most_ || draws_found_ > kMaxDraws) throw_too_large(world_, vocabulary_, most_);
+  if (found_.sequences.size() == most_) throw_too_large(world_, vocabulary_, most_, sequences(most_));
+  if (draws_found_ > kMaxDraws) throw_too_large(world_, vocabulary_, most_, draws());
   draws_.resize(size_t(depth) + 1);
   draws_.back() = token;
   for (int64_t d = depth; d > 0; --d) {
@@ -222,7 +225,8 @@ void require_listable(std::span<const LanguageModel* const> models, const World&
   const auto excludes = [](const LanguageModel* model) { return !model->counts().empty(); };
   if (std::ranges::any_of(models, excludes)) return;
   const Size size = full(world, models[0]->vocabulary(), most);
-  if (size.sequences > most || size.draws > kMaxDraws) throw_too_large(world, models[0]->vocabulary(), most);
+  if (size.sequences > most) throw_too_large(world, models[0]->vocabulary(), most, sequences(most));
+  if (size.draws > kMaxDraws) throw_too_large(world, models[0]->vocabulary(), most, draws());
 }
 
 double walk_bytes(std::span<const LanguageModel* const> models, const World& world) {
