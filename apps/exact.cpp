@@ -15,7 +15,6 @@
 #include "models/run/checkpoint.h"
 #include "models/text/utf8.h"
 #include "rl/exact_gradient.h"
-#include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
 #include "rl/tables/posterior.h"
 
@@ -124,11 +123,11 @@ int answer_sequences(const ExactCommand& command) {
   const Enumeration all = checked(enumerate_one(run, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
-    print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
+    print_sequences({{"total_probability", json_number(all.total_probability())}}, order, [&](int64_t i) {
       const auto tokens = all.sequences.text(i);
       return Json{{"text", text_of(run, all.sequences, i)},
                   {"tokens", std::vector<int32_t>(tokens.begin(), tokens.end())},
-                  {"log_prob", all.log_prob[0][size_t(i)]},
+                  {"log_prob", json_number(all.log_prob[0][size_t(i)])},
                   {"ended", all.sequences.ended(i)}};
     });
     return kDone;
@@ -155,8 +154,8 @@ int answer_compare(const ExactCommand& command) {
   std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
               grouped(all.sequences.size()).c_str());
   c.for_each([](const char* name, double x, bool information) {
-    std::printf("%-18s %18.12f", name, x);
-    if (information) std::printf("   = %18.12f bits", x / kLog2);
+    std::printf("%-18s %18s", name, fixed(x, 12).c_str());
+    if (information) std::printf("   = %18s bits", fixed(x / kLog2, 12).c_str());
     std::printf("\n");
   });
   return kDone;
@@ -174,27 +173,29 @@ int answer_posterior(const ExactCommand& command) {
   const Objective at_prior = exact_objective(log_q, log_q, r, command.kl_coef);
   const std::vector<int64_t> order = by_probability(all.sequences, log_best);
   if (command.common.json) {
-    const Json head{{"log_z", best.log_z}, {"j_star", best.j_star},      {"reward", at_best.reward},
-                    {"kl", at_best.kl},    {"entropy", at_best.entropy}, {"reward_prior", at_prior.reward}};
+    const Json head{{"log_z", json_number(best.log_z)},        {"j_star", json_number(best.j_star)},
+                    {"reward", json_number(at_best.reward)},   {"kl", json_number(at_best.kl)},
+                    {"entropy", json_number(at_best.entropy)}, {"reward_prior", json_number(at_prior.reward)}};
     print_sequences(head, order, [&](int64_t i) {
       return Json{{"text", text_of(run, all.sequences, i)},
-                  {"log_prior", log_q[size_t(i)]},
-                  {"reward", r[size_t(i)]},
-                  {"log_posterior", log_best[size_t(i)]}};
+                  {"log_prior", json_number(log_q[size_t(i)])},
+                  {"reward", json_number(r[size_t(i)])},
+                  {"log_posterior", json_number(log_best[size_t(i)])}};
     });
     return kDone;
   }
   std::printf("%16s %16s %12s  %s\n", "posterior", "prior", "reward", "text");
   show_sequences(run, all.sequences, order, [&](size_t i) {
     return right(fixed(best.table.p[i], 12), 16) + " " + right(fixed(std::exp(log_q[i]), 12), 16) + " " +
-           right(text(r[i]), 12);
+           right(significant(r[i], 6), 12);
   });
   std::printf("\nposterior = prior exp(reward / %g) / Z over %s sequences\n", command.kl_coef,
               grouped(all.sequences.size()).c_str());
-  std::printf("  log Z %.12g   J* = %g log Z = %.12g, the most that E[r] - %g KL(policy, prior) can be\n", best.log_z,
-              command.kl_coef, best.j_star, command.kl_coef);
-  std::printf("  E[r] %.12g (prior: %.12g)   KL(posterior, prior) %.12g nats   entropy %.12g\n", at_best.reward,
-              at_prior.reward, at_best.kl, at_best.entropy);
+  const auto digits = [](double x) { return significant(x, 12); };
+  std::printf("  log Z %s   J* = %g log Z = %s, the most that E[r] - %g KL(policy, prior) can be\n",
+              digits(best.log_z).c_str(), command.kl_coef, digits(best.j_star).c_str(), command.kl_coef);
+  std::printf("  E[r] %s (prior: %s)   KL(posterior, prior) %s nats   entropy %s\n", digits(at_best.reward).c_str(),
+              digits(at_prior.reward).c_str(), digits(at_best.kl).c_str(), digits(at_best.entropy).c_str());
   return kDone;
 }
 
@@ -217,26 +218,26 @@ int answer_gradient(const ExactCommand& command) {
   int64_t enumerated = 0;
   if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     const Enumeration all = enumerate_both(run, prior, world);
-    const std::vector<double> r = rewards_of(all.sequences, rewards);
+    std::vector<double> r = rewards_of(all.sequences, rewards);
     g.objective = exact_objective(all.log_prob[0], all.log_prob[1], r, command.kl_coef);
     if (!std::isfinite(g.objective.objective))
       throw DataError(
           "KL(policy, prior) is infinite: the policy can draw a sequence that the prior excludes, so J has no "
           "gradient");
-    // Any constant may be the baseline of the mean; with J the sum has no large terms that cancel.
-    options.baseline = "moving";
-    const std::unique_ptr<Method> method = make_method(options);
-    method->restore(std::vector<NamedNumbers>{{"moving", {g.objective.objective, 1}}});
+    // A constant off every reward leaves the gradient as it is; with J off, the sum has no large terms that cancel.
+    for (double& x : r) x -= g.objective.objective;
+    options.baseline = "none";
     Shards shards(kShards, threads);
+    const std::unique_ptr<Method> method = make_method(options);
     require_memory(exact_gradient_bytes(*method, *run.model, *prior.model, world, shards),
                    "the gradient of these sequences", "use a smaller --max-tokens");
     g.mean = exact_gradient(*method, *run.model, *prior.model, world, all.sequences, all.log_prob[0], r,
                             command.kl_coef, shards);
     enumerated = all.sequences.size();
   } else {
-    if (const int64_t least = baseline_named(command.baseline).least_batch; command.batch < least)
-      throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
     const std::unique_ptr<Method> method = make_method(options);
+    if (const int64_t least = method->needs().least_batch; command.batch < least)
+      throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
     require_memory(estimate_gradient_bytes(*method, *run.model, *prior.model, world, options),
                    text("a batch of ", command.batch, " sequences of ", command.max_tokens, " tokens"),
                    "use a smaller --batch or --max-tokens");
@@ -249,9 +250,9 @@ int answer_gradient(const ExactCommand& command) {
   const Objective& j = g.objective;
   if (command.common.json) {
     Json json{{"objective", json_number(j.objective)},
-              {"reward", j.reward},
+              {"reward", json_number(j.reward)},
               {"kl", json_number(j.kl)},
-              {"entropy", j.entropy},
+              {"entropy", json_number(j.entropy)},
               {"samples", g.samples}};
     if (enumerated > 0)
       json["sequences"] = enumerated;
@@ -261,10 +262,10 @@ int answer_gradient(const ExactCommand& command) {
   }
   const std::string over =
       enumerated > 0 ? "all " + grouped(enumerated) + " sequences" : grouped(g.samples) + " samples";
-  std::printf("over %s\n  J = E[r] - %g KL %18.12f\n  E[r] %29.12f\n  KL(policy, prior) %16.12f nats%s\n", over.c_str(),
-              command.kl_coef, j.objective, j.reward, j.kl,
+  std::printf("over %s\n  J = E[r] - %g KL %18s\n  E[r] %29s\n  KL(policy, prior) %16s nats%s\n", over.c_str(),
+              command.kl_coef, fixed(j.objective, 12).c_str(), fixed(j.reward, 12).c_str(), fixed(j.kl, 12).c_str(),
               enumerated > 0 ? "" : text(" (standard error ", fixed(g.kl_stderr, 6), ")").c_str());
-  std::printf("  entropy %26.12f nats\nthe gradient of J, mean/NAME%s, is in %s\n", j.entropy,
+  std::printf("  entropy %26s nats\nthe gradient of J, mean/NAME%s, is in %s\n", fixed(j.entropy, 12).c_str(),
               g.variance.empty() ? "" : " and variance/NAME", command.out.c_str());
   return kDone;
 }

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "apps/commands.h"
+#include "apps/json_number.h"
 #include "apps/memory.h"
-#include "engine/io/json.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
@@ -78,7 +78,7 @@ int sample(const SampleCommand& command) {
       if (!show) {
         samples.push_back({{"text", valid_utf8(run.tokenizer.decode(tokens))},
                            {"tokens", tokens},
-                           {"log_probs", log_probs},
+                           {"log_probs", json_numbers(log_probs)},
                            {"ended", !tokens.empty() && tokens.back() == end_id}});
         continue;
       }

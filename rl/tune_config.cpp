@@ -8,9 +8,9 @@ namespace gradus {
 void resolve(TuneConfig& c, int cores) {
   c.resolve(cores, c.batch);
   c.check(c.batch);
-  if (const int64_t least = baseline_named(c.baseline).least_batch; c.batch < least)
-    throw DataError(
-        text("--baseline ", c.baseline, " compares the sequences of a batch: --batch must be at least ", least));
+  if (const int64_t least = make_method(c)->needs().least_batch; c.batch < least)
+    throw DataError(text("--algorithm ", c.algorithm, " with --baseline ", c.baseline,
+                         " compares the sequences of a batch: --batch must be at least ", least));
   if (c.minibatches > c.batch)
     throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
   if (c.kl_target > 0 && c.kl_coef == 0)
