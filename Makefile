@@ -42,7 +42,7 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
-TEST := $(wildcard tests/*.cpp tests/plain/*.cpp) tests/fuzz/targets.cpp
+TEST := $(filter-out tests/fault_new.cpp,$(wildcard tests/*.cpp tests/plain/*.cpp)) tests/fuzz/targets.cpp
 PROGRAM_TEST := $(wildcard tests/program/*.cpp)
 EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
@@ -226,6 +226,10 @@ build/tests/fault_io.so: tests/fault_io.c
 	@mkdir -p $(@D); echo "  CC   $<"
 	$(Q)$(CC) -O1 -shared -fPIC $< -ldl -o $@
 
+build/tests/fault_new.so: tests/fault_new.cpp
+	@mkdir -p $(@D); echo "  CXX  $<"
+	$(Q)$(CXX) -O1 -std=c++20 -shared -fPIC $< -o $@
+
 LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a
 install-files: binaries $(LIBRARIES)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' OBJECTS='$(B32:-f32=)' VERSION='$(VERSION)' CFLAGS='$(ARITHMETIC)' \
@@ -233,10 +237,10 @@ install-files: binaries $(LIBRARIES)
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh
-run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all $(B)/tests/program/all build/tests/fault_io.so
+run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all $(B)/tests/program/all build/tests/fault_io.so build/tests/fault_new.so
 	@sh tests/run.sh
 exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
-run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
+run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so build/tests/fault_new.so
 	@sh tests/run_slow.sh
 
 -include $(wildcard build/*/*/*.d build/*/*/*/*.d build/*/tests/exercises/*/*.d)

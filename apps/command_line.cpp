@@ -2,6 +2,7 @@
 // function here, which declares its options, one row at the end, and one file of its name in apps/, which does the
 // work.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -13,7 +14,9 @@
 
 #include "apps/commands.h"
 #include "apps/proposal.h"
+#include "apps/waiting.h"
 #include "engine/error.h"
+#include "engine/io/free_memory.h"
 #include "engine/version.h"
 #include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
@@ -21,8 +24,12 @@
 namespace gradus {
 
 int cores() { return int(std::max(1u, std::thread::hardware_concurrency())); }
+// Each thread takes address space for its stack, its heap and OpenBLAS's buffer; where that is limited there are fewer.
 int threads_for(const Common& common, int64_t shards) {
-  return int(std::min<int64_t>(common.threads ? common.threads : cores(), shards));
+  constexpr double kOfThread = 300e6;
+  const double room = std::max(1.0, free_address_space() / kOfThread);
+  const int64_t threads = std::min<int64_t>(common.threads ? common.threads : cores(), shards);
+  return room < double(threads) ? int(room) : int(threads);
 }
 
 namespace {
@@ -373,7 +380,10 @@ void add(CLI::App& program, Run& run, const char* name, const char* help, Check 
   if (app->get_subcommands(nullptr).empty()) add_common(*app, c->common);
   app->callback([=, &run] {
     if (check) check();
-    run = [=] { return work(*c); };
+    run = [=] {
+      const Waiting waiting(c->common);
+      return work(*c);
+    };
   });
 }
 

@@ -11,6 +11,8 @@ namespace gradus {
 
 // Is it a terminal that takes orders, such as "back to the beginning of the line"?
 bool can_rewrite(std::FILE* out);
+// Whether a line can be written without waiting for a reader.
+bool takes_bytes(std::FILE* file);
 
 class Console {
  public:
@@ -27,6 +29,7 @@ class Console {
   void clear_live();  // as if it had not been
 
  private:
+  void put(const std::string& line);
   std::FILE* out_;
   bool quiet_, live_, open_ = false;
 };

@@ -6,6 +6,7 @@
 
 #include "apps/commands.h"
 #include "engine/io/json.h"
+#include "engine/long_loop.h"
 #include "models/grammar/grammar.h"
 #include "models/text/utf8.h"
 
@@ -44,7 +45,10 @@ void write(const CorpusCommand& command, const Grammar& grammar) {
   int64_t bytes = 0, lines = 0;
   double nats = 0;
   int64_t characters = 0;
+  if (!command.common.json && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
+  const LongLoop loop("writing bytes", command.bytes);
   for (; bytes < command.bytes; ++lines) {
+    loop.at(bytes);
     const std::string line = grammar.derive(rng.at(lines)) + "\n";
     bytes += int64_t(line.size());
     if (!command.common.json) {

@@ -6,7 +6,9 @@
 #include "apps/corpus_files.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
 #include "models/loss.h"
+#include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/text/read_text.h"
 #include "models/text/utf8.h"
@@ -64,6 +66,10 @@ int eval(const EvalCommand& command) {
                          " tokens; use --split all"));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
+  require_memory(
+      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
+      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
+      "the run's own --batch and --context set it");
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
   if (std::isnan(loss.nats))

@@ -10,6 +10,7 @@
 #include "apps/commands.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
 #include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
 #include "models/text/utf8.h"
@@ -39,9 +40,19 @@ Checkpoint load_beside(const std::string& other, const Checkpoint& run) {
                        "): train both on texts with the same tokens and one --tokenizer"));
 }
 
+Enumeration enumerate_models(std::span<const LanguageModel* const> models, const World& world) {
+  require_listable(models, world);
+  require_memory(walk_bytes(models, world), text("listing sequences of ", world.max_tokens, " tokens"),
+                 "use a smaller --max-tokens");
+  return enumerate(models, world);
+}
+Enumeration enumerate_one(const Checkpoint& run, const World& world) {
+  const LanguageModel* const models[] = {run.model.get()};
+  return enumerate_models(models, world);
+}
 Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World& world) {
   const LanguageModel* const models[] = {a.model.get(), b.model.get()};
-  return enumerate(models, world);
+  return enumerate_models(models, world);
 }
 
 std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
@@ -109,7 +120,7 @@ Enumeration checked(Enumeration all) {
 
 int answer_sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
-  const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
+  const Enumeration all = checked(enumerate_one(run, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
     print_sequences({{"total_probability", json_number(all.total_probability())}}, order, [&](int64_t i) {
@@ -153,7 +164,7 @@ int answer_compare(const ExactCommand& command) {
 int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.reward, run.tokenizer);
-  const Enumeration all = enumerate(*run.model, world_of(command, run));
+  const Enumeration all = enumerate_one(run, world_of(command, run));
   const std::vector<double> r = rewards_of(all.sequences, text_reward(reward, run.tokenizer, {command.prompt}));
   const std::vector<double>& log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.kl_coef);
@@ -217,13 +228,19 @@ int answer_gradient(const ExactCommand& command) {
     for (double& x : r) x -= g.objective.objective;
     options.baseline = "none";
     Shards shards(kShards, threads);
-    g.mean = exact_gradient(*make_method(options), *run.model, *prior.model, world, all.sequences, all.log_prob[0], r,
+    const std::unique_ptr<Method> method = make_method(options);
+    require_memory(exact_gradient_bytes(*method, *run.model, *prior.model, world, shards),
+                   "the gradient of these sequences", "use a smaller --max-tokens");
+    g.mean = exact_gradient(*method, *run.model, *prior.model, world, all.sequences, all.log_prob[0], r,
                             command.kl_coef, shards);
     enumerated = all.sequences.size();
   } else {
     const std::unique_ptr<Method> method = make_method(options);
     if (const int64_t least = method->needs().least_batch; command.batch < least)
       throw UsageError(text("--baseline ", command.baseline, " needs a --batch of at least ", least));
+    require_memory(estimate_gradient_bytes(*method, *run.model, *prior.model, world, options),
+                   text("a batch of ", command.batch, " sequences of ", command.max_tokens, " tokens"),
+                   "use a smaller --batch or --max-tokens");
     g = estimate_gradient(*method, *run.model, *prior.model, world, rewards, options, command.samples, threads);
   }
   ArchiveWriter out;

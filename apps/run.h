@@ -38,10 +38,22 @@ class RunFolder {
   // Removes the log, and the folders that the constructor made, where nothing else is in them: the run has come to
   // nothing.
   void discard();
+  // Saves on the way. A failure is told and training goes on, since a full disk may have room again; the third in a row
+  // is thrown. The save at the end of a run does not come here: nothing follows that could make up for it.
+  template <class Save>
+  void save_on_the_way(Console& console, Save save) try {
+    save();
+    failed_saves_ = 0;
+  } catch (const WriteError& error) {
+    if (++failed_saves_ == kMostFailedSaves) throw;
+    console.warn(text(error.what(), "; training goes on"));
+  }
 
  private:
   void write_line(const std::string& line);
 
+  static constexpr int kMostFailedSaves = 3;
+  int failed_saves_ = 0;  // in a row
   std::string path_;
   std::vector<std::string> made_;  // folders, the innermost first
   Descriptor folder_, log_;

@@ -5,6 +5,9 @@
 
 #include "apps/commands.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
+#include "engine/long_loop.h"
+#include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 #include "models/text/utf8.h"
@@ -44,7 +47,11 @@ int sample(const SampleCommand& command) {
                               .max_tokens = command.tokens};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
   const int64_t group = side_by_side(*run.model);
-  Pool pool(threads_for(command.common, (command.count + group - 1) / group));
+  const int threads = threads_for(command.common, (command.count + group - 1) / group);
+  require_memory(threads * sampling_bytes(*run.model, std::min(group, command.count), end_id >= 0),
+                 text("sampling from ", run.path, " on ", threads, threads == 1 ? " thread" : " threads"),
+                 threads > 1 ? "use fewer --threads" : "the model remembers too much for this machine");
+  Pool pool(threads);
 
   const bool show = !command.common.json;
   Json samples = Json::array();
@@ -59,8 +66,11 @@ int sample(const SampleCommand& command) {
     writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&token, 1}));
     follows = true;
   };
+  if (show && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
+  const LongLoop loop("drawing samples", command.count);
   // The first sequence of a batch appears as it is drawn, the others when all are there.
   for (int64_t first = 0; first < command.count; first += group * pool.threads()) {
+    loop.at(first);
     const int64_t count = std::min(group * pool.threads(), command.count - first);
     if (show) begin(first);
     const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool, write);

@@ -10,6 +10,7 @@
 #include "apps/step/train_trace.h"
 #include "apps/train_run.h"
 #include "engine/inspect.h"
+#include "engine/long_loop.h"
 #include "models/loss.h"
 #include "models/sampler.h"
 #include "models/text/shell_word.h"
@@ -18,38 +19,38 @@
 namespace gradus {
 namespace {
 
-std::string draw_sample(const Checkpoint& run, int64_t tokens) {
+// About so many characters.
+std::string draw_sample(const Checkpoint& run, size_t characters) {
   Tape tape;
   const Tape::Use use(tape);
   const std::vector<int32_t> prompt{run.start_id}, of{0};
-  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = tokens};
+  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = int64_t(characters)};
   Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
+  std::string drawn;
   try {
-    while (sampler.next())
-      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token);
+    while (drawn.size() < characters && sampler.next())
+      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token), drawn += run.tokenizer.token(d.token);
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
   return valid_utf8(run.tokenizer.decode(ids));
 }
 
 // The losses of a moment: over a few random batches on the way, over the whole validation split at the end. What is
-// counted has no way, and the loss that was minimised is that of the whole training split. Nothing if it was
-// interrupted.
+// counted has no way, and the loss that was minimised is that of the whole training split.
 struct Losses {
   double train;
   std::optional<double> validation;
 };
-std::optional<Losses> evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
+Losses evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
   const auto loss = [&](Split split, bool whole) {
-    return (whole ? loss_of_split(*run.model, corpus, split, shards, run.config.batch, 0, interrupted)
+    return (whole ? loss_of_split(*run.model, corpus, split, shards, run.config.batch)
                   : loss_of_batches(*run.model, corpus, split, shards, run.config.batch, run.step,
-                                    run.config.eval_batches, interrupted))
+                                    run.config.eval_batches))
         .mean();
   };
   Losses losses{loss(Split::kTrain, run.config.counts()), {}};
   if (corpus.has_validation()) losses.validation = loss(Split::kValidation, at_end);
-  if (interrupted()) return {};
   return losses;
 }
 
@@ -81,11 +82,9 @@ class Progress {
                  {"grad_norm", norm},
                  {"tokens_per_second", double(tokens) / seconds}});
   }
-  // An evaluation, if it was not interrupted; one that is not finite ends the run. `log` false: it is in the log
-  // already.
-  void evaluated(const std::optional<Losses>& losses, bool log = true) {
-    if (!losses) return;
-    const auto& [train, validation] = *losses;
+  // One that is not finite ends the run. `log` false: it is in the log already.
+  void evaluated(const Losses& losses, bool log = true) {
+    const auto& [train, validation] = losses;
     const bool finite = std::isfinite(train) && std::isfinite(validation.value_or(0));
     if (!finite && !run_.config.counts())  // what was counted may hold a text for impossible
       stop_diverged(run_.step, "the loss of an evaluation is not finite", folder_);
@@ -185,13 +184,22 @@ int train(const TrainCommand& command) {
   BatchLoss batch_loss(shards);
   Batch batch;
   Progress progress(console, folder, run);
+  // Evaluates, unless it is interrupted: then nothing of it is told, and it is done again when the run goes on.
+  const auto evaluate_now = [&](bool at_end, bool log) -> std::optional<Losses> {
+    try {
+      const Losses losses = evaluate(run, corpus, shards, at_end);
+      progress.evaluated(losses, log);
+      return losses;
+    } catch (const Interrupted&) {
+      return {};
+    }
+  };
   const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
   catch_interrupts();
   bool stop = false;
-  std::string no_trace;                                      // why
-  if (run.step > 0 && due(config.eval_every) && !evaluated)  // it was interrupted
-    progress.evaluated(evaluate(run, corpus, shards, false));
-  while (run.step < config.steps && !stop) {
+  std::string no_trace;                                                                 // why
+  if (run.step > 0 && due(config.eval_every) && !evaluated) evaluate_now(false, true);  // it was interrupted
+  while (run.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.step + 1;
     progress.begin_step();
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
@@ -206,15 +214,14 @@ int train(const TrainCommand& command) {
     run.step = step;
     progress.end_step(loss, lr, norm, batch.scored);
 
-    if (due(config.eval_every)) progress.evaluated(evaluate(run, corpus, shards, false));
-    stop = interrupted() || step == command.stop_after;
-    if (due(config.save_every) && !stop) save(run, folder);
+    if (due(config.eval_every)) evaluate_now(false, true);
+    stop = step == command.stop_after;
+    if (due(config.save_every) && !stop && !interrupted()) folder.save_on_the_way(console, [&] { save(run, folder); });
   }
   save(run, folder);
 
   std::optional<Losses> losses;
-  if (!stop) losses = evaluate(run, corpus, shards, true);
-  progress.evaluated(losses, !finished);
+  if (!stop && !interrupted()) losses = evaluate_now(true, !finished);
   if (command.common.json) std::printf("%s\n", result_of(run, losses, progress).dump().c_str());
   console.warn(try_write_report(folder.path()));
   const int code = end_run(folder, console, next_of(command, run), run.step, !losses);

@@ -1,46 +1,44 @@
 #include "apps/train_run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
 #include "apps/proposal.h"
 #include "engine/gemm.h"
 #include "engine/version.h"
 #include "models/families.h"
+#include "models/memory.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
 namespace {
 
-double numbers_in_memory() {
-  return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
-}
+constexpr double kPresent = 3 * sizeof(real);  // bytes of a parameter that a checkpoint has brought: value and moments
 
-// Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
-int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
-
-// Better a sentence now than a machine that swaps.
-void refuse_batch_beyond_memory(const Config& c, const LanguageModel& model) {
-  const double needed = double(c.batch) * double(c.context) * double(model.numbers_per_token());
-  if (needed > numbers_in_memory())
-    throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
-                          fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
-                          fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
-                          "; use a smaller --batch or --context"));
+// Before the first large allocation: bytes that the parameters, their moments and a step will take. UsageError where
+// they are not free; `present` are there already.
+double refuse_beyond_memory(const Config& c, const LanguageModel& model, double present = 0) {
+  const int64_t B = c.batch, T = c.context, n = model.params().declared_size();
+  const double all = c.counts() ? double(n) * sizeof(real) + evaluation_bytes(model, B, T, c.shards)
+                                : training_bytes(model, B, T, c.shards);
+  const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;  // much of it is the model
+  const std::string size = n > 0 ? text(" of ", grouped(n), " parameters") : "";
+  require_memory(all - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),
+                 large ? c.family().smaller : "use a smaller --batch or --context");
+  return all;
 }
 
 // A new model; the families that count are fitted here, by counting.
-std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus) {
+std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus,
+                                         double& memory) {
   std::vector<double> counts = count_tokens(config, corpus);
-  try {
-    return make_model(config, tokenizer.size(), parameter_limit(config), std::move(counts));
-  } catch (const DataError& error) {
-    throw UsageError(error.what());  // options, not a file, ask for too much
-  }
+  std::unique_ptr<LanguageModel> model = declare_model(config, tokenizer.size(), std::move(counts));
+  memory = refuse_beyond_memory(config, *model);
+  model->initialise();
+  return model;
 }
 
 // What a sample begins with: a line with its mark, a stream with a new line, or with its own first token if it has
@@ -68,8 +66,8 @@ TrainRun begin(const TrainCommand& command) {
   Tokenizer tokenizer = tokenizer_of(config, files);
   config.end_id = tokenizer.end_id();
   Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
-  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
-  if (!config.counts()) refuse_batch_beyond_memory(config, *model);
+  double memory = 0;
+  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus, memory);
   const int32_t start_id = start_of(config, tokenizer, files, corpus);
   Checkpoint checkpoint{.config = config,
                         .tokenizer = std::move(tokenizer),
@@ -82,7 +80,7 @@ TrainRun begin(const TrainCommand& command) {
                         .corpus_hash = files.hash,
                         .blas_core = blas_core()};
   if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
-  return {std::move(checkpoint), std::move(files), std::move(corpus), {}};
+  return {std::move(checkpoint), std::move(files), std::move(corpus), {}, memory};
 }
 
 // The texts of a resumed run: those named, which must be its own, or those it was trained on, which the person has not
@@ -116,6 +114,7 @@ TrainRun resume(const TrainCommand& command, Console& console) {
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
   require_resumable(command, command.config.steps, run, console);
+  refuse_beyond_memory(run.config, *run.model, kPresent * double(run.model->params().size()));
   CorpusFiles files = read_texts_of(run, command, console);
   if (command.steps_given) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
@@ -157,6 +156,7 @@ Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<do
           {"parameters", run.checkpoint.model->params().size()},
           {"real", kRealName},
           {"blas_core", blas_core()},
+          {"memory_bytes", run.memory},
           {"corpus", run.files.paths},
           {"corpus_hash", run.files.hash},
           {"tokens", {{"train", tokens(Split::kTrain)}, {"validation", tokens(Split::kValidation)}}},

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/memory.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/tune_log.h"
+#include "engine/long_loop.h"
 #include "models/text/shell_word.h"
 #include "rl/rewards/reward.h"
 
@@ -109,6 +111,11 @@ int tune(const TuneCommand& command) {
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
   Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards);
+  size_t longest = 0;
+  for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
+  run.bytes_of_step = tuner.step_bytes(int64_t(longest));
+  require_memory(run.bytes_of_step, text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
+                 "use a smaller --batch or --max-tokens");
   run.restore(tuner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
@@ -124,7 +131,7 @@ int tune(const TuneCommand& command) {
   std::optional<TuneMetrics> last;
   catch_interrupts();
   bool stop = false;
-  while (run.policy.step < config.steps && !stop) {
+  while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const Stopwatch of_step;
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
@@ -135,6 +142,8 @@ int tune(const TuneCommand& command) {
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(command, run, tuner, error);
+    } catch (const Interrupted&) {  // nor here: loops that can be ended come before the first update
+      break;
     }
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner));
     run.policy.step = step;
@@ -142,18 +151,22 @@ int tune(const TuneCommand& command) {
     last = tuner.metrics();
     log_step(folder, *last, step, norm, lr, truth, of_step.seconds());
     show_step(console, *last, step, config.steps, truth);
-    stop = interrupted() || step == command.stop_after;
-    if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop) save(run, tuner);
+    stop = step == command.stop_after;
+    if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
+      folder.save_on_the_way(console, [&] { save(run, tuner); });
   }
   save(run, tuner);
 
   Json result = result_of(run, last, all.seconds());
-  if (!stop) {
-    if (!finished) log_samples(folder, run);
-    tell_truth(command, run, tuner, reward, known.get(), !finished, result);
-    console.end_live();
-    show_samples(console, run);
-  }
+  stop |= interrupted();
+  if (!stop) try {
+      if (!finished) log_samples(folder, run);
+      tell_truth(command, run, tuner, reward, known.get(), !finished, result);
+      console.end_live();
+      show_samples(console, run);
+    } catch (const Interrupted&) {
+      stop = true;
+    }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   console.warn(try_write_report(folder.path()));
   return end_run(folder, console, next_of(command, run), run.policy.step, stop);

@@ -51,6 +51,7 @@ Json run_record(const TunedRun& run) {
   record["model"] = Json::parse(to_json(run.policy.config));
   record["vocabulary"] = run.policy.model->vocabulary();
   record["parameters"] = run.policy.model->params().size();
+  record["memory_bytes"] = run.bytes_of_step;
   record["real"] = kRealName;
   record["blas_core"] = blas_core();
   return record;

@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <string>
+#include <unordered_map>
 
 #include "engine/tensor.h"
 
@@ -80,6 +81,7 @@ class Params {
 
   std::unique_ptr<ParamArray> array_ = std::make_unique<ParamArray>();  // tensors point into it, so it never moves
   std::deque<Entry> entries_;                                           // names never move
+  std::unordered_map<std::string, int64_t> place_;                      // of each name in entries_
   int64_t total_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/long_loop.h"
+
 namespace gradus {
 
 void log_distribution(std::span<const real> logits, double temperature, std::span<double> log_p) {
@@ -154,18 +156,21 @@ std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const st
                                   int64_t first_sequence, const std::function<void(int32_t)>& watch) {
   std::vector<Drawn> drawn(of.size());
   Sampler sampler(model, prompts, of, options, rng, first_sequence);
-  while (sampler.next())
+  const LongLoop loop("drawing tokens", options.max_tokens);
+  for (int64_t t = 0; sampler.next(); ++t) {
     for (const Sampler::Draw& d : sampler.draws()) {
       drawn[size_t(d.sequence)].tokens.push_back(d.token);
       drawn[size_t(d.sequence)].log_probs.push_back(d.log_prob);
       if (watch && d.sequence == 0) watch(d.token);
     }
+    loop.at(t);
+  }
   return drawn;
 }
 
 int64_t side_by_side(const LanguageModel& model) {
   constexpr int64_t kMost = 32, kBytes = int64_t(64) << 20;
-  return std::clamp<int64_t>(kBytes / (1 + model.start(1).width * int64_t(sizeof(real))), 1, kMost);
+  return std::clamp<int64_t>(kBytes / (1 + model.start(0).width * int64_t(sizeof(real))), 1, kMost);
 }
 
 std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,

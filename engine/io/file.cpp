@@ -1,5 +1,6 @@
 #include "engine/io/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 
 #include "engine/error.h"
@@ -49,15 +51,14 @@ bool left_by_dead_process(std::string_view digits) {
 }
 
 // Removing is a courtesy: what cannot be listed or removed stays, and open() below speaks up if it is in the way.
+// (std::filesystem's iterator ends the program where memory runs out.)
 void remove_stale_temporaries(const std::string& path) {
-  const std::string prefix = std::filesystem::path(path).filename().string() + ".tmp.";
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder_of(path), error), end;
-  while (!error && entry != end) {
-    const std::string name = entry->path().filename().string();
-    if (name.starts_with(prefix) && left_by_dead_process(std::string_view(name).substr(prefix.size())))
-      ::unlink(entry->path().c_str());
-    entry.increment(error);
+  const std::string prefix = std::filesystem::path(path).filename().string() + ".tmp.", folder = folder_of(path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(prefix) && left_by_dead_process(name.substr(prefix.size())))
+      ::unlinkat(::dirfd(entries.get()), entry->d_name, 0);
   }
 }
 

@@ -6,11 +6,20 @@
 #include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
+#include <utility>
 
 namespace gradus {
 
-Json::Json(const Json&) = default;
+// Not the variant's own: where its copy runs out of memory, libstdc++ 12 destroys a value that was never made.
+Json::Json(const Json& other) {
+  std::visit(
+      [this](const auto& x) {
+        auto copy = x;
+        value_ = std::move(copy);
+      },
+      other.value_);
+}
 Json::Json(Json&&) noexcept = default;
 Json::~Json() = default;
 Json& Json::operator=(Json other) noexcept {
@@ -30,7 +39,7 @@ Json Json::object() {
 }
 
 Json::Json(const std::map<std::string, std::string>& members) : Json(object()) {
-  for (const auto& [name, value] : members) (*this)[name] = value;
+  for (const auto& member : members) std::get<Object>(value_).emplace_back(member.first, member.second);
 }
 
 Json::Json(std::initializer_list<Json> list) {
@@ -68,7 +77,7 @@ Json Json::read(JsonReader& in, size_t& room) {
     case '{': {
       json = object();
       Object& members = std::get<Object>(json.value_);
-      std::set<std::string> names;
+      std::unordered_set<std::string> names;
       in.open('{');
       while (in.more('}')) {
         std::string name = in.key();
@@ -135,24 +144,39 @@ Json Json::parse_or_null(std::string_view text) {
 
 // ------------------------------------------------------------------------------------------------------------ writing
 
-static nlohmann::ordered_json for_library(const Json& json) {
-  nlohmann::ordered_json out;
+// Strings and numbers as the library writes them. Not whole objects: it looks through all members for each new one.
+template <class T>
+static void write(std::string& out, const T& x) {
+  out += nlohmann::json(x).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+static void write_value(std::string& out, const Json& json) {
+  const char* comma = "";
   if (json.is_object()) {
-    out = nlohmann::ordered_json::object();
-    for (const auto& [name, value] : json.items()) out.push_back({name, for_library(value)});
+    out += '{';
+    for (const auto& [name, value] : json.items()) {
+      out += std::exchange(comma, ",");
+      write(out, name);
+      out += ':';
+      write_value(out, value);
+    }
+    out += '}';
   } else if (json.is_array()) {
-    out = nlohmann::ordered_json::array();
-    for (const Json& element : json) out.push_back(for_library(element));
+    out += '[';
+    for (const Json& element : json) {
+      out += std::exchange(comma, ",");
+      write_value(out, element);
+    }
+    out += ']';
   } else if (json.is_string()) {
-    out = json.get<std::string>();
+    write(out, json.get<std::string>());
   } else if (json.is_number_integer()) {
-    out = json.get<int64_t>();
+    out += std::to_string(json.get<int64_t>());
   } else if (json.is_number()) {
-    out = json.get<double>();
-  } else if (json.is_boolean()) {
-    out = json.get<bool>();
+    write(out, json.get<double>());
+  } else {
+    out += json.is_boolean() ? json.get<bool>() ? "true" : "false" : "null";
   }
-  return out;
 }
 
 // What a terminal would obey, or turn its lines or the direction of writing at, by its number, which means the same in
@@ -179,7 +203,9 @@ static std::string without_orders(const std::string& json) {
 }
 
 std::string Json::dump() const {
-  return without_orders(for_library(*this).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  std::string out;
+  write_value(out, *this);
+  return without_orders(out);
 }
 
 // ------------------------------------------------------------------------------------------------------------ looking

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "engine/error.h"
+#include "engine/long_loop.h"
 #include "models/grammar/network.h"
 
 namespace gradus {
@@ -192,7 +193,9 @@ LineEntropy Grammar::entropy(const Rng& rng) const {
   }
   double sum = 0, squares = 0;
   int64_t n = 0, bytes = 0, steps = 0;
+  const LongLoop loop("estimating the entropy, lines", kSamples);
   for (; n < kSamples && (n < kLeastSamples || (bytes < kSampledBytes && steps < kMaxEstimate)); ++n) {
+    loop.at(n);
     const std::string words = derive(rng.at(n));
     const double surprise = -inside(words, steps).value();
     if (steps > kMaxEstimate && n + 1 < kLeastSamples)

@@ -3,16 +3,22 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "engine/long_loop.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
+static constexpr int64_t kOften = 1 << 16;  // tokens from one word of the progress to the next
+
 // What the vocabulary shows of the tokens that occur, each once and sorted.
 static std::vector<std::string> tokens_of(const Cutter& cutter, std::span<const std::string_view> texts) {
   std::unordered_set<std::string_view> tokens;
+  const LongLoop loop("collecting the vocabulary, tokens");
+  int64_t read = 0;
   for (std::string_view rest : texts) {
     if (!cutter.any_bytes) require_utf8(rest);
-    for (std::string_view token; !(token = cutter.take(rest)).empty();) tokens.insert(token);
+    for (std::string_view token; !(token = cutter.take(rest)).empty(); tokens.insert(token))
+      if (++read % kOften == 0) loop.at(read);
   }
   if (tokens.empty())
     throw DataError("the text is empty but for white space: there is nothing to make a vocabulary from");
@@ -71,6 +77,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view rest) const {
   if (!cutter_->any_bytes) require_utf8(rest);
   std::vector<int32_t> ids;
   if (cutter_->keeps_white) ids.reserve(rest.size());  // at least the number of tokens
+  const LongLoop loop("reading tokens");
   for (std::string_view token; !(token = cutter_->take(rest)).empty();) {
     const auto found = ids_.find(token);
     if (found == ids_.end())
@@ -78,6 +85,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view rest) const {
                            " is not in the vocabulary of ", ids_.size(), " ", cutter_->unit,
                            ids_.size() == 1 ? "" : "s"));
     ids.push_back(found->second);
+    if (int64_t(ids.size()) % kOften == 0) loop.at(int64_t(ids.size()));
   }
   return ids;
 }

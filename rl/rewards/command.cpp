@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/long_loop.h"
 #include "models/text/words.h"
 
 namespace gradus {
@@ -77,11 +78,18 @@ void RewardCommand::score(std::span<const Generated> sequences, std::span<double
   try {
     if (child_) exchange(sequences, scores);
   } catch (const DataError& error) {
-    failure_ = error.what();
-    child_->end(std::chrono::milliseconds(0));
-    child_.reset();
+    give_up(error.what());
+  } catch (const Interrupted&) {
+    give_up("the reward program was interrupted");
+    throw;
   }
   if (!child_) throw DataError(failure_);
+}
+
+void RewardCommand::give_up(const std::string& why) {
+  failure_ = why;
+  child_->end(std::chrono::milliseconds(0));
+  child_.reset();
 }
 
 // Takes what the program has written; false at its end.
@@ -95,7 +103,8 @@ bool RewardCommand::receive() {
 // Both directions at once: a program that answers while we still write must not find its own pipe full.
 void RewardCommand::exchange(std::span<const Generated> sequences, std::span<double> scores) {
   constexpr size_t kLongestLine = 4096;
-  constexpr int kPatience = 50;  // ms
+  constexpr int kPatience = 50;                    // ms
+  constexpr std::chrono::milliseconds kSlice(50);  // from one look at whether we are to go on to the next
   const size_t n = sequences.size();
   const Lines lines(sequences);
   size_t sent = 0, answered = 0;
@@ -123,15 +132,17 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
            " was expected");
   };
 
+  const LongLoop loop("waiting for the reward program, texts", int64_t(n));
   Clock::time_point last = Clock::now();  // something moved
   while (answered < n) {
+    loop.at(int64_t(answered));
     pollfd ready[2] = {{child_->out(), POLLIN, 0},
                        {reads && sent < lines.bytes.size() ? child_->in() : -1, POLLOUT, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(last + silence_ - Clock::now());
     if (left.count() <= 0)
       fail("wrote nothing for ", double(silence_.count()) / 1000, " s, after ", answered, " of ", n, " numbers",
            "; does it flush each line?");
-    if (poll(ready, 2, int(left.count())) < 0) {
+    if (poll(ready, 2, int(std::min(left, kSlice).count())) < 0) {
       if (errno != EINTR) fail("cannot be waited for: ", std::strerror(errno));
       continue;
     }

@@ -36,6 +36,7 @@ class RewardCommand {
  private:
   void exchange(std::span<const Generated> sequences, std::span<double> scores);
   bool receive();
+  void give_up(const std::string& why);
 
   std::string program_;
   std::chrono::milliseconds silence_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/long_loop.h"
 #include "models/table.h"
 #include "models/text/utf8.h"
 #include "models/text/words.h"
@@ -118,7 +119,9 @@ RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std
     std::vector<double> r;
     std::vector<std::string> texts;
     std::vector<Generated> generated;
+    const LongLoop loop("rewarding texts", sequences.size());
     for (int64_t first = 0; first < sequences.size(); first += kTextsAtOnce) {
+      loop.at(first);
       const int64_t end = std::min(first + kTextsAtOnce, sequences.size());
       texts.clear();
       generated.clear();

@@ -1,4 +1,4 @@
-// What cannot be written, memory that runs out, and losses that are no longer finite.
+// What cannot be written, and losses that are no longer finite.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,16 +67,6 @@ TEST_CASE("a checkpoint that is a symbolic link is followed: its target gets the
   struct stat status {};
   REQUIRE(::stat((dir / "elsewhere").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
-}
-
-TEST_CASE("memory that runs out is said in a sentence") {
-  const Text dir;
-  const Run run = dir.run(f32,
-                          "train text.txt --out big --threads 1 --steps 2 --quiet --embd 16 --heads 2 --layers 1"
-                          " --context 16 --shards 1 --batch 100000",
-                          {.env = {{"OPENBLAS_NUM_THREADS", "1"}}, .memory = size_t(1500000) * 1024});
-  CHECK(exits(run, 1));
-  CHECK(contains("\n" + run.err, "\ngradus: out of memory"));
 }
 
 static const std::string kHot = " --steps 5000 --lr 1000 --min-lr 1000 --warmup 0 --weight-decay 1000 --quiet";
