@@ -23,10 +23,13 @@ program exact 'small worlds: every answer against its worked number'
 program report 'report.html: cut logs, resumed runs, no requests'
 program train 'seeds, threads, JSON, log, both precisions'
 program resume 'a resumed run = an uninterrupted run'
+ahead sh tests/test_faults.sh short
 program signals 'Ctrl-C and kill -9 at any step, locks'
+checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 program sample 'temperature, counts, prompts'
-program waiting 'progress, and the end at once, of all long work'
+ahead timeout 1800 build/release/tests/program/all --no-colors=true --test-suite=waiting
 program memory 'memory promised before it is taken; time that grows evenly'
+program waiting 'progress, and the end at once, of all long work'
 program input 'texts and options that cannot be used'
 program damage 'damaged and foreign checkpoints'
 program write 'full disk, no memory, diverged losses'
@@ -43,7 +46,6 @@ program score 'log-probabilities of given texts'
 program tune 'fine-tuning: truth, report, prompts, bad input'
 program tune-resume 'stopped, interrupted, or with a dead reward program'
 program bench 'gradus bench: works, fields, figures that agree'
-checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 checks packages 'machines that lack a package' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh

@@ -1,7 +1,10 @@
 // Memory and time that a person asks for: what the machine has no room for is refused in a moment, what was promised is
 // what a run then takes, and twice as many names, texts, prompts or words take twice as long.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "tests/program/program.h"
 
@@ -65,7 +68,17 @@ TEST_CASE("fine-tuning, sampling and exact answers beyond the memory are refused
   CHECK(exits(dir.run(f32, "tune small --out new --reward count:e --steps 1 --batch 4 --quiet"), 0));
 }
 
+// The peak of a process begins with that of the one that forked it, which other suites make larger than the program's.
+static bool cannot_measure() {
+  rusage own{};
+  ::getrusage(RUSAGE_SELF, &own);
+  const bool large = own.ru_maxrss > 9000 || std::getenv("GRADUS_SANITIZED");
+  if (large) left_out("memory", "it is measured when this suite runs alone, without a sanitizer");
+  return large;
+}
+
 TEST_CASE("what was promised is what a run takes, within a tenth") {
+  if (cannot_measure()) return;
   const Text dir;
   dir.write("long.txt", bytes_of(root() + "data/fables.txt"));
   const auto taken = [&](const std::string& options) {
@@ -94,6 +107,7 @@ TEST_CASE("what was promised is what a run takes, within a tenth") {
 }
 
 TEST_CASE("what was promised is what a step of fine-tuning takes, within a tenth") {
+  if (cannot_measure()) return;
   const Text dir;
   dir.must(f32, "train text.txt --out lstm --steps 1 --quiet --model lstm --embd 32 --hidden 64 --batch 4");
   dir.must(f32,
