@@ -19,7 +19,7 @@ std::vector<std::string> read_prompts(const std::string& file) {
 }
 
 void lay_out_prompts(TunedRun& run) {
-  const Checkpoint& p = run.policy;  // the prior has the same window and vocabulary
+  const Checkpoint& p = run.policy;  // the prior has the same vocabulary
   run.world = {{}, p.tokenizer.end_id(), run.config.max_tokens, run.config.temperature};
   for (const std::string& prompt : run.prompts) {
     run.prompt_tokens.push_back(p.beginning(prompt));
@@ -77,17 +77,31 @@ TunedRun begin(const TuneCommand& command) {
   TuneConfig config = command.config;
   resolve_options(config);
   Checkpoint policy = load_checkpoint(command.run);
-  std::unique_ptr<LanguageModel> prior = clone(*policy.model);
-  const std::string prior_path = policy.path;
+  const auto absolute = [](const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+  };
+  std::vector<std::string> prompts{command.prompt};
+  if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
+  std::unique_ptr<LanguageModel> prior;
+  std::string prior_path = policy.path, prior_hash = policy.hash;
+  if (command.prior.empty()) {
+    prior = clone(*policy.model);
+  } else {
+    Checkpoint other = load_beside(command.prior, policy);
+    for (const std::string& prompt : prompts)
+      other.require_one_window(int64_t(policy.beginning(prompt).size()), config.max_tokens);
+    prior = std::move(other.model);
+    prior_path = other.path;
+    prior_hash = other.hash;
+  }
   policy.step = 0;
   policy.best_val_loss.reset();
   policy.optimizer = new_optimizer(*policy.model);
-  std::vector<std::string> prompts{command.prompt};
-  if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
   Json tuning{{"config", Json::parse(to_json(config))},
-              {"prior", std::filesystem::absolute(prior_path).lexically_normal().string()},
-              {"prior_hash", policy.hash},
+              {"prior", absolute(prior_path)},
+              {"prior_hash", prior_hash},
               {"prompts", prompts}};
+  if (!command.prior.empty()) tuning["policy"] = absolute(policy.path);
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,
@@ -96,6 +110,8 @@ TunedRun begin(const TuneCommand& command) {
           .tuning = std::move(tuning),
           .folder = {}};
 }
+
+constexpr const char* kOwn = "method.";  // before the names of parameters that the method keeps
 
 std::string replay_name(size_t batch, const char* what) { return text("replay.", batch, ".", what); }
 
@@ -154,6 +170,7 @@ void TunedRun::restore(Tuner& tuner) {
     for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i)
       memory.push_back(read_experience(*saved, size_t(i), world.end_id));
     tuner.source.restore(std::move(memory));
+    if (Params* own = tuner.method->own_params()) load_params(*saved, *own, kOwn);
   } catch (const JsonError&) {
     throw unreadable(policy.path);
   }
@@ -178,6 +195,7 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
     save_params(out, tuner.value()->params());
     save_moments(out, tuner.value()->params(), *tuner.value_optimizer());
   }
+  if (const Params* own = tuner.method->own_params()) save_params(out, *own, kOwn);
   for (size_t i = 0; i < memory.size(); ++i) write_experience(out, i, *memory[i]);
   std::move(out).write(path);
 }
