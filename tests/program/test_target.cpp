@@ -55,7 +55,7 @@ TEST_CASE("a moment out of reach, a word never seen and a feature of another for
   CHECK(refuses(dir.run(f64, gdc + "--feature bliss=1"), 2, "bliss"));
   CHECK(refuses(dir.run(f64, gdc + "--feature end=0.5 --feature end=0.6"), 2, "twice"));
   CHECK(refuses(dir.run(f64, gdc), 2, "--feature"));
-  CHECK(refuses(dir.run(f64, gdc + "--pointwise length:2"), 4, "--pointwise length:2 is "));
+  CHECK(refuses(dir.run(f64, gdc + "--pointwise length:1"), 4, "--pointwise length:1 is "));
   CHECK(refuses(dir.run(f64, tune + "--feature contains:cat=1.2"), 4, "between 0 and 1"));
   CHECK(refuses(dir.run(f64, tune + "--exact never --feature contains:cow=0.5"), 4, "10000 samples of the prior"));
   CHECK(!dir.has("new"));
