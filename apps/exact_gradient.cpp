@@ -85,12 +85,12 @@ Listed list_world(Question& q) {
   const std::vector<double>&log_pi = l.all.log_prob[0], &log_q = l.all.log_prob[1];
   if (q.options.is_gdc()) fit_listed(q.named.features, {l.all.sequences, {log_q}});
   l.rewards = rewards_of(l.all.sequences, q.reward);
-  l.objective = exact_objective(log_pi, log_q, l.rewards, q.options.kl_coef);
+  l.objective = exact_objective(log_pi, log_q, l.rewards, q.options.beta());
   TuneConfig options = q.options;
   options.baseline = "moving";
   const std::unique_ptr<Method> method = q.method(options);
-  if (q.options.kl_coef > 0) {
-    const Posterior target = posterior(Table::of_logs(log_q), l.rewards, q.options.kl_coef);
+  if (q.options.beta() > 0) {
+    const Posterior target = posterior(Table::of_logs(log_q), l.rewards, q.options.beta());
     l.log_z = target.log_z;
     if (q.has_target)
       l.objective.objective = -f_divergence(divergence_named(options.divergence), Table::of_logs(log_pi), target.table);
@@ -104,7 +104,7 @@ Listed list_world(Question& q) {
   Shards shards(kShards, threads_for(q.command.common, kMostThreads));
   const bool from_prior = method->behaviour() == q.prior.model.get();  // another proposal begins as the policy
   l.gradient = exact_gradient(*method, *q.run.model, *q.prior.model, q.world, l.all.sequences,
-                              from_prior ? log_q : log_pi, l.rewards, q.options.kl_coef, shards);
+                              from_prior ? log_q : log_pi, l.rewards, q.options.beta(), shards);
   return l;
 }
 
@@ -169,7 +169,7 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
   std::printf("over %s\n",
               (sampled ? grouped(g.samples) + " samples" : "all " + grouped(listed) + " sequences").c_str());
   if (!q.has_target)
-    std::printf("  J = E[r] - %g KL %18.12f%s\n", q.options.kl_coef, j.objective, error(g.objective_stderr).c_str());
+    std::printf("  J = E[r] - %g KL %18.12f%s\n", q.options.beta(), j.objective, error(g.objective_stderr).c_str());
   else
     std::printf("  -%s(policy, target) %.12f%s\n", q.options.divergence.c_str(), j.objective,
                 error(g.objective_stderr).c_str());

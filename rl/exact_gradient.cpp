@@ -132,7 +132,7 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
     const std::vector<double> rewards = reward(e.sequences, e.group);
     e.reward = on_last_draw(e.batch, rewards);
     const Scores& now = score_batch(pass, shards, prior, mu, e, world.temperature);
-    method.prepare(e, options.kl_coef);
+    method.prepare(e, options.beta());
     const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q),
                               drawn = sum_over_draws(e.batch, e.log_mu);
     const std::vector<double> raised = method.objective(e);
@@ -144,7 +144,7 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
       impossible |= ratio > 0 && !std::isfinite(q[i]);
       kl.add(weighted(pi[i] - q[i]));
       log_prob.add(weighted(pi[i]));
-      const double penalty = options.kl_coef > 0 ? options.kl_coef * (pi[i] - q[i]) : 0;
+      const double penalty = options.beta() > 0 ? options.beta() * (pi[i] - q[i]) : 0;
       objective.add(weighted(is_j ? rewards[i] - penalty : raised[i]));
     }
     Weights w = method.weigh(e, now);
@@ -166,7 +166,7 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
                       .samples = r.count()};
   if (!single)
     for (double& v : e.variance) v *= double(batch);
-  const double beta = options.kl_coef;
+  const double beta = options.beta();
   e.objective = {.objective = is_j ? r.mean()[0] - (beta > 0 ? beta * kl.mean()[0] : 0) : objective.mean()[0],
                  .reward = r.mean()[0],
                  .kl = impossible ? std::numeric_limits<double>::infinity() : kl.mean()[0],  // with β 0 a number apart

@@ -36,7 +36,7 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
       value_(needs_.value ? std::make_unique<ValueNetwork>(policy) : nullptr),
       value_optimizer_(value_ ? std::make_unique<AdamW>(value_->params(), AdamWOptions{.weight_decay = 0}) : nullptr),
       pass_(policy, shards, needs_, &prior, value_.get()),
-      kl_coef_(options.kl_coef) {
+      kl_coef_(options.beta()) {
   const TuneConfig& o = options;
   require(&policy != &prior && &policy.params().array() != &prior.params().array(), "Learner", Loc::here(),
           "policy and prior are one model; the prior must be a copy that does not change");

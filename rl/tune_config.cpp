@@ -33,7 +33,6 @@ static void resolve_target(TuneConfig& c) {
     if (c.kl_coef == 0) throw DataError("--kl-coef is 0: the target q exp(reward / beta) / Z needs one above 0");
     return;
   }
-  c.kl_coef = 1;  // of the reward that gdc makes of its features, rl/gdc.h
   if (c.feature.empty() && c.pointwise.empty())
     throw DataError("--target gdc needs a --feature NAME[:ARGUMENT]=MOMENT or a --pointwise NAME[:ARGUMENT]");
   const double off_support = divergence_named(c.divergence).slope(std::numeric_limits<double>::infinity());

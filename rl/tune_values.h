@@ -40,6 +40,8 @@ struct TuneConfig : RunOptions {
   std::string exact = "auto";  // a row of kExactWords
   int64_t seed = 1;
 
+  // β of the reward that the source pays: that of gdc's features (rl/gdc.h) is 1.
+  double beta() const { return is_gdc() ? 1 : kl_coef; }
   bool is_gdc() const { return row_named(kTargets, target, "target").value == TargetKind::kMoments; }
 
   TuneConfig() {

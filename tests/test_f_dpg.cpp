@@ -181,6 +181,32 @@ TEST_CASE("drawn from a proposal the gradient has the same mean, and the baselin
   }
 }
 
+TEST_CASE("after an update of the policy the weights of the same batch are those of the policy as it is then") {
+  KnownWorld w("lstm", 5, ended_world(3));
+  const double beta = 0.5, log_z = target_of(w, beta).log_z;
+  for (const std::string& name : kDivergences) {
+    INFO(name);
+    const auto method = f_dpg(name, log_z);
+    Shards shards(2, 1);
+    TeacherForcing pass(*w.policy, shards);
+    Experience e{.sequences = w.all.sequences, .group = std::vector<int32_t>(w.reward.size(), 0)};
+    e.batch.fill(w.world.prompt, e.sequences);
+    e.reward = on_last_draw(e.batch, w.reward);
+    score_batch(pass, shards, *w.prior, nullptr, e, 1);
+    method->prepare(e, beta);
+    const std::vector<double> log_mu = w.log_pi();
+    const std::vector<double> way = normal_direction(size_t(w.policy->params().size()));
+    for (size_t k = 0; k < way.size(); ++k) w.policy->params().edit()[k] += real(way[k]);
+    w.refresh();
+    Weights weights = method->weigh(e, pass.forward(e.batch, 1));
+    for (size_t i = 0; i < weights.log_pi.size(); ++i) {
+      const size_t b = i / size_t(e.batch.T);
+      weights.log_pi[i] *= weights.importance[b] * std::exp(log_mu[b]);
+    }
+    CHECK(near(pass.backward({.log_pi = weights.log_pi}), exact(w, name, beta), 1) <= (kDouble ? 1e-10 : 1e-4));
+  }
+}
+
 // One sample x ~ q of −(P/q − B) s with P = q e^{Λφ} for the moment .9: Λ = log 6, Z = 4.
 TEST_CASE("the variance of DPG from the prior falls from 11.94 to 7.6333 by its baseline") {
   FourOutcomes w;
