@@ -1,7 +1,8 @@
 # gradus: `make` builds both precisions, `make help` lists the rest.
 #
 # One source, two flavours: objects go to build/MODE-f32 and build/MODE-f64, and those of files that never see `real`
-# to build/MODE, for both. MODE is release, debug or asan; CXX=clang++ builds beside them in build/clang-MODE*.
+# to build/MODE, for both. MODE is release, debug, asan, tsan, coverage or fuzz; CXX=clang++
+# builds beside them in build/clang-MODE*.
 # V=1 shows the commands.
 
 comma := ,
@@ -26,15 +27,22 @@ ARITHMETIC := -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-mat
 FLAGS_release := -O3
 FLAGS_debug := -O0 -g3 -fno-omit-frame-pointer -DGRADUS_POISON
 FLAGS_asan := -O1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_coverage := -O1 --coverage -fprofile-update=atomic
+LINK_asan := -fsanitize=address,undefined
+LINK_fuzz := $(LINK_asan)
+LINK_tsan := -fsanitize=thread
+LINK_coverage := --coverage
 CXXFLAGS += -std=c++20 -g -Wall -Wextra -Wshadow $(if $(CLANG),,-Wno-restrict) $(ARITHMETIC) $(FLAGS_$(MODE))
 CPPFLAGS += -I. -MMD -MP $(patsubst -I%,-isystem%,$(BLAS_CFLAGS))
-LDFLAGS += $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
+LDFLAGS += $(LINK_$(MODE))
 UTF8PROC_LIBS := $(shell pkg-config --libs libutf8proc 2>/dev/null)
 LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
-TEST := $(wildcard tests/*.cpp tests/plain/*.cpp)
+TEST := $(wildcard tests/*.cpp tests/plain/*.cpp) tests/fuzz/targets.cpp
 PROGRAM_TEST := $(wildcard tests/program/*.cpp)
 EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
@@ -48,7 +56,7 @@ ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/ta
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES)
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
-.PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan tsan coverage fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (installs missing packages first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -77,9 +85,15 @@ gdb: packages  ## step through gradients in a debugger: make gdb ARGS="step lstm
 	@$(MAKE) $(JOBS) --no-print-directory MODE=debug build/debug-f64/gradus
 	@gdb -q -iex 'set debuginfod enabled off' -x engine/gdb/gradus.py --args build/debug-f64/gradus $(or $(ARGS),step lstm)
 
-asan: packages  ## tests of both precisions under the address and undefined-behaviour sanitizers
-	@$(MAKE) $(JOBS) --no-print-directory MODE=asan build/asan-f32/tests/all build/asan-f64/tests/all
-	build/asan-f64/tests/all && build/asan-f32/tests/all
+# Programs and tests of both precisions, built in a MODE of their own.
+BUILD_MODE = $(MAKE) $(JOBS) --no-print-directory MODE=$@ $(foreach r,f32 f64,build/$@-$(r)/gradus build/$@-$(r)/tests/all) && \
+  $(MAKE) $(JOBS) --no-print-directory MODE=release build/release/tests/program/all
+asan tsan: packages  ## all tests of both precisions under the address and undefined-behaviour, or the thread sanitizer
+	@$(BUILD_MODE)
+	@sh tests/sanitized.sh $@
+coverage: packages  ## which lines of the library and the program the tests reach
+	@$(BUILD_MODE)
+	@sh tests/coverage.sh
 
 bench-peers: packages  ## gradus and PyTorch on the same work in turn (PEERS="--pairs 5 --seconds 2 gpt-step ...")
 	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus
@@ -107,11 +121,11 @@ exercise: packages  ## a lesson: make exercise N=3 (SOLUTION=1: the solution; GD
 	  $(B64)/$(EXERCISE)/$(WHOSE) --no-intro --no-version --abort-after=1 || \
 	  { echo "To write: $(EXERCISE)/exercise.cpp. A hint: $(EXERCISE)/hint.md"; exit 1; }
 
-fuzz: packages  ## clang's fuzzer on the checkpoint reader (SECONDS=60)
-	@mkdir -p build/fuzz/corpus
-	clang++ -std=c++20 -O1 -g -I. -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.cpp \
-	  engine/io/*.cpp engine/error.cpp -o build/fuzz/safetensors
-	build/fuzz/safetensors -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus
+fuzz: packages  ## clang's fuzzer on every kind of input, one after the other (SECONDS=60 TARGET="json kl")
+	@command -v clang++ >/dev/null || { echo "fuzz needs clang++: apt-get install clang"; exit 1; }
+	@$(MAKE) $(JOBS) --no-print-directory build/gradus
+	@$(MAKE) $(JOBS) --no-print-directory MODE=fuzz CXX=clang++ build/clang-fuzz-f64/fuzz
+	@sh tests/fuzz/run.sh $(or $(SECONDS),60) $(TARGET)
 
 lint: packages  ## clang-tidy on the library and the program, and the floors
 	@sh tests/check_floors.sh
@@ -181,6 +195,8 @@ $(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED
 	$(LINK)
 $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
+$(B64)/fuzz: $(call objects,$(B64),$(LIB) $(TESTED_APP) tests/fuzz/targets.cpp tests/fuzz/fuzz.cpp) $(EMBEDDED:%=$(B)/%.o)
+	@echo "  LINK $@"; $(CXX) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 # Tests that run the programs, whatever their precision.
 $(B)/tests/program/all: $(call objects,$(B64),$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp engine/error.cpp)
 	@echo "  LINK $@"; $(CXX) $(LDFLAGS) $^ -o $@

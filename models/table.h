@@ -6,6 +6,7 @@
 //   switch (row_named(kSmoothings, word, "smoothing").value) ...
 #pragma once
 
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,11 +36,17 @@ std::string joined(const std::vector<std::string>& words, const char* between = 
 // DataError: there is no WHAT 'NAME', and the names that there are.
 [[noreturn]] void throw_unknown(std::string_view what, std::string_view name, const std::vector<std::string>& known);
 
-// The row of that name. DataError, which lists the known names, for an unknown one; `what` names the kind of row.
+// The row of that name; null for an unknown one.
+template <class Rows>
+auto find_row(const Rows& rows, std::string_view name) -> decltype(std::data(rows)) {
+  for (const auto& row : rows)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+// The same. DataError, which lists the known names, for an unknown one; `what` names the kind of row.
 template <class Rows>
 const auto& row_named(const Rows& rows, std::string_view name, std::string_view what) {
-  for (const auto& row : rows)
-    if (row.name == name) return row;
+  if (const auto* row = find_row(rows, name)) return *row;
   throw_unknown(what, name, names_of(rows));
 }
 

@@ -6,6 +6,7 @@
 // that is to be raised. The minus sign for the optimiser, which descends, is in rl/learner.cpp and nowhere else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -3,13 +3,38 @@
 passed=0 failed=0 skipped=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM HUP
+trap 'kill "$!" 2>/dev/null; exit 130' INT TERM HUP  # what `ahead` started ignores Ctrl-C
 
 now() { date +%s%N | cut -c1-12; }  # hundredths of a second
-begin() { begun=$(now); }
+# timed COMMAND...: its output in $work/out and err, its exit code and hundredths of a second in status and time; under
+# another folder where `ahead` runs it.
+timed() {
+  begun=$(now)
+  "$@" >"$to/out" 2>"$to/err"
+  echo $? >"$to/status"
+  echo $(($(now) - begun)) >"$to/time"
+}
+# ahead COMMAND...: starts it now, beside what follows; when its turn comes, the row of the same command waits for it.
+ahead() {
+  to=$work/ahead
+  mkdir "$to"
+  echo "$*" >"$to/command"
+  timed "$@" &
+}
+run() {
+  if [ -e "$work/ahead" ] && [ "$(cat "$work/ahead/command")" = "$*" ]; then
+    wait
+    mv "$work"/ahead/* "$work"
+    rmdir "$work/ahead"
+  else
+    to=$work
+    timed "$@"
+  fi
+  status=$(cat "$work/status") time=$(cat "$work/time")
+}
 # row LABEL WHAT PASSED FAILED SKIPPED
 row() {
-  tenths=$((($(now) - begun + 5) / 10))
+  tenths=$(((time + 5) / 10))
   passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
   counts="$3 passed"
   [ "$4" = 0 ] || counts="$counts, $4 FAILED"
@@ -20,9 +45,8 @@ row() {
 # doctest LABEL WHAT PROGRAM [SUITE]: a case that left something out, which prints `SKIP case: what: why`, counts as
 # skipped.
 doctest() {
-  begin
-  timeout 1800 "$3" --no-colors=true ${4:+"--test-suite=$4"} >"$work/out" 2>&1
-  status=$?
+  run timeout 1800 "$3" --no-colors=true ${4:+"--test-suite=$4"}
+  cat "$work/err" >>"$work/out"
   again="$3${4:+ --test-suite=$4}"
   numbers=$(sed -nE 's/.*test cases: *[0-9]+ *\| *([0-9]+) passed *\| *([0-9]+) failed.*/\1 \2/p' "$work/out" | tail -n 1)
   p=${numbers% *} f=${numbers#* } s=$(sed -nE 's/^SKIP ([^:]*): .*/\1/p' "$work/out" | sort -u | wc -l)
@@ -47,9 +71,7 @@ doctest() {
 checks() {
   label=$1 what=$2
   shift 2
-  begin
-  "$@" >"$work/out" 2>"$work/err"
-  status=$?
+  run "$@"
   p=$(grep -c '^ok ' "$work/out") f=$(grep -c '^FAIL ' "$work/out") s=$(grep -c '^SKIP ' "$work/out")
   if [ "$f" = 0 ] && { [ $status != 0 ] || [ "$p$s" = 00 ]; }; then
     f=1
@@ -65,17 +87,17 @@ checks() {
 one() {
   label=$1 what=$2
   shift 2
-  begin
-  if "$@" >"$work/out" 2>&1; then row "$label" "$what" 1 0 0
+  run "$@"
+  if [ "$status" = 0 ]; then row "$label" "$what" 1 0 0
   else
     row "$label" "$what" 0 1 0
-    tail -n 40 "$work/out" | sed 's/^/  /'
+    cat "$work/out" "$work/err" | tail -n 40 | sed 's/^/  /'
     echo "  Again: $*"
   fi
 }
 # left_out LABEL WHAT REASON
 left_out() {
-  begin
+  time=0
   row "$1" "$2" 0 0 1
   echo "  SKIP $2: $3"
 }

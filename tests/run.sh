@@ -10,6 +10,7 @@ every_suite_has_its_row() {
   done
 }
 
+ahead timeout 1800 build/release-f32/tests/all --no-colors=true
 doctest f64 'gradients, engine, models' build/release-f64/tests/all
 doctest f32 'gradients, engine, models' build/release-f32/tests/all
 one floors 'no include goes upward' sh tests/check_floors.sh
@@ -42,6 +43,7 @@ checks packages 'machines that lack a package' sh tests/test_packages.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
 program step 'gradus step: text, refusals'
+ahead sh tests/test_gdb.sh
 checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh
 checks gdb 'step-grad, why-nan and the other commands in gdb' sh tests/test_gdb.sh
 summary 'All tests passed.'

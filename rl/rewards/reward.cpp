@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
+#include "models/table.h"
 #include "models/text/words.h"
 #include "rl/rewards/command.h"
 
@@ -54,9 +54,8 @@ Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer
     const std::string name = spec.substr(begin, colon == std::string::npos ? colon : colon - begin);
     const std::string argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
 
-    const Name* known =
-        std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.name == name; });
-    if (known == std::end(kNames)) fail(text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", names()));
+    const Name* const known = find_row(kNames, name);
+    if (!known) fail(text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", names()));
     if (known->argument && argument.empty()) fail(text("needs an argument: ", usage(*known)));
     if (!known->argument && colon != std::string::npos) fail(text(name, " takes no argument"));
     try {

@@ -30,6 +30,16 @@ TEST_CASE("a run that was stopped twice and resumed on other threads is the whol
   }
 }
 
+TEST_CASE("a run that goes on with other kernels of OpenBLAS says that its last bits will differ") {
+  const Text dir;
+  const Setting old{.env = {{"OPENBLAS_CORETYPE", "Nehalem"}}};
+  CHECK(exits(dir.run(f32, "train text.txt --out moved --steps 4 --stop-after 2 --quiet" + tiny("lstm"), old), 130));
+  const std::string on = "train --out moved --resume --stop-after 3";
+  CHECK(!contains(dir.run(f32, on, old).err, "kernels"));
+  CHECK(contains(dir.run(f32, "train --out moved --resume").err,
+                 "note: the run began on OpenBLAS Nehalem kernels, this machine uses "));
+}
+
 TEST_CASE("a run whose --steps are raised is the run that had them from the beginning") {
   for (const auto& [model, real] : kinds()) {
     CAPTURE(model);

@@ -12,14 +12,17 @@ TEST_CASE("a run depends on its seed and its dropout, and not on the number of t
     CAPTURE(real);
     const Text dir;
     const std::string train = "train text.txt --steps 12 --eval-every 5 --quiet" + tiny(model);
-    dir.must(real, train + "--dropout 0.2 --out a --seed 7 --threads 1");
-    dir.must(real, train + "--dropout 0.2 --out b --seed 7 --threads 2");
-    dir.must(real, train + "--dropout 0.2 --out c --seed 8");
-    dir.must(real, train + "--out e --seed 7");
-    CHECK(dir.same_weights("a", "b"));
-    CHECK(dir.same_logs("a", "b"));
-    CHECK(!dir.same_steps("a", "c"));
-    CHECK(!dir.same_steps("a", "e"));
+    dir.must(real, train + "--shards 4 --dropout 0.2 --out one --seed 7 --threads 1");
+    for (const char* threads : {"2", "4"}) {
+      CAPTURE(threads);
+      dir.must(real, train + "--shards 4 --dropout 0.2 --seed 7 --out " + threads + " --threads " + threads);
+      CHECK(dir.same_weights("one", threads));
+      CHECK(dir.same_logs("one", threads));
+    }
+    dir.must(real, train + "--shards 4 --dropout 0.2 --out other --seed 8");
+    dir.must(real, train + "--shards 4 --out undropped --seed 7");
+    CHECK(!dir.same_steps("one", "other"));
+    CHECK(!dir.same_steps("one", "undropped"));
   }
 }
 
