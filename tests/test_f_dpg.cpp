@@ -298,10 +298,42 @@ TEST_CASE("Z of the method is of earlier batches alone, of each prompt, and come
   const auto a = tuner.gradient(201);
   const std::vector<real> kept(a.begin(), a.end());
   CHECK(first_difference(kept, again.gradient(201)) == -1);
-  Tuner two(*w.policy, *w.prior, {w.world.prompt, w.world.prompt}, w.world, reward, o, shards);
+  // Two prompts, with rewards 0 and 3 whatever is said: at π = q their Z are 1 and e³, and p is q.
+  const auto same = clone(*w.prior);
+  const auto by_prompt = [](const Sequences&, std::span<const int32_t> of) {
+    std::vector<double> r;
+    for (const int32_t p : of) r.push_back(3 * p);
+    return r;
+  };
+  Tuner two(*same, *w.prior, {w.world.prompt, w.world.prompt}, w.world, by_prompt, o, shards);
   two.gradient(1), two.learn();
   CHECK(!two.method->z());
   CHECK(two.method->state()[0].values.size() == 6);
+  two.gradient(2);
+  CHECK(near(two.fresh().log_target, sum_over_draws(two.fresh().batch, two.fresh().log_q)) <= kClose);
+}
+
+TEST_CASE("what is said of a batch from a proposal is about the policy") {
+  const FourOutcomes w;
+  const RewardFunction reward = table_reward(w.all.sequences, std::vector<double>{1, 0, 0, 0});
+  Shards shards(2, 1);
+  TuneConfig o = Tuning{.algorithm = "f-dpg", .divergence = "forward-kl", .proposal = "fixed", .kl_coef = 1};
+  o.batch = 256;
+  Features first{.names = {"first"}, .of = {reward}, .moments = {0.5}, .lambda = {1}};
+  Tuner tuner(*w.policy, *w.prior, {w.world.prompt}, w.world, {}, o, shards, first);
+  double kl = 0, entropy = 0, moment = 0, error = 0;
+  constexpr int64_t kSteps = 100;
+  for (int64_t step = 1; step <= kSteps; ++step) {
+    tuner.gradient(step);
+    const TuneMetrics& m = tuner.metrics();
+    kl += m.kl / kSteps, entropy += m.entropy / kSteps, moment += m.moments[0] / kSteps;
+    error += m.kl_stderr * m.kl_stderr / (kSteps * kSteps);
+  }
+  CHECK(std::fabs(kl - 0.0997934720914665) <
+        4.5 * std::sqrt(error) + 1e-3);  // not −KL(q‖π), a bias of 1/256 allowed for
+  CHECK(std::fabs(entropy - 1.22060726455302) < 0.02);
+  CHECK(std::fabs(moment - 0.5) < 0.02);  // not .4
+  CHECK(std::sqrt(error) < 0.005);
 }
 
 TEST_CASE("a target that excludes what the policy says is infinitely far for reverse-kl and near for js") {

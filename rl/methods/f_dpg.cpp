@@ -40,7 +40,7 @@ class FDpg : public Method {
       const Normaliser* z = z_of(e.group[b]);
       e.log_target.push_back(log_ratio[b] + mu[b] - (z ? z->log_z() : at_first[b]));
     }
-    proposal_.consider(e, log_ratio);
+    proposal_.consider(e);
     e.returns = e.advantage = on_every_draw(e.batch, weights(e, e.log_pi));
     for (double& r : e.returns) r -= at_one_;
   }

@@ -27,11 +27,14 @@ Proposal::Proposal(const std::string& name, const MethodModels& models) : policy
   }
 }
 
-void Proposal::consider(const Experience& e, std::span<const double> log_ratios) {
+void Proposal::consider(const Experience& e) {
   replace_ = false;
-  const double top = std::ranges::max(log_ratios);
-  if (!own_ || !std::isfinite(top)) return;
+  if (!own_) return;
   const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), mu = sum_over_draws(e.batch, e.log_mu);
+  std::vector<double> log_ratios(e.log_target);
+  for (size_t b = 0; b < mu.size(); ++b) log_ratios[b] -= mu[b];
+  const double top = std::ranges::max(log_ratios);
+  if (!std::isfinite(top)) return;  // nothing that the target allows
   Sum weights, difference, squares;
   for (size_t b = 0; b < pi.size(); ++b) {
     const double w = std::exp(log_ratios[b] - top);

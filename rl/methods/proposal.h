@@ -1,12 +1,13 @@
 // Proposal: the model μ that f-DPG draws from. Off-policy, every weight counts π/μ.
 //
 //   policy    π itself
-//   fixed     the prior q. It never draws what q excludes, where p is 0 as well: there f'(∞) is missing, which is 0 for
-//             forward-kl and little where q excludes nothing
-//   adaptive  a copy of an earlier policy. It is replaced where KL(p‖π) < KL(p‖μ) beyond doubt (KL-adaptive DPG,
-//   Khalifa
-//             et al. 2021, algorithm 2): the difference is E_p[log μ − log π], estimated from the batch with the
-//             weights P/μ, and must be kDoubt standard errors below 0
+//   fixed     the prior q
+//   adaptive  a copy of an earlier policy, replaced as soon as the policy is nearer to the target
+//
+// The fixed one never draws what q excludes, where p is 0 as well: f'(∞) is missing there, which is 0 for forward-kl.
+//
+// Nearer (KL-adaptive DPG, Khalifa et al. 2021, algorithm 2) means KL(p‖π) < KL(p‖μ) beyond doubt. The difference is
+// E_p[log μ − log π], estimated from the batch with the weights p/μ; it must be kDoubt standard errors below 0.
 #pragma once
 
 #include <memory>
@@ -25,8 +26,8 @@ class Proposal {
   static std::vector<std::string> names();
 
   const LanguageModel* model() const { return own_ ? own_.get() : fixed_; }  // null: the policy
-  // From a batch of its own, as the step begins, and log P − log μ of each of its sequences.
-  void consider(const Experience& e, std::span<const double> log_ratios);
+  // From a batch of its own, as the step begins, with log p of its sequences.
+  void consider(const Experience& e);
   // After the step: becomes the policy that was better at its beginning.
   void learn();
   Params* params();  // of the adaptive one, else null
