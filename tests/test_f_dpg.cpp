@@ -158,6 +158,8 @@ TEST_CASE("sampled gradients agree with the exact ones where Z is known, on tabl
       const auto method = f_dpg(name, target_of(w, beta).log_z);
       const EstimatedGradient e = estimate_gradient(*method, *w.policy, *w.prior, w.world, reward, o, samples, 2);
       CHECK(largest_z(e, exact(w, name, beta)) < 4.5);
+      const double d = f_divergence(divergence_named(name), Table::of_logs(w.log_pi()), target_of(w, beta).table);
+      CHECK(std::fabs(e.objective.objective + d) < 4.5 * e.objective_stderr);
     }
   };
   check(FourOutcomes(), 1, 20'000);

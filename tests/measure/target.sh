@@ -21,9 +21,9 @@ done
 echo 'KL(policy, target) of every divergence: below 1e-3 (tv: 1e-2)'
 for model in lstm transformer; do
   for divergence in reverse-kl forward-kl js tv chi2 chi2-reverse hellinger alpha:0.5; do
-    rl=$(tune $model --algorithm f-dpg --divergence $divergence --reward contains:a --kl-coef 1 --steps 600 --lr 0.005 \
+    rl=$(tune $model --algorithm f-dpg --divergence $divergence --reward contains:a --kl-coef 1 --steps 800 --lr 0.005 \
       --batch 256 | field kl_to_target)
-    gdc=$(tune $model --target gdc --divergence $divergence --feature contains:a=0.5 --steps 600 --lr 0.005 \
+    gdc=$(tune $model --target gdc --divergence $divergence --feature contains:a=0.5 --steps 800 --lr 0.005 \
       --batch 256 | field kl_to_target)
     printf '  %-12s %-13s rl %.2e   gdc %.2e\n' $model $divergence "$rl" "$gdc"
   done
