@@ -361,7 +361,7 @@ void print_row(const Json& r) {
   const auto ms = r["ms"].get<std::vector<double>>();
   std::printf("%-14s %7d %7s %7s %7s %11s %-6s", r["name"].get<std::string>().c_str(), r["threads"].get<int32_t>(),
               short_number(ms[0]).c_str(), short_number(ms[1]).c_str(), short_number(ms[2]).c_str(),
-              grouped(std::llround(r["per_second"].get<double>())).c_str(), r["unit"].get<std::string>().c_str());
+              grouped_whole(r["per_second"].get<double>()).c_str(), r["unit"].get<std::string>().c_str());
   if (!r["gflops"].is_null())
     std::printf(" %4.0f %3.0f%% %3.0f%%", r["gflops"].get<double>(), 100 * r["fma_share"].get<double>(),
                 100 * r["sgemm_share"].get<double>());

@@ -195,7 +195,9 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     c.steps_given = app.count("--steps") > 0;
     if (app.count("--trace") > 0) {
       if (c.trace_step < 1) throw UsageError(text("--trace ", c.trace_step, ": the step must be 1 or later"));
-      if (c.trace_file.empty()) throw UsageError("--trace needs a step and a file name");
+      if (c.trace_file.empty() || c.trace_file.starts_with('-'))  // of two words an option would be the second
+        throw UsageError(text("--trace ", c.trace_step, " ", c.trace_file,
+                              ": needs a step and a file name, as in --trace ", c.trace_step, " step.html"));
     }
     if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c.out);
     if (c.resume) refuse_beside_resume(app, "CORPUS");

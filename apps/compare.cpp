@@ -104,7 +104,8 @@ int compare_runs(const CompareCommand& command) {
   }
   std::printf("a = %s, b = %s: whole sequences, in nats, from %s samples of each\n", command.run.c_str(),
               command.other.c_str(), grouped(command.samples).c_str());
-  for (const Figure& f : figures) std::printf("%-12s %14.6f   ± %.6f\n", f.name, f.value, f.error);
+  for (const Figure& f : figures)
+    std::printf("%-12s %14s   ± %s\n", f.name, fixed(f.value, 6).c_str(), fixed(f.error, 6).c_str());
   return kDone;
 }
 

@@ -96,11 +96,11 @@ int answer_sequences(const ExactCommand& command) {
   const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
-    print_sequences({{"total_probability", all.total_probability()}}, order, [&](int64_t i) {
+    print_sequences({{"total_probability", json_number(all.total_probability())}}, order, [&](int64_t i) {
       const auto tokens = all.sequences.text(i);
       return Json{{"text", text_of(run, all.sequences, i)},
                   {"tokens", std::vector<int32_t>(tokens.begin(), tokens.end())},
-                  {"log_prob", all.log_prob[0][size_t(i)]},
+                  {"log_prob", json_number(all.log_prob[0][size_t(i)])},
                   {"ended", all.sequences.ended(i)}};
     });
     return kDone;
@@ -127,8 +127,8 @@ int answer_compare(const ExactCommand& command) {
   std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
               grouped(all.sequences.size()).c_str());
   c.for_each([](const char* name, double x, bool information) {
-    std::printf("%-18s %18.12f", name, x);
-    if (information) std::printf("   = %18.12f bits", x / kLog2);
+    std::printf("%-18s %18s", name, fixed(x, 12).c_str());
+    if (information) std::printf("   = %18s bits", fixed(x / kLog2, 12).c_str());
     std::printf("\n");
   });
   return kDone;
@@ -146,27 +146,29 @@ int answer_posterior(const ExactCommand& command) {
   const Objective at_prior = exact_objective(log_q, log_q, r, command.tuning.kl_coef);
   const std::vector<int64_t> order = by_probability(all.sequences, log_best);
   if (command.common.json) {
-    const Json head{{"log_z", best.log_z}, {"j_star", best.j_star},      {"reward", at_best.reward},
-                    {"kl", at_best.kl},    {"entropy", at_best.entropy}, {"reward_prior", at_prior.reward}};
+    const Json head{{"log_z", json_number(best.log_z)},        {"j_star", json_number(best.j_star)},
+                    {"reward", json_number(at_best.reward)},   {"kl", json_number(at_best.kl)},
+                    {"entropy", json_number(at_best.entropy)}, {"reward_prior", json_number(at_prior.reward)}};
     print_sequences(head, order, [&](int64_t i) {
       return Json{{"text", text_of(run, all.sequences, i)},
-                  {"log_prior", log_q[size_t(i)]},
-                  {"reward", r[size_t(i)]},
-                  {"log_posterior", log_best[size_t(i)]}};
+                  {"log_prior", json_number(log_q[size_t(i)])},
+                  {"reward", json_number(r[size_t(i)])},
+                  {"log_posterior", json_number(log_best[size_t(i)])}};
     });
     return kDone;
   }
   std::printf("%16s %16s %12s  %s\n", "posterior", "prior", "reward", "text");
   show_sequences(run, all.sequences, order, [&](size_t i) {
     return right(fixed(best.table.p[i], 12), 16) + " " + right(fixed(std::exp(log_q[i]), 12), 16) + " " +
-           right(text(r[i]), 12);
+           right(significant(r[i], 6), 12);
   });
   std::printf("\nposterior = prior exp(reward / %g) / Z over %s sequences\n", command.tuning.kl_coef,
               grouped(all.sequences.size()).c_str());
-  std::printf("  log Z %.12g   J* = %g log Z = %.12g, the most that E[r] - %g KL(policy, prior) can be\n", best.log_z,
-              command.tuning.kl_coef, best.j_star, command.tuning.kl_coef);
-  std::printf("  E[r] %.12g (prior: %.12g)   KL(posterior, prior) %.12g nats   entropy %.12g\n", at_best.reward,
-              at_prior.reward, at_best.kl, at_best.entropy);
+  const auto digits = [](double x) { return significant(x, 12); };
+  std::printf("  log Z %s   J* = %g log Z = %s, the most that E[r] - %g KL(policy, prior) can be\n",
+              digits(best.log_z).c_str(), command.tuning.kl_coef, digits(best.j_star).c_str(), command.tuning.kl_coef);
+  std::printf("  E[r] %s (prior: %s)   KL(posterior, prior) %s nats   entropy %s\n", digits(at_best.reward).c_str(),
+              digits(at_prior.reward).c_str(), digits(at_best.kl).c_str(), digits(at_best.entropy).c_str());
   return kDone;
 }
 
@@ -196,10 +198,10 @@ int answer_gdc(const ExactCommand& command) {
                     {"moments", moments},
                     {"kl", json_number(kl(p, q))},
                     {"z", json_number(std::exp(fit.log_z))},
-                    {"log_z", fit.log_z}};
+                    {"log_z", json_number(fit.log_z)}};
     print_sequences(head, order, [&](int64_t i) {
       return Json{{"text", text_of(run, all.sequences, i)},
-                  {"log_prior", log_q[size_t(i)]},
+                  {"log_prior", json_number(log_q[size_t(i)])},
                   {"log_target", json_number(p.log_p[size_t(i)])}};
     });
     return kDone;
@@ -211,8 +213,10 @@ int answer_gdc(const ExactCommand& command) {
   std::printf("\ntarget = prior %sexp(Lambda features) / Z over %s sequences\n",
               options.pointwise.empty() ? "" : "constraints ", grouped(all.sequences.size()).c_str());
   for (size_t f = 0; f < features.count(); ++f)
-    std::printf("  %s: mean %.12g, Lambda %.12g\n", features.names[f].c_str(), moments[f], features.lambda[f]);
-  std::printf("  Z %.12g   KL(target, prior) %.12g nats\n", std::exp(fit.log_z), kl(p, q));
+    std::printf("  %s: mean %s, Lambda %s\n", features.names[f].c_str(), significant(moments[f], 12).c_str(),
+                significant(features.lambda[f], 12).c_str());
+  std::printf("  Z %s   KL(target, prior) %s nats\n", significant(std::exp(fit.log_z), 12).c_str(),
+              significant(kl(p, q), 12).c_str());
   return kDone;
 }
 

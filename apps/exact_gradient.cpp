@@ -151,9 +151,9 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
   const bool sampled = g.samples > 0;
   if (q.command.common.json) {
     Json json{{"objective", json_number(j.objective)},
-              {"reward", q.options.is_gdc() ? Json() : Json(j.reward)},
+              {"reward", q.options.is_gdc() ? Json() : json_number(j.reward)},
               {"kl", json_number(j.kl)},
-              {"entropy", j.entropy},
+              {"entropy", json_number(j.entropy)},
               {"samples", g.samples}};
     if (listed > 0 && !sampled) json["sequences"] = listed;
     if (sampled) json["kl_stderr"] = json_number(g.kl_stderr);
@@ -166,19 +166,20 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
     return print_json(json);
   }
   const auto error = [&](double x) { return sampled ? text(" (standard error ", fixed(x, 6), ")") : std::string(); };
+  const auto line = [](const std::string& name, double x, const std::string& after) {
+    std::printf("  %s %s%s\n", left(name, 20).c_str(), right(fixed(x, 12), 18).c_str(), after.c_str());
+  };
   std::printf("over %s\n",
-              (sampled ? grouped(g.samples) + " samples" : "all " + grouped(listed) + " sequences").c_str());
-  if (!q.has_target)
-    std::printf("  J = E[r] - %g KL %18.12f%s\n", q.options.beta(), j.objective, error(g.objective_stderr).c_str());
-  else
-    std::printf("  -%s(policy, target) %.12f%s\n", q.options.divergence.c_str(), j.objective,
-                error(g.objective_stderr).c_str());
-  if (!q.options.is_gdc()) std::printf("  E[r] %29.12f\n", j.reward);
-  std::printf("  KL(policy, prior) %16.12f nats%s\n  entropy %26.12f nats\n", j.kl, error(g.kl_stderr).c_str(),
-              j.entropy);
+              sampled ? (grouped(g.samples) + " samples").c_str() : ("all " + grouped(listed) + " sequences").c_str());
+  line(q.has_target ? "-" + q.options.divergence + "(policy, target)" : text("J = E[r] - ", q.options.beta(), " KL"),
+       j.objective, error(g.objective_stderr));
+  if (!q.options.is_gdc()) line("E[r]", j.reward, "");
+  line("KL(policy, prior)", j.kl, " nats" + error(g.kl_stderr));
+  line("entropy", j.entropy, " nats");
   if (agreement)
-    std::printf("  beside the exact gradient: largest |z| of the mean %.3f, cosine %.6f; variance of a sample %.6g\n",
-                agreement->bias_z, agreement->cosine, agreement->variance);
+    std::printf("  beside the exact gradient: largest |z| of the mean %s, cosine %s; variance of a sample %s\n",
+                fixed(agreement->bias_z, 3).c_str(), fixed(agreement->cosine, 6).c_str(),
+                significant(agreement->variance, 6).c_str());
   std::printf("the gradient of %s, mean/NAME%s, is in %s\n", q.has_target ? "that objective" : "J",
               g.variance.empty() ? "" : " and variance/NAME", q.command.out.c_str());
   return kDone;

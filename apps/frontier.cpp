@@ -85,14 +85,18 @@ int frontier(const FrontierCommand& command) {
           {{"run", p.run}, {"reward", p.reward}, {"kl", json_number(p.kl)}, {"kl_to_frontier", json_number(p.above)}});
     return print_json(json);
   }
+  const auto cell = [](double x) { return right(fixed(x, 6), 12); };
   std::printf("%12s %12s %12s\n", "beta", "E[reward]", "KL, nats");
   for (size_t k = 0; k < curve.size(); k += 4)
-    std::printf("%12.6g %12.6f %12.6f\n", curve[k].beta, curve[k].reward, curve[k].kl);
+    std::printf("%12s %s %s\n", significant(curve[k].beta, 6).c_str(), cell(curve[k].reward).c_str(),
+                cell(curve[k].kl).c_str());
   std::printf("\n%12s %12s %12s %12s\n", "best of", "E[reward]", "KL, nats", "log N - (N-1)/N");
   for (const BestOfN& b : best)
-    std::printf("%12lld %12.6f %12.6f %12.6f\n", static_cast<long long>(b.n), b.reward, b.kl, b.kl_usual);
+    std::printf("%12s %s %s %s\n", grouped(b.n).c_str(), cell(b.reward).c_str(), cell(b.kl).c_str(),
+                cell(b.kl_usual).c_str());
   if (!runs.empty()) std::printf("\n%12s %12s %12s  run\n", "E[reward]", "KL, nats", "above");
-  for (const RunPoint& p : runs) std::printf("%12.6f %12.6f %12.6f  %s\n", p.reward, p.kl, p.above, p.run.c_str());
+  for (const RunPoint& p : runs)
+    std::printf("%s %s %s  %s\n", cell(p.reward).c_str(), cell(p.kl).c_str(), cell(p.above).c_str(), p.run.c_str());
   return kDone;
 }
 

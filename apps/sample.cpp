@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "apps/commands.h"
-#include "engine/io/json.h"
+#include "apps/json_number.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 #include "models/text/utf8.h"
@@ -68,7 +68,7 @@ int sample(const SampleCommand& command) {
       if (!show) {
         samples.push_back({{"text", valid_utf8(run.tokenizer.decode(tokens))},
                            {"tokens", tokens},
-                           {"log_probs", log_probs},
+                           {"log_probs", json_numbers(log_probs)},
                            {"ended", !tokens.empty() && tokens.back() == end_id}});
         continue;
       }

@@ -29,11 +29,11 @@ int score(const ScoreCommand& command) {
     if (end_id >= 0) tokens.push_back(end_id);
     const std::vector<double> log_probs =
         score_sequences(*run.model, run.start_id, {&tokens, 1}, command.temperature)[0];
-    Json values = Json::array();
-    for (const double x : log_probs) values.push_back(json_number(x));
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
-    const Json record{
-        {"text", valid_utf8(line)}, {"tokens", tokens}, {"log_probs", values}, {"log_prob", json_number(sum)}};
+    const Json record{{"text", valid_utf8(line)},
+                      {"tokens", tokens},
+                      {"log_probs", json_numbers(log_probs)},
+                      {"log_prob", json_number(sum)}};
     std::printf("%s\n", record.dump().c_str());
     std::fflush(stdout);  // a program that sends lines one by one gets each answer at once
   }

@@ -61,10 +61,10 @@ void log_beginning(RunFolder& folder, const TunedRun& run) {
 Json record_of(int64_t step, const TuneMetrics& m) {
   Json record{{"type", "step"},
               {"step", step},
-              {"reward", m.reward},
+              {"reward", json_number(m.reward)},
               {"kl", json_number(m.kl)},
               {"kl_stderr", json_number(m.kl_stderr)},
-              {"entropy", m.entropy},
+              {"entropy", json_number(m.entropy)},
               {"objective", json_number(m.objective)},
               {"kl_coef", m.kl_coef},
               {"baseline", json_number(m.baseline)},
@@ -73,8 +73,8 @@ Json record_of(int64_t step, const TuneMetrics& m) {
               {"distinct_2", m.distinct_2},
               {"cut", m.cut},
               {"length", m.length}};
-  if (m.ess) record["ess"] = *m.ess;
-  if (m.value_loss) record["value_loss"] = *m.value_loss;
+  if (m.ess) record["ess"] = json_number(*m.ess);
+  if (m.value_loss) record["value_loss"] = json_number(*m.value_loss);
   return record;
 }
 

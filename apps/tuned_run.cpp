@@ -8,6 +8,8 @@
 namespace gradus {
 namespace {
 
+constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
+
 // Each line that is not empty.
 std::vector<std::string> read_prompts(const std::string& file) {
   std::istringstream lines(read_text(file));
@@ -164,7 +166,9 @@ void TunedRun::restore(Tuner& tuner) {
   try {
     tuner.set_kl_coef(tuning.at("kl_coef").get<double>());
     std::vector<NamedNumbers> of_method = tuner.method->state();
-    for (NamedNumbers& part : of_method) part.values = tuning.at(part.name).get<std::vector<double>>();
+    // Version 0.1 kept the parts of the method's state beside everything else.
+    const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
+    for (NamedNumbers& part : of_method) part.values = saved_state.at(part.name).get<std::vector<double>>();
     tuner.method->restore(of_method);
     std::vector<Experience> memory;
     for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i)
@@ -186,7 +190,9 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
   const std::vector<const Experience*> memory = tuner.source.remembered();
   tuning["config"] = Json::parse(to_json(config));
   tuning["kl_coef"] = tuner.kl_coef();
-  for (const NamedNumbers& part : tuner.method->state()) tuning[part.name] = part.values;
+  Json state = Json::object();
+  for (const NamedNumbers& part : tuner.method->state()) state[part.name] = part.values;
+  tuning[kMethodState] = state;
   tuning["replayed"] = memory.size();
   ArchiveWriter out;
   policy.write(out);

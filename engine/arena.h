@@ -132,6 +132,12 @@ class ArenaScope {
   ArenaScope& operator=(const ArenaScope&) = delete;
   real* reals(int64_t n) { return arena_.reals(n); }
   real* zeros(int64_t n) { return arena_.zeros(n); }
+  template <class T>
+  T* zeros_of(int64_t n) {
+    T* p = arena_.array<T>(n);
+    std::memset(p, 0, size_t(n) * sizeof(T));
+    return p;
+  }
 
  private:
   Arena& arena_;

@@ -1,6 +1,7 @@
 // The checks that ops share: each throws ShapeError "op: what is wrong, with the shapes (file:line of the caller)".
 #pragma once
 
+#include "engine/target.h"
 #include "engine/tensor.h"
 
 namespace gradus {
@@ -20,12 +21,15 @@ inline void require_same_shape(const char* op, const Tensor& a, const Tensor& b,
   require(s == t, op, where, "shapes differ: a is ", s, ", b is ", t);
 }
 
-// Every id must be in [0, limit), or equal to `also` where that is a legal mark.
+// Every id must be in [0, limit); of targets it may also be kNoTarget.
 inline void require_ids(const char* op, const char* name, std::span<const int32_t> ids, int64_t limit, const Loc& where,
-                        int32_t also = 0) {
-  for (size_t i = 0; i < ids.size(); ++i)
-    require((ids[i] >= 0 && ids[i] < limit) || ids[i] == also, op, where, name, "[", i, "] is ", ids[i],
-            ", it must be in 0 to ", limit - 1);
+                        bool are_targets = false) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if ((ids[i] >= 0 && ids[i] < limit) || (are_targets && ids[i] == kNoTarget)) [[likely]]
+      continue;
+    require(limit > 0, op, where, name, "[", i, "] is ", ids[i], ", where there is nothing to choose from");
+    require(false, op, where, name, "[", i, "] is ", ids[i], ", it must be in 0 to ", limit - 1);
+  }
 }
 
 inline void require_count(const char* op, const char* name, int64_t count, int64_t wanted, const Loc& where) {
@@ -35,9 +39,11 @@ inline void require_count(const char* op, const char* name, int64_t count, int64
 // Both rungs of a heavy op refuse the same shapes.
 inline void require_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, const Loc& where) {
   require_rank("causal_attention", "qkv", qkv, 2, where);
-  require(B > 0 && T > 0 && heads > 0 && qkv.dim(0) == B * T && qkv.dim(1) % (3 * heads) == 0, "causal_attention",
-          where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T,
-          " and heads = ", heads);
+  const int64_t rows = qkv.dim(0), width = qkv.dim(1);
+  const bool fits = B > 0 && T > 0 && rows % B == 0 && rows / B == T &&  // B * T may be more than 64 bits hold
+                    heads > 0 && heads <= width && width % (3 * heads) == 0;
+  require(fits, "causal_attention", where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*",
+          T, " and heads = ", heads);
 }
 
 inline void require_lstm_sequence(const Tensor& xw, const Tensor& h, const Tensor& c, const Tensor& w_hh,

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 #include <string_view>
+#include <unordered_set>
 
 #include "engine/kernels.h"
 
@@ -81,7 +82,7 @@ std::string six_digits(double x) {
   return s;
 }
 
-double norm(Numbers x) { return std::sqrt(kernel::sum_of_squares(int64_t(x.size()), x.data())); }
+double norm(Numbers x) { return kernel::norm(int64_t(x.size()), x.data()); }
 bool finite(Numbers x) { return kernel::all_finite(int64_t(x.size()), x.data()); }
 int64_t first_bad(Numbers x) {
   return std::find_if(x.begin(), x.end(), [](real v) { return !std::isfinite(v); }) - x.begin();
@@ -160,20 +161,47 @@ std::string outputs_at(const Op& op, int64_t element, const Names& names) {
   return s;
 }
 
-BadNumber blame(const Tape& tape, int64_t i, Numbers x, bool in_gradient) {
+BadNumber blame(const Tape& tape, int64_t i, Numbers x, int64_t element, bool in_gradient) {
   const Op& op = tape.ops()[size_t(i)];
-  const int64_t element = first_bad(x);
   return {in_gradient, i, op.kind->name, op.where, element, double(x[size_t(element)]), {}, ""};
 }
 
+constexpr real kMasked = -std::numeric_limits<real>::infinity();
+
+// The values with a -inf that is meant: a constant leaves something out by it, and ops pass it on.
+using Masks = std::unordered_set<const Value*>;
+
+// Whether element e of an output, -inf, has it from such an input.
+bool from_mask(const Op& op, int64_t e, const Masks& masks) {
+  for (int32_t i = 0; i < op.n_in; ++i) {
+    if (!masks.contains(root(op.in[i]))) continue;
+    const int64_t at = element_of_input(op, i, e);
+    if (at >= 0 ? op.x(i)[at] == kMasked : std::ranges::find(numbers(*op.in[i]), kMasked) != numbers(*op.in[i]).end())
+      return true;
+  }
+  return false;
+}
+
 std::optional<BadNumber> bad_value(const Tape& tape, const Names& names) {
+  Masks masks;
   for (size_t i = 0; i < tape.ops().size(); ++i) {
     const Op& op = tape.ops()[i];
     const std::string here = text(op.kind->name, ", op %", i, " (", source(op.where), ")");
     for (int32_t k = 0; k < op.n_in + op.n_out; ++k) {  // the outputs stand behind the inputs
       const Value& v = *op.in[k];
       if ((k < op.n_in && names.maker(&v) >= 0) || finite(numbers(v))) continue;
-      BadNumber bad = blame(tape, int64_t(i), numbers(v), false);
+      const bool is_constant = !root(&v)->needs_grad && root(&v)->index < 0;
+      const auto good = [&](int64_t e) {
+        return std::isfinite(v.data[e]) ||
+               (v.data[e] == kMasked && (k < op.n_in ? is_constant : from_mask(op, e, masks)));
+      };
+      int64_t element = 0;
+      while (element < v.shape.numel() && good(element)) ++element;
+      if (element == v.shape.numel()) {
+        masks.insert(root(&v));
+        continue;
+      }
+      BadNumber bad = blame(tape, int64_t(i), numbers(v), element, false);
       const std::string at = index_text(v.shape, bad.element),
                         what = text(names.of(&v), ' ', v.shape, " is ", six_digits(bad.value));
       bad.sentence =
@@ -229,7 +257,7 @@ std::optional<BadNumber> bad_gradient(Tape& tape, const Names& names) {
     if (std::none_of(op.out, op.out + op.n_out, [](const Value* v) { return v->grad && v->needs_grad; })) continue;
     if (Value** out = std::find_if(op.out, op.out + op.n_out, bad_arrived); out != op.out + op.n_out) {
       if (sum) return sum;
-      BadNumber bad = blame(tape, i, *gradient(**out), true);
+      BadNumber bad = blame(tape, i, *gradient(**out), first_bad(*gradient(**out)), true);
       bad.sentence =
           text("the gradient that arrives at ", here, " is not finite, though no backward made it so: element ",
                index_text((*out)->shape, bad.element), " of ", (*out)->shape, " is ", six_digits(bad.value),
@@ -241,7 +269,7 @@ std::optional<BadNumber> bad_gradient(Tape& tape, const Names& names) {
     for (int32_t k = 0; k < op.n_in; ++k) {
       const Value& v = *op.in[k];
       if (!v.needs_grad || finite(added[size_t(k)])) continue;
-      BadNumber bad = blame(tape, i, added[size_t(k)], true);
+      BadNumber bad = blame(tape, i, added[size_t(k)], first_bad(added[size_t(k)]), true);
       const int64_t out = element_of_output(op, k, bad.element);
       bad.sentence = text("the backward pass of ", here, " makes the first gradient that is not finite: element ",
                           index_text(v.shape, bad.element), " of that of ", names.of(&v), ' ', v.shape, " is ",
@@ -251,7 +279,7 @@ std::optional<BadNumber> bad_gradient(Tape& tape, const Names& names) {
     }
     if (sum) continue;
     const Value& v = **std::find_if(op.in, op.in + op.n_in, bad_arrived);
-    sum = blame(tape, i, *gradient(v), true);
+    sum = blame(tape, i, *gradient(v), first_bad(*gradient(v)), true);
     sum->sentence = text("the gradient of ", names.of(&v), ' ', v.shape,
                          " is not finite, the sum of finite ones: element ", index_text(v.shape, sum->element), " is ",
                          six_digits(sum->value), "; the last op that added to it is ", here);

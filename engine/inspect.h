@@ -48,7 +48,8 @@ struct BadNumber {
 // The first number that is not finite: of values, in the order in which they were computed; if all are finite, of
 // gradients, in the order of the backward pass. So an early NaN is laid to the op that made it, not to the one whose
 // backward met it (PyTorch's anomaly mode does that, its issue 160016). A leaf or parameter that was bad before any op
-// is named as such. Nothing, if all is finite. Costs up to one more backward pass; the step must still be alive.
+// is named as such. A -inf that a constant holds is no bad number, nor is one that ops pass on from there: masks leave
+// tokens out by it. Nothing, if all is finite. Costs up to one more backward pass; the step must still be alive.
 [[gnu::used]] std::optional<BadNumber> why_nan(Tape& tape);
 
 // An op on copies of its inputs and outputs, each place with numbers and a gradient, at first zero, of its own. Its

@@ -1,7 +1,9 @@
 #include "engine/kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "engine/vmath.h"
 
@@ -48,7 +50,16 @@ void add_weighted_rows(int64_t N, int64_t M, const real* w, const real* x, int64
   for (; i < N; ++i, x += stride) axpy(M, w[i], x, y);
 }
 
+// f(first, count) over blocks of a long sum, which are added up in double.
+template <class F>
+static real in_blocks(int64_t n, F f) {
+  double s = 0;
+  for (int64_t i = 0; i < n; i += kLongSum) s += double(f(i, std::min(kLongSum, n - i)));
+  return real(s);
+}
+
 real dot(int64_t n, const real* a, const real* b) {
+  if (is_long(n / kLanes)) return in_blocks(n, [=](int64_t i, int64_t count) { return dot(count, a + i, b + i); });
   Lanes total{}, u, v;
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -62,6 +73,7 @@ real dot(int64_t n, const real* a, const real* b) {
 }
 
 real sum(int64_t n, const real* x) {
+  if (is_long(n / kLanes)) return in_blocks(n, [=](int64_t i, int64_t count) { return sum(count, x + i); });
   Lanes total{}, v;
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -73,7 +85,8 @@ real sum(int64_t n, const real* x) {
   return s;
 }
 
-double sum_of_squares(int64_t n, const real* x) {
+template <class T>
+static double sum_of_squares(int64_t n, const T* x) {
   double lane[kLanes] = {}, s = 0;
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
@@ -82,6 +95,19 @@ double sum_of_squares(int64_t n, const real* x) {
   for (double l : lane) s += l;
   return s;
 }
+
+template <class T>
+static double norm_of(int64_t n, const T* x) {
+  const double plain = sum_of_squares(n, x);
+  if (std::isnan(plain) || (plain > 1e-280 && plain < std::numeric_limits<double>::infinity())) return std::sqrt(plain);
+  double most = 0, squares = 0;
+  for (int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(double(x[i])));
+  if (most == 0 || std::isinf(most)) return most;
+  for (int64_t i = 0; i < n; ++i) squares += double(x[i]) / most * (double(x[i]) / most);
+  return most * std::sqrt(squares);
+}
+double norm(int64_t n, const float* x) { return norm_of(n, x); }
+double norm(int64_t n, const double* x) { return norm_of(n, x); }
 
 real max(int64_t n, const real* x) {
   real m = x[0];
@@ -99,8 +125,19 @@ real max(int64_t n, const real* x) {
   return m;
 }
 
-void add_column_sums(int64_t N, int64_t M, const real* x, real* y) {
-  for (int64_t i = 0; i < N; ++i) add_to(M, x + i * M, y);
+void RowSum::add(const real* x) const {
+  if (!wide) return add_to(M, x, y);
+  for (int64_t j = 0; j < M; ++j) wide[j] += double(x[j]);
+}
+
+void RowSum::add_product(const real* a, const real* b) const {
+  if (!wide) return multiply_add(M, a, b, y);
+  for (int64_t j = 0; j < M; ++j) wide[j] += double(a[j]) * double(b[j]);
+}
+
+void RowSum::finish() const {
+  if (wide)
+    for (int64_t j = 0; j < M; ++j) y[j] = real(double(y[j]) + wide[j]);
 }
 
 LogSum softmax_row(int64_t n, const real* z, real* p) {

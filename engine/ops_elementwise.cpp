@@ -91,7 +91,7 @@ void add_rows_forward(Op& op) {
 void add_rows_backward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   if (real* dx = op.dx(0)) kernel::add_to(N * M, op.dy(), dx);
-  if (real* db = op.dx(1)) kernel::add_column_sums(N, M, op.dy(), db);
+  if (real* db = op.dx(1)) add_column_sums(N, M, op.dy(), db);
 }
 Tensor add_rows(const Tensor& x, const Tensor& b, Loc where) {
   static constexpr OpKind kind{
@@ -115,10 +115,13 @@ void mul_rows_forward(Op& op) {
 void mul_rows_backward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   real *dx = op.dx(0), *dg = op.dx(1);
+  Scratch scratch;
+  const kernel::RowSum sum = scratch.row_sum(N, M, dg);
   for (int64_t n = 0; n < N; ++n) {
     if (dx) kernel::multiply_add(M, op.dy() + n * M, op.x(1), dx + n * M);
-    if (dg) kernel::multiply_add(M, op.dy() + n * M, op.x(0) + n * M, dg);
+    if (dg) sum.add_product(op.dy() + n * M, op.x(0) + n * M);
   }
+  sum.finish();
 }
 Tensor mul_rows(const Tensor& x, const Tensor& g, Loc where) {
   static constexpr OpKind kind{
@@ -200,6 +203,8 @@ Tensor gelu(const Tensor& x, Loc where) {
 
 static constexpr real kInvSqrt2Pi = real(0.3989422804014327);
 static real normal_cdf(real x) { return std::erfc(x * real(-0.7071067811865476)) / 2; }  // erf would cancel below -5
+// x p, with the limit 0 where the probability or density p has fallen to 0, also for an infinite x.
+static real times_vanishing(real x, real p) { return p == 0 ? 0 : x * p; }
 
 constexpr OpMath kGeluErfMath{.formula = "y = x Φ(x) = ½ x (1 + erf(x/√2))",
                               .gradient = "dx += dy (Φ(x) + x φ(x))",
@@ -208,13 +213,13 @@ constexpr OpMath kGeluErfMath{.formula = "y = x Φ(x) = ½ x (1 + erf(x/√2))",
 void gelu_erf_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
-  for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) y[i] = x[i] * normal_cdf(x[i]);
+  for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i) y[i] = times_vanishing(x[i], normal_cdf(x[i]));
 }
 void gelu_erf_backward(Op& op) {
   real* dx = op.dx(0);
   const real *dy = op.dy(), *x = op.x(0);
   for (int64_t i = 0, n = op.shape(0).numel(); i < n; ++i)
-    dx[i] += dy[i] * (normal_cdf(x[i]) + x[i] * kInvSqrt2Pi * vmath::exp(x[i] * x[i] / -2));
+    dx[i] += dy[i] * (normal_cdf(x[i]) + times_vanishing(x[i], kInvSqrt2Pi * vmath::exp(x[i] * x[i] / -2)));
 }
 Tensor gelu_erf(const Tensor& x, Loc where) {
   static constexpr OpKind kind{

@@ -12,7 +12,7 @@ static Tensor leaf(const char* op, const char* name, const Shape& shape, std::sp
                    const Loc& where) {
   require_count(op, "values", int64_t(values.size()), shape.numel(), where);
   const Tensor t = Tape::current(where).leaf(shape, name, needs_grad);
-  std::ranges::copy(values, t.data());
+  std::ranges::copy(values, t.edit().begin());
   return t;
 }
 Tensor constant(const Shape& shape, std::span<const real> values, Loc where) {
@@ -20,7 +20,7 @@ Tensor constant(const Shape& shape, std::span<const real> values, Loc where) {
 }
 Tensor constant(const Shape& shape, double value, Loc where) {
   const Tensor t = Tape::current(where).leaf(shape, "constant", false);
-  std::fill_n(t.data(), shape.numel(), real(value));
+  std::ranges::fill(t.edit(), real(value));
   return t;
 }
 Tensor variable(const char* name, const Shape& shape, std::span<const real> values, Loc where) {
@@ -47,12 +47,23 @@ void embedding_forward(Op& op) {
   const int64_t N = op.out[0]->shape[0], C = op.out[0]->shape[1];
   for (int64_t n = 0; n < N; ++n) std::copy_n(op.x(0) + id[n] * C, C, op.y() + n * C);
 }
+// A row of the table that is looked up very often has a long sum.
 void embedding_backward(Op& op) {
   const int32_t* id = op.get<IdsSaved>().id;
-  const int64_t N = op.out[0]->shape[0], C = op.out[0]->shape[1];
+  const int64_t V = op.shape(0)[0], N = op.out[0]->shape[0], C = op.out[0]->shape[1];
   const real* dy = op.dy();
   real* dtable = op.dx(0);
-  for (int64_t n = 0; n < N; ++n) kernel::add_to(C, dy + n * C, dtable + id[n] * C);
+  if (!kernel::is_long(N)) {
+    for (int64_t n = 0; n < N; ++n) kernel::add_to(C, dy + n * C, dtable + id[n] * C);
+    return;
+  }
+  Scratch scratch;
+  int64_t* const times = scratch.zeros_of<int64_t>(V);
+  for (int64_t n = 0; n < N; ++n) ++times[id[n]];
+  auto* const sum = scratch.zeros_of<kernel::RowSum>(V);
+  for (int64_t v = 0; v < V; ++v) sum[v] = scratch.row_sum(times[v], C, dtable + v * C);
+  for (int64_t n = 0; n < N; ++n) sum[id[n]].add(dy + n * C);
+  for (int64_t v = 0; v < V; ++v) sum[v].finish();
 }
 Tensor embedding(const Tensor& table, std::span<const int32_t> ids, Loc where) {
   static constexpr OpKind kind{
@@ -104,8 +115,8 @@ Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where) {
   static constexpr OpKind kind{
       .name = "columns", .forward = columns_forward, .backward = columns_backward, .math = kColumnsMath};
   require_rank("columns", "x", x, 2, where);
-  require(first >= 0 && count >= 0 && first + count <= x.dim(1), "columns", where, "columns ", first, " to ",
-          first + count, " are not in x ", x.shape());
+  require(are_within(first, count, x.dim(1)), "columns", where, "columns ", first, " to ", end_of(first, count),
+          " are not in x ", x.shape());
   auto* saved = Tape::current(where).arena().make<ColumnsSaved>(first);
   return record(kind, {x}, {x.dim(0), count}, saved, where);
 }

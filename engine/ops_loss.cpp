@@ -42,7 +42,7 @@ Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> targ
                                .math = kSoftmaxCrossEntropyMath};
   require_rank("softmax_cross_entropy", "logits", logits, 2, where);
   require_count("softmax_cross_entropy", "target", int64_t(target.size()), logits.dim(0), where);
-  require_ids("softmax_cross_entropy", "target", target, logits.dim(1), where, kNoTarget);
+  require_ids("softmax_cross_entropy", "target", target, logits.dim(1), where, true);
   Arena& arena = Tape::current(where).arena();
   auto* saved = arena.make<CrossEntropySaved>(arena.copy(target).data(), arena.reals(logits.numel()));
   return record(kind, {logits}, {logits.dim(0)}, saved, where);

@@ -62,7 +62,7 @@ static void affine_backward(Op& op, const real* dy) {
   const int64_t N = op.shape(0)[0], K = op.shape(0)[1], M = op.shape(1)[1];
   if (real* dx = op.dx(0)) gemm(kNo, kTr, N, K, M, 1, dy, M, op.x(1), M, 1, dx, K);
   if (real* dw = op.dx(1)) gemm(kTr, kNo, K, M, N, 1, op.x(0), K, dy, M, 1, dw, M);
-  if (real* db = op.n_in > 2 ? op.dx(2) : nullptr) kernel::add_column_sums(N, M, dy, db);
+  if (real* db = op.n_in > 2 ? op.dx(2) : nullptr) add_column_sums(N, M, dy, db);
 }
 
 static Tensor record_affine(const OpKind& kind, const Tensor& x, const Tensor& w, const Tensor& b, void* saved,

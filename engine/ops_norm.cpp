@@ -41,18 +41,21 @@ void layer_norm_backward(Op& op) {
   real *dx = op.dx(0), *dg = op.dx(1), *db = op.n_in > 2 ? op.dx(2) : nullptr;
   Scratch scratch;
   real *xhat = scratch.reals(C), *dxhat = scratch.reals(C);
+  const kernel::RowSum sum_g = scratch.row_sum(N, C, dg), sum_b = scratch.row_sum(N, C, db);
   for (int64_t n = 0; n < N; ++n) {
     const real *x = op.x(0) + n * C, *dy = op.dy() + n * C, mean = s.mean[n], rstd = s.rstd[n];
     for (int64_t j = 0; j < C; ++j) {
       xhat[j] = (x[j] - mean) * rstd;
       dxhat[j] = dy[j] * g[j];
     }
-    if (dg) kernel::multiply_add(C, dy, xhat, dg);
-    if (db) kernel::add_to(C, dy, db);
+    if (dg) sum_g.add_product(dy, xhat);
+    if (db) sum_b.add(dy);
     if (!dx) continue;
     const real m1 = kernel::sum(C, dxhat) / real(C), m2 = kernel::dot(C, dxhat, xhat) / real(C);
     for (int64_t j = 0; j < C; ++j) dx[n * C + j] += rstd * (dxhat[j] - m1 - xhat[j] * m2);
   }
+  sum_g.finish();
+  sum_b.finish();
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where) {

@@ -7,9 +7,7 @@
 
 namespace gradus {
 
-double gradient_norm(std::span<const real> gradient) {
-  return std::sqrt(kernel::sum_of_squares(int64_t(gradient.size()), gradient.data()));
-}
+double gradient_norm(std::span<const real> gradient) { return kernel::norm(int64_t(gradient.size()), gradient.data()); }
 
 double clip_factor(double norm, double max_norm) { return max_norm > 0 && norm > max_norm ? max_norm / norm : 1; }
 
@@ -23,7 +21,16 @@ void sgd_step(Params& params, std::span<const real> gradient, double lr, double 
 }
 
 AdamW::AdamW(const Params& params, AdamWOptions options)
-    : m(size_t(params.size()), real(0)), v(size_t(params.size()), real(0)), options_(options) {}
+    : m(size_t(params.size()), real(0)), v(size_t(params.size()), real(0)), options_(options) {
+  const auto& [beta1, beta2, epsilon, weight_decay] = options_;
+  const auto check = [](const char* name, double x, bool good, const char* range) {
+    require(good, "AdamW", Loc::here(), name, " is ", x, ", it must be ", range);
+  };
+  check("beta1", beta1, beta1 >= 0 && beta1 < 1, "at least 0 and below 1");
+  check("beta2", beta2, beta2 >= 0 && beta2 < 1, "at least 0 and below 1");
+  check("epsilon", epsilon, real(epsilon * std::sqrt(1 - beta2)) > 0 && std::isfinite(epsilon), "above 0");
+  check("weight_decay", weight_decay, weight_decay >= 0 && std::isfinite(weight_decay), "at least 0");
+}
 
 void AdamW::step(Params& params, std::span<const real> gradient, double lr, double factor) {
   require(int64_t(gradient.size()) == params.size() && gradient.size() == m.size(), "AdamW", Loc::here(),

@@ -23,6 +23,7 @@ struct AdamWOptions {
 };
 class AdamW {
  public:
+  // ShapeError for options out of range: a beta of 1 would divide by 0, and so would an epsilon of 0.
   explicit AdamW(const Params& params, AdamWOptions options = {});
   // One step with gradient · factor (the clipping). Throws ShapeError for a gradient or parameters of another size.
   // REQUIRES: the parameters it was made for.

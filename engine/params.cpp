@@ -14,15 +14,18 @@ Tensor Params::add(const std::string& name, const Shape& shape, Init init, Loc w
   value->owner = array_.get();
   value->index = int32_t(count());
   value->needs_grad = true;
-  entries_.push_back({name, total_, init});
-  total_ += shape.numel();
+  const int64_t offset = total_;
+  require(!__builtin_add_overflow(total_, shape.numel(), &total_), "Params", where, name, ' ', shape,
+          " makes more numbers than 64 bits can count");
+  entries_.push_back({name, offset, init});
+  value->name = entries_.back().name.c_str();
   array_->values.push_back(std::move(value));
   return tensor(count() - 1);
 }
 
 void Params::place() {
   for (int64_t i = 0; i < count(); ++i) {
-    array_->values[size_t(i)]->data = array_->data.data() + offset(i);
+    if (size() > 0) array_->values[size_t(i)]->data = array_->data.data() + offset(i);
     array_->values[size_t(i)]->name = name(i).c_str();
   }
 }
@@ -50,7 +53,7 @@ Params Params::clone() const {
     copy.array_->values.push_back(std::make_unique<Value>(*value));
     copy.array_->values.back()->owner = copy.array_.get();
   }
-  if (size() > 0) copy.place();
+  copy.place();
   return copy;
 }
 
@@ -64,7 +67,17 @@ void Params::freeze(const std::string& prefix, Loc where) {
   require(found, "freeze", where, "no parameter's name begins with \"", prefix, "\"");
 }
 
+void Params::require_numbers(const char* what) const {
+  require(total_ == 0 || size() > 0, what, Loc::here(), "the parameters have no numbers before Params::init()");
+}
+
+std::span<const real> Params::values(int64_t i) const {
+  require_numbers("values");
+  return data().subspan(size_t(offset(i)), size_t(shape(i).numel()));
+}
+
 std::span<real> Params::edit() {
+  require_numbers("edit");
   ++array_->version;
   return array_->data;
 }

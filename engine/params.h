@@ -9,6 +9,7 @@
 //   params.edit(0)[5] = 1;                   // the only way to write; everything else reads
 #pragma once
 
+#include <deque>
 #include <string>
 
 #include "engine/tensor.h"
@@ -26,7 +27,8 @@ struct Init {
 
 class Params {
  public:
-  // Declares a parameter; its numbers exist after init(). Throws ShapeError if the name is taken or init() has run.
+  // Declares a parameter; its numbers exist after init(), and until then only its shape may be asked. Throws ShapeError
+  // if the name is taken, init() has run, or 64 bits cannot count all numbers.
   Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here());
   // Allocates the flat array and draws every value as a function of (seed, place in it).
   void init(uint64_t seed);
@@ -44,10 +46,10 @@ class Params {
   std::span<const real> data() const { return array_->data; }
   const ParamArray& array() const { return *array_; }
 
-  // The one way to change values (a parameter's Tensor::data() is for reading): all numbers, or those of parameter i,
-  // to be written before the next step reads them. Raises version(), so what was made of the old values (packed
-  // weights) can tell that it is stale; a span kept for later writes past it, so ask again. REQUIRES: no step is under
-  // way.
+  // The one way to change values: all numbers, or those of parameter i, to be written before the next step reads them.
+  // Raises version(), so what was made of the old values (packed weights) can tell that it is stale, and a backward
+  // pass that is under way refuses to go on; a span kept for later writes past it, so ask again. ShapeError before
+  // init().
   std::span<real> edit();
   std::span<real> edit(int64_t i) { return edit().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
   // ShapeError if it is not one of these.
@@ -58,7 +60,7 @@ class Params {
   const std::string& name(int64_t i) const { return entries_[size_t(i)].name; }
   const Shape& shape(int64_t i) const { return array_->values[size_t(i)]->shape; }
   int64_t offset(int64_t i) const { return entries_[size_t(i)].offset; }
-  std::span<const real> values(int64_t i) const { return data().subspan(size_t(offset(i)), size_t(shape(i).numel())); }
+  std::span<const real> values(int64_t i) const;  // ShapeError before init()
   Tensor tensor(int64_t i) const { return Tensor(array_->values[size_t(i)].get(), 0); }
   int64_t find(const std::string& name) const;  // −1 if there is none
 
@@ -71,10 +73,11 @@ class Params {
     int64_t offset;
     Init init;
   };
-  void place();  // points every Value at its numbers and its name
+  void require_numbers(const char* what) const;
+  void place();  // points every Value at its name and, once they exist, its numbers
 
   std::unique_ptr<ParamArray> array_ = std::make_unique<ParamArray>();  // tensors point into it, so it never moves
-  std::vector<Entry> entries_;
+  std::deque<Entry> entries_;                                           // names never move
   int64_t total_ = 0;
 };
 

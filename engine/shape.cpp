@@ -1,10 +1,18 @@
 #include "engine/shape.h"
 
+#include <algorithm>
 #include <ostream>
 
-#include "engine/error.h"
-
 namespace gradus {
+
+void Shape::refuse(std::initializer_list<int64_t> sizes, const Loc& where) {
+  std::string list;
+  for (const int64_t n : sizes) list += text(list.empty() ? "[" : ",", n);
+  if (sizes.size() > kMaxRank)
+    throw_shape_error("Shape", where, text(list, "] has rank ", sizes.size(), ", it must be at most ", kMaxRank));
+  const bool negative = std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; });
+  throw_shape_error("Shape", where, list + (negative ? "] has a negative size" : "] has too many numbers for 64 bits"));
+}
 
 void append(std::string& out, const Shape& shape) {
   out += '[';

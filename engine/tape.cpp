@@ -1,7 +1,9 @@
+// engine/tensor.h and engine/tape.h. Over 350 lines: a handle is judged by the tape that made it, so both stand here.
 #include "engine/tape.h"
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <mutex>
 
 gradus::Tape* gradus_live_tapes[gradus::kMaxLiveTapes];
@@ -35,14 +37,28 @@ Value* Tensor::value(const Loc& where) const {
   return value_;
 }
 
-double Tensor::item(Loc where) const {
+const Value* Tensor::numbers(const Loc& where) const {
   const Value* v = value(where);
+  require(!v->owner || v->data || v->shape.numel() == 0, "tensor", where, "the parameter ", v->name, ' ', v->shape,
+          " has no numbers before Params::init()");
+  return v;
+}
+
+std::span<real> Tensor::edit(Loc where) const {
+  const Value* v = value(where);
+  require(!(v->base ? v->base->index >= 0 : v->owner != nullptr), "edit", where, v->name, ' ', v->shape,
+          " is a parameter, which Params::edit() writes");
+  return {v->data, size_t(v->shape.numel())};
+}
+
+double Tensor::item(Loc where) const {
+  const Value* v = numbers(where);
   require(v->shape.numel() == 1, "item", where, "needs a tensor of one number, this one is ", v->shape);
   return double(v->data[0]);
 }
 
 std::span<const real> Tensor::grad(Loc where) const {
-  const Value* v = value(where);
+  const Value* v = numbers(where);
   if (v->owner) {
     Tape& tape = Tape::current(where);
     return tape.gradient(*v->owner).subspan(size_t(v->data - v->owner->data.data()), size_t(v->shape.numel()));
@@ -63,8 +79,8 @@ Tensor Tensor::reshape(Shape to, Loc where) const {
 Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
   const Value* v = value(where);
   require(v->shape.rank() >= 1, "rows", where, "a scalar has no rows");
-  require(first >= 0 && count >= 0 && first + count <= v->shape[0], "rows", where, "rows ", first, " to ",
-          first + count, " are not in ", v->shape);
+  require(are_within(first, count, v->shape[0]), "rows", where, "rows ", first, " to ", end_of(first, count),
+          " are not in ", v->shape);
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
   const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
   return tape.window(*this, first * row, v->shape.with(0, count), v->needs_grad, where);
@@ -73,7 +89,7 @@ Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
 Kept::Kept(const Tensor& t, Loc where) : value_(std::make_unique<Value>()) { assign(t, where); }
 
 void Kept::assign(const Tensor& t, Loc where) {
-  const Value* v = t.value(where);
+  const Value* v = t.numbers(where);
   data_.assign(v->data, v->data + v->shape.numel());
   value_->data = data_.data();
   value_->shape = v->shape;
@@ -116,6 +132,7 @@ void Tape::new_step(const StepInfo& info, Loc where) {
   done_ = false;
   next = -1;
   ops_.clear();
+  sums_.clear();
   met_.clear();
   seeds_.clear();
   bound_.clear();
@@ -136,6 +153,13 @@ Tape::Mark::~Mark() {
 }
 
 NoGrad::NoGrad(Loc where) : tape_(Tape::current(where)), before_(tape_.recording_) { tape_.recording_ = false; }
+
+Tensor trained(const Tensor& term, Loc where) {
+  const Value* v = term.value(where);
+  require(v->needs_grad, "trained", where, "no gradient goes through ", v->name, ' ', v->shape,
+          "; it is made of constants or frozen parameters alone, by detach() or under NoGrad, and would train nothing");
+  return term;
+}
 
 Value* Tape::new_value(const Shape& shape, const char* name, bool needs_grad) {
   Value* v = arena_.make<Value>();
@@ -166,6 +190,7 @@ Value* Tape::input(const Tensor& t, const Loc& where) {
   require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
           " was made on another tape");
   if (t.epoch_ != 0) return v;
+  t.numbers(where);
   if (v->owner && !bound_.empty())
     if (Value* instead = bound(*v)) return instead;
   if (!recording_) return v;
@@ -199,7 +224,7 @@ Value* Tape::local(const Value& parameter) {
     const size_t count = parameter.owner->values.size();
     Value** local = arena_.array<Value*>(int64_t(count));
     std::fill_n(local, count, nullptr);
-    met_.push_back({parameter.owner, local, nullptr});
+    met_.push_back({.array = parameter.owner, .local = local, .grad = nullptr, .version = parameter.owner->version});
     met = met_.end() - 1;
   }
   Value*& v = met->local[parameter.index];
@@ -209,6 +234,26 @@ Value* Tape::local(const Value& parameter) {
     v->index = parameter.index;
   }
   return v;
+}
+
+#ifdef GRADUS_POISON
+constexpr bool kWatched = true;
+#else
+constexpr bool kWatched = false;
+#endif
+// Of the bits of all inputs and outputs but parameters, whose version tells (FNV-1a, a number at a time).
+static uint64_t check_sum(const Op& op) {
+  uint64_t sum = 0xcbf29ce484222325;
+  for (int32_t i = 0; i < op.n_in + op.n_out; ++i) {
+    const Value& v = *op.in[i];  // the outputs stand behind the inputs
+    if ((v.base ? v.base : &v)->index >= 0) continue;
+    for (int64_t k = 0; k < v.shape.numel(); ++k) {
+      uint64_t bits = 0;
+      std::memcpy(&bits, v.data + k, sizeof(real));
+      sum = (sum ^ bits) * 0x100000001b3;
+    }
+  }
+  return sum;
 }
 
 Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
@@ -228,6 +273,7 @@ Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initialize
   }
   Op& kept = recording_ ? ops_.emplace_back(op) : unrecorded_ = op;
   kind.forward(kept);
+  if (kWatched && recording_) sums_.push_back(check_sum(kept));
   return kept;
 }
 
@@ -266,6 +312,10 @@ void Tape::backward(const Tensor& loss, Loc where) {
 void Tape::backward(Loc where) {
   require_ready("backward", where);
   require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
+  for (const Met& met : met_)
+    require(met.array->version == met.version, "backward", where,
+            "a parameter was written after the step had read it, so its slopes would be those of other values; write "
+            "parameters after backward()");
   done_ = true;
   const Use use(*this);
   backward_begin_ = arena_.mark();
@@ -303,6 +353,8 @@ int64_t Tape::next_below(int64_t i) const {
 void Tape::step_back() {
   const int64_t i = next;
   Op& op = ops_[size_t(i)];
+  require(!kWatched || sums_[size_t(i)] == check_sum(op), "backward", op.where, "an input or output of ", op.kind->name,
+          " has changed since it ran, so its slopes would be those of other values");
   op.kind->backward(op);
   next = next_below(i);
 }

@@ -10,6 +10,9 @@
 //     optimizer.step(params, tape.gradient(params.array()), lr);
 //   }
 //
+// What an op has read must not change until backward() is over, since the slopes are those of the values then. Changed
+// parameters are refused there in every build, other changed numbers in debug builds (GRADUS_POISON).
+//
 // A tape is used by one thread at a time. Different tapes may run at once on shared parameters, which are read-only
 // meanwhile. After two steps of one size a step allocates nothing on the heap.
 #pragma once
@@ -17,6 +20,7 @@
 #include <initializer_list>
 
 #include "engine/arena.h"
+#include "engine/kernels.h"
 #include "engine/tensor.h"
 
 namespace gradus {
@@ -105,7 +109,8 @@ class Tape {
 
   // Adds dy to the gradient of y before the backward pass. Several outputs may be seeded.
   void seed(const Tensor& y, std::span<const real> dy, Loc where = Loc::here());
-  // Runs backward once over the step. With a loss: seeds it with 1 first. REQUIRES: loss is a scalar.
+  // Runs backward once over the step. With a loss: seeds it with 1 first. Throws ShapeError where the loss is not one
+  // number, or a parameter that the step has read was written since.
   void backward(const Tensor& loss, Loc where = Loc::here());
   void backward(Loc where = Loc::here());
 
@@ -175,8 +180,9 @@ class Tape {
   // The tape's own gradient of one ParamArray.
   struct Met {
     const ParamArray* array;
-    Value** local;  // this tape's Value of each parameter, null until used
-    real* grad;     // one flat array, null until backward
+    Value** local;     // this tape's Value of each parameter, null until used
+    real* grad;        // one flat array, null until backward
+    uint64_t version;  // of the values that the step read
   };
   struct Seed {
     Value* value;
@@ -203,6 +209,7 @@ class Tape {
   std::vector<Seed> seeds_;
   std::vector<Bound> bound_;
   std::vector<uint64_t> epochs_;  // of the step and of the open Marks
+  std::vector<uint64_t> sums_;    // in debug builds, check sums of what each op read and wrote
   uint64_t slot_ = 0;             // in gradus_live_tapes
   Arena::Mark backward_begin_{};
   Op unrecorded_{};
@@ -224,6 +231,12 @@ class NoGrad {
   bool before_;
 };
 
+// The same tensor, for a term of a loss that is meant to train something. ShapeError where no gradient can go through
+// it, since it was made of constants or frozen parameters alone, by detach() or under NoGrad: added to a loss it would
+// be a constant, and its weight would change nothing but the number that is printed.
+//   loss = cross_entropy + 0.1 * trained(penalty);
+Tensor trained(const Tensor& term, Loc where = Loc::here());
+
 // Records an op and returns its first output; the last line of nearly every op.
 inline Tensor record(const OpKind& kind, std::initializer_list<Tensor> in, const Shape& out, void* saved,
                      const Loc& where) {
@@ -234,7 +247,19 @@ inline Tensor record(const OpKind& kind, std::initializer_list<Tensor> in, const
 // Memory of the current tape for the body of an op, given back at the end of the scope.
 struct Scratch : ArenaScope {
   Scratch() : ArenaScope(Tape::current(Loc::here()).scratch()) {}
+  // Of `rows` rows [M] into y, null where none is wanted.
+  kernel::RowSum row_sum(int64_t rows, int64_t M, real* y) {
+    return {.M = M, .y = y, .wide = y && kernel::is_long(rows) ? zeros_of<double>(M) : nullptr};
+  }
 };
+
+// y[j] += Σ_i x[i,j].   x [N,M], y [M]
+inline void add_column_sums(int64_t N, int64_t M, const real* x, real* y) {
+  Scratch scratch;
+  const kernel::RowSum sum = scratch.row_sum(N, M, y);
+  for (int64_t i = 0; i < N; ++i) sum.add(x + i * M);
+  sum.finish();
+}
 
 inline real* Op::gradient(Value* v) { return v->grad ? v->grad : Tape::current(Loc::here()).grad_of(v); }
 

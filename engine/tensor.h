@@ -47,8 +47,12 @@ class Tensor {
   const Shape& shape(Loc where = Loc::here()) const { return value(where)->shape; }
   int64_t dim(int i, Loc where = Loc::here()) const { return value(where)->shape[i]; }  // negative counts from the back
   int64_t numel(Loc where = Loc::here()) const { return value(where)->shape.numel(); }
-  real* data(Loc where = Loc::here()) const { return value(where)->data; }
-  std::span<real> span(Loc where = Loc::here()) const { return {data(where), size_t(numel(where))}; }
+  // The numbers. Throws for a parameter before Params::init().
+  const real* data(Loc where = Loc::here()) const { return numbers(where)->data; }
+  std::span<const real> span(Loc where = Loc::here()) const { return {data(where), size_t(numel(where))}; }
+  // The same to be written, before an op reads them: backward reads them again, and debug builds throw there if they
+  // have changed since. Throws for a parameter, which Params::edit() writes.
+  std::span<real> edit(Loc where = Loc::here()) const;
   double item(Loc where = Loc::here()) const;                 // the one number. REQUIRES: numel() == 1
   std::span<const real> grad(Loc where = Loc::here()) const;  // throws if none has arrived; of a parameter: zeros
 
@@ -60,6 +64,7 @@ class Tensor {
   explicit operator bool() const { return value_ != nullptr; }
 
  private:
+  const Value* numbers(const Loc& where) const;  // value(), which has numbers
   friend class Tape;
   friend class Kept;
   friend class Params;

@@ -72,7 +72,7 @@ class RecurrentLm : public LanguageModel {
       const auto place = [&](int64_t b, size_t k) { return state.row(b) + int64_t(l * kept_ + k) * H; };
       for (size_t k = 0; k < kept_; ++k) {
         kept[k] = constant({B, H}, 0);
-        for (int64_t b = 0; b < B; ++b) std::copy_n(place(b, k), H, kept[k].data() + b * H);
+        for (int64_t b = 0; b < B; ++b) std::copy_n(place(b, k), H, kept[k].edit().data() + b * H);
       }
       cell(layers_[l], products(l, x, tokens), kept);
       for (size_t k = 0; k < kept_; ++k)

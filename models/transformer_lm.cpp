@@ -138,7 +138,7 @@ class TransformerLm : public LanguageModel {
         real* p_head = p + head * context;
         kernel::softmax_row(now + 1, p_head, p_head);
         kernel::add_weighted_rows(now + 1, D, p_head, memory + C + head * D, 2 * C,
-                                  y.data() + int64_t(i) * C + head * D);
+                                  y.edit().data() + int64_t(i) * C + head * D);
       }
     }
     return y;

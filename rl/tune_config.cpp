@@ -49,10 +49,11 @@ void resolve(TuneConfig& c, int cores) {
   if (c.is_gdc()) c.reward = {};
   const std::vector<Option> rows = options(c);
   if (has_meaning(row_of(rows, "proposal"), rows)) resolve_target(c);
-  if (const int64_t least = baseline_named(c.baseline).least_batch;
-      c.batch < least && has_meaning(row_of(rows, "baseline"), rows))
-    throw DataError(
-        text("--baseline ", c.baseline, " compares the sequences of a batch: --batch must be at least ", least));
+  TuneConfig on_policy = c;  // a proposal would need models
+  on_policy.proposal = TuneConfig().proposal;
+  if (const int64_t least = make_method(on_policy)->needs().least_batch; c.batch < least)
+    throw DataError(text("--algorithm ", c.algorithm, " with --baseline ", c.baseline,
+                         " compares the sequences of a batch: --batch must be at least ", least));
   if (c.minibatches > c.batch)
     throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
   if (c.kl_target > 0 && c.kl_coef == 0)

@@ -4,9 +4,11 @@
 //
 // Bounds, relative to the largest number of the list: 1e-12 in f64, 1e-5 in f32. Losses of whole models, after up to 19
 // updates by AdamW, which divides a gradient by its own size: 1e-10 and 1e-5.
+// Long, because every function has its definition here.
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -104,6 +106,29 @@ TEST_CASE("composed: primitives element by element are what they are called") {
     std::vector<double> wanted;
     for (real& v : x) wanted.push_back(p.definition(double(v = p.positive ? std::fabs(v) + real(0.1) : v)));
     CHECK(near(p.op(constant({5, 7}, x), Loc::here()).span(), wanted) <= kBound / 10);
+  }
+}
+
+TEST_CASE("composed: the activations have their limits at infinity, and slopes there") {
+  struct Limits {
+    Tensor (*op)(const Tensor&, Loc);
+    double low, high, slope_low, slope_high;
+  };
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const Limits& l : {Limits{gelu_erf, 0, inf, 0, 1}, Limits{gelu, 0, inf, 0, 1}, Limits{relu, 0, inf, 0, 1},
+                          Limits{tanh, -1, 1, 0, 0}, Limits{sigmoid, 0, 1, 0, 0}}) {
+    Tape tape;
+    const Tape::Use use(tape);
+    const real r = real(inf), far = std::numeric_limits<real>::max();
+    const Tensor x = variable("x", {5}, std::vector<real>{-r, r, -far, far, real(std::nan(""))});
+    const Tensor y = l.op(x, Loc::here());
+    tape.seed(y, std::vector<real>(5, real(1)));
+    tape.backward();
+    CHECK((y.data()[0] == l.low && y.data()[1] == real(l.high)));
+    CHECK((x.grad()[0] == l.slope_low && x.grad()[1] == l.slope_high));
+    CHECK((y.data()[2] == l.low && y.data()[3] == (l.high == inf ? far : real(1))));
+    CHECK((x.grad()[2] == l.slope_low && x.grad()[3] == l.slope_high));
+    CHECK(std::isnan(y.data()[4]));
   }
 }
 
@@ -226,6 +251,55 @@ TEST_CASE("composed: causal_attention") {
   for (const Sizes s : {Sizes{1, 1, 1, 1}, {2, 3, 1, 5}, {1, 7, 2, 3}, {3, 5, 3, 2}, {2, 19, 2, 7}})
     check_rungs("causal_attention", {{s.B * s.T, 3 * s.heads * s.D}},
                 [s](const Rung& r, Inputs x) { return r.causal_attention(x[0], s.B, s.T, s.heads, Loc::here()); });
+}
+
+// y_t = Σ_{j≤t} P_tj v_j, P_t the softmax of q_t·k_j / √D over j ≤ t, in double.
+static std::vector<double> attention_by_definition(const std::vector<real>& qkv, int64_t T, int64_t heads, int64_t D) {
+  const int64_t C = heads * D;
+  std::vector<double> y(size_t(T * C), 0.0);
+  const auto at = [&](int64_t t, int64_t part, int64_t head, int64_t d) {
+    return double(qkv[size_t(t * 3 * C + part * C + head * D + d)]);
+  };
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t t = 0; t < T; ++t) {
+      std::vector<double> e;
+      double total = 0;
+      for (int64_t j = 0; j <= t; ++j) {
+        double product = 0;
+        for (int64_t d = 0; d < D; ++d) product += at(t, 0, head, d) * at(j, 1, head, d);
+        total += e.emplace_back(std::exp(product / std::sqrt(double(D))));
+      }
+      for (int64_t j = 0; j <= t; ++j)
+        for (int64_t d = 0; d < D; ++d) y[size_t(t * C + head * D + d)] += e[size_t(j)] / total * at(j, 2, head, d);
+    }
+  return y;
+}
+
+// Rows of several vectors with a rest: one position too few at some place would show in values or gradients.
+TEST_CASE("composed: attention and recurrent layers over long rows") {
+  for (const int64_t T : {16, 33, 70, 150}) {
+    INFO("T ", T);
+    const int64_t heads = 2, D = 3;
+    check_rungs("causal_attention", {{T, 3 * heads * D}},
+                [=](const Rung& r, Inputs x) { return r.causal_attention(x[0], 1, T, heads, Loc::here()); });
+    const std::vector<real> qkv = draw(T * 3 * heads * D, 0);
+    Tape tape;
+    const Tape::Use use(tape);
+    const Tensor y = causal_attention(constant({T, 3 * heads * D}, qkv), 1, T, heads);
+    CHECK(near(y.span(), attention_by_definition(qkv, T, heads, D)) <= kBound);
+    const Tensor square = constant({T, T}, draw(T * T, 1)), causal = causal_softmax(square);
+    for (int64_t t = 0; t < T; ++t)
+      CHECK(near(causal.rows(t, 1).span().first(size_t(t) + 1), softmax(columns(square.rows(t, 1), 0, t + 1)).span()) <=
+            kBound);
+    if (T > 70) continue;  // a chaotic layer multiplies rounding
+    check_rungs("rnn_sequence", {{2 * T, 5}, {2, 5}, {5, 5}}, [](const Rung& r, Inputs x) {
+      return scale(r.rnn_sequence(x[0], x[1], scale(x[2], 0.1), Loc::here()), 1);
+    });
+    check_rungs("lstm_sequence", {{2 * T, 20}, {2, 5}, {2, 5}, {20, 5}}, [](const Rung& r, Inputs x) {
+      const LstmOutput s = r.lstm_sequence(x[0], {x[1], x[2]}, scale(x[3], 0.1), Loc::here());
+      return Outputs{s.h, s.c_last};
+    });
+  }
 }
 
 TEST_CASE("composed: softmax_cross_entropy") {

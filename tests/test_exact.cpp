@@ -60,6 +60,30 @@ TEST_CASE("enumeration meets every sequence once") {
   }
 }
 
+TEST_CASE("KL between two nearly equal models is never below 0, and what a small difference makes of it") {
+  const auto q = random_model("lstm", 4);
+  const World world = ended_world(3);
+  for (const double step : {1e-3, 1e-6, 1e-9, 1e-12}) {
+    const auto policy = clone(*q);
+    const Rng rng(5, Stream::kTest);
+    for (int64_t i = 0; i < policy->params().size(); ++i)
+      policy->params().edit()[size_t(i)] += real(step * rng.normal(i));
+    const LanguageModel* const both[] = {policy.get(), q.get()};
+    const Enumeration all = enumerate(both, world);
+    const std::vector<double> zero(size_t(all.sequences.size()), 0.0);
+    const double ab = exact_objective(all.log_prob[0], all.log_prob[1], zero, 1).kl,
+                 ba = exact_objective(all.log_prob[1], all.log_prob[0], zero, 1).kl;
+    INFO("step ", step, ": ", ab, " and ", ba);
+    CHECK((ab >= 0 && ba >= 0));
+    CHECK(kl(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1])) == doctest::Approx(ab).epsilon(1e-9));
+    double squares = 0;  // KL is half the mean square of the log ratio, to the third order
+    for (size_t i = 0; i < zero.size(); ++i)
+      squares += std::exp(all.log_prob[0][i]) * std::pow(all.log_prob[0][i] - all.log_prob[1][i], 2);
+    if (kDouble && step > 1e-10) CHECK(ab == doctest::Approx(squares / 2).epsilon(1e-5 + 10 * step));
+    CHECK(ab <= squares / 2 + 1e-3 * step);
+  }
+}
+
 TEST_CASE("enumerated log-probabilities are those of a teacher-forced pass, at any temperature and prompt") {
   for (const std::string& family : kFamilies)
     for (const double temperature : {1.0, 0.5}) {

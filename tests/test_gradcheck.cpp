@@ -200,7 +200,7 @@ TEST_CASE("gradcheck: a repeated index that overwrites, and a forward that canno
   Tape tape;
   const Tape::Use use(tape);
   const Tensor y = record(unclean, {variable("x", {3}, draw(3, 0))}, {3}, nullptr, Loc::here());
-  std::fill_n(y.data(), 3, real(0));  // poisoned memory would stay NaN, whatever is added
+  std::ranges::fill(y.edit(), real(0));  // poisoned memory would stay NaN, whatever is added
   CHECK_FALSE(check_op(tape, 0).repeats);
 }
 
@@ -265,7 +265,7 @@ TEST_CASE("gradcheck: the report names op, leaf, place and numbers") {
   const std::string before = text(check_op(tape, 0));
   CHECK(before.find("exp: of 2 elements the worst is input 0 x [2] at ") == 0);
   CHECK(before.find(text("test_gradcheck.cpp:", line, ")")) != std::string::npos);
-  x.data()[1] += 1;  // an input that changes after the op has run
+  x.edit()[1] += 1;  // an input that changes after the op has run
   const OpCheck changed = check_op(tape, 0);
   CHECK_FALSE(changed.repeats);
   CHECK_FALSE(changed.passes());
@@ -310,13 +310,12 @@ TEST_CASE("gradcheck: mistakes of the caller") {
 }
 
 TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
-  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"}) {
-    const std::string name = model_name;
+  for (const std::string& name : stepped_families()) {
     const auto model = make_model(small(name, "fused"), kV);
     for (int64_t i = 0; i < model->params().count(); ++i)  // away from the linear middle, where much of it is 0
       for (real& w : model->params().edit(i))
         w = model->params().shape(i).rank() > 1 ? w * real(name == "lstm" ? 1 : 10) : w + real(0.1);
-    const GradCheck c = check_parameters(model_name, model->params(), [&](Inputs) { return loss_of(*model); },
+    const GradCheck c = check_parameters(name.c_str(), model->params(), [&](Inputs) { return loss_of(*model); },
                                          {.retries = 1, .info = kTraining});
     INFO(c);
     CHECK(c.passes());
@@ -325,11 +324,11 @@ TEST_CASE("gradcheck: whole models, every parameter, with dropout") {
 }
 
 TEST_CASE("gradcheck: check_op on every op of a model, and nothing has moved") {
-  for (const char* model_name : {"lstm", "rnn", "nnlm", "transformer"})
+  for (const std::string& family : stepped_families())
     for (const char* ops : {"fused", "composed"}) {
-      const std::string name = text(model_name, " ", ops);
+      const std::string name = text(family, " ", ops);
       CAPTURE(name);
-      const auto model = make_model(small(model_name, ops), kV);
+      const auto model = make_model(small(family, ops), kV);
       const Params& params = model->params();
       const std::vector<real> weights(params.data().begin(), params.data().end());
       Tape tape;

@@ -208,6 +208,49 @@ TEST_SUITE("inspect") {
     CHECK(says(overflow->sentence, "input b is "));
   }
 
+  TEST_CASE("inspect: a -inf that a constant mask holds is meant, and so is what ops make of it") {
+    OnTape t;
+    const std::vector<real> one{0, real(-kInf), 0, 0, 0, real(-kInf)};
+    const Tensor z = variable("z", {2, 3}, std::vector<real>{1, 2, 3, 4, 5, 6}), mask = constant({2, 3}, one);
+    const Tensor masked = add(z, mask), p = softmax(masked), log_p = log_softmax(masked);
+    const Tensor part = columns(log_p, 0, 2), scaled = scale(masked.reshape({3, 2}), 0.5);
+    const Tensor loss = sum(softmax_cross_entropy(masked, std::vector<int32_t>{0, 1}));
+    CHECK((p.data()[1] == 0 && log_p.data()[1] == -real(kInf) && part.data()[1] == -real(kInf)));
+    CHECK(scaled.data()[5] == -real(kInf));
+    CHECK_FALSE(why_nan(t.tape));
+    t.tape.backward(loss);
+    CHECK_FALSE(why_nan(t.tape));
+    // What is really wrong is found behind the mask: here the target is what was masked.
+    const int at = __LINE__ + 1;
+    softmax_cross_entropy(masked, std::vector<int32_t>{1, 1});
+    auto bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK((bad->name == "softmax_cross_entropy" && bad->where.line == at && bad->element == 0 && bad->value == kInf));
+
+    t.tape.new_step();  // a -inf of its own beside one that is meant, and 0 · -inf
+    const Tensor m = constant({3}, std::vector<real>{real(-kInf), 0, 0});
+    add(log(variable("x", {3}, std::vector<real>{1, 1, 0})), m);
+    bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK((bad->name == "log" && bad->element == 2));
+    t.tape.new_step();
+    mul(constant({2}, std::vector<real>{real(-kInf), 1}), variable("x", {2}, std::vector<real>{0, 1}));
+    bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK((bad->name == "mul" && bad->element == 0 && std::isnan(bad->value)));
+
+    t.tape.new_step();  // in a parameter or a leaf that learns it is no mask, nor are other numbers in a constant
+    add(variable("w", {2}, std::vector<real>{1, real(-kInf)}), constant({2}, 0));
+    bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK(says(bad->sentence, "element [1] of w [2] is -inf before any op"));
+    t.tape.new_step();
+    add(variable("w", {2}, std::vector<real>{1, 2}), constant({2}, std::vector<real>{real(-kInf), real(kInf)}));
+    bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK((bad->element == 1 && says(bad->sentence, "of constant [2] is inf before any op")));
+  }
+
   TEST_CASE("inspect: a product names ranges where no single number is to blame") {
     OnTape t;
     const double big = kDouble ? 1e200 : 1e30;

@@ -1,5 +1,6 @@
 // rl/learner, experience: how a batch is cut into minibatches, and that a step of several updates equals one whose
 // minibatches, weights and gradients are made by hand. tests/test_tuner.cpp has the mean of one update.
+// Long, because the features of a step are made by hand alone and together.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -243,6 +244,176 @@ TEST_CASE("the gradient over a replayed and a fresh batch is the mean of both by
   CHECK(near(gradient, wanted) <= kClose);
   CHECK(value_gradient.back() == doctest::Approx(slope_of_bias).epsilon(kClose));
   CHECK(*tuner.metrics().ess < 12 - 1e-3);
+}
+
+// Batches as the learner should have prepared them, made by hand of what was seen when they were drawn.
+struct Prepared {
+  Experience e;                   // with log μ and log q
+  std::vector<double> advantage;  // [B,T], of the policy as the step begins
+};
+// π/μ of each sequence of e, [B].
+std::vector<double> ratios_of(const Experience& e, std::span<const double> log_pi) {
+  std::vector<double> ratio = sum_over_draws(e.batch, log_pi);
+  const std::vector<double> mu = sum_over_draws(e.batch, e.log_mu);
+  for (size_t b = 0; b < ratio.size(); ++b) ratio[b] = std::exp(ratio[b] - mu[b]);
+  return ratio;
+}
+// Returns from each draw on, minus the mean of the others of the same prompt, each times its π/μ.
+Prepared prepared(const Experience& e, const LanguageModel& policy, const TuneConfig& o) {
+  Shards one(1, 1);
+  one.begin({}, e.size());
+  const std::vector<double> log_pi = token_log_probs(policy, one, e.batch, 1), ratio = ratios_of(e, log_pi);
+  std::vector<double> back(log_pi.size(), 0.0), whole;
+  for (int64_t b = 0; b < e.size(); ++b) {
+    double rest = 0;
+    for (int64_t t = e.batch.end_slot(b) - 1; t >= e.batch.first_slot(b); --t) {
+      const size_t i = size_t(b * e.batch.T + t);
+      rest += e.reward[i] - o.kl_coef * (log_pi[i] - e.log_q[i]) - o.entropy_coef * log_pi[i];
+      back[i] = rest;
+    }
+    whole.push_back(rest);
+  }
+  Prepared p{e, back};
+  for (int64_t b = 0; b < e.size(); ++b) {
+    double others = 0, n = 0;
+    for (int64_t c = 0; c < e.size(); ++c)
+      if (c != b && e.group[size_t(c)] == e.group[size_t(b)]) others += ratio[size_t(c)] * whole[size_t(c)], ++n;
+    for (int64_t t = e.batch.first_slot(b); t < e.batch.end_slot(b); ++t) {
+      const size_t i = size_t(b * e.batch.T + t);
+      p.advantage[i] = (o.reward_to_go ? back[i] : whole[size_t(b)]) - others / n;
+    }
+  }
+  return p;
+}
+
+TEST_CASE(
+    "several prompts, two replayed batches, two epochs of two minibatches, entropy and reward to go together are the "
+    "updates made by hand") {
+  for (const bool to_go : {false, true}) {
+    const auto prior = random_model("lstm", 51), policy = random_model("lstm", 52), mine = clone(*policy);
+    const World world = ended_world(3);
+    const std::vector<std::vector<int32_t>> prompts{{kEnd}, {0, 1}, {2, 2, 0}};
+    TuneConfig o = Tuning{.reward_to_go = to_go, .kl_coef = kBeta, .entropy_coef = 0.2, .replay = 2, .batch = 13};
+    o.epochs = o.minibatches = 2;
+    Shards shards(2, 1), one(1, 1);
+    Tuner tuner(*policy, *prior, prompts, world, some_reward, o, shards);
+    AdamW optimizer(policy->params(), {.weight_decay = 0}), my_optimizer(mine->params(), {.weight_decay = 0});
+    std::vector<Experience> drawn;  // in all steps
+    double largest = 0, smallest = 1;
+    constexpr double kRate = 0.15;
+    for (int64_t step = 1; step <= 4; ++step) {
+      tuner.step(step, optimizer, kRate);
+      Experience fresh{
+          .sequences = tuner.fresh().sequences, .batch = tuner.fresh().batch, .group = tuner.fresh().group};
+      fresh.reward = on_last_draw(fresh.batch, some_reward(fresh.sequences, fresh.group));
+      one.begin({}, fresh.size());
+      fresh.log_mu = token_log_probs(*mine, one, fresh.batch, 1);
+      fresh.log_q = token_log_probs(*prior, one, fresh.batch, 1);
+      drawn.push_back(std::move(fresh));
+      std::vector<Prepared> batches;
+      for (size_t i = drawn.size() > 3 ? drawn.size() - 3 : 0; i < drawn.size(); ++i)
+        batches.push_back(prepared(drawn[i], *mine, o));
+      std::vector<double> importance;  // of the last epoch, as are the least and the largest
+      for (int64_t u = 0; u < 4; ++u) {
+        if (u % 2 == 0) importance.clear();
+        std::vector<double> g(size_t(mine->params().size()), 0.0);
+        for (const Prepared& p : batches) {
+          const Rows rows = minibatch(p.e, u % 2, 2, false);
+          const Experience part = rows_of(p.e, rows);
+          TeacherForcing pass(*mine, one);
+          const std::vector<double> ratio = ratios_of(part, pass.forward(part.batch, 1).log_pi);
+          std::vector<double> w;
+          for (size_t r = 0; r < rows.size(); ++r)
+            for (int64_t t = 0; t < part.batch.T; ++t)
+              w.push_back(-ratio[r] * p.advantage[size_t(rows[r] * p.e.batch.T + t)] /
+                          double(rows.size() * batches.size()));
+          const std::span<const real> up = pass.backward({.log_pi = w});
+          for (size_t k = 0; k < g.size(); ++k) g[k] += double(up[k]);
+          importance.insert(importance.end(), ratio.begin(), ratio.end());
+        }
+        const std::vector<real> descent(g.begin(), g.end());
+        my_optimizer.step(mine->params(), descent, kRate);
+      }
+      largest = std::max(largest, std::ranges::max(importance));
+      smallest = std::min(smallest, std::ranges::min(importance));
+      INFO("step ", step, ", reward to go ", to_go);
+      CHECK(near(policy->params().data(), mine->params().data()) <= (kDouble ? 1e-9 : 1e-2));
+      CHECK(*tuner.metrics().ess == doctest::Approx(effective_sample_size(importance)).epsilon(kDouble ? 1e-9 : 1e-2));
+      std::ranges::copy(mine->params().data(), policy->params().edit().begin());  // or Adam lets rounding grow
+      std::ranges::copy(my_optimizer.m, optimizer.m.begin());
+      std::ranges::copy(my_optimizer.v, optimizer.v.begin());
+    }
+    CHECK(largest > 1.5);  // a ratio that is cut off somewhere would show
+    CHECK(smallest < 0.6);
+  }
+}
+
+TEST_CASE("the effective sample size counts the weights of every batch that is shown, the fresh one's too") {
+  const auto prior = random_model("lstm", 53), policy = random_model("lstm", 54);
+  const World world = ended_world(3);
+  const TuneConfig o = Tuning{.baseline = "none", .kl_coef = kBeta, .replay = 2, .batch = 5};
+  Shards shards(2, 1);
+  Tuner tuner(*policy, *prior, {world.prompt}, world, some_reward, o, shards);
+  std::vector<Experience> drawn;
+  const Rng rng(55, Stream::kTest);
+  for (int64_t step = 1; step <= 3; ++step) {
+    tuner.gradient(step);
+    drawn.push_back(tuner.fresh());
+    if (step == 3) break;
+    for (int64_t i = 0; i < policy->params().size(); ++i)
+      policy->params().edit()[size_t(i)] += real(0.3 * rng.normal(step * 10'000 + i));
+  }
+  std::vector<double> weights;
+  for (const Experience& e : drawn) {
+    shards.begin({}, e.size());
+    const std::vector<double> w = ratios_of(e, token_log_probs(*policy, shards, e.batch, 1));
+    weights.insert(weights.end(), w.begin(), w.end());
+  }
+  CHECK(*tuner.metrics().ess == doctest::Approx(effective_sample_size(weights)).epsilon(kDouble ? 1e-12 : 1e-5));
+  CHECK(std::fabs(*tuner.metrics().ess - 5) > 1);     // not that of the fresh batch,
+  CHECK(std::fabs(*tuner.metrics().ess - 15) > 0.1);  // nor the number of sequences
+}
+
+TEST_CASE("leave-one-out compares within the group of a prompt alone, whatever the other prompts are worth") {
+  Experience e = seven();  // three groups
+  std::vector<double> r;
+  for (int b = 0; b < 7; ++b) r.push_back(b * b + (e.group[size_t(b)] == 1 ? 1000 : 0));
+  e.reward = on_last_draw(e.batch, r);
+  e.log_pi = e.log_mu = e.log_q = std::vector<double>(e.reward.size(), 0.0);
+  make_method(Tuning{.baseline = "leave-one-out"})->prepare(e, 0);
+  const std::vector<double> wanted{0 - (4 + 36) / 2.0, 1 - 25.0, 4 - 36 / 2.0, 9 - 16.0,
+                                   16 - 9.0,           25 - 1.0, 36 - 4 / 2.0};
+  CHECK(near(at_first_draw(e.batch, e.advantage), wanted) <= 1e-12);
+}
+
+TEST_CASE("the standard error of KL is the unbiased one, of sequences or of the prompts that were drawn") {
+  const auto prior = random_model("lstm", 56), policy = random_model("lstm", 57);
+  std::vector<std::vector<int32_t>> many;
+  for (int32_t i = 0; i < 9; ++i) many.push_back({i % 4, (i / 4) % 4});
+  struct Row {
+    std::vector<std::vector<int32_t>> prompts;
+    int64_t batch;
+    size_t independent;
+  };
+  for (const auto& [prompts, batch, independent] :
+       {Row{{{kEnd}}, 3, 3}, Row{{{kEnd}, {1}}, 5, 5}, Row{many, 6, 3}, Row{many, 7, 3}}) {
+    INFO(prompts.size(), " prompts, ", batch, " sequences");
+    Shards shards(2, 1);
+    Tuner tuner(*policy, *prior, prompts, ended_world(3), some_reward,
+                Tuning{.baseline = "none", .kl_coef = kBeta, .batch = batch}, shards);
+    tuner.gradient(1);
+    const Experience& e = tuner.fresh();
+    std::vector<double> kl = sum_over_draws(e.batch, e.log_pi), off(independent, 0.0);
+    const std::vector<double> q = sum_over_draws(e.batch, e.log_q);
+    double mean = 0, squares = 0;
+    for (size_t b = 0; b < kl.size(); ++b) mean += (kl[b] -= q[b]) / double(batch);
+    for (size_t b = 0; b < kl.size(); ++b) off[b % independent] += kl[b] - mean;  // one observation for each prompt
+    for (const double x : off) squares += x * x;
+    const double n = double(independent);
+    CHECK(tuner.metrics().kl == doctest::Approx(mean).epsilon(kClose));
+    CHECK(tuner.metrics().kl_stderr ==
+          doctest::Approx(std::sqrt(squares * n / (n - 1)) / double(batch)).epsilon(kClose));
+  }
 }
 
 TEST_CASE(

@@ -145,6 +145,22 @@ TEST_CASE("ops_errors: picking and placing") {
   fails("pick", {"column has 2", "must have 5"}, [&] { at = __LINE__, pick(t, Ids{0, 1}); });
   fails("pick", {"column[4] is 3", "0 to 2"}, [&] { at = __LINE__, pick(t, Ids{0, 1, 2, 0, 3}); });
   fails("pick", {"column[2] is -1", "0 to 2"}, [&] { at = __LINE__, pick(t, Ids{0, 1, -1, 0, 0}); });
+  // Where there is nothing to choose from, no id is right; 0 would be the next parameter's number.
+  const Tensor no_rows = constant({0, 3}, 0.0), no_columns = constant({2, 0}, 0.0);
+  const char* const nothing = "where there is nothing to choose from";
+  fails("embedding", {"ids[0] is 0", nothing}, [&] { at = __LINE__, embedding(no_rows, Ids{0}); });
+  fails("embedding", {"ids[0] is -1", nothing}, [&] { at = __LINE__, embedding(no_rows, Ids{-1, 0}); });
+  fails("pick", {"column[0] is 0", nothing}, [&] { at = __LINE__, pick(no_columns, Ids{0, 0}); });
+  fails("softmax_cross_entropy", {"target[1] is 0", nothing}, [&] {
+    at = __LINE__, softmax_cross_entropy(no_columns, Ids{kNoTarget, 0});
+  });
+  CHECK(embedding(no_rows, Ids{}).shape() == Shape{0, 3});
+  CHECK(sum(softmax_cross_entropy(no_columns, Ids{kNoTarget, kNoTarget})).item() == 0);
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  fails("columns", {"columns 1 to", "[5,3]"}, [&] { at = __LINE__, columns(t, 1, most); });
+  fails("columns", {"columns 9223372036854775807 to", "[5,3]"}, [&] { at = __LINE__, columns(t, most, 1); });
+  fails("rows", {"rows 9223372036854775807 to", "[5,3]"}, [&] { at = __LINE__, t.rows(most, 1); });
+  fails("rows", {"rows 2 to", "[5,3]"}, [&] { at = __LINE__, t.rows(2, most); });
   fails("columns", {"x must have rank 2", "[3]"}, [&] { at = __LINE__, columns(v, 0, 1); });
   fails("columns", {"columns 2 to 4", "[5,3]"}, [&] { at = __LINE__, columns(t, 2, 2); });
   fails("columns", {"columns -1 to 1", "[5,3]"}, [&] { at = __LINE__, columns(t, -1, 2); });
@@ -207,6 +223,9 @@ TEST_CASE("ops_errors: LSTM and attention") {
     fails(op, {"[6,18]", "heads = 0"}, [&] { at = __LINE__, attention(qkv, 2, 3, 0); });
     fails(op, {"[6,18]", "heads = -1"}, [&] { at = __LINE__, attention(qkv, 2, 3, -1); });
     fails(op, {"[6,18]", "-2*-3"}, [&] { at = __LINE__, attention(qkv, -2, -3, 1); });
+    fails(op, {"[6,18]", "heads = 4611686018427387904"},
+          [&] { at = __LINE__, attention(qkv, 2, 3, int64_t{1} << 62); });
+    fails(op, {"[6,18]", "4611686018427387904*4"}, [&] { at = __LINE__, attention(qkv, int64_t{1} << 62, 4, 1); });
     fails(op, {"[0,18]", "0*3"}, [&] { at = __LINE__, attention(qkv.rows(0, 0), 0, 3, 1); });
   }
 }

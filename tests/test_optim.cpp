@@ -54,6 +54,31 @@ TEST_SUITE("optim") {
     }
   }
 
+  TEST_CASE("optim: AdamW refuses options that would divide by 0 or mean nothing") {
+    Params params;
+    params.add("x", {2}, Init::constant(1));
+    params.init(1);
+    struct Row {
+      AdamWOptions options;
+      const char* part;
+    };
+    const double nan = std::nan("");
+    for (const auto& [options, part] :
+         {Row{{.beta1 = 1}, "beta1 is 1, it must be at least 0 and below 1"}, Row{{.beta1 = -0.1}, "beta1 is -0.1"},
+          Row{{.beta1 = nan}, "beta1 is nan"}, Row{{.beta2 = 1}, "beta2 is 1, it must be at least 0 and below 1"},
+          Row{{.beta2 = 1.5}, "beta2 is 1.5"}, Row{{.epsilon = 0}, "epsilon is 0, it must be above 0"},
+          Row{{.epsilon = -1e-8}, "epsilon"}, Row{{.epsilon = INFINITY}, "epsilon is inf"},
+          Row{{.epsilon = 5e-324}, "epsilon"}, Row{{.weight_decay = -1}, "weight_decay is -1"},
+          Row{{.weight_decay = nan}, "weight_decay is nan"}})
+      CHECK_THROWS_WITH_AS(AdamW(params, options), doctest::Contains(part), ShapeError);
+    for (const AdamWOptions& good : {AdamWOptions{.beta1 = 0, .beta2 = 0, .weight_decay = 0},
+                                     AdamWOptions{.beta1 = 0.999999, .beta2 = 0.9999999}}) {
+      AdamW adam(params, good);
+      adam.step(params, std::vector<real>{1, 0}, 0.1);
+      for (const real x : params.data()) CHECK(std::isfinite(x));
+    }
+  }
+
   TEST_CASE("optim: AdamW decays tensors of rank 2 and more, and no others") {
     const Golden golden("ops");
     for (const Shape& shape : {Shape{5}, Shape{1, 5}, Shape{5, 1, 1}, Shape{1, 1, 1, 5}}) {

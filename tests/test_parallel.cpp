@@ -246,7 +246,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch does not depend on how it is cut, up to rounding") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
+    for (const std::string& family : stepped_families()) {
       const auto model = make_model(small(family), kVocabulary);
       const TokenBatch batch = TokenBatch::numbered(5, 6, kVocabulary);
       for (const bool training : {false, true}) {
@@ -261,7 +261,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: dropout drops the same elements of the same sequences, however the batch is cut") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
+    for (const std::string& family : stepped_families()) {
       Config config = small(family);
       config.dropout = 0.5;
       const auto model = make_model(config, kVocabulary);
@@ -298,7 +298,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the bits do not depend on the number of threads") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
+    for (const std::string& family : stepped_families())
       for (const int shards : {1, 2, 3}) {
         INFO(family, ", ", shards, " shards");
         const Trained one = train(family, shards, 1, 5);
@@ -327,7 +327,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"}) {
+    for (const std::string& family : stepped_families()) {
       const auto model = make_model(small(family), kVocabulary);
       const TokenBatch batch = TokenBatch::numbered(4, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 2);

@@ -1,8 +1,10 @@
 // engine/params.h and Tape::bind: copies, frozen parameters, the version of the values, and results of ops in the place
 // of parameters, on whole models (LoRA, a reparameterised weight) with gradients by finite differences.
+// Long, because every way to misuse a parameter has its sentence.
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -106,6 +108,92 @@ TEST_CASE("params: a clone has the names, shapes, values and frozen parameters, 
   Params later = declared.clone();
   later.init(1);
   CHECK(later.data()[1] == 3);
+}
+
+TEST_CASE("params: a parameter that is used before init() is refused by every way to use it, with its name") {
+  Params params;
+  const Tensor w = params.add("net.w", {2, 3}, Init::normal(1));
+  params.add("b", {3}, {});
+  CHECK(w.shape() == Shape{2, 3});  // that much is known
+  CHECK((w.numel() == 6 && w.dim(-1) == 3));
+  Tape tape;
+  const Tape::Use use(tape);
+  const std::vector<int32_t> ids{0, 1};
+  const Tensor x = constant({2, 2}, 1), other = constant({2, 3}, 1);
+  const std::vector<std::function<void()>> uses{[&] { matmul(x, w); },
+                                                [&] { add(w, other); },
+                                                [&] { embedding(w, ids); },
+                                                [&] { w.rows(0, 1); },
+                                                [&] { w.reshape({6}); },
+                                                [&] { detach(w); },
+                                                [&] { w.data(); },
+                                                [&] { w.span(); },
+                                                [&] { w.grad(); },
+                                                [&] { keep(w); },
+                                                [&] { tape.bind(params.tensor(1), w.rows(0, 1)); },
+                                                [&] {
+                                                  const NoGrad no_grad;
+                                                  tanh(w);
+                                                },
+                                                [&] {
+                                                  const Tape::Mark mark(tape);
+                                                  tanh(w);
+                                                }};
+  for (size_t i = 0; i < uses.size(); ++i) {
+    CAPTURE(i);
+    CHECK_THROWS_WITH_AS(uses[i](), doctest::Contains("the parameter net.w [2,3] has no numbers before Params::init()"),
+                         ShapeError);
+  }
+  CHECK_THROWS_WITH_AS(params.edit(), doctest::Contains("before Params::init()"), ShapeError);
+  CHECK_THROWS_WITH_AS(params.edit(w), doctest::Contains("before Params::init()"), ShapeError);
+  CHECK_THROWS_WITH_AS(params.values(1), doctest::Contains("before Params::init()"), ShapeError);
+  const Params twin = params.clone();
+  CHECK_THROWS_WITH_AS(tanh(twin.tensor(0)), doctest::Contains("net.w [2,3]"), ShapeError);
+  params.init(1);
+  CHECK(matmul(x, w).numel() == 6);
+  Params none;  // nothing to fill is nothing missing
+  const Tensor empty = none.add("empty", {0, 3}, {});
+  CHECK(sum(empty).item() == 0);
+  CHECK(none.edit().empty());
+  Params vast;
+  vast.add("a", {int64_t{1} << 62}, {});
+  CHECK_THROWS_WITH_AS(vast.add("b", {int64_t{1} << 62}, {}), doctest::Contains("more numbers than 64 bits"),
+                       ShapeError);
+}
+
+TEST_CASE("params: nobody writes a parameter but edit(), and not between a step and its backward pass") {
+  Params params;
+  const Tensor w = params.add("w", {2}, Init::constant(3));
+  params.init(1);
+  Tape tape;
+  const Tape::Use use(tape);
+  const char* const is_parameter = "is a parameter, which Params::edit() writes";
+  CHECK_THROWS_WITH_AS(w.edit(), doctest::Contains(is_parameter), ShapeError);
+  CHECK_THROWS_WITH_AS(w.rows(1, 1).edit(), doctest::Contains(is_parameter), ShapeError);
+  CHECK_THROWS_WITH_AS(w.rows(0, 2).reshape({2, 1}).edit(), doctest::Contains(is_parameter), ShapeError);
+  static_assert(std::is_same_v<decltype(w.data()), const real*>);
+
+  const auto refused = [&](const std::function<void()>& write) {
+    tape.new_step();
+    const Tensor loss = sum(mul(w, w));
+    write();
+    CHECK_THROWS_WITH_AS(tape.backward(loss), doctest::Contains("a parameter was written after the step had read it"),
+                         ShapeError);
+    tape.new_step();
+    tape.backward(sum(mul(w, w)));  // and the next step is as any other
+    CHECK(w.grad()[0] == 2 * w.data()[0]);
+  };
+  refused([&] { params.edit()[0] = 5; });
+  refused([&] { params.edit(w)[1] = 7; });
+  refused([&] { sgd_step(params, std::vector<real>{1, 1}, 0.5); });
+  refused([&] { params.copy_from(params.clone()); });
+  tape.new_step();
+  const Tensor loss = sum(mul(w, w));
+  Params other = params.clone();
+  other.edit()[0] = 9;  // not read by this step
+  tape.backward(loss);
+  params.edit()[0] = 1;  // after the pass
+  CHECK(tape.rewind(0) >= 0);
 }
 
 TEST_CASE("params: every way to write raises the version, and reading does not") {

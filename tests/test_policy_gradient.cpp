@@ -401,6 +401,24 @@ TEST_CASE("sampled variances are the enumerated ones within 3 %") {
   check("leave-one-out", v.leave_one_out);
 }
 
+TEST_CASE("the standard error of an estimated KL is the unbiased one") {
+  const KnownWorld w("lstm", 10, ended_world(3));
+  for (const int64_t n : {2, 3, 5}) {
+    const EstimatedGradient e = estimated(w, options("none", false, 8, 11), n, 1);
+    Shards shards(1, 1);
+    PaddedBatch batch;
+    batch.fill(w.world.prompt, roll_out(*w.policy, w.world, Rng(11, Stream::kSample, 0), 0, n).sequences);
+    shards.begin({}, n);
+    const std::vector<double> pi = sum_over_draws(batch, token_log_probs(*w.policy, shards, batch, 1)),
+                              q = sum_over_draws(batch, token_log_probs(*w.prior, shards, batch, 1));
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < pi.size(); ++i) mean += (pi[i] - q[i]) / double(n);
+    for (size_t i = 0; i < pi.size(); ++i) squares += std::pow(pi[i] - q[i] - mean, 2);
+    CHECK(e.objective.kl == doctest::Approx(mean).epsilon(kClose));
+    CHECK(e.kl_stderr == doctest::Approx(std::sqrt(squares / double(n - 1) / double(n))).epsilon(kClose));
+  }
+}
+
 TEST_CASE("an estimate is the same on any number of threads, and of its seed alone") {
   const KnownWorld w("lstm", 9, ended_world(3));
   for (const std::string baseline : {"none", "leave-one-out"}) {

@@ -85,7 +85,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
+    for (const std::string& family : stepped_families())
       for (const bool lines : {false, true}) {
         INFO(family, lines ? ", lines" : "");
         Config config = config_of(family);
@@ -130,7 +130,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
+    for (const std::string& family : stepped_families())
       for (const SampleOptions& options : {SampleOptions{}, SampleOptions{.temperature = 0.7, .top_k = 5, .top_p = 0.8},
                                            SampleOptions{.temperature = 0}}) {
         INFO(family, ", temperature ", options.temperature);
@@ -167,7 +167,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: next() requests no memory from its third call on, also when the window turns over") {
-    for (const std::string family : {"lstm", "rnn", "nnlm", "transformer"})
+    for (const std::string& family : stepped_families())
       for (const std::string ops : {"fused", "composed"}) {
         INFO(family, " ", ops);
         Config config = config_of(family);

@@ -66,6 +66,39 @@ TEST_CASE("four outcomes: J, its parts and its gradient are the worked numbers")
   }
 }
 
+// "" a, b, c; after c anything: a line that goes on from a beginning that was never seen has the last row, uniform at
+// first, whichever way it is asked.
+TEST_CASE("a table: all beginnings that were never seen share the last row, by every way into the table") {
+  const LineWorld lines("a a\na b\nb a\nb a\nc\n", "word");
+  const auto model = lines.model("tabular");
+  const int64_t V = model->vocabulary();
+  const std::vector<int32_t> line = lines.ids("c b a");  // "c" ended each time: "c b" was never seen, nor "c b a"
+  std::vector<int32_t> tokens{lines.end_id()};
+  tokens.insert(tokens.end(), line.begin(), line.end());
+  Params& params = model->params();
+  const int64_t rows = params.shape(0)[0];
+  for (int64_t v = 0; v < V; ++v) params.edit(0)[size_t((rows - 1) * V + v)] = real(0.5 * double(v) - 1);
+  const std::span<const real> last = params.values(0).last(size_t(V));
+  Tape tape;
+  const Tape::Use use(tape);
+  const Tensor features = model->features(tokens, 1, 4), all = model->logits(tokens, 1, 4);
+  CHECK(first_difference(all.span(), model->head(features).span()) == -1);
+  State state = model->start(1);
+  for (int64_t t = 0; t < 4; ++t) {
+    INFO("after ", t, " words");
+    const Tensor now = model->next(state, std::vector<int32_t>{tokens[size_t(t)]});
+    CHECK(first_difference(now.span(), all.rows(t, 1).span()) == -1);
+    CHECK((first_difference(now.span(), last) == -1) == (t >= 2));
+  }
+  // Back at the mark a line is known again; and a weight on an unseen row reaches the last row alone.
+  CHECK(first_difference(model->next(state, std::vector<int32_t>{lines.end_id()}).span(), all.rows(0, 1).span()) == -1);
+  tape.new_step();
+  tape.seed(model->logits(tokens, 1, 4).rows(3, 1), std::vector<real>(size_t(V), real(1)));
+  tape.backward();
+  const std::span<const real> g = tape.gradient(params.array());
+  for (size_t i = 0; i < g.size(); ++i) CHECK(g[i] == (i < size_t((rows - 1) * V) ? 0 : 1));
+}
+
 RewardFunction reward_for(const std::vector<int32_t>& rewarded) {
   return [rewarded](const Sequences& s, std::span<const int32_t>) {
     std::vector<double> r;

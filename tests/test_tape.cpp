@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -187,6 +189,81 @@ TEST_SUITE("tape") {
     CHECK(x.rows(3, 0).numel() == 0);
     const std::string here = refusal([&] { x.rows(2, 2); });
     CHECK(says(here, (std::string("test_tape.cpp:") + std::to_string(__LINE__ - 1)).c_str()));
+  }
+
+  TEST_CASE("tape: sizes that cannot be are refused with the line of who asked for them") {
+    OnTape t;
+    const int64_t big = int64_t{1} << 32, most = std::numeric_limits<int64_t>::max();
+    CHECK(says(refusal([&] { constant({-2, -3}, 0); }), "Shape: [-2,-3] has a negative size"));
+    CHECK(says(refusal([&] { constant({-3}, 0); }), "Shape: [-3] has a negative size"));
+    CHECK(says(refusal([&] { constant({0, -1}, 0); }), "Shape: [0,-1] has a negative size"));
+    CHECK(says(refusal([&] { Shape{big, big}; }), "Shape: [4294967296,4294967296] has too many numbers for 64 bits"));
+    CHECK(says(refusal([&] { Shape{most, 2}; }), "too many numbers"));
+    CHECK(says(refusal([&] { Shape{big, big, 0}; }), "too many numbers"));  // nor does a 0 hide it
+    CHECK(says(refusal([&] { Shape{1, 1, 1, 1, 1}; }), "Shape: [1,1,1,1,1] has rank 5, it must be at most 4"));
+    CHECK(says(refusal([&] { constant({2, 3}, 0).reshape({-2, -3}); }), "[-2,-3] has a negative size"));
+    Params params;
+    CHECK(says(refusal([&] { params.add("w", {3, -1}, {}); }), "[3,-1] has a negative size"));
+    CHECK(says(refusal([&] { Shape{-1}; }), (std::string("test_tape.cpp:") + std::to_string(__LINE__)).c_str()));
+    CHECK((Shape{most}.numel() == most && Shape{0, most}.numel() == 0 && Shape{}.numel() == 1));
+    CHECK(Shape{2, 1, 3, 5}.numel() == 30);
+  }
+
+  TEST_CASE("tape: a term of a loss that reaches no parameter is named by trained()") {
+    OnTape t;
+    Params params;
+    const Tensor w = params.add("w", {2}, Init::constant(3)), cold = params.add("cold", {2}, Init::constant(1));
+    params.init(1);
+    params.freeze("cold");
+    const Tensor x = variable("x", {2}, std::vector<real>{1, 2}), c = constant({2}, 4);
+    Tensor penalty;
+    {
+      const NoGrad no_grad;
+      penalty = sum(mul(w, w));
+    }
+    CHECK(says(refusal([&] { trained(penalty); }), "trained: no gradient goes through sum []"));
+    CHECK(says(refusal([&] { trained(penalty); }), "would train nothing (tests/test_tape.cpp:"));
+    for (const Tensor& dead : {sum(detach(w)), sum(mul(c, c)), sum(cold), sum(mul(cold, c)), scale(sum(detach(x)), 2)})
+      CHECK(says(refusal([&] { trained(dead); }), "no gradient goes through"));
+    // Added up it would pass unseen: this loss can be differentiated, and the penalty changes nothing.
+    const Tensor loss = sum(w) + 10 * penalty;
+    t.tape.backward(loss);
+    CHECK(is(t.tape.gradient(params.array()), {1, 1, 0, 0}));
+    t.tape.new_step();
+    const Tensor alive = sum(mul(w, cold));
+    CHECK(trained(alive).data() == alive.data());
+    t.tape.backward(sum(w) + 10 * trained(alive));
+    CHECK(is(t.tape.gradient(params.array()), {11, 11, 0, 0}));
+    t.tape.new_step();
+    CHECK(trained(variable("x", 2)).item() == 2);
+  }
+
+  TEST_CASE("tape: a number that changes between an op and its backward is caught in debug builds") {
+    OnTape t;
+    const auto refused = [&](const std::function<Tensor(const Tensor&, const Tensor&)>& f, int which) {
+      t.tape.new_step();
+      const Tensor a = variable("a", {2}, std::vector<real>{1, 2}), b = constant({2}, 3), y = f(a, b);
+      const Tensor loss = sum(y);
+      (which == 0 ? a : which == 1 ? b : y).edit()[1] += 1;
+      return refusal([&] { t.tape.backward(loss); });
+    };
+    const auto product = [](const Tensor& a, const Tensor& b) { return mul(a, b); };
+#ifdef GRADUS_POISON
+    for (const int which : {0, 1, 2}) {
+      const std::string said = refused(product, which);
+      CHECK(says(said, "has changed since it ran"));
+      CHECK(says(said, "test_tape.cpp:"));  // the line of the op
+    }
+    CHECK(says(refused([](const Tensor& a, const Tensor& b) { return exp(sub(a, b)); }, 2), "output of sum"));
+#else
+    CHECK(refused(product, 1).empty());  // the contract says not to
+#endif
+    t.tape.new_step();  // before it is read it may be written, in windows too
+    const Tensor x = constant({2, 2}, 1);
+    x.rows(1, 1).edit()[0] = 5;
+    const Tensor loss = sum(mul(x, variable("w", {2, 2}, std::vector<real>(4, real(1)))));
+    CHECK(loss.item() == 8);
+    t.tape.backward(loss);
   }
 
   TEST_CASE("tape: no gradient goes through detach") {

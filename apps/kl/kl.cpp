@@ -132,7 +132,7 @@ int kl(const KlCommand& command) {
     if (command.section) throw UsageError("--section is a page to read; gradus kl --json gives all numbers");
     Json all;
     for (const WorkedNumbers::Entry& entry : numbers.entries())
-      all[entry.name] = entry.values.size() == 1 ? Json(entry.values[0]) : Json(entry.values);
+      all[entry.name] = entry.values.size() == 1 ? json_number(entry.values[0]) : json_numbers(entry.values);
     std::printf("%s\n", all.dump().c_str());
     return kDone;
   }

@@ -30,6 +30,7 @@ std::vector<std::string> columns(const std::string& s) {
 
 // One number in a form of apps/kl/pages.h.
 std::string number_text(double value, std::string form) {
+  if (std::fabs(value) < 1e-15) value = 0;  // rounding error
   if (form == "short") return text(value);
   if (form == "bar") {
     std::string s;
@@ -40,7 +41,7 @@ std::string number_text(double value, std::string form) {
   if (form[0] != '.') return digits(value, std::stoi(form));
   const int decimals = std::stoi(form.substr(1));
   const size_t small = form.find('~');
-  if (std::fabs(value) < 1e-15) return fixed(0, decimals);
+  if (value == 0) return fixed(0, decimals);
   if (std::fabs(value) >= 1000) return digits(value, 12);
   if (small != std::string::npos && std::fabs(value) < std::pow(10, -decimals / 2))
     return digits(value, std::stoi(form.substr(small + 1)));
@@ -129,7 +130,7 @@ class Writer {
 
 std::string digits(double value, int significant) {
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  if (std::fabs(value) < 1e-15) return "0";
+  if (value == 0) return "0";
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, "%#.*g", significant, value);
   return buffer;

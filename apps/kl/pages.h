@@ -20,7 +20,7 @@
 
 namespace gradus {
 
-// With this many significant digits, zeros at the end included: 0.14397154729945. Below 1e-15 all is rounding: 0.
+// With this many significant digits, zeros at the end included: 0.14397154729945. 0 is "0".
 std::string digits(double value, int significant = 14);
 
 // The page with its numbers, lines of at most 100 characters; all of it or one section. UsageError for a section that

@@ -44,7 +44,9 @@ std::string add(RunLog& log, const Json& record) {
                                          : nullptr;
   if (*type == "posterior") log.posterior = record;
   if (!records) return "";
-  if (!step || !step->is_number_integer() || step->get<int64_t>() < 0) return "has no \"step\"";
+  constexpr int64_t kMostSteps = int64_t{1} << 53;  // that a double counts
+  if (!step || !step->is_number_integer() || step->get<int64_t>() < 0 || step->get<int64_t>() > kMostSteps)
+    return "has no \"step\"";
   if (words && !words->is_string()) return "has a \"text\" that is not a string";
   append(*records, record);
   log.last_step = step->get<int64_t>();

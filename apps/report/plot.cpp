@@ -16,7 +16,7 @@ namespace {
 
 std::string print(const char* format, double x) {
   char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, x);
+  std::snprintf(buffer, sizeof buffer, format, x == 0 ? 0.0 : x);  // never minus zero
   return buffer;
 }
 std::string percent(double share) { return print("%.2f%%", 100 * share); }
@@ -35,14 +35,19 @@ std::string axis_text(double x, int digits) {
   return fixed(x == 0 ? 0.0 : x, digits);
 }
 
+// An axis ends here, whatever the data: so its length, its logarithms and the distance of its ticks are all numbers.
+// What lies beyond is drawn at the edge.
+constexpr double kLargest = 1e300, kSmallest = 1e-290;
+
 // Values of an axis to shares of its length.
 struct Scale {
   double least, most;
   bool log;
   double at(double x) const {
-    return log ? std::log(x / least) / std::log(most / least) : (x - least) / (most - least);
+    x = std::clamp(x, log ? kSmallest : -kLargest, kLargest);
+    return log ? (std::log(x) - std::log(least)) / (std::log(most) - std::log(least)) : (x - least) / (most - least);
   }
-  bool shows(double x) const { return std::isfinite(x) && (!log || x > 0); }
+  bool shows(double x) const { return std::isfinite(x) && (!log || x >= kSmallest); }
 };
 
 // The range of the values, widened by `margin` of it, and where they are all equal by something.
@@ -50,16 +55,19 @@ Scale scale_of(const std::vector<double>& values, const Axis& axis, double margi
   Scale s{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), axis.log};
   for (double x : values) {
     if (!s.shows(x)) continue;
+    x = std::clamp(x, -kLargest, kLargest);
     s.least = std::min(s.least, x);
     s.most = std::max(s.most, x);
   }
   if (s.least > s.most) s.least = s.most = 1;  // nothing to show
+  // As good as equal: no two ticks between them would differ.
+  const bool equal = s.most - s.least <= std::max(1e-12 * std::max(std::abs(s.least), std::abs(s.most)), kSmallest);
   if (axis.log) {
-    const double widen = s.least == s.most ? 2 : std::pow(s.most / s.least, margin);
+    const double widen = equal ? 2 : std::exp(margin * (std::log(s.most) - std::log(s.least)));
     s.least /= widen;
     s.most *= widen;
   } else {
-    const double widen = s.least == s.most ? std::max(std::abs(s.least) / 2, 1e-3) : margin * (s.most - s.least);
+    const double widen = equal ? std::max(std::abs(s.least) / 2, 1e-3) : margin * (s.most - s.least);
     s.least -= widen;
     s.most += widen;
   }
@@ -161,7 +169,7 @@ std::vector<Tick> nice_ticks(double least, double most, const Axis& axis, int co
   std::vector<Tick> ticks;
   if (axis.log) {
     const int first = int(std::floor(std::log10(least))), last = int(std::ceil(std::log10(most)));
-    const double decades = std::log10(most / least);
+    const double decades = std::log10(most) - std::log10(least);
     const int every = std::max(1, int(std::ceil(decades / count)));
     for (int e = first; e <= last; ++e)
       for (double mantissa : {1.0, 2.0, 5.0}) {
@@ -173,7 +181,9 @@ std::vector<Tick> nice_ticks(double least, double most, const Axis& axis, int co
     if (ticks.size() >= 2) return ticks;
     ticks.clear();  // so narrow that a linear axis looks the same
   }
-  const double wish = (most - least) / count, power = std::pow(10, std::floor(std::log10(wish)));
+  const double wish = most / count - least / count, power = std::pow(10, std::floor(std::log10(wish)));
+  // Between numbers that differ in their last digits, or hardly from 0, there are no round ones.
+  if (!(wish > 1e-15 * std::max(std::abs(least), std::abs(most)) && power > 0 && std::isfinite(power))) return ticks;
   double step = 10 * power;
   for (double mantissa : {5.0, 2.0, 1.0})
     if (mantissa * power >= wish * (1 - 1e-9)) step = mantissa * power;
@@ -249,8 +259,8 @@ std::string to_html(const BarPlot& plot) {
   for (const BarPlot::Group& g : plot.groups)
     for (double v : g.values) {
       if (!std::isfinite(v)) continue;
-      least = std::min(least, v);
-      most = std::max(most, v);
+      least = std::min(least, std::max(v, -kLargest));
+      most = std::max(most, std::min(v, kLargest));
     }
   const double span = most > least ? (most - least) / kRoom : 1;
   std::vector<std::pair<std::string, std::string>> names;
@@ -261,7 +271,8 @@ std::string to_html(const BarPlot& plot) {
     out += text("<div class=\"name\">", name, "</div><svg role=\"img\" aria-label=\"", name, "\" height=\"",
                 kStep * int(g.values.size()), "\">");
     for (size_t i = 0; i < g.values.size(); ++i) {
-      const double v = std::isfinite(g.values[i]) ? g.values[i] : 0, left = std::min(v, 0.0), right = std::max(v, 0.0);
+      const double v = std::isfinite(g.values[i]) ? std::clamp(g.values[i], -kLargest, kLargest) : 0,
+                   left = std::min(v, 0.0), right = std::max(v, 0.0);
       out += text("<rect class=\"s", i % 4 + 1, "\" x=\"", percent((left - least) / span), "\" y=\"", kStep * int(i),
                   "\" width=\"", percent((right - left) / span), "\" height=\"", kBar, "\"/><text x=\"",
                   percent((right - least) / span), "\" dx=\"6\" y=\"", kStep * int(i) + 11, "\">",

@@ -61,7 +61,8 @@ struct Tick {
   std::string label;
 };
 // About `count` round numbers in [least, most]: 1, 2 or 5 times a power of ten apart, on a log axis the powers of ten,
-// with 2 and 5 between them where there are few. REQUIRES: least < most, least > 0 on a log axis.
+// with 2 and 5 between them where there are few. None where a double has no room for them. REQUIRES: least < most, both
+// finite, least ≥ 1e-300 on a log axis.
 std::vector<Tick> nice_ticks(double least, double most, const Axis& axis, int count);
 
 // Indices, ascending, of at most 4 * buckets points that draw like all of y: of every bucket of neighbours the first,

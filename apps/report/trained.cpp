@@ -107,8 +107,8 @@ std::vector<Page::Figure> figures(const RunFacts& facts) {
     out.push_back({text(above < 0 ? "below " : "above ", name), fixed(std::abs(above), 3), unit});
   }
   if (!log.steps.empty())
-    out.push_back({"speed", grouped(std::llround(median(log.steps["tokens_per_second"]))),
-                   "tokens a second, median of the steps"});
+    out.push_back(
+        {"speed", grouped_whole(median(log.steps["tokens_per_second"])), "tokens a second, median of the steps"});
   return out;
 }
 

@@ -549,15 +549,32 @@ in the order of the backward pass."""
             print('   input %s%s %s%s' % (tape.name(v), text, '' if there is None else
                                           'is %s there: ' % number(v.data[there]), v.describe()))
 
+    @staticmethod
+    def from_mask(op, k, masks):
+        """Whether element k of an output, -inf, has it from an input in which a -inf is meant: a constant leaves
+        something out by it, and ops pass it on (engine/inspect.cpp)."""
+        for v, kind in zip(op.inputs, op.elements.ljust(len(op.inputs), '-')):
+            at = 0 if v.size == 1 else k if kind == 'e' else k % v.size if kind == 'c' else None
+            if v.root.address in masks and (-math.inf in v.data if at is None else v.data[at] == -math.inf):
+                return True
+        return False
+
     def bad_value(self, tape):
+        masks = set()
         for i, op in enumerate(tape.ops):
-            for v in op.inputs + op.outputs:
+            for n, v in enumerate(op.inputs + op.outputs):
+                made = v.root.address in tape.makers
                 data = v.data
-                if finite(data):
+                if (made and n < len(op.inputs)) or finite(data):
                     continue
-                k = first_bad(data)
+                is_constant = not made and not v.root.needs_grad and int(v.root.v['index']) < 0
+                k = next((k for k, x in enumerate(data) if not math.isfinite(x) and not (
+                    x == -math.inf and (self.from_mask(op, k, masks) if made else is_constant))), None)
+                if k is None:
+                    masks.add(v.root.address)
+                    continue
                 element = 'element %s of %s is %s' % (index_text(v.shape, k), tape.name(v), number(data[k]))
-                if v.root.address not in tape.makers:
+                if not made:
                     print('%s before any op; the first to use it is %s at %s' % (element, tape.call(i), op.where))
                 else:
                     print('first bad value: op %s at %s: %s' % (tape.call(i), op.where, element))

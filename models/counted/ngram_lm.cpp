@@ -49,14 +49,15 @@ class NgramLm : public LanguageModel {
     const Tensor y = constant({B * T, vocabulary()}, 0);
     for (int64_t b = 0; b < B; ++b)
       for (int64_t t = 0; t < T; ++t)
-        log_probabilities(history(tokens.subspan(size_t(b * T), size_t(t + 1))), y.data() + (b * T + t) * vocabulary());
+        log_probabilities(history(tokens.subspan(size_t(b * T), size_t(t + 1))),
+                          y.edit().data() + (b * T + t) * vocabulary());
     return y;
   }
 
   Tensor advance(State& state, std::span<const int32_t> tokens) const override {
     const Tensor y = constant({state.rows, vocabulary()}, 0);
     for (int64_t r = 0; r < state.rows; ++r)
-      log_probabilities(history(state.push(r, tokens[size_t(r)])), y.data() + r * vocabulary());
+      log_probabilities(history(state.push(r, tokens[size_t(r)])), y.edit().data() + r * vocabulary());
     return y;
   }
 

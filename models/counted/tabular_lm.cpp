@@ -64,7 +64,7 @@ class TabularLm : public LanguageModel {
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
     const std::span<const int32_t> hot = rows(tokens, B, T);
     const Tensor y = constant({B * T, int64_t(node_.size()) + 1}, 0);
-    for (size_t i = 0; i < hot.size(); ++i) y.rows(int64_t(i), 1).data()[hot[i]] = 1;
+    for (size_t i = 0; i < hot.size(); ++i) y.rows(int64_t(i), 1).edit()[size_t(hot[i])] = 1;
     return y;
   }
 
@@ -104,7 +104,7 @@ class TabularLm : public LanguageModel {
     for (size_t i = 0; i < rows.size(); ++i) {
       if (size_t(rows[i]) == node_.size()) continue;
       const int64_t node = node_[size_t(rows[i])];
-      real* m = mask.data() + int64_t(i) * V;
+      real* m = mask.edit().data() + int64_t(i) * V;
       std::fill_n(m, V, real(-INFINITY));
       for (int64_t c = trie_.first_child(node); c < trie_.first_child(node + 1); ++c) m[trie_.token(c)] = 0;
     }

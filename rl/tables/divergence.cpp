@@ -31,17 +31,27 @@ double sum_over(size_t n, F&& f) {
 double information(double p, double log_p, double log_q) { return p == 0 ? 0 : p * (log_p - log_q); }
 // (p−q)²/q, where 0/0 = 0.
 double chi2_term(double p, double q) { return p == q ? 0 : (p - q) * ((p - q) / q); }
-// p log(2p/(p+q)); below 1e-300 it is below 1e-297.
-double jensen_term(double p, double q) { return p < 1e-300 ? 0 : -p * std::log1p((q - p) / (2 * p)); }
+// x − log(1+x) ≥ 0. Near 0 the difference would cancel: there it is x² (1/2 − x/3 + x²/4 − ...), cut where x¹⁷ is
+// nothing.
+double log1p_gap(double x) {
+  if (std::fabs(x) > 0.1) return x - std::log1p(x);
+  double sum = 0;
+  for (int k = 18; k >= 2; --k) sum = 1.0 / k - x * sum;
+  return x * x * sum;
+}
 
-double forward_kl(const Outcome& x) { return information(x.t, x.log_t, x.log_p); }
+double forward_kl(const Outcome& x) { return kl_term(x.t, x.log_t, x.p, x.log_p); }
 double forward_kl_slope(double u) { return -std::exp(-u); }  // −1/τ
 double forward_kl_flow(const Outcome& x, double) { return -x.t; }
 
-double reverse_kl(const Outcome& x) { return information(x.p, x.log_p, x.log_t); }
+double reverse_kl(const Outcome& x) { return kl_term(x.p, x.log_p, x.t, x.log_t); }
 double reverse_kl_slope(double u) { return u + 1; }
 
-double js(const Outcome& x) { return (jensen_term(x.p, x.t) + jensen_term(x.t, x.p)) / 2; }
+double js(const Outcome& x) {
+  const double m = (x.p + x.t) / 2;
+  if (m < 1e-300) return 0;  // and what it adds is below
+  return (kl_term(x.p, x.log_p, m, std::log(m)) + kl_term(x.t, x.log_t, m, std::log(m))) / 2;
+}
 double js_slope(double u) {  // ½ log(2τ/(1+τ))
   return (kLog2 + std::min(u, 0.0) - std::log1p(std::exp(-std::fabs(u)))) / 2;
 }
@@ -59,8 +69,8 @@ double chi2_of_target_flow(const Outcome& x, double u) {
 double chi2_of_policy(const Outcome& x) { return chi2_term(x.p, x.t); }
 double chi2_of_policy_slope(double u) { return 2 * std::expm1(u); }  // 2(τ−1)
 
-double hellinger(const Outcome& x) {
-  const double d = std::sqrt(x.p) - std::sqrt(x.t);
+double hellinger(const Outcome& x) {  // √p − √t = (p − t) / (√p + √t), without cancellation
+  const double d = x.p == x.t ? 0 : (x.p - x.t) / (std::sqrt(x.p) + std::sqrt(x.t));
   return d * d / 2;
 }
 double hellinger_slope(double u) { return -std::expm1(-u / 2) / 2; }  // ½(1 − 1/√τ)
@@ -168,6 +178,12 @@ double log_sum_exp(std::span<const double> x) {
   const double top = x.empty() ? -kInfinity : *std::max_element(x.begin(), x.end());
   if (!std::isfinite(top)) return top;
   return top + std::log(sum_over(x.size(), [&](size_t i) { return std::exp(x[i] - top); }));
+}
+
+double kl_term(double p, double log_p, double q, double log_q) {
+  if (p == 0) return q;
+  const double x = (q - p) / p;  // log(p/q) is −log(1+x), exact where p and q are near each other
+  return x >= -0.5 && x <= 1 ? p * log1p_gap(x) : p * (log_p - log_q) + (q - p);
 }
 
 double entropy(const Table& p) {

@@ -47,9 +47,14 @@ struct Table {
 // log Σ exp x; -inf for no terms.
 double log_sum_exp(std::span<const double> x);
 
+// p log(p/q) − p + q: what one outcome adds to KL(p‖q) of tables that sum to 1. Unlike p log(p/q) alone it is never
+// negative, and tiny where p and q are nearly equal, so that no sum of them falls below 0. Infinite for p > 0 = q.
+double kl_term(double p, double log_p, double q, double log_q);
+
+// No divergence is negative. The tables must sum to 1: KL adds what they lack of it, Σ q − Σ p.
 double entropy(const Table& p);                          // −Σ p log p
 double cross_entropy(const Table& p, const Table& q);    // −Σ p log q = H(p) + KL(p‖q)
-double kl(const Table& p, const Table& q);               // Σ p log(p/q)
+double kl(const Table& p, const Table& q);               // Σ p log(p/q), as Σ kl_term
 double chi2(const Table& p, const Table& q);             // Σ (p−q)²/q
 double total_variation(const Table& p, const Table& q);  // ½ Σ |p−q|
 double hellinger2(const Table& p, const Table& q);       // ½ Σ (√p−√q)², the squared Hellinger distance
@@ -75,7 +80,9 @@ struct Outcome {
 struct Divergence {
   std::string name;
   const char* help;
-  std::function<double(const Outcome&)> term;  // t f(π/t) of one outcome, with its limits for zeros
+  // t f(π/t) of one outcome, with its limits for zeros; never negative. For both KLs f has τ − 1 subtracted or added,
+  // which is 0 in the sum.
+  std::function<double(const Outcome&)> term;
   // f'(τ) from log τ: −f'(π/t) is the reward that f-DPG gives a sample. At log τ = +inf it is f'(∞), what an outcome
   // with t = 0 costs for each unit of π.
   std::function<double(double)> slope;

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "rl/tables/divergence.h"
+
 namespace gradus {
 
 Objective exact_objective(std::span<const double> log_pi, std::span<const double> log_q, std::span<const double> reward,
@@ -11,9 +13,9 @@ Objective exact_objective(std::span<const double> log_pi, std::span<const double
   Objective j{0, 0, 0, 0};
   for (size_t i = 0; i < log_pi.size(); ++i) {
     const double pi = std::exp(log_pi[i]);
+    j.kl += kl_term(pi, log_pi[i], std::exp(log_q[i]), log_q[i]);
     if (pi == 0) continue;
     j.reward += pi * reward[i];
-    j.kl += pi * (log_pi[i] - log_q[i]);
     j.entropy -= pi * log_pi[i];
   }
   j.objective = j.reward - (kl_coef > 0 ? kl_coef * j.kl : 0);

@@ -13,9 +13,10 @@ namespace gradus {
 struct Objective {
   double objective;  // E[r] − β KL
   double reward;     // E_π[r]
-  double kl;         // KL(π‖q); infinite where π > 0 and q = 0
+  double kl;         // KL(π‖q), never negative; infinite where π > 0 and q = 0
   double entropy;    // −E_π[log π], nats
 };
+// The sequences must be all of both.
 Objective exact_objective(std::span<const double> log_pi, std::span<const double> log_q, std::span<const double> reward,
                           double kl_coef);
 

@@ -163,11 +163,56 @@ TEST_SUITE("divergence") {
       for (int64_t trial = 0; trial < 50; ++trial) {
         std::vector<double> z = random_logits(50, 30);  // another table, ever nearer
         for (size_t i = 0; i < z.size(); ++i) z[i] += std::ldexp(directions[i], -int(trial));
-        CHECK(f_divergence(f, a, Table::of_logits(z)) >= -1e-15);
+        CHECK(f_divergence(f, a, Table::of_logits(z)) >= 0);
       }
       CHECK(f_divergence(f, a, random_table(51, 30)) > 0.01);
     }
     CHECK(jensen_shannon(Table::of({1, 0}), Table::of({0, 1})) == doctest::Approx(kLog2).epsilon(1e-15));
+  }
+
+  TEST_CASE("divergence: between nearly equal tables every divergence is its small true value, not rounding") {
+    const Table a = Table::of({0.3, 0.7});
+    for (const double d : {1e-3, 1e-6, 1e-9, 1e-12}) {
+      INFO("moved by ", d);
+      const double p = 0.3 + d, moved = p - 0.3;  // as far as a double can
+      const Table b = Table::of({p, 0.7 - moved});
+      // To the fourth order in d: KL is d²/2 (1/p + 1/q) − d³/6 (1/p² − 1/q²) + ..., the others multiples of d².
+      const double x = moved / 0.3, y = -moved / 0.7;
+      const auto kl_of = [](double weight, double z) {
+        return weight * (z * z / 2 - z * z * z / 3 + z * z * z * z / 4);
+      };
+      const double wanted = kl_of(0.3, x) + kl_of(0.7, y), square = moved * moved / 0.21;
+      CHECK(kl(a, b) == doctest::Approx(wanted).epsilon(1e-6));
+      CHECK(kl(b, a) == doctest::Approx(square / 2).epsilon(1e-6 + 2 * d));
+      CHECK(jensen_shannon(a, b) == doctest::Approx(square / 8).epsilon(1e-6 + 2 * d));
+      CHECK(hellinger2(a, b) == doctest::Approx(square / 8).epsilon(1e-6 + 2 * d));
+      CHECK(chi2(b, a) == doctest::Approx(square).epsilon(1e-6));
+      CHECK(total_variation(a, b) == doctest::Approx(moved).epsilon(1e-6));
+    }
+    const Table q = Table::of({0.300000001, 0.699999999});
+    CHECK(kl(a, q) == doctest::Approx(2.38e-18).epsilon(1e-2));
+  }
+
+  TEST_CASE("divergence: no rounding of a table brings any divergence below 0") {
+    for (int64_t trial = 0; trial < 300; ++trial) {
+      const size_t n = size_t(2 + trial % 50);
+      std::vector<double> p = random_table(3000 + trial, n).p, q = p;
+      const std::vector<double> noise = testing::normals(3300 + trial, n);
+      for (size_t i = 0; i < n; ++i) q[i] *= 1 + 4e-16 * noise[i];  // the last bits
+      for (const auto& [a, b] : {std::pair{p, q}, std::pair{q, p}}) {
+        const Table x = Table::of(a), y = Table::of(b);
+        for (const Divergence& f : divergences()) CHECK(f_divergence(f, x, y) >= 0);
+        CHECK(kl(x, y) <= 1e-29);
+        for (size_t i = 0; i < n; ++i) CHECK(kl_term(a[i], std::log(a[i]), b[i], std::log(b[i])) >= 0);
+      }
+    }
+    // From one to the other end of what a double holds.
+    for (const double p : {0.0, 5e-324, 1e-310, 1e-200, 1e-9, 0.3, 1.0})
+      for (const double q : {0.0, 5e-324, 1e-310, 1e-200, 1e-9, 0.3, 1.0}) {
+        const double term = kl_term(p, std::log(p), q, std::log(q));
+        CHECK(term >= 0);
+        CHECK((term == kInfinity) == (p > 0 && q == 0));
+      }
   }
 
   TEST_CASE("divergence: permuting the outcomes and adding impossible ones changes nothing") {

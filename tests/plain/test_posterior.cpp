@@ -59,6 +59,30 @@ TEST_SUITE("posterior") {
           1e-12);
   }
 
+  TEST_CASE(
+      "posterior: log Z is that of rewards measured from the best, so neither size nor level of rewards costs digits") {
+    const Table q = Table::of({0.4, 0.3, 0.2, 0.1});
+    const std::vector<double> r{1, 0.25, -0.5, 0.75};
+    const Posterior near_zero = posterior(q, r, 0.5);
+    for (const double level : {1e9, -1e9, 1e12}) {  // of which r/β alone would keep 7 digits or 4
+      std::vector<double> raised = r;
+      for (double& x : raised) x += level;
+      const Posterior at = posterior(q, raised, 0.5);
+      for (double& x : raised) x -= level;  // as far as the sum kept them
+      const Posterior wanted = posterior(q, raised, 0.5);
+      CHECK(near(at.table.p, wanted.table.p) <= 1e-15);
+      CHECK(near(at.table.log_p, wanted.table.log_p) <= 1e-15);
+      CHECK(near(at.log_z, wanted.log_z + level / 0.5) <= 1e-15);
+      CHECK(near(at.j_star, wanted.j_star + level) <= 1e-15);
+    }
+    CHECK(near(near_zero.j_star, 0.5 * near_zero.log_z) <= 1e-14);
+    // r/β is no number any more, yet the best outcomes, their J* and the posterior are.
+    const Posterior huge = posterior(q, std::vector{1e308, 0.0, 1e308, -1e308}, 0.01);
+    CHECK(near(huge.table.p, std::vector{2.0 / 3, 0.0, 1.0 / 3, 0.0}) <= 1e-15);
+    CHECK(huge.j_star == 1e308);
+    CHECK(near(posterior(q, std::vector{-1e308, -1e308, -1e308, -1e308}, 0.01).table.p, q.p) <= 1e-15);
+  }
+
   TEST_CASE("posterior: with no reward, ascent returns to the prior from anywhere") {
     const Table q = random_table(900, 6);
     const std::vector<double> r(6, 0.0);
@@ -102,6 +126,10 @@ TEST_SUITE("posterior") {
       const std::vector<double> mu{other.mean(phi[0]), other.mean(phi[1])};
       const MomentFit fit = fit_moments(q, phi, mu);
       CHECK(near(std::vector{fit.table.mean(phi[0]), fit.table.mean(phi[1])}, mu, 1) <= 1e-12);
+      double z = 0;  // of features as they are, not measured from their means
+      for (size_t i = 0; i < q.size(); ++i)
+        z += q.p[i] * std::exp(fit.lambda[0] * phi[0][i] + fit.lambda[1] * phi[1][i]);
+      CHECK(near(fit.log_z, std::log(z)) <= 1e-11);
       // I-projection: KL(t‖q) = KL(t‖p) + KL(p‖q) for every t with these moments.
       CHECK(near(kl(other, q), kl(other, fit.table) + kl(fit.table, q)) <= 1e-11);
     }

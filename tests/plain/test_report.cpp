@@ -1,4 +1,5 @@
-// apps/report/page.h, apps/report/plot.h and apps/report/log.h: what a report is put together from.
+// apps/report/page.h, apps/report/plot.h and apps/report/log.h: what a report is put together from. Long,
+// because each part has its cases.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -7,8 +8,11 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <optional>
 
 #include "apps/embedded.h"
+#include "apps/format.h"
+#include "apps/json_number.h"
 #include "apps/report/log.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
@@ -127,6 +131,72 @@ TEST_CASE("ticks of any range: few, ascending, inside") {
           if (i > 0) CHECK(ticks[i].at > ticks[i - 1].at);
         }
       }
+}
+
+TEST_CASE("ticks where a double has no room for round numbers: none, and at once") {
+  const double tiny = 5e-324, most = std::numeric_limits<double>::max();
+  for (const auto& [least, greatest] : {std::pair{0.0, tiny},
+                                        {tiny, 2 * tiny},
+                                        {-tiny, tiny},
+                                        {1.0, std::nextafter(1.0, 2.0)},
+                                        {1e300, std::nextafter(1e300, INFINITY)}})
+    CHECK(nice_ticks(least, greatest, {}, 4).empty());
+  CHECK(nice_ticks(-most, most, {}, 4).size() >= 2);
+  CHECK(nice_ticks(0, 1e-290, {}, 4).size() >= 2);
+  CHECK(nice_ticks(1e-290, 1e300, {.log = true}, 4).size() >= 2);
+}
+
+TEST_CASE("a plot of the smallest, the largest and nearly equal numbers is drawn, and at once") {
+  const double tiny = 5e-324, most = std::numeric_limits<double>::max();
+  for (const bool log : {false, true})
+    for (const Numbers& y : {Numbers{tiny, tiny, tiny},
+                             {0, tiny, 0},
+                             {1, tiny, 2},
+                             {-most, 0, most},
+                             {most, most, 1},
+                             {1e-310, 2e-310, 1e-300},
+                             {1, 1 + 1e-15, 1},
+                             {1e300, -1e300, 1e308},
+                             {-0.0, 0, -tiny}}) {
+      LinePlot plot{.title = "t", .x = {}, .y = {.log = log}, .series = {{"s", {1, 2, 3}, y}}};
+      plot.levels = {{"level", y[0]}};
+      const std::string html = to_html(plot);
+      CAPTURE(html);
+      for (const char* word : {"nan", "inf", ">-0<", "\"-0\""}) CHECK(!has(html, word));
+      CHECK(html.size() < 10'000);
+    }
+  BarPlot bars{.title = "t", .names = {"a", "b"}, .groups = {{"g", {tiny, most}}, {"h", {-most, -0.0}}}};
+  CHECK(!has(to_html(bars), "nan"));
+}
+
+TEST_CASE("numbers for people: no minus zero, no more digits than a double has, no time without end") {
+  CHECK(fixed(-0.0, 3) == "0.000");
+  CHECK(fixed(-1e-9, 3) == "0.000");
+  CHECK(fixed(-0.0006, 3) == "-0.001");
+  CHECK(fixed(-0.4, 0) == "0");
+  CHECK(fixed(1e300, 3) == "1e+300");
+  CHECK(fixed(-123456789012345678.0, 2) == "-1.234568e+17");
+  CHECK(fixed(999999999999999.0, 1) == "999999999999999.0");
+  CHECK(fixed(INFINITY, 2) == "inf");
+  CHECK(fixed(-INFINITY, 2) == "-inf");
+  CHECK(fixed(-std::nan(""), 2) == "nan");
+  CHECK(significant(-0.0, 12) == "0");
+  CHECK(significant(-0.05, 12) == "-0.05");
+  CHECK(significant(1.0 / 3, 12) == "0.333333333333");
+  CHECK(grouped_whole(1234567.4) == "1,234,567");
+  CHECK(grouped_whole(1e300) == "1e+300");
+  CHECK(grouped_whole(NAN) == "nan");
+  CHECK(duration(7.4) == "7 s");
+  CHECK(duration(125) == "2 min 05 s");
+  CHECK(duration(1e13) == "2.8e+09 h");
+  CHECK(duration(INFINITY) == "inf h");
+  CHECK(duration(NAN) == "nan h");
+  CHECK(json_number(-0.0).dump() == "0.0");
+  CHECK(json_number(INFINITY).dump() == "\"inf\"");
+  CHECK(json_number(-INFINITY).dump() == "\"-inf\"");
+  CHECK(json_number(-NAN).dump() == "\"nan\"");
+  CHECK(json_numbers(Numbers{1, -INFINITY}).dump() == "[1.0,\"-inf\"]");
+  CHECK(json_number(std::optional<double>()).dump() == "null");
 }
 
 TEST_CASE("decimation keeps the ends and every extreme of its bucket") {

@@ -1,5 +1,7 @@
 // gradus exact: the worked example's four sentences as runs; every answer against its worked number, within 1e-12.
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 #include "tests/program/program.h"
 
@@ -173,6 +175,72 @@ TEST_CASE("exact posterior gives the worked log Z and J* for every KL coefficien
 }
 
 static const char* const kGradient = "exact gradient pi --prior q --reward contains:cat --kl-coef 0.5 --max-tokens 3 ";
+
+TEST_CASE("numbers that are not finite are strings in every JSON, and an exact KL is never below 0") {
+  const Scratch dir;
+  dir.write("q.txt", four_sentences());
+  dir.must(f64, "train q.txt --out q --lines --model tabular --tokenizer word --quiet");
+  const Run run = dir.run(f64,
+                          "exact posterior q --max-tokens 3 --reward 1e308*contains:cat --reward -1e308*contains:dog"
+                          " --kl-coef 0.001 --json");
+  CHECK(exits(run, 0));
+  CHECK(!contains(run.out, "null"));
+  const Json said = run.json();
+  CHECK(said["log_z"] == Json("inf"));
+  CHECK(said["j_star"] == Json(1e308));
+  for (const Json& sequence : said["sequences"]) {
+    const bool cat = contains(sequence["text"].get<std::string>(), "cat");
+    CHECK((cat ? sequence["log_posterior"].is_number() : sequence["log_posterior"] == Json("-inf")));
+    CHECK(sequence["reward"].is_number());
+  }
+  const Json same = dir.must(f64, "exact compare q q --max-tokens 3 --json").json();
+  for (const std::string field : {"kl_ab", "kl_ba", "js", "tv", "chi2_ab", "hellinger2"})
+    CHECK(same[field].dump() == "0.0");
+  CHECK(!contains(dir.must(f64, "exact compare q q --max-tokens 3").out, "-0.0"));
+  // Of one line alone every entropy is 0, not minus 0.
+  dir.write("one.txt", "the cat\n");
+  dir.must(f64, "train one.txt --out one --lines --model tabular --tokenizer word --quiet");
+  dir.must(f64, "tune one --out tuned --reward end --max-tokens 3 --steps 2 --quiet");
+  CHECK(!contains(dir.read("tuned/log.jsonl"), "-0.0,"));
+  CHECK(!contains(dir.must(f64, "exact sequences one --max-tokens 3 --json").out, "-0.0"));
+  CHECK(!contains(dir.must(f64, "exact sequences one --max-tokens 3").out, "-0.0"));
+}
+
+// A file of numbers of one type, each list a tensor of its name.
+static std::string safetensors(const std::vector<std::pair<std::string, std::vector<double>>>& lists) {
+  std::string header = "{", body;
+  for (const auto& [name, values] : lists) {
+    header += (header == "{" ? "\"" : ",\"") + name + "\":{\"dtype\":\"F64\",\"shape\":[" +
+              std::to_string(values.size()) + "],\"data_offsets\":[" + std::to_string(body.size()) + "," +
+              std::to_string(body.size() + 8 * values.size()) + "]}";
+    body.append(reinterpret_cast<const char*>(values.data()), 8 * values.size());
+  }
+  header += "}";
+  const uint64_t size = header.size();
+  return std::string(reinterpret_cast<const char*>(&size), 8) + header + body;
+}
+
+TEST_CASE("inspect gives the norm of the largest and the smallest numbers, and names what is none") {
+  const Scratch dir;
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  dir.write("x.safetensors", safetensors({{"big", {3e200, 4e200}},
+                                          {"small", {3e-200, 4e-200}},
+                                          {"infinite", {1, -inf}},
+                                          {"none", {1, nan}},
+                                          {"zero", {-0.0, 0}},
+                                          {"most", {1.7e308, 1.7e308}}}));
+  for (const Precision real : {f32, f64}) {
+    const Json tensors = dir.must(real, "inspect x.safetensors --json").json()["tensors"];
+    CHECK(near(tensors[0]["norm"].get<double>() / 5e200, 1, 1e-14));
+    CHECK(near(tensors[1]["norm"].get<double>() / 5e-200, 1, 1e-14));
+    CHECK(tensors[2]["norm"] == Json("inf"));
+    CHECK(tensors[3]["norm"] == Json("nan"));
+    CHECK(tensors[4]["norm"].dump() == "0.0");
+    CHECK(tensors[5]["norm"] == Json("inf"));
+    const std::string out = dir.must(real, "inspect x.safetensors").out;
+    for (const std::string part : {"norm 5e+200", "norm inf", "norm nan", "norm 0.0000"}) CHECK(contains(out, part));
+  }
+}
 
 TEST_CASE("exact gradient gives the worked objective and writes the mean gradient of every parameter") {
   const Worlds dir;

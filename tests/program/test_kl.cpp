@@ -77,6 +77,40 @@ TEST_CASE("for people the two tables of a file are compared in nats and bits, on
   CHECK(narrow(run.out));
 }
 
+TEST_CASE("two tables that are nearly equal have a small KL above 0, which both outputs show; equal ones have 0") {
+  const Scratch dir;
+  dir.write("near.json", R"({"p":{"a":0.3,"b":0.7},"q":{"a":0.300000001,"b":0.699999999}})");
+  dir.write("equal.json", R"({"p":{"a":0.3,"b":0.7},"q":{"b":0.7,"a":0.3}})");
+  dir.write("last.json",
+            R"({"p":{"a":0.1,"b":0.2,"c":0.7},"q":{"a":0.1,"b":0.20000000000000001,"c":0.69999999999999996}})");
+  const Json said = dir.must(f64, "kl near.json --json").json();
+  for (const std::string field : {"kl_ab", "kl_ba"}) {
+    CAPTURE(field);
+    CHECK(near(said[field].get<double>(), 2.38e-18, 1e-20));
+    CHECK(near(said["bits"][field].get<double>(), 3.43e-18, 2e-20));
+  }
+  CHECK(near(said["js"].get<double>(), 5.95e-19, 1e-20));
+  CHECK(contains(line_with(dir.must(f64, "kl near.json").out, "KL(p‖q) ="), " 2.38"));
+  for (const std::string file : {"equal.json", "last.json"}) {
+    const Json none = dir.must(f64, "kl " + file + " --json").json();
+    for (const std::string field : {"kl_ab", "kl_ba", "js", "tv", "chi2_ab", "chi2_ba", "hellinger2"})
+      CHECK(none[field].dump() == "0.0");
+  }
+}
+
+TEST_CASE("no page and no JSON of kl has a minus zero") {
+  const Scratch dir;
+  for (const std::string words : {"kl", "kl --lesson", "kl --json", "kl --section 12"}) {
+    CAPTURE(words);
+    const std::string out = dir.must(f64, words).out;
+    for (size_t at = out.find("-0"); at != out.npos; at = out.find("-0", at + 1)) {
+      const size_t end = out.find_first_not_of("0.", at + 1);
+      CAPTURE(out.substr(at, 20));
+      CHECK(out.substr(end, 1).find_first_of("123456789e") != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("a name that q lacks makes KL(p‖q) infinite, and the program says which name") {
   const Scratch dir;
   dir.write("zero.json", R"({"q":{"a":1},"p":{"a":0.25,"b":0.75}})");

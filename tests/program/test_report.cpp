@@ -131,6 +131,34 @@ TEST_CASE("the report of a killed run leaves a half line out, says how far it ca
   CHECK(dir.shows("run", "no checkpoint in the folder"));
 }
 
+TEST_CASE("a log with the smallest and the largest numbers, or steps beyond counting, makes a report or a sentence") {
+  const Reported dir;
+  dir.must(f32, std::string("train text.txt --out a --steps 3 --eval-every 2") + kTiny);
+  const std::string log = dir.read("a/log.jsonl");
+  const auto with = [&](const std::string& field, const std::string& number) {
+    std::string changed = log;
+    for (size_t at = 0; (at = changed.find("\"" + field + "\":", at)) != changed.npos;) {
+      at += field.size() + 3;
+      changed.replace(at, changed.find_first_of(",}", at) - at, number);
+    }
+    dir.write("a/log.jsonl", changed);
+    return dir.run(f32, "report a", {.seconds = 20});
+  };
+  for (const std::string field : {"grad_norm", "loss", "tokens_per_second", "val_loss", "train_loss"})
+    for (const std::string number : {"5e-324", "1e-310", "-1.7e308", "1.7e308", "0", "-0.0"}) {
+      CAPTURE(field);
+      CAPTURE(number);
+      CHECK(exits(with(field, number), 0));
+      CHECK(dir.report("a").size() < 100'000);
+    }
+  CHECK(dir.valid_html("a/report.html"));
+  for (const std::string step : {"9007199254740993", "9223372036854775807"}) {
+    const Run refused = with("step", step);
+    CHECK(exits(refused, 4));
+    CHECK(contains(refused.err, "has no \"step\""));
+  }
+}
+
 TEST_CASE("runs of no step and of one step without validation have a whole report") {
   const Reported dir;
   CHECK(exits(dir.run(f32, std::string("train text.txt --out none --steps 0") + kTiny), 0));
