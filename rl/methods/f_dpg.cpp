@@ -7,8 +7,11 @@
 // divergence is f' of log π/p (rl/tables/divergence.h). The target is r/β: of RLHF the reward over the KL coefficient,
 // of GDC Λ·φ + log b with β = 1 (rl/gdc.h). With reverse-kl and a reward this is RLHF: ∇J = −β ∇KL(π‖p).
 //
-// Z is estimated from earlier batches, so each weight is a function of its own sequence; with an estimate in the place
-// of Z, the gradient of reverse-kl keeps its mean and that of forward-kl its direction, all others are biased.
+// Z is estimated from earlier batches, so each weight is a function of its own sequence. With an unbiased estimate in
+// the place of Z the gradients of reverse-kl and chi2-reverse keep their means, and those of forward-kl, chi2,
+// hellinger and alpha:A, whose f' is a power of τ and a constant, their directions. js and tv are biased: with Z from
+// 63 sequences the gradient of js on four outcomes is off by 0.2 %, that of tv, whose f' jumps, by 20 %
+// (tests/test_f_dpg.cpp).
 #include <algorithm>
 #include <cmath>
 
