@@ -42,7 +42,7 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
-TEST := $(wildcard tests/*.cpp tests/plain/*.cpp) tests/fuzz/targets.cpp
+TEST := $(filter-out tests/fault_new.cpp,$(wildcard tests/*.cpp tests/plain/*.cpp)) tests/fuzz/targets.cpp
 PROGRAM_TEST := $(wildcard tests/program/*.cpp)
 EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
@@ -202,7 +202,7 @@ $(B64)/tests/all: $(call objects,$(B64),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED
 $(B64)/fuzz: $(call objects,$(B64),$(LIB) $(TESTED_APP) tests/fuzz/targets.cpp tests/fuzz/fuzz.cpp) $(EMBEDDED:%=$(B)/%.o)
 	@echo "  LINK $@"; $(CXX) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 # Tests that run the programs, whatever their precision.
-$(B)/tests/program/all: $(call objects,$(B64),$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp engine/error.cpp)
+$(B)/tests/program/all: $(call objects,$(B64),$(PROGRAM_TEST) tests/main.cpp engine/io/json.cpp engine/io/json_reader.cpp engine/io/hash.cpp engine/error.cpp)
 	@echo "  LINK $@"; $(CXX) $(LDFLAGS) $^ -o $@
 # What tests/test_gdb.sh walks through in `make test`: the engine without optimisation, and the examples of `gradus step`.
 $(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) apps/step/examples.cpp tests/gdb/stepper.cpp)
@@ -230,6 +230,10 @@ build/tests/fault_io.so: tests/fault_io.c
 	@mkdir -p $(@D); echo "  CC   $<"
 	$(Q)$(CC) -O1 -shared -fPIC $< -ldl -o $@
 
+build/tests/fault_new.so: tests/fault_new.cpp
+	@mkdir -p $(@D); echo "  CXX  $<"
+	$(Q)$(CXX) -O1 -std=c++20 -shared -fPIC $< -o $@
+
 LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a
 install-files: binaries $(LIBRARIES)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' OBJECTS='$(B32:-f32=)' VERSION='$(VERSION)' CFLAGS='$(ARITHMETIC)' \
@@ -237,10 +241,10 @@ install-files: binaries $(LIBRARIES)
 
 run-readme-check: binaries $(LIBRARIES)
 	@sh tests/test_readme.sh
-run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all $(B)/tests/program/all build/tests/fault_io.so
+run-tests: $(LIBRARIES) build/gradus build/gradus-f64 $(B32)/tests/all $(B64)/tests/all $(B)/tests/program/all build/tests/fault_io.so build/tests/fault_new.so
 	@sh tests/run.sh
 exercises: $(EXERCISES:%=$(B64)/%/yours) $(EXERCISES:%=$(B64)/%/solved)
-run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so
+run-slow-tests: build/gradus build/gradus-f64 build/tests/fault_io.so build/tests/fault_new.so
 	@sh tests/run_slow.sh
 
 -include $(wildcard build/*/*/*.d build/*/*/*/*.d build/*/tests/exercises/*/*.d)

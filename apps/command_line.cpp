@@ -2,17 +2,21 @@
 // function here, which declares its options, one row at the end, and one file of its name in apps/, which does the
 // work.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <functional>
 #include <memory>
 #include <sstream>
 #include <thread>
-#include <tuple>
 #include <type_traits>
 
 #include "apps/commands.h"
+#include "apps/proposal.h"
+#include "apps/waiting.h"
 #include "engine/error.h"
+#include "engine/io/free_memory.h"
 #include "engine/version.h"
 #include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
@@ -20,27 +24,38 @@
 namespace gradus {
 
 int cores() { return int(std::max(1u, std::thread::hardware_concurrency())); }
+// Each thread takes address space for its stack, its heap and OpenBLAS's buffer; where that is limited there are fewer.
 int threads_for(const Common& common, int64_t shards) {
-  return int(std::min<int64_t>(common.threads ? common.threads : cores(), shards));
+  constexpr double kOfThread = 300e6;
+  const double room = std::max(1.0, free_address_space() / kOfThread);
+  const int64_t threads = std::min<int64_t>(common.threads ? common.threads : cores(), shards);
+  return room < double(threads) ? int(room) : int(threads);
 }
 
 namespace {
 
 constexpr size_t kHelpColumn = 30;  // where the text of an option begins
 
-// A number in [least, greatest]; NaN, infinity and trailing letters are refused, and the message gives the range.
+// The whole of `word` as a decimal number, with a sign or without; leading zeros mean nothing.
+template <class T>
+bool read_decimal(std::string_view word, T& value) {
+  if (word.starts_with('+') && !word.starts_with("+-")) word.remove_prefix(1);
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  return error == std::errc() && end == word.data() + word.size();
+}
+
+// A number in [least, greatest]; NaN, infinity, other bases and trailing letters are refused, and the message gives the
+// range. CLI11, which takes 010 for 8, gets the number that was read.
 template <class T>
 CLI::Validator range(const std::string& name, T least, T greatest) {
   const std::string span = text("from ", least, " to ", greatest);
   return CLI::Validator(
       [=](std::string& input) -> std::string {
         T value{};
-        const bool read = CLI::detail::lexical_cast(input, value);
-        bool good = read && value >= least && value <= greatest;
-        if constexpr (std::is_floating_point_v<T>) good = good && std::isfinite(value);
-        return good ? ""
-                    : text(name, " ", input, ": must be a", std::is_floating_point_v<T> ? "" : " whole", " number ",
-                           span);
+        if (!read_decimal(input, value) || !(value >= least && value <= greatest))
+          return text(name, " ", input, ": must be a", std::is_floating_point_v<T> ? "" : " whole", " number ", span);
+        if constexpr (std::is_integral_v<T>) input = std::to_string(value);
+        return "";
       },
       "", "");
 }
@@ -48,7 +63,7 @@ CLI::Validator range(const std::string& name, T least, T greatest) {
 template <class T>
 CLI::Option* number(CLI::App& app, const std::string& name, T& value, const std::string& help,
                     std::type_identity_t<T> least, std::type_identity_t<T> greatest) {
-  return app.add_option(name, value, help)->check(range<T>(name, least, greatest));
+  return app.add_option(name, value, help)->transform(range<T>(name, least, greatest));
 }
 
 // One word of a list; the value it has is the default.
@@ -112,21 +127,21 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   std::string message = error.what();
   if (app.get_subcommands().empty())
     return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " +
-           names_below(app);
+           names_below(app) + "; " + proposed({"--help"}) + " says what each does";
   const CLI::App& command = *app.get_subcommands().front();
+  const std::string help = proposed({command.get_name(), "--help"});
   if (message == "A subcommand is required") return command.get_name() + " needs one of: " + names_below(command);
   const auto after = [&](const std::string& part) {  // the rest behind the part, empty if it does not occur
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());
   };
   if (const std::string extra = after("not expected: "); !extra.empty())
-    return text(command.get_name(), " does not take ", extra, "; gradus ", command.get_name(),
-                " --help lists its options");
+    return text(command.get_name(), " does not take ", extra, "; ", help, " lists its options");
   const std::string name = message.substr(0, message.find(':'));
   if (!after(": At Most 1 required").empty()) return name + " is given more than once";
   if (!after(": 1 required").empty()) return name + " needs a value";
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
-  return message;
+  return message + "; " + help + " lists what it takes";
 }
 
 // Of a page of help, lines of at most 80 columns: the rest of an option's text stands below its beginning.
@@ -143,9 +158,9 @@ std::string wrapped(const std::string& page) {
 }
 
 // Few options may be given with --resume; all others are stored in the run.
-void refuse_beside_resume(const CLI::App& app, const std::string& source) {
-  const std::vector<std::string> kept{source,         "--out",     "--resume", "--steps", "--trace",
-                                      "--stop-after", "--threads", "--json",   "--quiet"};
+void refuse_beside_resume(const CLI::App& app, std::vector<std::string> kept) {
+  kept.insert(kept.end(),
+              {"--out", "--resume", "--steps", "--trace", "--stop-after", "--threads", "--json", "--quiet"});
   for (const CLI::Option* o : app.get_options())
     if (o->count() > 0 && std::find(kept.begin(), kept.end(), o->get_name()) == kept.end())
       throw UsageError(o->get_name() + " cannot be given with --resume: the run keeps its stored options");
@@ -174,40 +189,52 @@ Option stop_after(int64_t& step, const Owners& owners) {
 using Check = std::function<void()>;  // of parsed options, for what none of them can say alone; throws UsageError
 using Run = std::function<int()>;     // what the parsed command line asks for
 
+// The folder of the run, which train and tune cannot do without.
+void require_out(const CLI::App& app, const RunCommand& c, const char* what) {
+  if (app.count("--out") == 0)
+    throw UsageError(text(app.get_name(), " needs a folder for ", what, ": ", typed_again({"--out", "RUN"})));
+  if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+}
+
+void read_trace(const std::pair<std::string, std::string>& given, TrainCommand& c) {
+  if (!read_decimal(given.first, c.trace_step) || c.trace_step < 1)
+    throw UsageError(text("--trace ", given.first, ": the step must be a whole number, 1 or later"));
+  if (given.second.empty() || given.second.starts_with('-'))  // of two words an option would be the second
+    throw UsageError(text("--trace ", c.trace_step, " ", given.second, ": needs a step and a file name, as in --trace ",
+                          c.trace_step, " step.html"));
+  c.trace_file = given.second;
+}
+
 Check train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("CORPUS", c.corpus,
                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
-  app.add_option("--out", c.out, "folder of the run")->required();
+  app.add_option("--out", c.out, "folder of the run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, row_of(rows, "steps").owners));
   add_options(app, rows);
-  app.add_option_function<std::pair<int64_t, std::string>>(
-         "--trace", [&c](const auto& given) { std::tie(c.trace_step, c.trace_file) = given; },
+  app.add_option_function<std::pair<std::string, std::string>>(
+         "--trace", [&c](const auto& given) { read_trace(given, c); },
          "STEP FILE.html: write the gradients of this step of a tiny model as a page")
       ->type_name("STEP FILE");
   app.add_option("--entropy-rate", c.entropy_rate,
                  "known entropy rate of the text, in nats a token; the report draws it as a line")
-      ->check(range<double>("--entropy-rate", 0, 1e3));
+      ->transform(range<double>("--entropy-rate", 0, 1e3));
   return [&app, &c, rows] {
-    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+    require_out(app, c, "the run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (app.count("--trace") > 0) {
-      if (c.trace_step < 1) throw UsageError(text("--trace ", c.trace_step, ": the step must be 1 or later"));
-      if (c.trace_file.empty() || c.trace_file.starts_with('-'))  // of two words an option would be the second
-        throw UsageError(text("--trace ", c.trace_step, " ", c.trace_file,
-                              ": needs a step and a file name, as in --trace ", c.trace_step, " step.html"));
-    }
-    if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: gradus train FILE.txt --out " + c.out);
-    if (c.resume) refuse_beside_resume(app, "CORPUS");
+    if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: " + typed_again({"FILE.txt"}));
+    if (c.resume) refuse_beside_resume(app, {"CORPUS"});
+    // A smaller --lr says nothing of its end but that the cosine goes down.
+    if (app.count("--min-lr") == 0) c.config.min_lr = std::min(c.config.min_lr, c.config.lr);
     note_foreign_options(app, rows, c.common);
   };
 }
 
 Check tune_options(CLI::App& app, TuneCommand& c) {
   app.add_option("RUN", c.run, "run folder or checkpoint: the initial policy, and the prior");
-  app.add_option("--out", c.out, "folder of the new run")->required();
+  app.add_option("--out", c.out, "folder of the new run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   add_rewards(app, c.config.reward);
   add_features(app, c.config);
@@ -218,11 +245,11 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
   rows.push_back(stop_after(c.stop_after, {}));
   add_options(app, rows);
   return [&app, &c, rows] {
-    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+    require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (c.resume) return refuse_beside_resume(app, "RUN");
-    if (c.run.empty()) throw UsageError("tune needs a trained run: gradus tune RUN --out " + c.out);
+    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise"});
+    if (c.run.empty()) throw UsageError("tune needs a trained run: " + typed_again({"RUN"}));
     imply_algorithm(c.config, app.count("--algorithm") > 0);
     if (c.config.reward.empty() && !c.config.is_gdc())
       throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
@@ -284,7 +311,8 @@ Check corpus_options(CLI::App& app, CorpusCommand& c) {
 Check kl_options(CLI::App& app, KlCommand& c) {
   app.add_option("FILE.json", c.file, R"({"p":{name: probability, ...},"q":{...}})");
   app.add_flag("--lesson", c.lesson, "print a lesson, from a first example to the optimum of fine-tuning");
-  app.add_option("--section", c.section, "print one section of the worked examples");
+  app.add_option("--section", c.section, "print one section of the worked examples")
+      ->transform(range<int64_t>("--section", INT64_MIN, INT64_MAX));
   return [&app, &c] {
     if (app.count("FILE.json") > 0 && c.file.empty()) throw UsageError("FILE.json is empty; it needs a file name");
   };
@@ -397,7 +425,10 @@ void add(CLI::App& program, Run& run, const char* name, const char* help, Check 
   if (app->get_subcommands(nullptr).empty()) add_common(*app, c->common);
   app->callback([=, &run] {
     if (check) check();
-    run = [=] { return work(*c); };
+    run = [=] {
+      const Waiting waiting(c->common);
+      return work(*c);
+    };
   });
 }
 

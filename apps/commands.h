@@ -160,8 +160,10 @@ struct ReportCommand {
   std::string run;
 };
 int report(const ReportCommand& command);
+// UsageError where the folder has a report.html that gradus did not write.
+void refuse_foreign_report(const std::string& folder);
 // Writes report.html into the folder of a run and returns its path. DataError for a folder or log that is not that of
-// a run, WriteError where the page cannot be written.
+// a run, WriteError where the page cannot be written, UsageError as refuse_foreign_report.
 std::string write_report(const std::string& folder);
 // The same at the end of a run, which must not fail because of its page: returns the reason if no page was written, or
 // "".

@@ -9,13 +9,19 @@
 
 namespace gradus {
 
+// Is it a terminal that takes orders, such as "back to the beginning of the line"?
+bool can_rewrite(std::FILE* out);
+// Whether a line can be written without waiting for a reader.
+bool takes_bytes(std::FILE* file);
+
 class Console {
  public:
   explicit Console(const Common& common);
   ~Console() { end_live(); }
-  // One line.
+  // One line, of which a terminal obeys nothing.
   void note(const std::string& line);
-  void warn(const std::string& sentence);  // the same behind "warning: "; nothing for an empty one
+  void announce(const std::string& sentence);  // behind "note: ", always on stderr
+  void warn(const std::string& sentence);      // the same behind "warning: "; nothing for an empty one
   // Rewrites the live line; on a pipe does nothing.
   void live(const std::string& line);
   bool is_live() const { return live_; }
@@ -23,6 +29,7 @@ class Console {
   void clear_live();  // as if it had not been
 
  private:
+  void put(const std::string& line);
   std::FILE* out_;
   bool quiet_, live_, open_ = false;
 };

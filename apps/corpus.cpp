@@ -1,10 +1,14 @@
 // gradus corpus: text of known entropy. Draws whole lines from a grammar; --json prints their entropy, which is the
 // lowest expected loss that any model can reach on such text.
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "apps/commands.h"
 #include "engine/io/json.h"
+#include "engine/long_loop.h"
 #include "models/grammar/grammar.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 namespace {
@@ -37,14 +41,19 @@ void write(const CorpusCommand& command, const Grammar& grammar) {
   if (command.common.json) result = rates(grammar, grammar.entropy(Rng(seed, Stream::kSample, kEstimate)));
 
   const Rng rng(seed, Stream::kSample, kText);
+  const bool on_terminal = isatty(STDOUT_FILENO) == 1;
   int64_t bytes = 0, lines = 0;
   double nats = 0;
   int64_t characters = 0;
+  if (!command.common.json && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
+  const LongLoop loop("writing bytes", command.bytes);
   for (; bytes < command.bytes; ++lines) {
+    loop.at(bytes);
     const std::string line = grammar.derive(rng.at(lines)) + "\n";
     bytes += int64_t(line.size());
     if (!command.common.json) {
-      std::fwrite(line.data(), 1, line.size(), stdout);
+      const std::string shown = on_terminal ? harmless(line) : line;
+      std::fwrite(shown.data(), 1, shown.size(), stdout);
       if (std::ferror(stdout)) break;  // main says so
       continue;
     }

@@ -4,18 +4,34 @@
 #include <string>
 #include <vector>
 
+#include "engine/error.h"
 #include "models/run/config.h"
+#include "models/text/tokenizer.h"
 
 namespace gradus {
 
 struct CorpusFiles {
   std::vector<std::string> paths;  // absolute
   std::string content, hash;       // of all of them, one after the other
+  std::vector<size_t> begin;       // of each in the content
   const std::string& name() const { return paths[0]; }
 };
 
 // UTF-8, or where the tokenizer takes any bytes whatever the files hold. With config.lines no line runs from one file
-// into the next. DataError as read_text, and for a path that is not UTF-8 itself.
+// into the next. DataError as read_text, for a path that is not UTF-8 itself, and where lines are asked for, for a file
+// whose lines end with carriage returns alone, and for one with the end mark as a word.
 CorpusFiles read_corpus_files(const std::vector<std::string>& paths, const Config& config);
+
+// What `work`, which cuts the text into tokens, returns; a DataError says in which file and line the first token stands
+// that is not in the vocabulary.
+[[noreturn]] void throw_placed(const CorpusFiles& files, const Tokenizer& tokenizer);  // within a handler
+template <class Work>
+auto placed(const CorpusFiles& files, const Tokenizer& tokenizer, Work work) {
+  try {
+    return work();
+  } catch (const DataError&) {
+    throw_placed(files, tokenizer);
+  }
+}
 
 }  // namespace gradus

@@ -6,7 +6,9 @@
 #include "apps/corpus_files.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
 #include "models/loss.h"
+#include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/text/read_text.h"
 #include "models/text/utf8.h"
@@ -50,20 +52,28 @@ int eval(const EvalCommand& command) {
   if (split == Split::kAll) {
     config.val_fraction = 0;
     if (!config.lines) {  // a text shorter than the context is one window
-      const int64_t tokens = int64_t(run.tokenizer.encode(content.content).size());
+      const int64_t tokens =
+          int64_t(placed(content, run.tokenizer, [&] { return run.tokenizer.encode(content.content); }).size());
       config.context = std::clamp<int64_t>(tokens - 1, 1, config.context);
       stride = std::min(stride, config.context);
     }
   }
-  const Corpus corpus(config.corpus(), run.tokenizer, content.content, content.name());
+  const Corpus corpus = placed(content, run.tokenizer,
+                               [&] { return Corpus(config.corpus(), run.tokenizer, content.content, content.name()); });
   if (split == Split::kValidation && !corpus.has_validation())
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
                          config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
                          " tokens; use --split all"));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
+  require_memory(
+      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
+      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
+      "the run's own --batch and --context set it");
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
+  if (std::isnan(loss.nats))
+    throw DivergedError(text(run.path, ": the loss of its model on this text is not a number"));
   const double bits =
       loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
   const Json result{{"tokens", loss.tokens},

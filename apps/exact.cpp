@@ -13,6 +13,7 @@
 #include "apps/features.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
 #include "models/text/utf8.h"
 #include "rl/tables/posterior.h"
 
@@ -78,9 +79,19 @@ World world_of(const ExactCommand& command, const Checkpoint& run) {
   return {run.beginning(command.prompt), run.tokenizer.end_id(), command.max_tokens, command.temperature};
 }
 
+static Enumeration enumerate_models(std::span<const LanguageModel* const> models, const World& world) {
+  require_listable(models, world);
+  require_memory(walk_bytes(models, world), text("listing sequences of ", world.max_tokens, " tokens"),
+                 "use a smaller --max-tokens");
+  return enumerate(models, world);
+}
+Enumeration enumerate_one(const Checkpoint& run, const World& world) {
+  const LanguageModel* const models[] = {run.model.get()};
+  return enumerate_models(models, world);
+}
 Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World& world) {
   const LanguageModel* const models[] = {a.model.get(), b.model.get()};
-  return enumerate(models, world);
+  return enumerate_models(models, world);
 }
 
 int print_json(const Json& json) {
@@ -93,7 +104,7 @@ std::vector<double> rewards_of(const Sequences& sequences, const RewardFunction&
 
 int answer_sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
-  const Enumeration all = checked(enumerate(*run.model, world_of(command, run)));
+  const Enumeration all = checked(enumerate_one(run, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
     print_sequences({{"total_probability", json_number(all.total_probability())}}, order, [&](int64_t i) {
@@ -124,8 +135,8 @@ int answer_compare(const ExactCommand& command) {
     json["sequences"] = all.sequences.size();
     return print_json(json);
   }
-  std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", command.run.c_str(), command.other.c_str(),
-              grouped(all.sequences.size()).c_str());
+  std::printf("a = %s, b = %s: whole sequences, %s of them, in nats\n", one_line(command.run, 80).c_str(),
+              one_line(command.other, 80).c_str(), grouped(all.sequences.size()).c_str());
   c.for_each([](const char* name, double x, bool information) {
     std::printf("%-18s %18s", name, fixed(x, 12).c_str());
     if (information) std::printf("   = %18s bits", fixed(x / kLog2, 12).c_str());
@@ -137,7 +148,7 @@ int answer_compare(const ExactCommand& command) {
 int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.tuning.reward, run.tokenizer);
-  const Enumeration all = enumerate(*run.model, world_of(command, run));
+  const Enumeration all = enumerate_one(run, world_of(command, run));
   const std::vector<double> r = rewards_of(all.sequences, text_reward(reward, run.tokenizer, {command.prompt}));
   const std::vector<double>& log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.tuning.kl_coef);
@@ -179,7 +190,7 @@ int answer_gdc(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   NamedFeatures named(options.feature, options.pointwise, run.tokenizer, {command.prompt});
   Features& features = named.features;
-  const Enumeration all = enumerate(*run.model, world_of(command, run));
+  const Enumeration all = enumerate_one(run, world_of(command, run));
   const MomentFit fit = fit_listed(features, all);
   const std::vector<double>& log_q = all.log_prob[0];
   const Table q = Table::of_logs(log_q);

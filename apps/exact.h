@@ -9,6 +9,8 @@
 namespace gradus {
 
 World world_of(const ExactCommand& command, const Checkpoint& run);
+// DataError where the world is too large to list, or for the memory.
+Enumeration enumerate_one(const Checkpoint& run, const World& world);
 Enumeration enumerate_both(const Checkpoint& a, const Checkpoint& b, const World& world);
 int print_json(const Json& json);
 // Of sequences that all begin from the one prompt.

@@ -9,6 +9,7 @@
 #include "apps/features.h"
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
 #include "apps/run.h"
 #include "engine/io/safetensors.h"
 #include "rl/exact_gradient.h"
@@ -102,6 +103,8 @@ Listed list_world(Question& q) {
                        "has no gradient");
   tell(*method, l);
   Shards shards(kShards, threads_for(q.command.common, kMostThreads));
+  require_memory(exact_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, shards),
+                 "the gradient of these sequences", "use a smaller --max-tokens");
   const bool from_prior = method->behaviour() == q.prior.model.get();  // another proposal begins as the policy
   l.gradient = exact_gradient(*method, *q.run.model, *q.prior.model, q.world, l.all.sequences,
                               from_prior ? log_q : log_pi, l.rewards, q.options.beta(), shards);
@@ -181,7 +184,7 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
                 fixed(agreement->bias_z, 3).c_str(), fixed(agreement->cosine, 6).c_str(),
                 significant(agreement->variance, 6).c_str());
   std::printf("the gradient of %s, mean/NAME%s, is in %s\n", q.has_target ? "that objective" : "J",
-              g.variance.empty() ? "" : " and variance/NAME", q.command.out.c_str());
+              g.variance.empty() ? "" : " and variance/NAME", one_line(q.command.out, 80).c_str());
   return kDone;
 }
 
@@ -201,6 +204,9 @@ int answer_gradient(const ExactCommand& command) {
   if (!listed && q.options.is_gdc()) fit_sampled(q.named.features, *q.prior.model, q.world, q.options.seed);
   const std::unique_ptr<Method> method = q.method(q.options);
   if (listed) tell(*method, *listed);
+  require_memory(estimate_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, q.options),
+                 text("a batch of ", q.options.batch, " sequences of ", q.world.max_tokens, " tokens"),
+                 "use a smaller --batch or --max-tokens");
   g = estimate_gradient(*method, *q.run.model, *q.prior.model, q.world, q.reward, q.options, command.samples,
                         threads_for(command.common, kMostThreads));
   std::optional<Agreement> agreement;

@@ -59,7 +59,7 @@ int frontier(const FrontierCommand& command) {
   const Reward reward(command.reward, prior.tokenizer);
   const World world{prior.beginning(command.prompt), prior.tokenizer.end_id(), command.max_tokens, command.temperature};
   const RewardFunction score = text_reward(reward, prior.tokenizer, {command.prompt});
-  const Enumeration all = enumerate(*prior.model, world);
+  const Enumeration all = enumerate_one(prior, world);
   const std::vector<double> r = rewards_of(all.sequences, score);
   const Table q = Table::of_logs(all.log_prob[0]);
   const std::vector<FrontierPoint> curve = frontier_points(q, r, kPoints);

@@ -1,4 +1,5 @@
 // gradus inspect: lists what a safetensors file holds, whether gradus or another program wrote it.
+#include <algorithm>
 #include <cstdio>
 
 #include "apps/commands.h"
@@ -11,12 +12,18 @@
 
 namespace gradus {
 
-// √Σ x²; none for numbers that are not floating-point.
+// √Σ x²; none for numbers that are not floating-point. A large array is read in parts.
 static std::optional<double> norm_of(const SafetensorsFile& file, const TensorInfo& tensor) {
   if (tensor.dtype != "F64" && tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") return {};
-  std::vector<double> values(size_t(tensor.numel()));
-  file.read(tensor, std::span<double>(values));
-  return kernel::norm(int64_t(values.size()), values.data());
+  constexpr uint64_t kAtOnce = 1 << 16;
+  const uint64_t n = uint64_t(tensor.numel());
+  std::vector<double> values, norms;
+  for (uint64_t first = 0; first < n; first += values.size()) {
+    values.resize(std::min(kAtOnce, n - first));
+    file.read_part(tensor, first, values);
+    norms.push_back(kernel::norm(int64_t(values.size()), values.data()));
+  }
+  return norms.size() == 1 ? norms[0] : kernel::norm(int64_t(norms.size()), norms.data());
 }
 
 int inspect(const InspectCommand& command) {
@@ -31,12 +38,13 @@ int inspect(const InspectCommand& command) {
   }
   int64_t numbers = 0;
   size_t width = 4;
-  for (const TensorInfo& t : file.tensors()) width = std::max(width, t.name.size());
+  for (const TensorInfo& t : file.tensors()) width = std::max(width, one_line(t.name, 80).size());
   for (size_t i = 0; i < file.tensors().size(); ++i) {
     const TensorInfo& t = file.tensors()[i];
     numbers += t.numel();
     const Json& norm = tensors[i]["norm"];
-    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), t.name.c_str(), t.dtype.c_str(), Json(t.shape).dump().c_str(),
+    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), one_line(t.name, 80).c_str(), one_line(t.dtype, 8).c_str(),
+                Json(t.shape).dump().c_str(),
                 norm.is_null()     ? "-"
                 : norm.is_number() ? ("norm " + fixed(norm.get<double>(), 4)).c_str()
                                    : ("norm " + norm.get<std::string>()).c_str());

@@ -1,30 +1,77 @@
 // The gradus program: runs the command line and turns every error into one sentence and an exit code.
+#include <fcntl.h>
+#include <stdio_ext.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <exception>
+#include <filesystem>
 #include <new>
 #include <system_error>
 
 #include "apps/commands.h"
+#include "apps/console.h"
+#include "apps/proposal.h"
 #include "engine/error.h"
+#include "engine/long_loop.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
 static int fail(const char* message, ExitCode code) {
-  std::fprintf(stderr, "gradus: %s\n", message);
+  std::fprintf(stderr, "gradus: %s\n", harmless_line(message).c_str());
   return code;
+}
+
+// Where a standard descriptor is closed, the next file to be opened would take its place and get what is meant for it.
+static void take_standard_descriptors() {
+  for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = open("/dev/null", O_RDONLY))  // which cannot be written
+    if (fd > STDERR_FILENO) {
+      close(fd);
+      break;
+    }
+}
+
+// Takes no memory itself.
+static int out_of_memory() {
+  std::fputs("gradus: out of memory; use a smaller --batch, --context, --embd or --hidden\n", stderr);
+  return kInternal;
+}
+
+// Some functions of the libraries (CLI11's objects before main, and what it calls noexcept) cannot throw: there too
+// memory that has run out ends in the sentence.
+static std::terminate_handler otherwise;
+static void end_where_nothing_can_be_thrown() {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    _exit(out_of_memory());
+  } catch (...) {
+  }
+  otherwise();
+}
+[[gnu::constructor(101)]] static void before_all_objects() {
+  otherwise = std::set_terminate(end_where_nothing_can_be_thrown);
 }
 
 }  // namespace gradus
 
 int main(int argc, char** argv) {
   using namespace gradus;
+  take_standard_descriptors();
+  set_command_line(argc, argv);
   std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
   try {
     const int code = run_command_line(argc, argv);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    if (code == kInterrupted && !takes_bytes(stdout)) __fpurge(stdout);  // nobody reads: the end must not wait for it
+    if (std::fflush(stdout) != 0)
       throw WriteError(text("standard output cannot be written: ", std::generic_category().message(errno)));
+    if (std::ferror(stdout)) throw WriteError("standard output could not be written");
     return code;
+  } catch (const Interrupted&) {  // where there was nothing to save
+    return kInterrupted;
   } catch (const UsageError& error) {
     return fail(error.what(), kUsage);
   } catch (const DataError& error) {
@@ -33,8 +80,10 @@ int main(int argc, char** argv) {
     return fail(error.what(), kCouldNotWrite);
   } catch (const DivergedError& error) {
     return fail(error.what(), kDiverged);
+  } catch (const std::filesystem::filesystem_error& error) {  // a name that is too long, a folder that is locked
+    return fail(text(error.path1().string(), ": ", error.code().message()).c_str(), kBadInput);
   } catch (const std::bad_alloc&) {
-    return fail("out of memory; use a smaller --batch, --context, --embd or --hidden", kInternal);
+    return out_of_memory();
   } catch (const std::exception& error) {
     return fail(error.what(), kInternal);
   }

@@ -1,15 +1,17 @@
 #include "apps/run.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <utility>
 
 #include "engine/gemm.h"
-#include "engine/kernels.h"
 #include "models/run/checkpoint.h"
 
 namespace gradus {
@@ -19,21 +21,45 @@ bool RunFolder::has_checkpoint(const std::string& path) {
   return std::filesystem::exists(path + "/checkpoint.safetensors", error);
 }
 
+// A log that leads elsewhere would have a file cut that is not of this run. With `more` 0 there may be none.
+static Descriptor open_log(const std::string& name, int more) {
+  Descriptor log(::open(name.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | more, 0666));
+  if (!log && more == 0) return log;
+  if (!log && errno == ELOOP)
+    throw WriteError(text(name, ": is a symbolic link, and the log must be in the folder; remove it"));
+  struct stat status {};
+  if (!log || ::fstat(log.get(), &status) != 0)
+    throw WriteError(text(name, ": cannot be opened for writing: ", std::strerror(errno)));
+  if (!S_ISREG(status.st_mode)) throw WriteError(text(name, ": is a device or a pipe, and the log must be a file"));
+  return log;
+}
+
 RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
+  namespace fs = std::filesystem;
   std::error_code error;
-  std::filesystem::create_directories(path_, error);
+  for (fs::path folder = path_; !folder.empty() && !fs::exists(folder, error); folder = folder.parent_path())
+    if (folder.has_filename()) made_.push_back(folder.string());  // not the empty one behind a last /
+  fs::create_directories(path_, error);
   if (error) throw WriteError(text(path_, ": the folder of the run cannot be made: ", error.message()));
   const std::string name = path_ + "/log.jsonl";
-  log_ = Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (!log_) throw WriteError(text(name, ": cannot be opened for writing: ", std::strerror(errno)));
+  // The folder's lock is the one that counts: a log can be deleted. The log's says which process it is.
+  folder_ = Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const bool is_taken = ::flock(folder_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  log_ = open_log(name, is_taken ? 0 : O_CREAT);
   struct flock lock {};
   lock.l_type = F_WRLCK;
-  if (fcntl(log_.get(), F_SETLK, &lock) != 0) {
-    fcntl(log_.get(), F_GETLK, &lock);
-    throw UsageError(
-        text(path_, ": process ", lock.l_pid, " is training in this run; wait for it or use another --out"));
-  }
+  if (!is_taken && fcntl(log_.get(), F_SETLK, &lock) == 0) return;
+  if (fcntl(log_.get(), F_GETLK, &lock) != 0) lock.l_type = F_UNLCK;
+  throw UsageError(text(path_, ": ", lock.l_type == F_UNLCK ? "another process" : text("process ", lock.l_pid),
+                        " is training in this run; wait for it or use another --out"));
 }
+
+void RunFolder::discard() {
+  ::unlink((path_ + "/log.jsonl").c_str());
+  for (const std::string& folder : made_) ::rmdir(folder.c_str());
+}
+
+static constexpr std::string_view kLogBeginning = R"({"type":"run")";
 
 std::string RunFolder::truncate_log(int64_t step) {
   std::string all;
@@ -53,25 +79,49 @@ std::string RunFolder::truncate_log(int64_t step) {
   }
   if (ftruncate(log_.get(), off_t(keep)) != 0)
     throw WriteError(text(path_, "/log.jsonl: cannot be cut back to step ", step, ": ", std::strerror(errno)));
+  lacks_beginning_ = keep == 0 || !all.starts_with(kLogBeginning);
+  if (lacks_beginning_) behind_ = all.substr(0, keep);
   return last;
 }
 
-void RunFolder::log(const Json& record) {
-  const std::string line = record.dump() + "\n";
+void RunFolder::begin_log(const Json& record) {
+  if (!behind_.empty() && ftruncate(log_.get(), 0) != 0)
+    throw WriteError(text(path_, "/log.jsonl: cannot be written: ", std::strerror(errno)));
+  write_line(record.dump() + "\n" + std::exchange(behind_, {}));
+  lacks_beginning_ = false;
+}
+
+void RunFolder::log(const Json& record) { write_line(record.dump() + "\n"); }
+
+void RunFolder::write_line(const std::string& line) {
   if (!log_error_.empty()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ =
         text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training continues without it");
 }
 
-void refuse_existing(const std::string& out) {
+static void refuse_checkpoint(const std::string& out) {
   if (RunFolder::has_checkpoint(out))
     throw UsageError(text(out, " already holds a run; continue it with --resume, or use another --out"));
 }
 
+void refuse_existing(const std::string& out) {
+  refuse_checkpoint(out);
+  const std::string log = out + "/log.jsonl";
+  std::error_code error;
+  if (!std::filesystem::exists(log, error)) return refuse_foreign_report(out);
+  std::string beginning(kLogBeginning.size(), '\0');
+  std::ifstream in(std::filesystem::is_regular_file(log, error) ? log : "", std::ios::binary);
+  in.read(beginning.data(), std::streamsize(beginning.size()));
+  // An empty log, or one that was cut at its first line, is ours too.
+  if (!in.is_open() || !kLogBeginning.starts_with(beginning.substr(0, size_t(in.gcount()))))
+    throw UsageError(text(log, ": gradus did not write this file and would replace it; use another --out"));
+  refuse_foreign_report(out);
+}
+
 RunFolder make_folder(const std::string& out) {
   RunFolder folder(out);
-  refuse_existing(out);  // another process may have trained here meanwhile
+  refuse_checkpoint(out);  // another process may have trained here; to open the log again would end our lock
   return folder;
 }
 
@@ -82,11 +132,18 @@ RunFolder reopen_folder(const std::string& out) {
   return RunFolder(out);
 }
 
-// The first parameter that holds a number that is not finite, or -1.
-static int64_t first_not_finite(const Params& params) {
-  for (int64_t i = 0; i < params.count(); ++i)
-    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
-  return -1;
+void announce_stored(Console& console, const std::string& what, const std::string& path, const std::string& remedy) {
+  namespace fs = std::filesystem;
+  const auto refuse = [&](const std::string& why) {
+    throw DataError(text(path, ": ", what, " of the run ", why, "; ", remedy));
+  };
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) refuse("is not there any more");
+  if (!fs::is_regular_file(status)) refuse("is not a regular file, so it is not opened again unasked");
+  if (const auto size = fs::file_size(path, error); error || size > uintmax_t(kMostStoredBytes))
+    refuse(text("has more than ", kMostStoredBytes >> 20, " MB, so it is not opened unasked"));
+  console.announce(text("the run names ", what, ", ", path, ", which is read now"));
 }
 
 void require_resumable(const RunCommand& command, int64_t steps, const Checkpoint& run, Console& console) {
@@ -99,18 +156,18 @@ void require_resumable(const RunCommand& command, int64_t steps, const Checkpoin
     throw UsageError(text("--steps ", steps, ": the run in ", command.out, " has already done ", run.step,
                           "; --steps counts from its beginning"));
   if (run.blas_core != blas_core())
-    console.note(text("note: the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
-                      "; results will differ in the last bits"));
+    console.announce(text("the run began on OpenBLAS ", run.blas_core, " kernels, this machine uses ", blas_core(),
+                          "; results will differ in the last bits"));
   const Params& params = run.model->params();
   if (const int64_t i = first_not_finite(params); i >= 0)
     throw DataError(
         text(run.path, ": ", params.name(i), " holds a number that is not finite; training cannot go on from it"));
 }
 
-void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder) {
+void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder, const std::string& remedy) {
   throw DivergedError(text("step ", step, ": ", what, "; ", folder.checkpoint(),
                            RunFolder::has_checkpoint(folder.path()) ? " keeps the last good state" : " was not written",
-                           "; try a smaller --lr"));
+                           "; ", remedy));
 }
 
 void require_finite(const Params& params, int64_t step, const RunFolder& folder) {
@@ -118,13 +175,10 @@ void require_finite(const Params& params, int64_t step, const RunFolder& folder)
     stop_diverged(step, params.name(i) + " is not finite after its update", folder);
 }
 
-int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
-            int64_t tokens) {
+int end_run(const RunFolder& folder, Console& console, const Next& next, int64_t step, bool stopped) {
   console.warn(folder.log_error());
-  console.note(stopped
-                   ? text("Stopped after step ", step, " and saved; continue with: gradus ", command, " --out ",
-                          folder.path(), " --resume")
-                   : text("Saved ", folder.checkpoint(), ". Try: gradus sample ", folder.path(), " --tokens ", tokens));
+  console.note(stopped ? text("Stopped after step ", step, " and saved; continue with: ", next.resume)
+                       : text("Saved ", folder.checkpoint(), ". Try: ", next.sample));
   return stopped ? kInterrupted : kDone;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "apps/commands.h"
 #include "apps/console.h"
@@ -27,14 +28,38 @@ class RunFolder {
   // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
   // the log becomes empty. Returns the type of the record that is then the last, if it is one of `step`, else "".
   std::string truncate_log(int64_t step);
+  // Whether the first record, that of the run, is missing: in a new run, or because somebody deleted the log.
+  bool lacks_beginning() const { return lacks_beginning_; }
+  // Writes that record before all others. REQUIRES: truncate_log(), lacks_beginning().
+  void begin_log(const Json& record);
   // Appends one object as one line. If that fails, prints it once and continues: a full disk must not end a run.
   void log(const Json& record);
   const std::string& log_error() const { return log_error_; }
+  // Removes the log, and the folders that the constructor made, where nothing else is in them: the run has come to
+  // nothing.
+  void discard();
+  // Saves on the way. A failure is told and training goes on, since a full disk may have room again; the third in a row
+  // is thrown. The save at the end of a run does not come here: nothing follows that could make up for it.
+  template <class Save>
+  void save_on_the_way(Console& console, Save save) try {
+    save();
+    failed_saves_ = 0;
+  } catch (const WriteError& error) {
+    if (++failed_saves_ == kMostFailedSaves) throw;
+    console.warn(text(error.what(), "; training goes on"));
+  }
 
  private:
+  void write_line(const std::string& line);
+
+  static constexpr int kMostFailedSaves = 3;
+  int failed_saves_ = 0;  // in a row
   std::string path_;
-  Descriptor log_;
+  std::vector<std::string> made_;  // folders, the innermost first
+  Descriptor folder_, log_;
   std::string log_error_;
+  bool lacks_beginning_ = true;
+  std::string behind_;  // records of a log that lacks its beginning
 };
 
 // --- Opening
@@ -42,7 +67,7 @@ class RunFolder {
 // The section of a checkpoint that only a fine-tuned run has.
 inline constexpr const char* kTuning = "tuning";
 
-// UsageError where the folder holds a run: a new one must not replace it.
+// UsageError where the folder holds a run, or a log or report that gradus did not write: a new one must not replace it.
 void refuse_existing(const std::string& out);
 // resolve(), where two options that do not fit together are the user's mistake.
 inline void resolve(Config& config, int cores) { config.resolve(cores); }
@@ -58,6 +83,10 @@ void resolve_options(C& config) {
 RunFolder make_folder(const std::string& out);
 // The folder of a resumed run, locked before it is read. DataError where it holds no checkpoint.
 RunFolder reopen_folder(const std::string& out);
+// Before a file is opened that a checkpoint names, and not the person: says so on stderr. DataError, with `remedy`,
+// which says how to name it, unless it is a regular file of at most kMostStoredBytes. `what` is what it is to the run.
+void announce_stored(Console& console, const std::string& what, const std::string& path, const std::string& remedy);
+inline constexpr int64_t kMostStoredBytes = int64_t{1} << 30;
 // UsageError and DataError where the run that `command` continues cannot go on: it has no optimiser, has done more
 // steps than asked for, or holds a number that is not finite. Notes where its last bits will differ. `steps` is
 // --steps.
@@ -75,17 +104,20 @@ class Stopwatch {
   Clock::time_point begin_ = Clock::now();
 };
 
-// DivergedError: the step, the quantity that is not finite, and the state that the folder still holds.
-[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder);
+// DivergedError: the step, the quantity that is not finite, the state that the folder still holds, and what to do.
+[[noreturn]] void stop_diverged(int64_t step, const std::string& what, const RunFolder& folder,
+                                const std::string& remedy = "try a smaller --lr");
 // Call it before every save: a finite loss says nothing of the weights after its update, and weights that are not
 // finite must not replace a good checkpoint unseen. DivergedError.
 void require_finite(const Params& params, int64_t step, const RunFolder& folder);
 
 // --- The end
 
-// After the last save of a run, whether it was stopped or finished: prints how to continue, and returns the exit
-// code. `command` is train or tune, `tokens` how many to sample.
-int end_run(const RunFolder& folder, Console& console, const std::string& command, int64_t step, bool stopped,
-            int64_t tokens);
+// After the last save of a run, whether it was stopped or finished: prints how to continue, by one of two commands, and
+// returns the exit code.
+struct Next {
+  std::string resume, sample;
+};
+int end_run(const RunFolder& folder, Console& console, const Next& next, int64_t step, bool stopped);
 
 }  // namespace gradus

@@ -5,24 +5,28 @@
 
 #include "apps/commands.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
+#include "engine/long_loop.h"
+#include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
-// Writes text as it grows: a character that is cut in the middle waits for the rest of its bytes.
+// Writes text as it grows, with nothing in it that a terminal would obey: a character that is cut in the middle waits
+// for the rest of its bytes, and a carriage return for what follows.
 class Writer {
  public:
   void add(const std::string& bytes) {
     held_ += bytes;
-    const size_t whole = complete_length(held_);
-    std::fputs(valid_utf8(std::string_view(held_).substr(0, whole)).c_str(), stdout);
+    const size_t whole = held_.ends_with('\r') ? held_.size() - 1 : complete_length(held_);
+    std::fputs(harmless(std::string_view(held_).substr(0, whole)).c_str(), stdout);
     held_.erase(0, whole);
     if (isatty(STDOUT_FILENO)) std::fflush(stdout);
   }
   void finish() {
-    std::fputs((valid_utf8(held_) + "\n").c_str(), stdout);
+    std::fputs((harmless(held_ + "\n")).c_str(), stdout);
     held_.clear();
   }
 
@@ -43,7 +47,11 @@ int sample(const SampleCommand& command) {
                               .max_tokens = command.tokens};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
   const int64_t group = side_by_side(*run.model);
-  Pool pool(threads_for(command.common, (command.count + group - 1) / group));
+  const int threads = threads_for(command.common, (command.count + group - 1) / group);
+  require_memory(threads * sampling_bytes(*run.model, std::min(group, command.count), end_id >= 0),
+                 text("sampling from ", run.path, " on ", threads, threads == 1 ? " thread" : " threads"),
+                 threads > 1 ? "use fewer --threads" : "the model remembers too much for this machine");
+  Pool pool(threads);
 
   const bool show = !command.common.json;
   Json samples = Json::array();
@@ -58,8 +66,11 @@ int sample(const SampleCommand& command) {
     writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&token, 1}));
     follows = true;
   };
+  if (show && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
+  const LongLoop loop("drawing samples", command.count);
   // The first sequence of a batch appears as it is drawn, the others when all are there.
   for (int64_t first = 0; first < command.count; first += group * pool.threads()) {
+    loop.at(first);
     const int64_t count = std::min(group * pool.threads(), command.count - first);
     if (show) begin(first);
     const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool, write);

@@ -6,6 +6,8 @@
 
 #include "apps/commands.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
+#include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 #include "models/text/utf8.h"
@@ -14,6 +16,8 @@ namespace gradus {
 
 int score(const ScoreCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
+  require_memory(sampling_bytes(*run.model, 1, false), text("scoring by ", run.path),
+                 "the model remembers too much for this machine");
   const int32_t end_id = run.tokenizer.end_id();
   std::string line;
   errno = 0;

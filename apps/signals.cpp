@@ -16,8 +16,11 @@ void catch_interrupts() {
     interrupts = interrupts + 1;
     if (interrupts > 1) _exit(kInterrupted);
   };
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (signal != SIGHUP || before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup ignores SIGHUP
+  }
 }
 bool interrupted() { return interrupts > 0; }
 

@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM: the first asks the loop to stop after its step, the second ends the process at once.
+// SIGINT, SIGTERM and SIGHUP: the first asks the loop to stop after its step, the second ends the process at once.
+// Before catch_interrupts() each ends the process at once: nothing has been trained that could be lost.
 #pragma once
 
 namespace gradus {

@@ -1,51 +1,56 @@
 // gradus train: maximum likelihood on a text. The loop is at the end of the file; apps/train_run.h opens a run.
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/train_trace.h"
 #include "apps/train_run.h"
 #include "engine/inspect.h"
+#include "engine/long_loop.h"
 #include "models/loss.h"
 #include "models/sampler.h"
+#include "models/text/shell_word.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 namespace {
 
-std::string draw_sample(const Checkpoint& run, int64_t tokens) {
+// About so many characters.
+std::string draw_sample(const Checkpoint& run, size_t characters) {
   Tape tape;
   const Tape::Use use(tape);
   const std::vector<int32_t> prompt{run.start_id}, of{0};
-  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = tokens};
+  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = int64_t(characters)};
   Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
+  std::string drawn;
   try {
-    while (sampler.next())
-      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token);
+    while (drawn.size() < characters && sampler.next())
+      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token), drawn += run.tokenizer.token(d.token);
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
   return valid_utf8(run.tokenizer.decode(ids));
 }
 
 // The losses of a moment: over a few random batches on the way, over the whole validation split at the end. What is
-// counted has no way, and the loss that was minimised is that of the whole training split. Nothing if it was
-// interrupted.
+// counted has no way, and the loss that was minimised is that of the whole training split.
 struct Losses {
   double train;
   std::optional<double> validation;
 };
-std::optional<Losses> evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
+Losses evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, bool at_end) {
   const auto loss = [&](Split split, bool whole) {
-    return (whole ? loss_of_split(*run.model, corpus, split, shards, run.config.batch, 0, interrupted)
+    return (whole ? loss_of_split(*run.model, corpus, split, shards, run.config.batch)
                   : loss_of_batches(*run.model, corpus, split, shards, run.config.batch, run.step,
-                                    run.config.eval_batches, interrupted))
+                                    run.config.eval_batches))
         .mean();
   };
   Losses losses{loss(Split::kTrain, run.config.counts()), {}};
   if (corpus.has_validation()) losses.validation = loss(Split::kValidation, at_end);
-  if (interrupted()) return {};
   return losses;
 }
 
@@ -77,11 +82,9 @@ class Progress {
                  {"grad_norm", norm},
                  {"tokens_per_second", double(tokens) / seconds}});
   }
-  // An evaluation, if it was not interrupted; one that is not finite ends the run. `log` false: it is in the log
-  // already.
-  void evaluated(const std::optional<Losses>& losses, bool log = true) {
-    if (!losses) return;
-    const auto& [train, validation] = *losses;
+  // One that is not finite ends the run. `log` false: it is in the log already.
+  void evaluated(const Losses& losses, bool log = true) {
+    const auto& [train, validation] = losses;
     const bool finite = std::isfinite(train) && std::isfinite(validation.value_or(0));
     if (!finite && !run_.config.counts())  // what was counted may hold a text for impossible
       stop_diverged(run_.step, "the loss of an evaluation is not finite", folder_);
@@ -131,6 +134,21 @@ void save(const Checkpoint& run, const RunFolder& folder) {
   run.save(folder.checkpoint());
 }
 
+// A text that cannot be read again without the person, such as a pipe, must be named again, and so must one that was
+// named for this process.
+Next next_of(const TrainCommand& command, const Checkpoint& run) {
+  std::vector<std::string> words{"train"};
+  if (command.resume || std::ranges::any_of(run.corpus, [](const std::string& path) {
+        std::error_code error;
+        return !std::filesystem::is_regular_file(path, error);
+      }))
+    words.insert(words.end(), command.corpus.begin(), command.corpus.end());
+  words.insert(words.end(), {"--out", command.out, "--resume"});
+  if (command.trace_step > run.step)
+    words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
+  return {proposed(words), proposed({"sample", as_argument(command.out), "--tokens", "400"})};
+}
+
 Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const Progress& progress) {
   return {{"steps", run.step},
           {"train_loss", losses ? Json(losses->train) : Json(nullptr)},
@@ -159,19 +177,29 @@ int train(const TrainCommand& command) {
   const Yardsticks yardsticks = corpus.yardsticks(run.tokenizer.size());
   introduce(console, opened, yardsticks, threads_for(command.common, config.shards));
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
-  if (run.step == 0) folder.log(run_record(opened, yardsticks, command.entropy_rate));
+  if (folder.lacks_beginning()) folder.begin_log(run_record(opened, yardsticks, command.entropy_rate));
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
   BatchLoss batch_loss(shards);
   Batch batch;
   Progress progress(console, folder, run);
+  // Evaluates, unless it is interrupted: then nothing of it is told, and it is done again when the run goes on.
+  const auto evaluate_now = [&](bool at_end, bool log) -> std::optional<Losses> {
+    try {
+      const Losses losses = evaluate(run, corpus, shards, at_end);
+      progress.evaluated(losses, log);
+      return losses;
+    } catch (const Interrupted&) {
+      return {};
+    }
+  };
   const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
   catch_interrupts();
   bool stop = false;
-  if (run.step > 0 && due(config.eval_every) && !evaluated)  // it was interrupted
-    progress.evaluated(evaluate(run, corpus, shards, false));
-  while (run.step < config.steps && !stop) {
+  std::string no_trace;                                                                 // why
+  if (run.step > 0 && due(config.eval_every) && !evaluated) evaluate_now(false, true);  // it was interrupted
+  while (run.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.step + 1;
     progress.begin_step();
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
@@ -181,23 +209,24 @@ int train(const TrainCommand& command) {
     const std::span<const real> gradient = shards.gradient(run.model->params());
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
-    if (step == command.trace_step) write_trace(shards, step, run, command.trace_file, console);
+    if (step == command.trace_step) no_trace = write_trace(shards, step, run, command.trace_file, console);
     run.optimizer->step(run.model->params(), gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
     progress.end_step(loss, lr, norm, batch.scored);
 
-    if (due(config.eval_every)) progress.evaluated(evaluate(run, corpus, shards, false));
-    stop = interrupted() || step == command.stop_after;
-    if (due(config.save_every) && !stop) save(run, folder);
+    if (due(config.eval_every)) evaluate_now(false, true);
+    stop = step == command.stop_after;
+    if (due(config.save_every) && !stop && !interrupted()) folder.save_on_the_way(console, [&] { save(run, folder); });
   }
   save(run, folder);
 
   std::optional<Losses> losses;
-  if (!stop) losses = evaluate(run, corpus, shards, true);
-  progress.evaluated(losses, !finished);
+  if (!stop && !interrupted()) losses = evaluate_now(true, !finished);
   if (command.common.json) std::printf("%s\n", result_of(run, losses, progress).dump().c_str());
   console.warn(try_write_report(folder.path()));
-  return end_run(folder, console, "train", run.step, !losses, 400);
+  const int code = end_run(folder, console, next_of(command, run), run.step, !losses);
+  if (!no_trace.empty()) throw WriteError(no_trace);
+  return code;
 }
 
 }  // namespace gradus

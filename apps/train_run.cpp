@@ -1,45 +1,44 @@
 #include "apps/train_run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/memory.h"
+#include "apps/proposal.h"
 #include "engine/gemm.h"
 #include "engine/version.h"
 #include "models/families.h"
+#include "models/memory.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
 namespace {
 
-double numbers_in_memory() {
-  return double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / double(sizeof(real));
-}
+constexpr double kPresent = 3 * sizeof(real);  // bytes of a parameter that a checkpoint has brought: value and moments
 
-// Numbers that may be allocated for parameters: each is held as value, both moments and one gradient for each shard.
-int64_t parameter_limit(const Config& config) { return int64_t(numbers_in_memory() / double(4 + config.shards)); }
-
-// Better a sentence now than a machine that swaps.
-void refuse_batch_beyond_memory(const Config& c, const LanguageModel& model) {
-  const double needed = double(c.batch) * double(c.context) * double(model.numbers_per_token());
-  if (needed > numbers_in_memory())
-    throw UsageError(text("a step with --batch ", c.batch, " and --context ", c.context, " needs more than ",
-                          fixed(needed * double(sizeof(real)) / 1e9, 0), " GB, this machine has ",
-                          fixed(numbers_in_memory() * double(sizeof(real)) / 1e9, 0),
-                          "; use a smaller --batch or --context"));
+// Before the first large allocation: bytes that the parameters, their moments and a step will take. UsageError where
+// they are not free; `present` are there already.
+double refuse_beyond_memory(const Config& c, const LanguageModel& model, double present = 0) {
+  const int64_t B = c.batch, T = c.context, n = model.params().declared_size();
+  const double all = c.counts() ? double(n) * sizeof(real) + evaluation_bytes(model, B, T, c.shards)
+                                : training_bytes(model, B, T, c.shards);
+  const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;  // much of it is the model
+  const std::string size = n > 0 ? text(" of ", grouped(n), " parameters") : "";
+  require_memory(all - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),
+                 large ? c.family().smaller : "use a smaller --batch or --context");
+  return all;
 }
 
 // A new model; the families that count are fitted here, by counting.
-std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus) {
+std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus,
+                                         double& memory) {
   std::vector<double> counts = count_tokens(config, corpus);
-  try {
-    return make_model(config, tokenizer.size(), parameter_limit(config), std::move(counts));
-  } catch (const DataError& error) {
-    throw UsageError(error.what());  // options, not a file, ask for too much
-  }
+  std::unique_ptr<LanguageModel> model = declare_model(config, tokenizer.size(), std::move(counts));
+  memory = refuse_beyond_memory(config, *model);
+  model->initialise();
+  return model;
 }
 
 // What a sample begins with: a line with its mark, a stream with a new line, or with its own first token if it has
@@ -50,17 +49,25 @@ int32_t start_of(const Config& config, const Tokenizer& tokenizer, const CorpusF
   return newline ? tokenizer.encode("\n")[0] : corpus.tokens(Split::kAll)[0];
 }
 
+Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files) {
+  try {
+    return config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
+                        : Tokenizer::from_text(config.tokenizer, files.content);
+  } catch (const DataError& error) {
+    throw DataError(text(files.name(), ": ", error.what()));
+  }
+}
+
 TrainRun begin(const TrainCommand& command) {
   refuse_existing(command.out);
   Config config = command.config;
   resolve_options(config);
   CorpusFiles files = read_corpus_files(command.corpus, config);
-  Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
-                                     : Tokenizer::from_text(config.tokenizer, files.content);
+  Tokenizer tokenizer = tokenizer_of(config, files);
   config.end_id = tokenizer.end_id();
   Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
-  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus);
-  if (!config.counts()) refuse_batch_beyond_memory(config, *model);
+  double memory = 0;
+  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus, memory);
   const int32_t start_id = start_of(config, tokenizer, files, corpus);
   Checkpoint checkpoint{.config = config,
                         .tokenizer = std::move(tokenizer),
@@ -73,17 +80,24 @@ TrainRun begin(const TrainCommand& command) {
                         .corpus_hash = files.hash,
                         .blas_core = blas_core()};
   if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
-  return {std::move(checkpoint), std::move(files), std::move(corpus), {}};
+  return {std::move(checkpoint), std::move(files), std::move(corpus), {}, memory};
 }
 
-// The texts of a resumed run: those named, which must be its own, or those it was trained on.
-CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command) {
-  CorpusFiles files = read_corpus_files(command.corpus.empty() ? run.corpus : command.corpus, run.config);
+// The texts of a resumed run: those named, which must be its own, or those it was trained on, which the person has not
+// named.
+CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command, Console& console) {
+  const auto read_stored = [&] {
+    if (run.corpus.empty()) throw DataError(text(run.path, ": names no text; name it: ", typed_again({"TEXT"})));
+    for (const std::string& path : run.corpus)
+      announce_stored(console, "the text", path, "name it: " + typed_again({"TEXT"}));
+    return read_corpus_files(run.corpus, run.config);
+  };
+  CorpusFiles files = command.corpus.empty() ? read_stored() : read_corpus_files(command.corpus, run.config);
   if (files.hash == run.corpus_hash) return files;
   // In another order they are another text; unless they changed too, a sentence names the right one.
   const bool reordered = files.paths != run.corpus && std::is_permutation(files.paths.begin(), files.paths.end(),
                                                                           run.corpus.begin(), run.corpus.end());
-  if (reordered && read_corpus_files(run.corpus, run.config).hash == run.corpus_hash)
+  if (reordered && read_stored().hash == run.corpus_hash)
     throw DataError(text("the texts of the run in ", run.path, " are named in another order than it was trained on: ",
                          joined(run.corpus, ", then "), "; name them in that order, or name none"));
   throw DataError(text(files.name(), ": is not the text that the run in ", command.out,
@@ -94,13 +108,14 @@ TrainRun resume(const TrainCommand& command, Console& console) {
   RunFolder folder = reopen_folder(command.out);
   Checkpoint run = load_checkpoint(command.out);
   if (std::ranges::find(run.other_sections, kTuning) != run.other_sections.end())
-    throw UsageError(
-        text(command.out, ": is a fine-tuned run; continue it with gradus tune --out ", command.out, " --resume"));
+    throw UsageError(text(command.out, ": is a fine-tuned run; continue it with: ",
+                          proposed({"tune", "--out", command.out, "--resume"})));
   if (run.config.counts())
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
-  CorpusFiles files = read_texts_of(run, command);
   require_resumable(command, command.config.steps, run, console);
+  refuse_beyond_memory(run.config, *run.model, kPresent * double(run.model->params().size()));
+  CorpusFiles files = read_texts_of(run, command, console);
   if (command.steps_given) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
@@ -141,6 +156,7 @@ Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<do
           {"parameters", run.checkpoint.model->params().size()},
           {"real", kRealName},
           {"blas_core", blas_core()},
+          {"memory_bytes", run.memory},
           {"corpus", run.files.paths},
           {"corpus_hash", run.files.hash},
           {"tokens", {{"train", tokens(Split::kTrain)}, {"validation", tokens(Split::kValidation)}}},

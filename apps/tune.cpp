@@ -5,8 +5,12 @@
 
 #include "apps/features.h"
 #include "apps/format.h"
+#include "apps/memory.h"
+#include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/tune_log.h"
+#include "engine/long_loop.h"
+#include "models/text/shell_word.h"
 #include "rl/rewards/reward.h"
 
 namespace gradus {
@@ -43,6 +47,9 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
     throw UsageError(text("--target gdc takes one prompt; --prompts has ", run.prompts.size()));
   if (run.tuning.contains("lambda")) {
     features.lambda = run.tuning["lambda"].get<std::vector<double>>();
+    if (features.lambda.size() != features.count())
+      throw DataError(
+          text(run.policy.path, ": has ", features.lambda.size(), " Lambda for ", features.count(), " features"));
     return;
   }
   World world = run.world;
@@ -68,6 +75,15 @@ void save(TunedRun& run, const Tuner& tuner) {
   run.save(tuner, run.folder->checkpoint());
 }
 
+// A gradient grows with its rewards, so they may be to blame.
+std::string remedy(const Tuner& tuner) {
+  constexpr double kLarge = 1e6;
+  double most = 0;
+  for (const double r : tuner.fresh().reward) most = std::max(most, std::fabs(r));
+  if (most < kLarge) return "try a smaller --lr";
+  return text("rewards of the batch reach ", most, "; give them a smaller weight");
+}
+
 // What stdout gets at the end of all steps, but for the truth.
 Json result_of(const TunedRun& run, const std::optional<TuneMetrics>& last, double seconds) {
   Json result{{"steps", run.policy.step}};
@@ -78,16 +94,34 @@ Json result_of(const TunedRun& run, const std::optional<TuneMetrics>& last, doub
   return result;
 }
 
-// A reward that cannot be computed ends the run; the finished steps are saved.
-[[noreturn]] void stop_at_reward(TunedRun& run, const Tuner& tuner, const DataError& error) {
+// The run names programs, which are started only where the person names them too.
+Next next_of(const TuneCommand& command, const TunedRun& run) {
+  std::vector<std::string> again{"tune"},
+      sample{"sample", as_argument(command.out), "--tokens", std::to_string(run.config.max_tokens)};
+  if (command.resume && !command.run.empty()) again.push_back(command.run);
+  again.insert(again.end(), {"--out", command.out, "--resume"});
+  for (const std::string& term : run.config.reward)
+    if (Reward::source_of(term).opens == Reward::Opens::kProgram) again.insert(again.end(), {"--reward", term});
+  if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
+  return {proposed(again), proposed(sample)};
+}
+
+// A reward that cannot be computed ends the run; the finished steps are saved. A run without any was a mistake, and the
+// folder is free again.
+[[noreturn]] void stop_at_reward(const TuneCommand& command, TunedRun& run, const Tuner& tuner,
+                                 const DataError& error) {
+  if (run.policy.step == 0 && !RunFolder::has_checkpoint(command.out)) {
+    run.folder->discard();
+    throw DataError(error.what());
+  }
   save(run, tuner);
-  throw DataError(text(error.what(), "; saved after step ", run.policy.step, ", continue with: gradus tune --out ",
-                       run.folder->path(), " --resume"));
+  throw DataError(
+      text(error.what(), "; saved after step ", run.policy.step, ", continue with: ", next_of(command, run).resume));
 }
 
 // The truth of the policy that is saved, if its world can be enumerated: into the result, and with `log` into the log.
-void tell_truth(TunedRun& run, const Tuner& tuner, const RewardFunction& reward, KnownWorlds* known, bool log,
-                Json& result) try {
+void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, const RewardFunction& reward,
+                KnownWorlds* known, bool log, Json& result) try {
   std::unique_ptr<KnownWorlds> at_end;
   if (!known) known = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
   if (!known) return;
@@ -100,7 +134,7 @@ void tell_truth(TunedRun& run, const Tuner& tuner, const RewardFunction& reward,
   run.folder->log(record);
   log_bars(*run.folder, run, *known);
 } catch (const DataError& error) {
-  stop_at_reward(run, tuner, error);
+  stop_at_reward(command, run, tuner, error);
 }
 
 }  // namespace
@@ -119,6 +153,11 @@ int tune(const TuneCommand& command) {
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
   Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards, features);
+  size_t longest = 0;
+  for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
+  run.bytes_of_step = tuner.step_bytes(int64_t(longest));
+  require_memory(run.bytes_of_step, text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
+                 "use a smaller --batch or --max-tokens");
   run.restore(tuner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
@@ -126,14 +165,15 @@ int tune(const TuneCommand& command) {
   const std::string last_record = folder.truncate_log(run.policy.step);
   const bool finished = run.policy.step == config.steps && last_record != "" && last_record != "step";  // and resumed
   introduce(console, run, threads, known.get());
-  if (run.policy.step == 0) log_beginning(folder, run);
+  if (folder.lacks_beginning()) folder.begin_log(run_record(run));
+  if (run.policy.step == 0) log_samples(folder, run);
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const Stopwatch all;
   std::optional<TuneMetrics> last;
   catch_interrupts();
   bool stop = false;
-  while (run.policy.step < config.steps && !stop) {
+  while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const Stopwatch of_step;
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
@@ -143,9 +183,11 @@ int tune(const TuneCommand& command) {
       if (known) truth = known->of(policy, tuner.kl_coef(), config.entropy_coef);
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
-      stop_at_reward(run, tuner, error);
+      stop_at_reward(command, run, tuner, error);
+    } catch (const Interrupted&) {  // nor here: loops that can be ended come before the first update
+      break;
     }
-    if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder);
+    if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner));
     run.policy.step = step;
 
     last = tuner.metrics();
@@ -157,22 +199,26 @@ int tune(const TuneCommand& command) {
     record["seconds"] = of_step.seconds();
     folder.log(record);
     show_step(console, *last, step, config.steps, truth);
-    stop = interrupted() || step == command.stop_after;
-    if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop) save(run, tuner);
+    stop = step == command.stop_after;
+    if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
+      folder.save_on_the_way(console, [&] { save(run, tuner); });
   }
   save(run, tuner);
 
   Json result = result_of(run, last, all.seconds());
   add_target(result, last.value_or(TuneMetrics{}), *tuner.method, features);
-  if (!stop) {
-    if (!finished) log_samples(folder, run);
-    tell_truth(run, tuner, reward, known.get(), !finished, result);
-    console.end_live();
-    show_samples(console, run);
-  }
+  stop |= interrupted();
+  if (!stop) try {
+      if (!finished) log_samples(folder, run);
+      tell_truth(command, run, tuner, reward, known.get(), !finished, result);
+      console.end_live();
+      show_samples(console, run);
+    } catch (const Interrupted&) {
+      stop = true;
+    }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   console.warn(try_write_report(folder.path()));
-  return end_run(folder, console, "tune", run.policy.step, stop, config.max_tokens);
+  return end_run(folder, console, next_of(command, run), run.policy.step, stop);
 }
 
 }  // namespace gradus

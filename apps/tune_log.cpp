@@ -46,16 +46,16 @@ void introduce(Console& console, const TunedRun& run, int threads, const KnownWo
   if (run.saved) console.note(text("Resuming after step ", run.policy.step, " of ", run.config.steps, "."));
 }
 
-void log_beginning(RunFolder& folder, const TunedRun& run) {
+Json run_record(const TunedRun& run) {
   Json record{{"type", "run"}};
   record.update(run.tuning);
   record["model"] = Json::parse(to_json(run.policy.config));
   record["vocabulary"] = run.policy.model->vocabulary();
   record["parameters"] = run.policy.model->params().size();
+  record["memory_bytes"] = run.bytes_of_step;
   record["real"] = kRealName;
   record["blas_core"] = blas_core();
-  folder.log(record);
-  log_samples(folder, run);
+  return record;
 }
 
 Json record_of(int64_t step, const TuneMetrics& m) {

@@ -7,8 +7,8 @@
 namespace gradus {
 
 void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known);
-// The first records of the log: the run, and samples of the prior.
-void log_beginning(RunFolder& folder, const TunedRun& run);
+// The first record of the log.
+Json run_record(const TunedRun& run);
 
 // What the metrics of a step say, and the truth of a world that is known.
 Json record_of(int64_t step, const TuneMetrics& m);

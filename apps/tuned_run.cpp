@@ -1,21 +1,37 @@
 #include "apps/tuned_run.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <limits>
+#include <numeric>
 #include <sstream>
 
+#include "apps/proposal.h"
 #include "models/text/read_text.h"
+#include "models/text/utf8.h"
+#include "rl/rewards/reward.h"
 
 namespace gradus {
 namespace {
 
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
 
-// Each line that is not empty.
-std::vector<std::string> read_prompts(const std::string& file) {
-  std::istringstream lines(read_text(file));
+// Each line that is not empty. DataError, with its line, for one that the model cannot continue.
+std::vector<std::string> read_prompts(const std::string& file, const Checkpoint& model, int64_t max_tokens) {
+  const std::string content = read_text(file);
+  require_newlines(content, file);
+  const std::vector<std::string_view> lines = split_lines(content);
   std::vector<std::string> prompts;
-  for (std::string line; std::getline(lines, line);)
-    if (!line.empty()) prompts.push_back(line);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].empty()) continue;
+    prompts.emplace_back(lines[i]);
+    try {
+      model.require_one_window(int64_t(model.beginning(prompts.back()).size()), max_tokens);
+    } catch (const std::exception& error) {
+      throw DataError(text(file, ", line ", i + 1, ": ", error.what()));
+    }
+  }
   if (prompts.empty()) throw DataError(file + ": holds no prompts; write one on each line");
   return prompts;
 }
@@ -34,8 +50,63 @@ AdamW new_optimizer(const LanguageModel& policy) {
   return AdamW(policy.params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
 }
 
-DataError unreadable(const std::string& path) {
-  return DataError(text(path, ": the metadata's '", kTuning, "' cannot be read"));
+// JsonError where those of a file cannot be continued.
+void require_prompts(const std::vector<std::string>& prompts, const Checkpoint& policy, int64_t max_tokens) {
+  if (prompts.empty()) throw JsonError("has no prompts");
+  for (const std::string& prompt : prompts) try {
+      policy.require_one_window(int64_t(policy.beginning(prompt).size()), max_tokens);
+    } catch (const std::exception& error) {
+      throw JsonError(text("of its prompts, ", in_quotes(prompt), ": ", error.what()));
+    }
+}
+
+DataError unreadable(const std::string& path, const DataError& error) {
+  return DataError(text(path, ": the metadata's '", kTuning, "': ", error.what()));
+}
+
+Reward::Source stored_source(const std::string& term, const std::string& run) {
+  try {
+    return Reward::source_of(term);
+  } catch (const UsageError& error) {
+    throw DataError(text("the run in ", run, " has a reward that means nothing: ", error.what()));
+  }
+}
+
+// The rewards of a resumed run, or those that are its features or constraints. A program is started only where the
+// person names it, and what else is opened is shown before. One that is given must be one of the run.
+void approve_rewards(const TuneCommand& command, const std::string& option, std::vector<std::string> given,
+                     const std::vector<std::string>& stored, Console& console) {
+  std::vector<std::string> programs;  // as they must be given
+  bool all_named = true;
+  for (const std::string& term : stored) {
+    const Reward::Source source = stored_source(option == "--feature" ? split_feature(term).first : term, command.out);
+    const auto found = std::find(given.begin(), given.end(), term);
+    const bool named = found != given.end();
+    if (named) given.erase(found);
+    if (source.opens == Reward::Opens::kProgram) {
+      programs.insert(programs.end(), {option, term});
+      all_named = all_named && named;
+    } else if (source.opens != Reward::Opens::kNothing && !named) {
+      announce_stored(console, "a file of its rewards",
+                      source.opens == Reward::Opens::kRun ? checkpoint_path(source.name) : source.name,
+                      "name the reward: " + typed_again({option, term}));
+    }
+  }
+  if (!given.empty())
+    throw UsageError(text(option, " '", given[0], "': the run in ", command.out, " has another one, ",
+                          joined(stored, " + "),
+                          ", and keeps it; continue it with: ", typed_again(programs, {option})));
+  if (!all_named)
+    throw UsageError(
+        text("the run in ", command.out,
+             " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, {option})));
+}
+
+Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& console) {
+  if (!command.run.empty()) return load_checkpoint(command.run);
+  const std::string path = tuning.at("prior").get<std::string>();
+  announce_stored(console, "the prior", path, "name it: " + typed_again({"PRIOR"}));
+  return load_checkpoint(path);
 }
 
 TunedRun resume(const TuneCommand& command, Console& console) {
@@ -45,19 +116,23 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   Checkpoint policy = read_checkpoint(in);
   const std::string* const section = in.find_section(kTuning);
   if (!section)
-    throw DataError(
-        text(path, ": is not a fine-tuned run; continue it with gradus train --out ", command.out, " --resume"));
-  Json tuning = Json::parse_or_null(*section);
+    throw DataError(text(
+        path, ": is not a fine-tuned run; continue it with: ", proposed({"train", "--out", command.out, "--resume"})));
+  Json tuning = in.section(kTuning, [](const std::string& content) { return Json::parse(content); });
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
-    Checkpoint prior = load_checkpoint(command.run.empty() ? tuning.at("prior").get<std::string>() : command.run);
+    require_resumable(command, command.config.steps, policy, console);
+    approve_rewards(command, "--reward", command.config.reward, config.reward, console);
+    approve_rewards(command, "--feature", command.config.feature, config.feature, console);
+    approve_rewards(command, "--pointwise", command.config.pointwise, config.pointwise, console);
+    Checkpoint prior = load_prior(command, tuning, console);
     if (prior.hash != tuning.at("prior_hash").get<std::string>())
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,
-                           " began from, or has been trained on since; name the prior as gradus tune PRIOR --out ",
-                           command.out, " --resume"));
-    require_resumable(command, command.config.steps, policy, console);
+                           " began from, or has been trained on since; name the prior: ",
+                           proposed({"tune", "PRIOR", "--out", command.out, "--resume"})));
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
+    require_prompts(prompts, policy, config.max_tokens);
     policy.optimizer = new_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
     policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
@@ -69,8 +144,8 @@ TunedRun resume(const TuneCommand& command, Console& console) {
             .tuning = std::move(tuning),
             .folder = std::move(folder),
             .saved = std::move(in)};
-  } catch (const JsonError&) {
-    throw unreadable(path);
+  } catch (const JsonError& error) {
+    throw unreadable(path, error);
   }
 }
 
@@ -78,12 +153,19 @@ TunedRun begin(const TuneCommand& command) {
   refuse_existing(command.out);
   TuneConfig config = command.config;
   resolve_options(config);
-  Checkpoint policy = load_checkpoint(command.run);
-  const auto absolute = [](const std::string& path) {
-    return std::filesystem::absolute(path).lexically_normal().string();
+  const auto named = [](const std::string& path) {
+    std::string name = std::filesystem::absolute(checkpoint_path(path)).lexically_normal().string();
+    if (find_bad_byte(name))
+      throw DataError(text(name, ": the name of a prior must be UTF-8 itself, so that the run can name it; rename it"));
+    return name;
   };
+  for (const std::string& path : {command.run, command.prior})
+    if (!path.empty()) named(path);
+  if (const auto bad = find_bad_byte(command.prompt))
+    throw DataError(text("--prompt is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
+  Checkpoint policy = load_checkpoint(command.run);
   std::vector<std::string> prompts{command.prompt};
-  if (!command.prompts.empty()) prompts = read_prompts(command.prompts);
+  if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
   std::unique_ptr<LanguageModel> prior;
   std::string prior_path = policy.path, prior_hash = policy.hash;
   if (command.prior.empty()) {
@@ -100,10 +182,10 @@ TunedRun begin(const TuneCommand& command) {
   policy.best_val_loss.reset();
   policy.optimizer = new_optimizer(*policy.model);
   Json tuning{{"config", Json::parse(to_json(config))},
-              {"prior", absolute(prior_path)},
+              {"prior", named(prior_path)},
               {"prior_hash", prior_hash},
               {"prompts", prompts}};
-  if (!command.prior.empty()) tuning["policy"] = absolute(policy.path);
+  if (!command.prior.empty()) tuning["policy"] = named(policy.path);
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,
@@ -117,23 +199,76 @@ constexpr const char* kOwn = "method.";  // before the names of parameters that 
 
 std::string replay_name(size_t batch, const char* what) { return text("replay.", batch, ".", what); }
 
-Experience read_experience(ArchiveReader& in, size_t batch, int32_t end_id) {
-  const auto numbers = [&](const char* what) { return in.list(replay_name(batch, what)); };
-  Experience e{.sequences = Sequences(end_id),
-               .reward = numbers("reward"),
-               .log_mu = numbers("log_mu"),
-               .log_q = numbers("log_q")};
-  const std::vector<double> tokens = numbers("tokens"), lengths = numbers("lengths"), prompts = numbers("prompts");
-  std::vector<int32_t> draws;
-  size_t at = 0;
-  for (const double length : lengths) {
-    draws.clear();
-    for (size_t end = at + size_t(length); at < end; ++at) draws.push_back(int32_t(tokens.at(at)));
-    e.sequences.add(draws);
+// The replayed batches of a run in its archive, each number checked as if somebody else had written it.
+class ReplayReader {
+ public:
+  ReplayReader(ArchiveReader& in, const TunedRun& run, size_t batch) : in_(in), run_(run), batch_(batch) {}
+
+  Experience read() {
+    const int64_t B = run_.config.batch, V = run_.policy.tokenizer.size();
+    Experience e{.sequences = Sequences(run_.world.end_id)};
+    const std::vector<int32_t> lengths = whole("lengths", 1, run_.world.max_tokens);
+    const std::vector<int32_t> tokens = whole("tokens", 0, V - 1);
+    e.group = whole("prompts", 0, int64_t(run_.prompts.size()) - 1);
+    if (int64_t(lengths.size()) != B || int64_t(e.group.size()) != B)
+      fail("lengths", "and its prompts are not of ", B, " sequences, a batch");
+    if (std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != std::ssize(tokens))
+      fail("lengths", "does not add up to the ", tokens.size(), " replayed tokens");
+    std::span<const int32_t> rest(tokens);
+    for (const int32_t length : lengths) {
+      e.sequences.add(whole_sequence(rest.first(size_t(length))));
+      rest = rest.subspan(size_t(length));
+    }
+    e.batch.fill(run_.prompt_tokens, e.group, e.sequences);
+    const int64_t slots = B * e.batch.T;
+    const double least = run_.config.is_gdc() ? -INFINITY : std::numeric_limits<double>::lowest();  // of log b
+    e.reward = numbers("reward", {B}, [least](double x) { return x >= least && x < INFINITY; });
+    // A checkpoint of an earlier version knows log mu of whole sequences only.
+    e.log_mu = numbers("log_mu", {B, slots}, [](double x) { return std::isfinite(x) && is_log_probability(x); });
+    e.log_q = numbers("log_q", {slots}, is_log_probability);
+    return e;
   }
-  e.group.assign(prompts.begin(), prompts.end());
-  return e;
-}
+
+ private:
+  // Rounding may have left a probability a little above 1.
+  static bool is_log_probability(double x) { return x <= 1e-3; }
+
+  template <class... Parts>
+  [[noreturn]] void fail(const char* what, const Parts&... parts) const {
+    throw DataError(text(in_.file().path(), ": ", replay_name(batch_, what), " ", parts...));
+  }
+
+  template <class IsRight>
+  std::vector<double> numbers(const char* what, const std::vector<int64_t>& sizes, const IsRight& is_right) {
+    std::vector<double> list = in_.list(replay_name(batch_, what));
+    if (std::ranges::find(sizes, std::ssize(list)) == sizes.end())
+      fail(what, "has ", list.size(), " numbers, it must have ", sizes.back());
+    if (const auto wrong = std::ranges::find_if_not(list, is_right); wrong != list.end())
+      fail(what, "holds ", *wrong, ", which is out of range");
+    return list;
+  }
+
+  std::vector<int32_t> whole(const char* what, int64_t least, int64_t most) {
+    const std::vector<double> list = in_.list(replay_name(batch_, what));
+    for (const double x : list)
+      if (!(x >= double(least) && x <= double(most)) || x != std::floor(x))
+        fail(what, "holds ", x, ", which is not a whole number from ", least, " to ", most);
+    return {list.begin(), list.end()};
+  }
+
+  // The end mark is the last draw of a sequence, or there is none and nothing more could be drawn.
+  std::span<const int32_t> whole_sequence(std::span<const int32_t> draws) const {
+    const World& world = run_.world;
+    const auto mark = std::ranges::find(draws, world.end_id);
+    if (mark == draws.end() ? std::ssize(draws) < world.max_tokens : mark + 1 != draws.end())
+      fail("tokens", "holds a sequence that does not end at its end mark");
+    return draws;
+  }
+
+  ArchiveReader& in_;
+  const TunedRun& run_;
+  const size_t batch_;
+};
 
 void write_experience(ArchiveWriter& out, size_t batch, const Experience& e) {
   std::vector<double> tokens, lengths;
@@ -164,19 +299,27 @@ TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
 void TunedRun::restore(Tuner& tuner) {
   if (!saved) return;
   try {
-    tuner.set_kl_coef(tuning.at("kl_coef").get<double>());
+    const double kl_coef = tuning.at("kl_coef").get<double>();
+    if (!(kl_coef >= 0)) throw JsonError(text("\"kl_coef\" is ", kl_coef, ", must be from 0 up"));
+    tuner.set_kl_coef(kl_coef);
     std::vector<NamedNumbers> of_method = tuner.method->state();
     // Version 0.1 kept the parts of the method's state beside everything else.
     const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
-    for (NamedNumbers& part : of_method) part.values = saved_state.at(part.name).get<std::vector<double>>();
+    for (NamedNumbers& part : of_method) {
+      const size_t n = std::exchange(part.values, saved_state.at(part.name).get<std::vector<double>>()).size();
+      if (n > 0 && part.values.size() != n)
+        throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
+    }
     tuner.method->restore(of_method);
+    const int64_t batches = tuning.at("replayed").get<int64_t>();
+    if (batches < 0 || batches > config.replay)
+      throw JsonError(text("\"replayed\" is ", batches, ", must be from 0 to ", config.replay));
     std::vector<Experience> memory;
-    for (int64_t i = 0; i < tuning.at("replayed").get<int64_t>(); ++i)
-      memory.push_back(read_experience(*saved, size_t(i), world.end_id));
+    for (int64_t i = 0; i < batches; ++i) memory.push_back(ReplayReader(*saved, *this, size_t(i)).read());
     tuner.source.restore(std::move(memory));
     if (Params* own = tuner.method->own_params()) load_params(*saved, *own, kOwn);
-  } catch (const JsonError&) {
-    throw unreadable(policy.path);
+  } catch (const JsonError& error) {
+    throw unreadable(policy.path, error);
   }
   if (tuner.value()) {
     load_params(*saved, tuner.value()->params());

@@ -23,7 +23,8 @@ struct TunedRun {
   std::optional<RunFolder> folder;   // of a resumed run; a new run has none yet
   std::optional<ArchiveReader> saved = {};
   std::vector<std::vector<int32_t>> prompt_tokens = {};
-  World world = {};  // all but the prompt
+  World world = {};          // all but the prompt
+  double bytes_of_step = 0;  // that it takes, as estimated
 
   // Restores the state of a new Tuner from the archive; does nothing in a new run.
   void restore(Tuner& tuner);

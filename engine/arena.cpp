@@ -40,7 +40,7 @@ void Arena::enter(size_t block, size_t used_before) {
 
 void* Arena::allocate_in_next_block(size_t bytes, size_t align) {
   if (bytes > kMaxBytes) throw std::bad_alloc();
-  const size_t before = used();
+  const size_t before = used() - counted_;
   // A block left over from before a rewind. One that is too small is skipped; the next is at least twice its size.
   size_t next = blocks_.empty() ? 0 : current_ + 1;
   while (next < blocks_.size() && blocks_[next].end - blocks_[next].begin < bytes) ++next;
@@ -56,10 +56,21 @@ void* Arena::allocate_in_next_block(size_t bytes, size_t align) {
   return allocate(bytes, align);
 }
 
+real* Arena::count(int64_t n) {
+  constexpr size_t kMost = size_t(1) << 62;  // sizes that mean nothing must not wrap around
+  if (n < 0) throw std::bad_array_new_length();
+  const size_t bytes =
+      size_t(n) > kMost / sizeof(real) ? kMost : round_up(size_t(n) * sizeof(real), n >= 16 ? kMaxAlign : 16);
+  counted_ = std::min(kMost, counted_ + bytes);
+  return reinterpret_cast<real*>(reinterpret_cast<uintptr_t>(nowhere_));
+}
+
 void Arena::rewind(Mark m) noexcept {
   high_water_ = high_water();
+  counted_ = m.counted;
   if (blocks_.empty()) return;
-  if (m.cursor == reinterpret_cast<uintptr_t>(nowhere_)) m = {0, blocks_[0].begin};  // marked before the first block
+  if (m.cursor == reinterpret_cast<uintptr_t>(nowhere_))
+    m = {0, blocks_[0].begin, m.counted};  // marked before the first block
   assert(m.block <= current_ && m.cursor >= blocks_[m.block].begin && m.cursor <= blocks_[m.block].end);
   assert(m.block < current_ || m.cursor <= cursor_);
   current_ = m.block;
@@ -69,6 +80,7 @@ void Arena::rewind(Mark m) noexcept {
 
 void Arena::reset() noexcept {
   high_water_ = high_water();
+  counted_ = 0;
   if (blocks_.size() > 1) {
     // An eighth more: steps that grow slowly must not come back here each time, and requests that began a block at 64
     // bytes may now need padding. Pages never touched cost nothing.
@@ -80,7 +92,7 @@ void Arena::reset() noexcept {
 }
 
 size_t Arena::used() const {
-  return blocks_.empty() ? 0 : blocks_[current_].used_before + size_t(cursor_ - blocks_[current_].begin);
+  return counted_ + (blocks_.empty() ? 0 : blocks_[current_].used_before + size_t(cursor_ - blocks_[current_].begin));
 }
 
 size_t Arena::high_water() const { return std::max(high_water_, used()); }

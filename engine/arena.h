@@ -55,8 +55,14 @@ class Arena {
     return static_cast<T*>(allocate(bytes_of(n, sizeof(T)), alignof(T)));
   }
 
+  // From here on the numbers of reals() and zeros() are only counted: they join used(), but nothing is allocated for
+  // them, and the pointers must not be followed. For the size of a step before it is taken (Tape::only_measure).
+  void only_count() { counting_ = true; }
+
   // n uninitialised numbers; NaN if built with -DGRADUS_POISON. Aligned to 64 bytes if n >= 16, else to 16.
   real* reals(int64_t n) {
+    if (counting_) [[unlikely]]
+      return count(n);
     real* p = raw_reals(n);
 #ifdef GRADUS_POISON
     poison(p, n);
@@ -66,6 +72,8 @@ class Arena {
 
   // n zeros, aligned like reals().
   real* zeros(int64_t n) {
+    if (counting_) [[unlikely]]
+      return count(n);
     real* p = raw_reals(n);
     std::memset(p, 0, size_t(n) * sizeof(real));
     return p;
@@ -83,8 +91,9 @@ class Arena {
   struct Mark {
     size_t block = 0;  // number of blocks before the current one
     uintptr_t cursor = 0;
+    size_t counted = 0;
   };
-  Mark mark() const { return {current_, cursor_}; }
+  Mark mark() const { return {current_, cursor_, counted_}; }
   void rewind(Mark m) noexcept;
 
   // Gives up everything. Never throws: if the one large block cannot be allocated, blocks grow anew.
@@ -110,6 +119,7 @@ class Arena {
     return static_cast<real*>(allocate(bytes_of(n, sizeof(real)), n >= 16 ? kMaxAlign : 16));
   }
   static void poison(real* p, int64_t n);
+  real* count(int64_t n);
   void* allocate_in_next_block(size_t bytes, size_t align);
   void enter(size_t block, size_t used_before);
   void release_blocks() noexcept;
@@ -121,6 +131,8 @@ class Arena {
   size_t current_ = 0;  // index of the current block; blocks above it are empty
   std::vector<Block> blocks_;
   size_t high_water_ = 0;  // up to the last time the cursor went down
+  bool counting_ = false;
+  size_t counted_ = 0;  // bytes that were counted instead of allocated
 };
 
 // Memory for a scope: what is allocated while it lives, here or from the arena itself, is given up when it ends.

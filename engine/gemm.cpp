@@ -1,11 +1,13 @@
 #include "engine/gemm.h"
 
 #include <cblas.h>
+#include <sys/mman.h>
 
 #include <cassert>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 namespace gradus {
 
@@ -36,9 +38,45 @@ void choose_kernels() {
 #endif
 }
 
+// OpenBLAS starts its threads while it is loaded, before any code of ours could tell it to start none: they take memory
+// and, under a limit of address space, wait for more of it for ever. Only what stands in .preinit_array runs earlier.
+// The C library forgets what setenv() does that early, so the variable takes the place of another for the time of
+// loading.
+char** borrowed_place = nullptr;
+char* borrowed = nullptr;
+void ask_for_one_thread(int, char**, char** environment) {
+  static char one_thread[] = "OPENBLAS_NUM_THREADS=1";
+  for (char** entry = environment; *entry; ++entry) {
+    const bool same = std::strncmp(*entry, one_thread, sizeof one_thread - 2) == 0;
+    // Any place will do, but OpenBLAS reads other variables that begin so.
+    if (same || (!borrowed_place && std::strncmp(*entry, "OPENBLAS_", 9) != 0)) borrowed_place = entry;
+    if (same) break;
+  }
+  if (!borrowed_place) return;
+  borrowed = *borrowed_place;
+  *borrowed_place = one_thread;
+}
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) = ask_for_one_thread;
+
+void give_back_environment() {
+  if (borrowed_place) *borrowed_place = borrowed;
+}
+
 // Before the first product: the kernels of this processor, and one thread inside BLAS, always, or results would depend
 // on the number of threads.
-[[maybe_unused]] const bool ready = (choose_kernels(), openblas_set_num_threads(1), true);
+[[maybe_unused]] const bool ready = (give_back_environment(), choose_kernels(), openblas_set_num_threads(1), true);
+
+// For the first product of a thread OpenBLAS takes a buffer of so much address space, and where there is none it tries
+// again for ever.
+void require_buffer() {
+  constexpr size_t kBuffer = size_t(128) << 20;
+  thread_local bool has_buffer = false;
+  if (has_buffer) return;
+  void* const room = mmap(nullptr, kBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  munmap(room, kBuffer);
+  has_buffer = true;
+}
 
 [[maybe_unused]] void cblas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int M, int N, int K, float alpha,
                                  const float* A, int lda, const float* B, int ldb, float beta, float* C, int ldc) {
@@ -54,6 +92,7 @@ void gemm(Trans ta, Trans tb, int64_t M, int64_t N, int64_t K, real alpha, const
           int64_t ldb, real beta, real* C, int64_t ldc) {
   assert(M <= INT_MAX && N <= INT_MAX && K <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX);
   if (M == 0 || N == 0) return;
+  require_buffer();
   cblas_gemm(ta == kTr ? CblasTrans : CblasNoTrans, tb == kTr ? CblasTrans : CblasNoTrans, int(M), int(N), int(K),
              alpha, A, int(lda), B, int(ldb), beta, C, int(ldc));
 }

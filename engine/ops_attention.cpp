@@ -63,10 +63,12 @@ void causal_attention_backward(Op& op) {
 }
 
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
-  static constexpr OpKind kind{.name = "causal_attention",
-                               .forward = causal_attention_forward,
-                               .backward = causal_attention_backward,
-                               .math = kCausalAttentionMath};
+  static constexpr OpKind kind{
+      .name = "causal_attention",
+      .forward = causal_attention_forward,
+      .backward = causal_attention_backward,
+      .math = kCausalAttentionMath,
+      .scratch = [](const Op& op) { return op.get<AttentionSaved>().T * op.get<AttentionSaved>().T; }};
   require_attention(qkv, B, T, heads, where);
   Arena& arena = Tape::current(where).arena();
   auto* saved = arena.make<AttentionSaved>(arena.reals(B * heads * T * T), B, T, heads);

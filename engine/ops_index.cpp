@@ -11,16 +11,18 @@ namespace gradus {
 static Tensor leaf(const char* op, const char* name, const Shape& shape, std::span<const real> values, bool needs_grad,
                    const Loc& where) {
   require_count(op, "values", int64_t(values.size()), shape.numel(), where);
-  const Tensor t = Tape::current(where).leaf(shape, name, needs_grad);
-  std::ranges::copy(values, t.edit().begin());
+  Tape& tape = Tape::current(where);
+  const Tensor t = tape.leaf(shape, name, needs_grad);
+  if (!tape.measures()) std::ranges::copy(values, t.edit().begin());
   return t;
 }
 Tensor constant(const Shape& shape, std::span<const real> values, Loc where) {
   return leaf("constant", "constant", shape, values, false, where);
 }
 Tensor constant(const Shape& shape, double value, Loc where) {
-  const Tensor t = Tape::current(where).leaf(shape, "constant", false);
-  std::ranges::fill(t.edit(), real(value));
+  Tape& tape = Tape::current(where);
+  const Tensor t = tape.leaf(shape, "constant", false);
+  if (!tape.measures()) std::ranges::fill(t.edit(), real(value));
   return t;
 }
 Tensor variable(const char* name, const Shape& shape, std::span<const real> values, Loc where) {

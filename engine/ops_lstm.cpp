@@ -157,7 +157,8 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
   static constexpr OpKind kind{.name = "lstm_sequence",
                                .forward = lstm_sequence_forward,
                                .backward = lstm_sequence_backward,
-                               .math = kLstmSequenceMath};
+                               .math = kLstmSequenceMath,
+                               .scratch = [](const Op& op) { return op.shape(0).numel() + 2 * op.shape(1).numel(); }};
   require_lstm_sequence(xw, start.h, start.c, w_hh, where);
   const int64_t B = start.h.dim(0), H = start.h.dim(1), T = xw.dim(0) / B;
   Tape& tape = Tape::current(where);

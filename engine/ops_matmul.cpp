@@ -109,8 +109,11 @@ void linear_gelu_backward(Op& op) {
   affine_backward(op, da);
 }
 Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& b, Loc where) {
-  static constexpr OpKind kind{
-      .name = "linear_gelu", .forward = linear_gelu_forward, .backward = linear_gelu_backward, .math = kLinearGeluMath};
+  static constexpr OpKind kind{.name = "linear_gelu",
+                               .forward = linear_gelu_forward,
+                               .backward = linear_gelu_backward,
+                               .math = kLinearGeluMath,
+                               .scratch = [](const Op& op) { return op.out[0]->shape.numel(); }};
   require_rank("linear_gelu", "x", x, 2, where);
   require_rank("linear_gelu", "w", w, 2, where);
   Arena& arena = Tape::current(where).arena();

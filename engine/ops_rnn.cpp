@@ -54,7 +54,8 @@ Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, L
   static constexpr OpKind kind{.name = "rnn_sequence",
                                .forward = rnn_sequence_forward,
                                .backward = rnn_sequence_backward,
-                               .math = kRnnSequenceMath};
+                               .math = kRnnSequenceMath,
+                               .scratch = [](const Op& op) { return op.shape(0).numel() + op.shape(1).numel(); }};
   require_rnn_sequence(xw, start, w_hh, where);
   const int64_t B = start.dim(0), H = start.dim(1), T = xw.dim(0) / B;
   Arena& arena = Tape::current(where).arena();

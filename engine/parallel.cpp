@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 #include <system_error>
 
 namespace gradus {
@@ -11,6 +12,7 @@ Pool::Pool(int threads) {
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {  // the system gives no more: fewer threads do the same work
+  } catch (const std::bad_alloc&) {
   }
 }
 

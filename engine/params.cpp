@@ -17,6 +17,7 @@ Tensor Params::add(const std::string& name, const Shape& shape, Init init, Loc w
   const int64_t offset = total_;
   require(!__builtin_add_overflow(total_, shape.numel(), &total_), "Params", where, name, ' ', shape,
           " makes more numbers than 64 bits can count");
+  place_.emplace(name, count());
   entries_.push_back({name, offset, init});
   value->name = entries_.back().name.c_str();
   array_->values.push_back(std::move(value));
@@ -30,9 +31,13 @@ void Params::place() {
   }
 }
 
-void Params::init(uint64_t seed) {
+void Params::allocate() {
   array_->data.assign(size_t(total_), 0);
   place();
+}
+
+void Params::init(uint64_t seed) {
+  allocate();
   const Rng rng(seed, Stream::kInit, 0);
   const std::span<real> data = edit();
   for (int64_t i = 0; i < count(); ++i) {
@@ -47,6 +52,7 @@ void Params::init(uint64_t seed) {
 Params Params::clone() const {
   Params copy;
   copy.entries_ = entries_;
+  copy.place_ = place_;
   copy.total_ = total_;
   copy.array_->data = array_->data;
   for (const auto& value : array_->values) {
@@ -90,8 +96,8 @@ std::span<real> Params::edit(const Tensor& parameter, Loc where) {
 }
 
 int64_t Params::find(const std::string& name) const {
-  const auto i = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
-  return i == entries_.end() ? -1 : i - entries_.begin();
+  const auto found = place_.find(name);
+  return found == place_.end() ? -1 : found->second;
 }
 
 void Params::copy_from(const Params& other, Loc where) {

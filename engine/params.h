@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <string>
+#include <unordered_map>
 
 #include "engine/tensor.h"
 
@@ -32,6 +33,8 @@ class Params {
   Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here());
   // Allocates the flat array and draws every value as a function of (seed, place in it).
   void init(uint64_t seed);
+  // Only allocates it, of zeros, for values that come from elsewhere.
+  void allocate();
   // The same names, shapes, values and frozen parameters in an array of its own: a prior, a proposal, a target network.
   Params clone() const;
   // Takes the parameters whose names begin with `prefix` ("" for all) out of training: from the next step on no op
@@ -78,6 +81,7 @@ class Params {
 
   std::unique_ptr<ParamArray> array_ = std::make_unique<ParamArray>();  // tensors point into it, so it never moves
   std::deque<Entry> entries_;                                           // names never move
+  std::unordered_map<std::string, int64_t> place_;                      // of each name in entries_
   int64_t total_ = 0;
 };
 

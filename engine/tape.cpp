@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cstring>
 #include <mutex>
 
@@ -190,7 +191,7 @@ Value* Tape::input(const Tensor& t, const Loc& where) {
   require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
           " was made on another tape");
   if (t.epoch_ != 0) return v;
-  t.numbers(where);
+  if (!measures_) t.numbers(where);
   if (v->owner && !bound_.empty())
     if (Value* instead = bound(*v)) return instead;
   if (!recording_) return v;
@@ -272,9 +273,17 @@ Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initialize
     op.out[i]->data = arena_.reals(shape.numel());
   }
   Op& kept = recording_ ? ops_.emplace_back(op) : unrecorded_ = op;
+  if (measures_) return kept;
   kind.forward(kept);
   if (kWatched && recording_) sums_.push_back(check_sum(kept));
   return kept;
+}
+
+void Tape::only_measure() {
+  assert(ops_.empty());
+  measures_ = true;
+  arena_.only_count();
+  scratch_.only_count();
 }
 
 // ---------------------------------------------------------------------------------------------------- backward
@@ -298,7 +307,7 @@ void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
   require(int64_t(dy.size()) == v->shape.numel(), "seed", where, dy.size(), " numbers for a tensor ", v->shape);
   require(v->needs_grad, "backward", where, v->name, " ", v->shape,
           " does not depend on any parameter or leaf that needs a gradient");
-  seeds_.push_back({v, arena_.copy(dy).data()});
+  seeds_.push_back({v, measures_ ? arena_.reals(int64_t(dy.size())) : arena_.copy(dy).data()});
 }
 
 void Tape::backward(const Tensor& loss, Loc where) {
@@ -329,15 +338,23 @@ void Tape::backward(Loc where) {
   } while (next >= 0);
 }
 
+// Numbers in all parameters, which are declared before they exist.
+static int64_t numbers_in(const ParamArray& array) {
+  if (!array.data.empty()) return int64_t(array.data.size());
+  int64_t n = 0;
+  for (const auto& value : array.values) n += value->shape.numel();
+  return n;
+}
+
 void Tape::start_backward() {
   for (Met& met : met_) {
-    met.grad = arena_.zeros(int64_t(met.array->data.size()));
+    met.grad = arena_.zeros(numbers_in(*met.array));
     for (size_t i = 0; i < met.array->values.size(); ++i)
       if (Value* v = met.local[i]) v->grad = met.grad + (v->data - met.array->data.data());
   }
   for (const Seed& s : seeds_) {
     real* grad = grad_of(s.value);
-    for (int64_t i = 0; i < s.value->shape.numel(); ++i) grad[i] += s.dy[i];
+    for (int64_t i = 0; !measures_ && i < s.value->shape.numel(); ++i) grad[i] += s.dy[i];
   }
   next = next_below(int64_t(ops_.size()));
 }
@@ -353,10 +370,23 @@ int64_t Tape::next_below(int64_t i) const {
 void Tape::step_back() {
   const int64_t i = next;
   Op& op = ops_[size_t(i)];
-  require(!kWatched || sums_[size_t(i)] == check_sum(op), "backward", op.where, "an input or output of ", op.kind->name,
-          " has changed since it ran, so its slopes would be those of other values");
-  op.kind->backward(op);
+  if (measures_) {
+    measure_backward(op);
+  } else {
+    require(!kWatched || sums_[size_t(i)] == check_sum(op), "backward", op.where, "an input or output of ",
+            op.kind->name, " has changed since it ran, so its slopes would be those of other values");
+    op.kind->backward(op);
+  }
   next = next_below(i);
+}
+
+// Makes the gradients that the op's backward would make.
+void Tape::measure_backward(const Op& op) {
+  const ArenaScope scope(scratch_);
+  if (op.kind->scratch) scratch_.reals(op.kind->scratch(op));
+  for (int32_t i = 0; i < op.n_out; ++i) grad_of(op.out[i]);
+  for (int32_t i = 0; i < op.n_in; ++i)
+    if (op.in[i]->needs_grad) grad_of(op.in[i]);
 }
 
 void Tape::clear_gradients() {

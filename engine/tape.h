@@ -57,6 +57,7 @@ struct OpKind {
   OpFunction forward;   // computes the outputs from the inputs; may be run again
   OpFunction backward;  // adds to the gradients of the inputs that need them
   OpMath math = {};
+  int64_t (*scratch)(const Op&) = nullptr;  // numbers that backward takes for itself meanwhile, where they are many
 };
 
 // One entry of the tape. Inputs and outputs are pointers to Values in the arena; anything else that backward needs is
@@ -126,10 +127,17 @@ class Tape {
   // next step.
   std::span<const real> gradient(const ParamArray& array);
 
+  // From here on this tape only measures: ops and backward passes make everything that they would make, but of the
+  // numbers only the sizes, so that bytes() says what the same calls will take on another tape. No op computes, and no
+  // number of a tensor may be read or written. The parameters need not be initialised. REQUIRES: nothing is recorded.
+  void only_measure();
+  bool measures() const { return measures_; }
+
   std::span<const Op> ops() const { return ops_; }
   Arena& arena() { return arena_; }
   Arena& scratch() { return scratch_; }
-  size_t bytes() const { return arena_.high_water() + scratch_.high_water(); }
+  // The most that a step has taken so far.
+  size_t bytes() const { return arena_.high_water() + scratch_.high_water() + ops_.capacity() * sizeof(Op); }
 
   // --- for the ops (engine/ops_*.cpp) ---
   // Makes the outputs, runs forward and, unless gradients are off, keeps the op. Throws if an input is dead.
@@ -201,6 +209,7 @@ class Tape {
   void clear_gradients();
   void start_backward();
   void step_back();
+  void measure_backward(const Op& op);
   int64_t next_below(int64_t i) const;
 
   Arena arena_, scratch_;
@@ -217,6 +226,7 @@ class Tape {
   int64_t dropouts_ = 0;
   bool recording_ = true;
   bool done_ = false;
+  bool measures_ = false;
 };
 
 // Ops that run in its scope on the current tape are not recorded: their results are constants.

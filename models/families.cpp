@@ -43,10 +43,15 @@ std::vector<std::string> families_with(std::string_view option) {
   return names_where([&](const Family& f) { return f.has(option); });
 }
 
+std::unique_ptr<LanguageModel> declare_model(const ModelOptions& options, int64_t vocabulary,
+                                             std::vector<double> counts) {
+  return family_of(options.model).declare(options, vocabulary, std::move(counts));
+}
+
 std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t vocabulary, int64_t max_parameters,
                                           std::vector<double> counts) {
   const Family& family = family_of(options.model);
-  std::unique_ptr<LanguageModel> model = family.declare(options, vocabulary, std::move(counts));
+  std::unique_ptr<LanguageModel> model = declare_model(options, vocabulary, std::move(counts));
   if (const int64_t n = model->params().declared_size(); n > max_parameters)
     throw DataError(text("this ", family.name, " has ", n, " parameters, there is room for ", max_parameters, "; ",
                          family.smaller));
@@ -57,7 +62,7 @@ std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t v
 std::unique_ptr<LanguageModel> clone(const LanguageModel& model) {
   const std::span<const double> counts = model.counts();
   std::unique_ptr<LanguageModel> twin =
-      family_of(model.options().model).declare(model.options(), model.vocabulary(), {counts.begin(), counts.end()});
+      declare_model(model.options(), model.vocabulary(), {counts.begin(), counts.end()});
   twin->params().init(0);
   twin->params().copy_from(model.params());
   return twin;

@@ -11,6 +11,10 @@ const Family& family_of(std::string_view name);  // DataError, which lists the f
 std::vector<std::string> stepped_families();     // those that are trained in steps
 std::vector<std::string> families_with(std::string_view option);
 
+// A model of the family options.model whose parameters are only declared: its shapes are known, and initialise() makes
+// the numbers.
+std::unique_ptr<LanguageModel> declare_model(const ModelOptions& options, int64_t vocabulary,
+                                             std::vector<double> counts = {});
 // A model of the family options.model, with values drawn from options.seed; a counted one from `counts`, which
 // count_tokens or a checkpoint gives. Throws DataError, before it allocates them, if that takes more than
 // max_parameters numbers.

@@ -88,8 +88,6 @@ class LanguageModel : public Encoder {
   // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the
   // parameters.
   virtual std::span<const double> counts() const { return {}; }
-  // Numbers that a training step keeps for each token of its batch, at least: activations and their gradients.
-  virtual int64_t numbers_per_token() const { return 2 * vocabulary(); }
 
  protected:
   using Encoder::Encoder;

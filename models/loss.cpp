@@ -4,6 +4,8 @@
 #include <numeric>
 #include <optional>
 
+#include "engine/long_loop.h"
+
 namespace gradus {
 
 Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int64_t count) {
@@ -13,7 +15,7 @@ Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int
 void backward_from(const Tensor& losses, double weight) {
   Tape& tape = Tape::current(Loc::here());
   real* weights = tape.arena().reals(losses.numel());
-  std::fill_n(weights, losses.numel(), real(weight));
+  if (!tape.measures()) std::fill_n(weights, losses.numel(), real(weight));
   tape.seed(losses, {weights, size_t(losses.numel())});
   tape.backward();
 }
@@ -37,11 +39,13 @@ void BatchLoss::backward(double weight) {
 
 // Over sequences 0 .. count - 1 of a split, B at a time; `fill` makes the batch that begins at a sequence.
 template <class Fill>
-static SplitLoss loss_over(const LanguageModel& model, Shards& shards, int64_t count, int64_t B, Stop stop, Fill fill) {
+static SplitLoss loss_over(const LanguageModel& model, Shards& shards, int64_t count, int64_t B, Fill fill) {
   BatchLoss batch_loss(shards);
   Batch batch;
   SplitLoss loss;
-  for (int64_t first = 0; first < count && !(stop && stop()); first += B) {
+  const LongLoop loop("evaluating sequences", count);
+  for (int64_t first = 0; first < count; first += B) {
+    loop.at(first);
     fill(batch, first);
     loss.nats += batch_loss.forward(model, batch, {}, false);
     loss.tokens += batch.scored;
@@ -50,15 +54,15 @@ static SplitLoss loss_over(const LanguageModel& model, Shards& shards, int64_t c
 }
 
 SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
-                          int64_t step, int64_t batches, Stop stop) {
+                          int64_t step, int64_t batches) {
   const Rng rng(uint64_t(model.options().seed), Stream::kEvaluate, step);
-  return loss_over(model, shards, batches * B, B, stop,
+  return loss_over(model, shards, batches * B, B,
                    [&](Batch& batch, int64_t first) { batch.draw(corpus, split, rng, first, B); });
 }
 
 SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
-                        int64_t stride, Stop stop) {
-  return loss_over(model, shards, corpus.windows(split, stride), B, stop,
+                        int64_t stride) {
+  return loss_over(model, shards, corpus.windows(split, stride), B,
                    [&](Batch& batch, int64_t first) { batch.take(corpus, split, first, B, stride); });
 }
 

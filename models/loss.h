@@ -38,14 +38,12 @@ struct SplitLoss {
   int64_t tokens = 0;
   double mean() const { return nats / double(tokens); }
 };
-// Called before every batch of an evaluation: true ends it, and its result is then meaningless.
-using Stop = bool (*)();
 // Over `batches` random batches of B sequences of a split: a function of (seed of the model, step). No gradients.
 SplitLoss loss_of_batches(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
-                          int64_t step, int64_t batches, Stop stop = nullptr);
+                          int64_t step, int64_t batches);
 // Over a whole split in batches of B, every token of it once: in windows of the context, `stride` apart (0: the
 // context), or lines.
 SplitLoss loss_of_split(const LanguageModel& model, const Corpus& corpus, Split split, Shards& shards, int64_t B,
-                        int64_t stride = 0, Stop stop = nullptr);
+                        int64_t stride = 0);
 
 }  // namespace gradus

@@ -26,10 +26,6 @@ class Nnlm : public LanguageModel {
   Tensor head(const Tensor& features) const override { return add_rows(matmul_nt(features, head_w_), head_b_); }
   // A row of the state holds the last n tokens.
   State start(int64_t B) const override { return State(B, 0, seen(), nothing()); }
-  // x twice, the hidden layer three times over, and their gradients; the logits.
-  int64_t numbers_per_token() const override {
-    return 2 * (2 * seen() * options().embd + 3 * options().hidden) + LanguageModel::numbers_per_token();
-  }
 
  private:
   int64_t seen() const { return options().order - 1; }       // n

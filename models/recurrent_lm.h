@@ -16,10 +16,6 @@ class RecurrentLm : public LanguageModel {
   Tensor head(const Tensor& features) const override { return add_rows(matmul_nt(features, head_w_), head_b_); }
   // A row of the state holds the kept vectors of each layer, one after the other.
   State start(int64_t B) const override { return State(B, int64_t(layers_.size() * kept_) * options().hidden, 0); }
-  // A cell's gates, state and output, twice over for their gradients, and the logits.
-  int64_t numbers_per_token() const override {
-    return 10 * options().hidden * options().layers + LanguageModel::numbers_per_token();
-  }
 
  protected:
   struct Layer {

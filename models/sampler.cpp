@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/long_loop.h"
+
 namespace gradus {
 
 void log_distribution(std::span<const real> logits, double temperature, std::span<double> log_p) {
@@ -42,6 +44,10 @@ void sampling_distribution(std::span<const real> logits, const SampleOptions& op
 
 static constexpr size_t kRows = 256;  // sequences that are scored side by side
 
+void require_numbers(std::span<const double> log_p) {
+  if (std::isnan(log_p[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
+}
+
 std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
                                                  std::span<const std::vector<int32_t>> sequences, double temperature) {
   std::vector<size_t> order(sequences.size());  // longest first: the rows that go on are always the first ones
@@ -71,6 +77,7 @@ std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int
       for (size_t b = 0; b < alive; ++b) {
         last[b] = sequences[rows[b]][t];
         log_distribution(logits.span().subspan(b * V, V), temperature, log_p);
+        require_numbers(log_p);
         log_probs[rows[b]].push_back(log_p[size_t(last[b])]);
       }
     }
@@ -120,6 +127,7 @@ bool Sampler::next() {
       continue;
     }
     sampling_distribution(logits.span().subspan(r * V, V), options_, log_p_, p_, order_);
+    require_numbers(log_p_);
     token_[r] = int32_t(categorical(p_, rng_.at(first_sequence_ + sequence).uniform(t)));
     draws_.push_back({sequence, token_[r], log_p_[size_t(token_[r])]});
   }
@@ -148,18 +156,21 @@ std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const st
                                   int64_t first_sequence, const std::function<void(int32_t)>& watch) {
   std::vector<Drawn> drawn(of.size());
   Sampler sampler(model, prompts, of, options, rng, first_sequence);
-  while (sampler.next())
+  const LongLoop loop("drawing tokens", options.max_tokens);
+  for (int64_t t = 0; sampler.next(); ++t) {
     for (const Sampler::Draw& d : sampler.draws()) {
       drawn[size_t(d.sequence)].tokens.push_back(d.token);
       drawn[size_t(d.sequence)].log_probs.push_back(d.log_prob);
       if (watch && d.sequence == 0) watch(d.token);
     }
+    loop.at(t);
+  }
   return drawn;
 }
 
 int64_t side_by_side(const LanguageModel& model) {
   constexpr int64_t kMost = 32, kBytes = int64_t(64) << 20;
-  return std::clamp<int64_t>(kBytes / (1 + model.start(1).width * int64_t(sizeof(real))), 1, kMost);
+  return std::clamp<int64_t>(kBytes / (1 + model.start(0).width * int64_t(sizeof(real))), 1, kMost);
 }
 
 std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,

@@ -23,8 +23,11 @@ struct SampleOptions {
 // of equal ones) and -inf for the others. NaN where a logit is NaN.
 void log_distribution(std::span<const real> logits, double temperature, std::span<double> log_p);
 
-// The same, and p = what a token is drawn from: exp(log_p) cut by top-k, then by top-p, and scaled to sum to 1. Equal
-// probabilities at the edge of a cut: the lower id stays. `order` is scratch of the same size.
+// DivergedError if that was so.
+void require_numbers(std::span<const double> log_p);
+
+// As log_distribution, and p = what a token is drawn from: exp(log_p) cut by top-k, then by top-p, and scaled to sum
+// to 1. Equal probabilities at the edge of a cut: the lower id stays. `order` is scratch of the same size.
 void sampling_distribution(std::span<const real> logits, const SampleOptions& options, std::span<double> log_p,
                            std::span<double> p, std::span<int32_t> order);
 

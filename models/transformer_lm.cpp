@@ -35,11 +35,6 @@ class TransformerLm : public LanguageModel {
     return State(B, c.layers * c.context * 2 * c.embd, c.context);
   }
 
-  // What a block keeps of its projections, twice over for their gradients, and the logits.
-  int64_t numbers_per_token() const override {
-    return 10 * options().embd * options().layers + LanguageModel::numbers_per_token();
-  }
-
  private:
   struct Block {
     LayerNorm ln_1;

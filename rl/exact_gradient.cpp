@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/long_loop.h"
+#include "models/memory.h"
 #include "rl/rollout.h"
 #include "rl/tables/running_moments.h"
 
@@ -62,6 +64,19 @@ Weights mean_weights(Method& method, const Experience& e, const Scores& now, std
 
 }  // namespace
 
+// Sequences that are scored at once.
+static int64_t chunk_of(const World& world) {
+  return std::max<int64_t>(1, kChunkSlots / (int64_t(world.prompt.size()) + world.max_tokens));
+}
+
+double exact_gradient_bytes(Method& method, const LanguageModel& policy, const LanguageModel& prior, const World& world,
+                            Shards& shards) {
+  const TeacherForcing pass(policy, shards, method.needs(), &prior);
+  const int64_t T = int64_t(world.prompt.size()) + world.max_tokens - 1;
+  return double(policy.params().size()) * (sizeof(double) + sizeof(real)) +
+         pass.bytes(chunk_of(world), T, world.temperature);
+}
+
 std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
                                    const World& world, const Sequences& sequences, std::span<const double> log_mu,
                                    std::span<const double> reward, double kl_coef, Shards& shards, int64_t group) {
@@ -74,11 +89,12 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
   // Equal lengths together: little padding.
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return sequences.draws(a).size() < sequences.draws(b).size(); });
-  const int64_t longest = int64_t(world.prompt.size()) + world.max_tokens;
-  const size_t chunk = group > 1 ? order.size() : size_t(std::max<int64_t>(1, kChunkSlots / longest));
+  const size_t chunk = group > 1 ? order.size() : size_t(chunk_of(world));
   std::vector<double> gradient(size_t(policy.params().size()), 0.0);
   TeacherForcing pass(policy, shards, method.needs(), &prior);
+  const LongLoop loop("adding up sequences", int64_t(order.size()));
   for (size_t first = 0; first < order.size(); first += chunk) {
+    loop.at(int64_t(first));
     const auto which = std::span(order).subspan(first, std::min(chunk, order.size() - first));
     Experience e{.sequences = Sequences(world.end_id)};
     std::vector<double> r, probability;
@@ -109,21 +125,39 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
 // a few.
 static constexpr int64_t kTapes = 64, kShardsOfBatch = 4;
 
+static int64_t batch_of(const Method& method, const TuneConfig& options) {
+  return method.needs().least_batch == 1 ? std::min(options.batch, kTapes) : options.batch;
+}
+static int shards_of(const Method& method, int64_t batch) {
+  return int(method.needs().least_batch == 1 ? batch : std::min(batch, kShardsOfBatch));
+}
+
+double estimate_gradient_bytes(Method& method, const LanguageModel& policy, const LanguageModel& prior,
+                               const World& world, const TuneConfig& options) {
+  const int64_t batch = batch_of(method, options), T = int64_t(world.prompt.size()) + world.max_tokens - 1;
+  Shards shards(shards_of(method, batch), 1);
+  const TeacherForcing pass(policy, shards, method.needs(), &prior);
+  return double(policy.params().size()) * (4 * sizeof(double) + sizeof(real)) +
+         std::max(pass.bytes(batch, T, world.temperature), sampling_bytes(policy, batch, world.end_id >= 0));
+}
+
 EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
                                     const World& world, const RewardFunction& reward, const TuneConfig& options,
                                     int64_t samples, int threads) {
   const LanguageModel* const mu = method.behaviour();
   const int64_t least = method.needs().least_batch;
   const bool single = least == 1;
-  const int64_t batch = single ? std::min(options.batch, kTapes) : options.batch;
+  const int64_t batch = batch_of(method, options);
   require(batch >= least && samples >= 1, "estimate_gradient", Loc::here(), "batches of ", options.batch, " and ",
           samples, " samples: the method needs batches of at least ", least, ", and there must be a sample");
-  Shards shards(int(single ? batch : std::min(batch, kShardsOfBatch)), threads);
+  Shards shards(shards_of(method, batch), threads);
   TeacherForcing pass(policy, shards, method.needs(), &prior);
   RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob, objective;
   bool is_j = true;
   bool impossible = false;  // the prior excludes a sequence that was drawn
+  const LongLoop loop("sampling the gradient, sequences", samples);
   for (int64_t index = 0, done = 0; done < samples; ++index) {
+    loop.at(done);
     const int64_t count = single ? std::min(batch, samples - done) : batch;
     const Rng rng(uint64_t(options.seed), Stream::kSample, index);
     Experience e{.sequences = roll_out(mu ? *mu : policy, world, rng, 0, count).sequences,

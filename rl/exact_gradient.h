@@ -39,4 +39,10 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
                                     const World& world, const RewardFunction& reward, const TuneConfig& options,
                                     int64_t samples, int threads);
 
+// Bytes that each takes, beside the models and the sequences.
+double exact_gradient_bytes(Method& method, const LanguageModel& policy, const LanguageModel& prior, const World& world,
+                            Shards& shards);
+double estimate_gradient_bytes(Method& method, const LanguageModel& policy, const LanguageModel& prior,
+                               const World& world, const TuneConfig& options);
+
 }  // namespace gradus

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "models/memory.h"
 #include "rl/controller.h"
 #include "rl/methods/returns.h"
 #include "rl/tables/estimators.h"
@@ -75,6 +76,18 @@ std::span<const real> Learner::gradient(int64_t step) {
   update(0);
   source_.remember();
   return sum_;
+}
+
+double Learner::step_bytes(int64_t prompt) const {
+  // What Experience, Scores and Weights hold of a slot, and of a draw that is replayed.
+  constexpr double kSlot = 14 * sizeof(double), kReplayed = 6 * sizeof(double);
+  const World& world = source_.world();
+  const LanguageModel& drawn_from = method_.behaviour() ? *method_.behaviour() : policy_;
+  const int64_t B = options_.batch, T = prompt + world.max_tokens - 1;
+  const double slots = double(B) * double(T), sums = 2 * double(policy_.params().size()) * sizeof(real);
+  const double drawing = sampling_bytes(drawn_from, B, world.end_id >= 0);
+  return sums + slots * (kSlot + double(options_.replay) * kReplayed) +
+         std::max(drawing, pass_.bytes(B, T, world.temperature));
 }
 
 void Learner::begin(int64_t step) {

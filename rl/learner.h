@@ -60,6 +60,9 @@ class Learner {
   std::span<const real> gradient(int64_t step);
   void learn();
 
+  // Bytes that a step takes where the longest prompt has `prompt` tokens, beside the models and the optimiser.
+  double step_bytes(int64_t prompt) const;
+
   const TuneMetrics& metrics() const { return metrics_; }
   const Experience& fresh() const { return *batches_.back(); }
   std::span<const real> value_gradient() const { return value_sum_; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "models/memory.h"
+
 namespace gradus {
 namespace {
 
@@ -56,18 +58,18 @@ TeacherForcing::TeacherForcing(const LanguageModel& policy, Shards& shards, cons
   require(!needs.kl || prior, "TeacherForcing", Loc::here(), "the KL of each row is needed, and there is no prior");
 }
 
-// Every score of the shard's sequences, on the current tape.
-void TeacherForcing::forward_shard(int s, const PaddedBatch& batch, double temperature) {
-  const auto inputs = slots(batch.inputs, shards_, s, batch), targets = slots(batch.targets, shards_, s, batch);
-  const int64_t count = shards_.count(s), first = shards_.first(s);
-  auto& [log_pi, value, entropy, kl, logit] = rows_[size_t(s)];
+// Every score that is needed of `count` sequences of T slots, on the current tape.
+TeacherForcing::ScoreRows TeacherForcing::record(std::span<const int32_t> inputs, std::span<const int32_t> targets,
+                                                 int64_t count, int64_t T, double temperature) const {
+  ScoreRows rows;
+  auto& [log_pi, value, entropy, kl, logit] = rows;
   Tensor logits;
   if (network_) {
-    const Tensor features = policy_.features(inputs, count, batch.T);
+    const Tensor features = policy_.features(inputs, count, T);
     value = (*network_)(features);
     logits = policy_.head(features);
   } else {
-    logits = policy_.logits(inputs, count, batch.T);
+    logits = policy_.logits(inputs, count, T);
   }
   if (needs_.logit) {
     std::vector<int32_t> columns(targets.begin(), targets.end());
@@ -76,18 +78,24 @@ void TeacherForcing::forward_shard(int s, const PaddedBatch& batch, double tempe
   }
   const Tensor soft = tempered(logits, temperature);
   log_pi = log_probs(policy_, soft, targets);
-  if (needs_.entropy || needs_.kl) {
-    const Tensor log_p = log_softmax(soft), p = exp(log_p);
-    if (needs_.entropy) entropy = scale(row_sums(mul(p, log_p)), -1);
-    if (needs_.kl) {
-      Tensor log_q;
-      {
-        const NoGrad constant;
-        log_q = log_softmax(tempered(prior_->logits(inputs, count, batch.T), temperature));
-      }
-      kl = row_sums(mul(p, sub(log_p, log_q)));
+  if (!needs_.entropy && !needs_.kl) return rows;
+  const Tensor log_p = log_softmax(soft), p = exp(log_p);
+  if (needs_.entropy) entropy = scale(row_sums(mul(p, log_p)), -1);
+  if (needs_.kl) {
+    Tensor log_q;
+    {
+      const NoGrad constant;
+      log_q = log_softmax(tempered(prior_->logits(inputs, count, T), temperature));
     }
+    kl = row_sums(mul(p, sub(log_p, log_q)));
   }
+  return rows;
+}
+
+void TeacherForcing::forward_shard(int s, const PaddedBatch& batch, double temperature) {
+  const auto inputs = slots(batch.inputs, shards_, s, batch), targets = slots(batch.targets, shards_, s, batch);
+  const int64_t count = shards_.count(s), first = shards_.first(s);
+  rows_[size_t(s)] = record(inputs, targets, count, batch.T, temperature);
   for (size_t k = 0; k < kScores; ++k)
     if (auto& all = scores_.*kScoreOf[k]; !all.empty()) copy_scored(rows_[size_t(s)][k].span(), batch, first, all);
   if (!needs_.other) return;
@@ -97,6 +105,23 @@ void TeacherForcing::forward_shard(int s, const PaddedBatch& batch, double tempe
   std::vector<real> largest;
   for (size_t i = 0; i < inputs.size(); ++i) largest.push_back(std::ranges::max(other.subspan(i * V, V)));
   copy_scored(largest, batch, first, scores_.largest);
+}
+
+double TeacherForcing::bytes(int64_t B, int64_t T, double temperature) const {
+  return bytes_of_shards(B, T, shards_.size(), [&](int64_t rows) {
+    Tape& tape = Tape::current(Loc::here());
+    const std::vector<int32_t> ids(size_t(rows * T), 0);
+    const std::vector<real> seed(ids.size(), 1);
+    const ScoreRows scores = record(ids, ids, rows, T, temperature);
+    for (const LanguageModel* other : {prior_, needs_.other}) {
+      if (!other) continue;
+      const Tape::Mark mark(tape);
+      log_probs(*other, tempered(other->logits(ids, rows, T), temperature), ids);
+    }
+    for (const Tensor& score : scores)
+      if (score) tape.seed(score, seed);
+    tape.backward();
+  });
 }
 
 const Scores& TeacherForcing::forward(const PaddedBatch& batch, double temperature, const StepInfo& info) {

@@ -43,7 +43,13 @@ class TeacherForcing {
   void backward_each(const Weights& weights);
   std::span<const real> gradient_of_shard(int s) { return shards_.tape(s).gradient(policy_.params().array()); }
 
+  // Bytes that the shards' tapes take for all of this on B sequences of T slots, and for the prior's scores meanwhile.
+  double bytes(int64_t B, int64_t T, double temperature) const;
+
  private:
+  using ScoreRows = std::array<Tensor, kScores>;  // [count·T] each; empty what is not needed
+  ScoreRows record(std::span<const int32_t> inputs, std::span<const int32_t> targets, int64_t count, int64_t T,
+                   double temperature) const;
   void forward_shard(int s, const PaddedBatch& batch, double temperature);
 
   const LanguageModel& policy_;
@@ -52,7 +58,7 @@ class TeacherForcing {
   const LanguageModel* prior_;
   const ValueNetwork* network_;
   const PaddedBatch* batch_ = nullptr;
-  std::vector<std::array<Tensor, kScores>> rows_;  // the scores of each shard, [count·T]
+  std::vector<ScoreRows> rows_;  // the scores of each shard
   Scores scores_;
   std::array<std::vector<real>, kScores> seeds_;
 };

@@ -24,9 +24,13 @@ void imply_algorithm(TuneConfig& c, bool given) {
   c.algorithm = needed;
 }
 
+static bool takes_target(TuneConfig c) {
+  const std::vector<Option> rows = options(c);
+  return has_meaning(row_of(rows, "proposal"), rows);
+}
+
 // What f-DPG needs beside a batch.
-static void resolve_target(TuneConfig& c) {
-  c.entropy_coef = 0;  // it belongs to others
+static void check_target(const TuneConfig& c) {
   if (c.kl_target > 0) throw DataError("--kl-target moves beta, and with it the target of --algorithm f-dpg");
   if (c.batch < 2) throw DataError("--algorithm f-dpg estimates Z from the batch: --batch must be at least 2");
   if (!c.is_gdc()) {
@@ -44,11 +48,15 @@ static void resolve_target(TuneConfig& c) {
 
 void resolve(TuneConfig& c, int cores) {
   c.resolve(cores, c.batch);
-  c.check(c.batch);
   if (!c.is_gdc()) c.feature = c.pointwise = {};
   if (c.is_gdc()) c.reward = {};
-  const std::vector<Option> rows = options(c);
-  if (has_meaning(row_of(rows, "proposal"), rows)) resolve_target(c);
+  if (takes_target(c)) c.entropy_coef = 0;  // it belongs to others
+  check(c);
+}
+
+void check(const TuneConfig& c) {
+  c.check(c.batch);
+  if (takes_target(c)) check_target(c);
   TuneConfig on_policy = c;  // a proposal would need models
   on_policy.proposal = TuneConfig().proposal;
   if (const int64_t least = make_method(on_policy)->needs().least_batch; c.batch < least)
@@ -130,6 +138,11 @@ std::string to_json(const TuneConfig& config) {
 TuneConfig tune_config_from_json(const std::string& json, const std::string& source) {
   TuneConfig config;
   options_from_json(options(config), json, source);
+  try {
+    check(config);
+  } catch (const DataError& error) {
+    throw DataError(text(source, ": its configuration is not valid: ", error.what()));
+  }
   return config;
 }
 

@@ -10,6 +10,8 @@ namespace gradus {
 void resolve(TuneConfig& config, int cores);
 // Sets the algorithm that target and divergence imply; UsageError where another was given.
 void imply_algorithm(TuneConfig& config, bool given);
+// Only that. REQUIRES: resolved, or read from a file.
+void check(const TuneConfig& config);
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(TuneConfig& config);
 // What the run is tuned on, for a person.

@@ -1,6 +1,8 @@
 // See alloc_count.h. A counter is one relaxed atomic addition; memory comes from glibc's own functions.
 #include "tests/alloc_count.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -22,15 +24,28 @@ namespace {
 // Zero before any constructor runs.
 constinit std::atomic<int64_t> news{0};
 constinit std::atomic<int64_t> mallocs{0};
+constinit std::atomic<int64_t> held{0}, most{0};  // bytes from operator new
 
 void count(std::atomic<int64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 
-void* get(std::size_t bytes, std::size_t align) noexcept {
+void* take(std::size_t bytes, std::size_t align) noexcept {
   count(news);
   if (bytes == 0) bytes = 1;
   if (align <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(bytes);
   void* p = nullptr;
   return posix_memalign(&p, align, bytes) == 0 ? p : nullptr;
+}
+void* get(std::size_t bytes, std::size_t align) noexcept {
+  void* p = take(bytes, align);
+  if (!p) return p;
+  const int64_t n = int64_t(malloc_usable_size(p)), now = held.fetch_add(n, std::memory_order_relaxed) + n;
+  for (int64_t old = most.load(); old < now && !most.compare_exchange_weak(old, now);) {
+  }
+  return p;
+}
+void give_back(void* p) noexcept {
+  if (p) held.fetch_sub(int64_t(malloc_usable_size(p)), std::memory_order_relaxed);
+  std::free(p);
 }
 void* get_or_throw(std::size_t bytes, std::size_t align = 1) {
   void* p = get(bytes, align);
@@ -43,6 +58,12 @@ void* get_or_throw(std::size_t bytes, std::size_t align = 1) {
 namespace gradus::testing {
 
 Allocations allocations() { return {news.load(), mallocs.load()}; }
+
+int64_t held_bytes() {
+  most = held.load();
+  return most;
+}
+int64_t most_held_bytes() { return most; }
 
 bool mallocs_counted() {
 #ifdef GRADUS_COUNT_MALLOC
@@ -65,18 +86,18 @@ void* operator new[](std::size_t n, Quiet) noexcept { return get(n, 1); }
 void* operator new(std::size_t n, Align a, Quiet) noexcept { return get(n, std::size_t(a)); }
 void* operator new[](std::size_t n, Align a, Quiet) noexcept { return get(n, std::size_t(a)); }
 
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, Align) noexcept { std::free(p); }
-void operator delete[](void* p, Align) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, Align) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, Align) noexcept { std::free(p); }
-void operator delete(void* p, Quiet) noexcept { std::free(p); }
-void operator delete[](void* p, Quiet) noexcept { std::free(p); }
-void operator delete(void* p, Align, Quiet) noexcept { std::free(p); }
-void operator delete[](void* p, Align, Quiet) noexcept { std::free(p); }
+void operator delete(void* p) noexcept { give_back(p); }
+void operator delete[](void* p) noexcept { give_back(p); }
+void operator delete(void* p, std::size_t) noexcept { give_back(p); }
+void operator delete[](void* p, std::size_t) noexcept { give_back(p); }
+void operator delete(void* p, Align) noexcept { give_back(p); }
+void operator delete[](void* p, Align) noexcept { give_back(p); }
+void operator delete(void* p, std::size_t, Align) noexcept { give_back(p); }
+void operator delete[](void* p, std::size_t, Align) noexcept { give_back(p); }
+void operator delete(void* p, Quiet) noexcept { give_back(p); }
+void operator delete[](void* p, Quiet) noexcept { give_back(p); }
+void operator delete(void* p, Align, Quiet) noexcept { give_back(p); }
+void operator delete[](void* p, Align, Quiet) noexcept { give_back(p); }
 
 #ifdef GRADUS_COUNT_MALLOC
 extern "C" {

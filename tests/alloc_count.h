@@ -14,4 +14,14 @@ struct Allocations {
 Allocations allocations();  // since the process began
 bool mallocs_counted();     // false under sanitizers, which have a malloc of their own
 
+int64_t held_bytes();  // from operator new, now; from here on most_held_bytes() is the most at once
+int64_t most_held_bytes();
+// The most that was held at once while f ran, beyond what was held before.
+template <class F>
+int64_t most_held(const F& f) {
+  const int64_t before = held_bytes();
+  f();
+  return most_held_bytes() - before;
+}
+
 }  // namespace gradus::testing

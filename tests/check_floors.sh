@@ -7,14 +7,14 @@ cd "${1:-$(dirname "$0")/..}" || exit 1
 # A room is a folder or, with a dot behind its name, the files of that name; a file stands in the last room it fits.
 rooms='
 0 engine/version. engine/real. engine/error. engine/shape. engine/target.
-1 engine/arena. engine/rng. engine/vmath.
+1 engine/arena. engine/rng. engine/vmath. engine/long_loop.
 2 engine/gemm. engine/kernels.
 3 engine/tensor. engine/tape.
 4 engine/checks. engine/ops engine/composed. engine/rung.
 5 engine/params. engine/optim. engine/parallel. engine/inspect. engine/gradcheck. engine/io/
-6 models/table. models/text/ models/grammar/ models/ models/counted/ models/families. models/sampler. models/loss. models/run/
+6 models/table. models/text/ models/grammar/ models/ models/counted/ models/families. models/sampler. models/loss. models/memory. models/run/
 7 rl/tables/ rl/ rl/worlds/ rl/rewards/ rl/methods/ rl/tune_config. rl/controller. rl/gdc. rl/source. rl/learner. rl/tuner. rl/exact_gradient.
-8 apps/commands. apps/console. apps/format. apps/json_number. apps/signals. apps/run. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/
+8 apps/commands. apps/signals. apps/console. apps/format. apps/json_number. apps/proposal. apps/waiting. apps/run. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/
 9 tests/'
 files=$(find engine models rl apps tests -name '*.h' -o -name '*.cpp' | grep -v '/build/' | sort)
 # One line a fact: FILE LINE include|declares|defines|class WHAT. Functions and classes stand at the beginning of a line.

@@ -35,7 +35,7 @@ if [ -z "${CI:-}" ]; then
     TESTS_F64=build/debug-f64/tests/all sh tests/test_gdb.sh
   one tuning 'build' build build/release-f64/tests/all
   one tuning 'ten worlds, ten seeds' env GRADUS_SLOW=1 build/release-f64/tests/all --test-suite=tuning
-  checks files 'every failing call, kill -9 a hundred times' sh tests/test_faults.sh long
+  checks files 'every failing call and allocation, kill -9 200 times each' sh tests/test_faults.sh long
   flags=$(make -n -B V=1 build/release-f32/apps/main.o | sed -nE 's/.*( -I\. .*) -c .*/\1/p' | sed -E 's/-O3|-MMD|-MP//g')
   libs=$(make -n -B V=1 build/release-f32/gradus | sed -nE 's/.*\.o ([^.]*-lopenblas.*) -o .*/\1/p')
   rm -rf build/tsan && mkdir -p build/tsan

@@ -55,7 +55,7 @@ valid_html() {
 }
 
 # The log without what depends on the clock.
-timeless() { sed -E 's/,"tokens_per_second":[^,}]*//' "$1/log.jsonl"; }
+timeless() { sed -E 's/,"(tokens_per_second|seconds)":[^,}]*//g' "$1/log.jsonl"; }
 same_logs() { timeless "$1" >a.log; timeless "$2" >b.log; cmp a.log b.log; }
 same_steps() { timeless "$1" | grep '"type":"step"' >a.log; timeless "$2" | grep '"type":"step"' >b.log; cmp a.log b.log; }
 same_weights() { cmp "$1/checkpoint.safetensors" "$2/checkpoint.safetensors"; }

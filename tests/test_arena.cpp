@@ -300,3 +300,28 @@ TEST_CASE("arena: 0 bytes are a place, not null") {
   arena.reset();
   CHECK(arena.blocks() == 0);
 }
+
+TEST_CASE("an arena that only counts holds as much as one that allocates, also across marks, and wraps nowhere") {
+  Arena counts, real_one;
+  counts.only_count();
+  for (Arena* arena : {&counts, &real_one}) {
+    arena->reals(1000);
+    arena->zeros(17);
+    const Arena::Mark mark = arena->mark();
+    arena->reals(50000);
+    arena->array<int64_t>(7);  // what is no number of a tensor is there in both
+    arena->array<int64_t>(7)[6] = 1;
+    arena->rewind(mark);
+    arena->reals(64);
+  }
+  CHECK(counts.used() == doctest::Approx(double(real_one.used())).epsilon(0.02));
+  CHECK(counts.high_water() == doctest::Approx(double(real_one.high_water())).epsilon(0.02));
+  CHECK(counts.capacity() < size_t(1) << 17);
+  counts.reals(INT64_MAX);
+  counts.reals(INT64_MAX);
+  CHECK(counts.used() > size_t(1) << 61);
+  CHECK(counts.used() < size_t(1) << 63);
+  CHECK_THROWS_AS(counts.reals(-1), std::bad_alloc);
+  counts.reset();
+  CHECK(counts.used() == 0);
+}

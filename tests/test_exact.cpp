@@ -133,6 +133,21 @@ TEST_CASE("a world too large is refused with what would be right") {
                        "vocabulary of 4 max_tokens 5 fits",
                        DataError);
   CHECK(enumerate(*model, ended_world(5), 1000).sequences.size() == 364);
+  // Before the walk, which would never end, and before its memory is taken.
+  CHECK_THROWS_AS(enumerate(*model, ended_world(1'000'000)), WorldTooLarge);
+  CHECK_THROWS_AS(enumerate(*model, ended_world(30)), WorldTooLarge);
+  ModelOptions two;
+  two.model = "rnn";
+  two.embd = two.hidden = 2;
+  two.layers = 1;
+  World chain{{1}, 1, 20'000, 1};  // one word and the end: 20,001 sequences, but 200 million draws
+  CHECK_THROWS_WITH_AS(
+      enumerate(*make_model(two, 2), chain),
+      "this world has more than 100000000 draws in all its sequences of at most 20000 tokens, too many "
+      "to enumerate: with a vocabulary of 2 max_tokens 14140 fits",
+      WorldTooLarge);
+  chain.max_tokens = 300;
+  CHECK(enumerate(*make_model(two, 2), chain).sequences.size() == 301);
   CHECK(full_size(ended_world(60), 100) == kMaxSequences + 1);
   CHECK_THROWS_AS(enumerate(*model, ended_world(0)), ShapeError);
   CHECK_THROWS_AS(enumerate(*model, ended_world(2, 0)), ShapeError);

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Files under attack: every call that saves a checkpoint fails or is the last one of its process, kill -9 at all moments,
 # a full disk. After each the old checkpoint is whole or the new one is.
-# sh tests/test_faults.sh [short|long] [GROUP...]; long: both families at every call, and 100 kills instead of 8. See tests/shell.sh.
+# sh tests/test_faults.sh [short|long] [GROUP...]; long: both families at every call, 200 kills each instead of 20, and
+# every allocation that fails instead of some. See tests/shell.sh.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
-fault=$root/build/tests/fault_io.so
+fault=$root/build/tests/fault_io.so fault_new=$root/build/tests/fault_new.so
 length=short
 case ${1:-} in short | long) length=$1; shift ;; esac
 models=lstm
@@ -114,42 +115,46 @@ test_deaths() {  # the process dies at the call
 }
 
 # kill -9 after so many hundredths of a second, over and over, then to the end: the same bits as if nothing had happened.
-test_kills() {
-  delays='03 11 06 21 09 16 05 27' steps=5000
-  if [ $length = long ]; then
-    steps=40000
-    delays=
-    i=0
-    while [ $i -lt 100 ]; do delays="$delays $(printf %02d $((1 + i * 37 % 30)))"; i=$((i + 1)); done
-  fi
-  for model in transformer lstm; do
-    o="$(tiny $model) --steps $steps --save-every 50 --eval-every 1000 --eval-batches 2 --dropout 0.1 --quiet"
-    "$f32" train text.txt --out calm $o
-    struck=0 saved=0 bad=
-    for delay in $delays; do
-      if [ -e run/checkpoint.safetensors ]; then set -- --out run --resume --quiet; else set -- text.txt --out run $o; fi
-      "$f32" train "$@" 2>err &
-      child=$!
-      sleep 0.$delay
-      kill -9 $child 2>/dev/null && struck=$((struck + 1))
-      wait $child 2>/dev/null
-      code=$?
-      child=
-      [ $code = 137 ] || [ $code = 0 ] || bad="$bad exit code $code: $(cat err)"
-      [ -e run/checkpoint.safetensors ] || continue
-      saved=$((saved + 1))
-      "$f32" inspect run >/dev/null 2>err || bad="$bad unreadable: $(cat err)"
-      [ $code != 0 ] || break
-    done
-    if [ -e run/checkpoint.safetensors ]; then set -- --out run --resume --quiet; else set -- text.txt --out run $o; fi
-    timeout 300 "$f32" train "$@" 2>err || bad="$bad the last run: $(cat err)"
-    check "kills: $model, $struck times, $saved times with a checkpoint there, always whole" "$bad" [ -z "$bad" ]
-    check "kills: $model, there was something to kill" "$struck times" [ $struck -ge 4 ]
-    check "kills: $model, weights as if nothing had happened" "" same_weights run calm
-    check "kills: $model, every step once in the log" "" same_steps run calm
-    check "kills: $model, no temporary file is left" "$(temporaries run)" [ -z "$(temporaries run)" ]
-    rm -rf run calm
+# kill_loop NAME COMMAND SOURCE OPTIONS: `gradus COMMAND SOURCE --out run OPTIONS`, and then with --resume.
+kill_loop() {
+  name=$1 command=$2 source=$3 o=$4
+  "$f32" $command $source --out calm $o 2>err || fail "kills: $name, calm" "$(cat err)"
+  struck=0 bad= i=0
+  while [ $i -lt $kills ]; do
+    i=$((i + 1))
+    if [ -e run/checkpoint.safetensors ]; then set -- --out run --resume --quiet; else set -- $source --out run $o; fi
+    "$f32" $command "$@" 2>err &
+    child=$!
+    sleep 0.$(printf %02d $((3 + i * 37 % 19)))
+    kill -9 $child 2>/dev/null && struck=$((struck + 1))
+    wait $child 2>/dev/null
+    code=$?
+    child=
+    [ $code = 137 ] || [ $code = 0 ] || bad="$bad exit code $code: $(cat err)"
+    [ -e run/checkpoint.safetensors ] || continue
+    "$f32" inspect run >/dev/null 2>err || bad="$bad unreadable: $(cat err)"
+    [ $code != 0 ] || break
   done
+  if [ -e run/checkpoint.safetensors ]; then set -- --out run --resume --quiet; else set -- $source --out run $o; fi
+  timeout 300 "$f32" $command "$@" 2>err || bad="$bad the last run: $(cat err)"
+  check "kills: $name, $struck times, the checkpoint always whole" "$bad" [ -z "$bad" ]
+  check "kills: $name, there was something to kill" "$struck of $kills" [ $struck -ge $((kills * 3 / 4)) ]
+  check "kills: $name, weights as if nothing had happened" "" same_weights run calm
+  check "kills: $name, every step once in the log" "" same_steps run calm
+  check "kills: $name, no temporary file is left" "$(temporaries run)" [ -z "$(temporaries run)" ]
+  rm -rf run calm
+}
+test_kills() {
+  kills=20
+  [ $length = short ] || kills=200
+  for model in transformer lstm; do
+    kill_loop $model train text.txt \
+      "$(tiny $model) --steps $((kills * 700)) --save-every 50 --eval-every 1000 --eval-batches 2 --dropout 0.1 --quiet"
+  done
+  "$f32" train text.txt --out prior --steps 3 --quiet $(tiny lstm)
+  o="--reward count:e --batch 4 --max-tokens 4 --exact never --save-every 9 --quiet --replay 1 --steps $((kills * 150))"
+  kill_loop tune tune prior "$o"
+  rm -rf prior
 }
 
 # A full disk, played by the limit on file sizes (in blocks of 512 bytes).
@@ -167,6 +172,25 @@ test_full() {
     check "full: $model, to the same weights" "" same_weights run new
     check "full: $model, and the same log" "" same_steps run new
   done
+  # One failed save on the way is told, and training goes on; the third in a row ends it.
+  for command in train tune; do
+    rm -rf run
+    if [ $command = train ]; then set -- text.txt --out run $(tiny lstm) --steps 40 --eval-every 0
+    else set -- old --out run --reward count:e --batch 4 --max-tokens 3 --exact never --steps 40; fi
+    FAULT_AT=3 FAULT_HOW=error LD_PRELOAD=$fault timeout 60 "$f32" $command "$@" --save-every 5 >out 2>err
+    code=$?
+    check "full: $command, one failed save does not end it" "exit code $code: $(cat err)" [ $code = 0 ]
+    check "full: $command, the failed save is told" "$(cat out)" \
+      [ "$(grep -c '^warning: run/checkpoint.safetensors: .* failed.*; training goes on' out)" = 1 ]
+    check "full: $command, the later ones are there" "" [ "$(steps_of run)" = 40 ]
+    rm -rf run
+    (trap '' XFSZ; ulimit -f 9; timeout 60 "$f32" $command "$@" --save-every 5 >out 2>err)
+    code=$?
+    check "full: $command, the third failed save in a row ends it" "exit code $code: $(cat err)" \
+      [ "$code-$(grep -c 'training goes on' out)-$(grep -c '^gradus: .* failed' err)" = 3-2-1 ]
+    rm -rf run
+    must "full: $command, with room again the folder goes" 0 "$f32" $command "$@" --quiet
+  done
   # The log fills up, the checkpoint still has room: a warning, and training goes on.
   rm -rf run
   (trap '' XFSZ; ulimit -f 150; timeout 60 "$f32" train text.txt --out run $(tiny transformer) --steps 1500 --eval-every 0 >out 2>err)
@@ -180,9 +204,38 @@ test_full() {
   rm -rf run old new
 }
 
+# The n-th operator new fails: a sentence, never an abort, and the folder holds a whole checkpoint or none.
+test_memory() {
+  every=197
+  [ $length = short ] || every=1
+  "$f32" train text.txt --out prior --steps 1 --quiet $(tiny lstm)
+  for command in "train text.txt --out run --steps 3 --eval-every 2 --save-every 1 --threads 2 --quiet $(tiny lstm)" \
+    "tune prior --out run --reward count:e --batch 4 --max-tokens 3 --exact never --steps 2 --save-every 1 --threads 2 --quiet" \
+    "sample prior --tokens 9 --count 3 --threads 2 --json" "exact sequences prior --max-tokens 1 --json" "inspect prior --json"; do
+    rm -rf run
+    FAULT_NEW=0 FAULT_COUNT=count LD_PRELOAD=$fault_new "$f32" $command >/dev/null 2>&1
+    n=1 bad= failed_=0
+    while [ $n -le "$(cat count)" ]; do
+      rm -rf run
+      FAULT_NEW=$n LD_PRELOAD=$fault_new timeout 60 "$f32" $command >out 2>err
+      code=$?
+      case $code in
+      0) ;;
+      1) failed_=$((failed_ + 1)); [ "$(grep -c '^gradus: ' err)" = 1 ] || bad="$bad call $n: $(cat err);" ;;
+      *) bad="$bad call $n: exit code $code;" ;;
+      esac
+      [ ! -e run/checkpoint.safetensors ] || "$f32" inspect run >/dev/null 2>&1 || bad="$bad call $n: a broken checkpoint;"
+      n=$((n + every))
+    done
+    check "memory: ${command%% *}, one of $(cat count) calls fails, every $every-th tried, $failed_ sentences" "$bad" [ -z "$bad" ]
+    check "memory: ${command%% *}, calls did fail" "$failed_" [ $failed_ -ge 5 ]
+  done
+  rm -rf run prior
+}
+
 if [ ! -e "$fault" ]; then
   fail "faults" "$fault is missing; make test builds it"
   finish
 fi
-groups errors interrupts deaths kills full -- "$@"
+groups errors interrupts deaths kills full memory -- "$@"
 finish

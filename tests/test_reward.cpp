@@ -222,6 +222,11 @@ TEST_CASE("table: the number of the whole text, else the default") {
   CHECK(has(bad(R"({"rewards":{"a":1,"b":1,"a":2}})"), "\"a\" occurs twice"));
   CHECK(has(bad(R"({"rewards":{"a":1e999}})"), "out of range"));
   CHECK(has(bad(R"({"rewards":{"a":NaN}})"), "is not JSON"));
+  for (const char* level : {"[", "{\"a\":"}) {
+    std::string deep = "{\"rewards\":{\"a\":";
+    for (int i = 0; i < 20'000; ++i) deep += level;
+    CHECK(has(bad(deep), "bad.json: is nested more than 64 levels deep (line 1, column "));
+  }
   CHECK(has(data("table:/nowhere/t.json"), "/nowhere/t.json"));
 }
 

@@ -138,7 +138,7 @@ TEST_CASE("a wrong count is found out") {
 
 TEST_CASE("its death is told with how it died") {
   CHECK(has(failure("exit 3", {"x"}), "ended (exit status 3) after 0 of 1 numbers"));
-  CHECK(has(failure("/nowhere/program", {"x"}), "exit status 127, command not found"));
+  CHECK(has(complaint<DataError>([] { RewardCommand("/nowhere/program --fast"); }), "no program /nowhere/program"));
   CHECK(has(failure("read -r a; echo 1; kill -SEGV $$", {"x", "y"}), "signal 11"));
   CHECK(has(failure("exec >&-; sleep 9", {"x"}), "ended (killed)"));  // closed its output and lives on
   // Dead between two calls, and before it has read a large batch: no SIGPIPE reaches us (it would end the tests).

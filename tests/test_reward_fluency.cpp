@@ -1,7 +1,9 @@
 // The reward `fluency:RUN`: the log-probability under another run, against the teacher-forced scores of its model.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "models/run/checkpoint.h"
 #include "models/run/config.h"
@@ -146,13 +148,19 @@ TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run th
   CHECK(has(said, "'x'"));
   CHECK(has(said, run.path));
   CHECK(has(complaint<DataError>([&] { Reward({"fluency:/nowhere/run"}, other); }), "/nowhere/run"));
-  run.checkpoint.model->params().edit()[0] = real(NAN);  // in the embedding of a
+  const std::span<real> weights = run.checkpoint.model->params().edit();
+  std::fill(weights.begin(), weights.end(), std::numeric_limits<real>::max());  // and so infinite logits
   run.checkpoint.save(run.path);
-  const Reward broken({"fluency:" + run.path}, other);
   const Ids aa{0, 0};
-  CHECK(has(complaint<DataError>([&] { broken({"aa", aa, true}); }), "is nan for the text \"aa\""));
-  const Reward nothing({"0*fluency:" + run.path}, other);
-  CHECK(has(complaint<DataError>([&] { nothing({"aa", aa, true}); }), "is nan for the text \"aa\""));
+  for (const std::string weight : {"", "0*"}) {
+    const Reward broken({weight + "fluency:" + run.path}, other);
+    const std::string why = complaint<DataError>([&] { broken({"aa", aa, true}); });
+    CHECK(has(why, "reward 'fluency:" + run.path + "': a logit of the model is not a number"));
+  }
+  weights[0] = real(NAN);
+  run.checkpoint.save(run.path);
+  CHECK(
+      has(complaint<DataError>([&] { Reward({"fluency:" + run.path}, other); }), "holds a number that is not finite"));
 }
 
 TEST_SUITE_END();

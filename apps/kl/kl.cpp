@@ -12,6 +12,7 @@
 #include "apps/format.h"
 #include "apps/json_number.h"
 #include "apps/kl/pages.h"
+#include "apps/proposal.h"
 #include "engine/io/json.h"
 #include "models/text/read_text.h"
 #include "models/text/utf8.h"
@@ -116,8 +117,8 @@ int kl(const KlCommand& command) {
   const bool json = command.common.json;
   if (command.lesson && command.section) throw UsageError("--section belongs to the worked numbers, not to --lesson");
   if (!command.file.empty()) {
-    if (command.lesson) throw UsageError("--lesson takes no file: gradus kl --lesson");
-    if (command.section) throw UsageError("--section takes no file: gradus kl --section N");
+    if (command.lesson) throw UsageError("--lesson takes no file: " + proposed({"kl", "--lesson"}));
+    if (command.section) throw UsageError("--section takes no file: " + proposed({"kl", "--section", "N"}));
     const Pair pair = read_pair(command.file);
     const Comparison c = compare(pair.p, pair.q);
     if (json)
@@ -128,8 +129,10 @@ int kl(const KlCommand& command) {
   }
   const WorkedNumbers numbers = worked_numbers();
   if (json) {
-    if (command.lesson) throw UsageError("--lesson is a page to read; gradus kl --json gives its numbers");
-    if (command.section) throw UsageError("--section is a page to read; gradus kl --json gives all numbers");
+    if (command.lesson)
+      throw UsageError("--lesson is a page to read; " + proposed({"kl", "--json"}) + " gives its numbers");
+    if (command.section)
+      throw UsageError("--section is a page to read; " + proposed({"kl", "--json"}) + " gives all numbers");
     Json all;
     for (const WorkedNumbers::Entry& entry : numbers.entries())
       all[entry.name] = entry.values.size() == 1 ? json_number(entry.values[0]) : json_numbers(entry.values);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "apps/proposal.h"
 #include "apps/run.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
@@ -10,14 +11,42 @@
 
 namespace gradus {
 
+namespace fs = std::filesystem;
+
+// What a checkpoint says of its run, in the place of a log that somebody has deleted.
+static RunLog log_of(const SafetensorsFile& file) {
+  const auto section = [&](const char* key) {
+    const auto found = file.metadata().find(key);
+    return found == file.metadata().end() ? Json() : Json::parse_or_null(found->second);
+  };
+  RunLog log;
+  log.run = Json{{"type", "run"}, {"config", section("config")}, {"corpus", section("corpus")}};
+  if (const Json tuning = section(kTuning); tuning.is_object()) {
+    log.run.update(tuning);
+    log.run["model"] = section("config");
+  }
+  if (const Json step = section("step"); step.is_number_integer()) log.last_step = step.get<int64_t>();
+  return log;
+}
+
+// DataError unless it is a file that can be read to its end.
+static RunLog read_log(const std::string& folder) {
+  const std::string path = folder + "/log.jsonl";
+  std::error_code error;
+  if (!fs::exists(path, error) && RunFolder::has_checkpoint(folder))
+    return log_of(SafetensorsFile::open(folder + "/checkpoint.safetensors"));
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+    throw DataError(path + ": is not a regular file, so it is not the log of a run");
+  return read_run_log(path);
+}
+
 RunFacts read_run(const std::string& folder) {
-  if (!std::filesystem::is_directory(folder))
-    throw DataError(text(folder, ": is not the folder of a run; gradus train FILE.txt --out RUN makes one"));
+  if (!fs::is_directory(folder))
+    throw DataError(
+        text(folder, ": is not the folder of a run; ", proposed({"train", "FILE.txt", "--out", "RUN"}), " makes one"));
   const std::string log = folder + "/log.jsonl";
-  RunFacts facts{.name = std::filesystem::canonical(folder).filename().string(),
-                 .log = read_run_log(log),
-                 .config = {},
-                 .tuning = {}};
+  RunFacts facts{
+      .name = fs::canonical(folder).filename().string(), .log = read_log(folder), .config = {}, .tuning = {}};
   const std::string options = facts.logged("config").dump();
   if (facts.is_tuned()) {
     facts.tuning = tune_config_from_json(options, log);
@@ -68,6 +97,15 @@ void add_configuration(Page& page, const std::vector<Option>& rows, const std::v
 
 std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 double last_of(const std::vector<double>& column) { return column.empty() ? NAN : column.back(); }
+
+// The two programs lie side by side.
+std::string program_of(const RunFacts& facts) {
+  const fs::path typed = program_name();
+  std::string name = typed.filename().string();
+  if (name.ends_with("-f64")) name.resize(name.size() - 4);
+  if (facts.logged("real") == Json("f64")) name += "-f64";
+  return shell_path((typed.has_parent_path() ? typed.parent_path() / name : fs::path(name)).string());
+}
 
 std::string precision_of(const RunFacts& facts) {
   return facts.logged("real") == Json("f64") ? "double precision" : "single precision";

@@ -40,5 +40,6 @@ void add_configuration(Page& page, const std::vector<Option>& rows, const std::v
 std::string plain(const Json& value);               // a string as it is, anything else as JSON
 double last_of(const std::vector<double>& column);  // NaN if it is empty
 std::string precision_of(const RunFacts& facts);    // "double precision"
+std::string program_of(const RunFacts& facts);      // of that precision, quoted for a shell
 
 }  // namespace gradus

@@ -5,17 +5,16 @@
 #include <iterator>
 
 #include "apps/embedded.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
 namespace {
 
 // What a code point becomes where HTML forbids it or a reader would not see it.
-char32_t visible(char32_t c) {
-  if (c == '\n' || c == '\t') return c;
-  if (c < 0x20) return 0x2400 + c;  // the signs for control characters
-  const bool control = c >= 0x7F && c < 0xA0, noncharacter = (c >= 0xFDD0 && c <= 0xFDEF) || (c & 0xFFFE) == 0xFFFE;
-  return control || noncharacter ? 0xFFFD : c;
+char32_t allowed(char32_t c) {
+  const bool noncharacter = (c >= 0xFDD0 && c <= 0xFDEF) || (c & 0xFFFE) == 0xFFFE;
+  return noncharacter ? 0xFFFD : visible(c);
 }
 
 }  // namespace
@@ -24,7 +23,7 @@ std::string escape_html(std::string_view text) {
   std::string clean, out;
   utf8::replace_invalid(text.begin(), text.end(), std::back_inserter(clean));
   for (auto i = clean.begin(); i != clean.end();) {
-    const char32_t c = visible(utf8::unchecked::next(i));
+    const char32_t c = allowed(utf8::unchecked::next(i));
     if (c == '&')
       out += "&amp;";
     else if (c == '<')

@@ -51,8 +51,8 @@ Config usual_config(const Config& config) {
 
 // The command up to the options of the table.
 std::string command_begin(const RunFacts& facts) {
-  std::string line = facts.logged("real") == Json("f64") ? "gradus-f64 train" : "gradus train";
-  for (const std::string& file : corpus_files(facts)) line += " " + shell_word(file);
+  std::string line = program_of(facts) + " train";
+  for (const std::string& file : corpus_files(facts)) line += " " + shell_path(file);
   line += " --out " + shell_word(facts.name + "-again");
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
   return line;

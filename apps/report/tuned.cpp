@@ -76,9 +76,9 @@ const char* policy_of(const RunFacts& facts) { return facts.logged("policy").is_
 
 // The command up to the options of the table.
 std::string command_begin(const RunFacts& facts) {
-  std::string line = "gradus tune " + shell_word(plain(facts.logged(policy_of(facts)))) + " --out " +
+  std::string line = program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " +
                      shell_word(facts.name + "-again");
-  if (facts.logged("policy").is_string()) line += " --prior " + shell_word(plain(facts.logged("prior")));
+  if (facts.logged("policy").is_string()) line += " --prior " + shell_path(plain(facts.logged("prior")));
   const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";

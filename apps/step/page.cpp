@@ -22,10 +22,11 @@ constexpr const char* kBody = R"(<div id="walk">
 </div>
 )";
 
-// JSON within a script element: nothing in it may end the element.
-std::string embedded(std::string json) {
-  for (size_t at = 0; (at = json.find("</", at)) != std::string::npos; at += 3) json.replace(at, 2, "<\\/");
-  return json;
+// JSON within a script element: nothing in it may end the element, or begin what hides its end.
+std::string embedded(const std::string& json) {
+  std::string out;
+  for (const char c : json) out += c == '<' ? "\\u003c" : std::string(1, c);
+  return out;
 }
 
 }  // namespace

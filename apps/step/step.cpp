@@ -43,7 +43,7 @@ int step(const StepCommand& command) {
     std::printf("%s\n", to_json(trace).dump().c_str());
   else if (!command.html.empty())
     return kDone;
-  else if (command.all || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+  else if (command.all || !isatty(STDIN_FILENO) || !can_rewrite(stdout))
     print_all(trace);
   else
     walk(trace);

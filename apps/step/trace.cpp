@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include "apps/step/math.h"
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -21,20 +23,24 @@ std::vector<double> doubles(const real* x, int64_t n) { return {x, x + n}; }
 
 Value* root(Value* v) { return v->base ? v->base : v; }
 
-// The lines of source files, as far as they lie here.
+// The lines of source files, as far as they lie here. What lies here may be anything of that name.
 class Sources {
  public:
   std::string line(const std::string& file, int number) {
     auto [found, first] = lines_.try_emplace(file);
     std::vector<std::string>& lines = found->second;
     if (first) {
-      std::ifstream in(file);
+      constexpr uintmax_t kLargest = 1 << 20;
+      std::error_code error;
+      const bool readable =
+          std::filesystem::is_regular_file(file, error) && std::filesystem::file_size(file) <= kLargest;
+      std::ifstream in(readable ? file : "");
       for (std::string s; std::getline(in, s);) lines.push_back(s);
     }
     if (number < 1 || size_t(number) > lines.size()) return "";
     const std::string& s = lines[size_t(number) - 1];
     const size_t begin = s.find_first_not_of(" \t");
-    return begin == std::string::npos ? "" : s.substr(begin);
+    return begin == std::string::npos ? "" : one_line(std::string_view(s).substr(begin), 120);
   }
 
  private:

@@ -12,6 +12,7 @@ void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const
     throw UsageError(text("--trace ", command.trace_step, ": this command runs steps ", run.step + 1, " to ", c.steps));
   if (c.counts())
     throw UsageError(text("--trace: a model of the family ", c.model, " is counted and has no gradients"));
+  const AtomicFile possible(command.trace_file);  // is not committed, so it leaves nothing
   const int64_t sequences = c.batch / c.shards;
   Tape tape;
   const Tape::Use use(tape);
@@ -25,15 +26,18 @@ void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const
                           "; use a smaller --embd, --hidden, --context or --batch, or a corpus with fewer characters"));
 }
 
-void write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console) {
+std::string write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file,
+                        Console& console) {
   const std::string title = text("step ", step, " of ", run.config.steps, " of training a ", run.config.model, ", ",
                                  shards.count(0), " of ", run.config.batch, " sequences of ", run.config.context);
   try {
     write_file_atomically(file, step_page(record_trace(shards.tape(0), "training", title)));
     console.note(text("Wrote ", file, ", the gradients of step ", step, "."));
   } catch (const WriteError& error) {
-    console.note(text("warning: ", error.what()));
+    console.warn(error.what());
+    return error.what();
   }
+  return "";
 }
 
 }  // namespace gradus

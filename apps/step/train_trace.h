@@ -9,11 +9,12 @@
 
 namespace gradus {
 
-// UsageError if the command will not do the step, or if a step of the model is more than a page can show: better said
-// before the run begins.
+// UsageError if the command will not do the step, or if a step of the model is more than a page can show, WriteError
+// where the page cannot be written: better said before the run begins.
 void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const Corpus& corpus);
 
-// The page of the step that the first shard has just done. A page that cannot be written does not end the run.
-void write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console);
+// The page of the step that the first shard has just done. A page that cannot be written does not end the run: returns
+// why, or "".
+std::string write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console);
 
 }  // namespace gradus

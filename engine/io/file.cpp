@@ -1,5 +1,6 @@
 #include "engine/io/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 
 #include "engine/error.h"
@@ -18,6 +20,18 @@ namespace {
 std::string folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return folder.empty() ? "." : folder;
+}
+
+// Where the symbolic links at `path` lead, be a file there or not; `path` itself where it is none.
+std::string follow_links(const std::string& path) {
+  constexpr int kMost = 40;  // as Linux
+  std::filesystem::path at = path;
+  std::error_code error;
+  for (int i = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(at, error)); ++i) {
+    if (i == kMost) throw WriteError(text(path, ": is a symbolic link that leads back to itself"));
+    at = at.parent_path() / std::filesystem::read_symlink(at, error);  // an absolute one replaces it
+  }
+  return at.string();
 }
 
 int sync_to_disk(int fd) {
@@ -37,15 +51,14 @@ bool left_by_dead_process(std::string_view digits) {
 }
 
 // Removing is a courtesy: what cannot be listed or removed stays, and open() below speaks up if it is in the way.
+// (std::filesystem's iterator ends the program where memory runs out.)
 void remove_stale_temporaries(const std::string& path) {
-  const std::string prefix = std::filesystem::path(path).filename().string() + ".tmp.";
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder_of(path), error), end;
-  while (!error && entry != end) {
-    const std::string name = entry->path().filename().string();
-    if (name.starts_with(prefix) && left_by_dead_process(std::string_view(name).substr(prefix.size())))
-      ::unlink(entry->path().c_str());
-    entry.increment(error);
+  const std::string prefix = std::filesystem::path(path).filename().string() + ".tmp.", folder = folder_of(path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(prefix) && left_by_dead_process(name.substr(prefix.size())))
+      ::unlinkat(::dirfd(entries.get()), entry->d_name, 0);
   }
 }
 
@@ -56,15 +69,23 @@ Descriptor::~Descriptor() {
 }
 
 AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)), temporary_(path_ + ".tmp." + std::to_string(::getpid())) {
+    : path_(std::move(path)), target_(follow_links(path_)), temporary_(target_ + ".tmp." + std::to_string(::getpid())) {
   struct stat old {};
-  replaces_ = ::stat(path_.c_str(), &old) == 0;
+  replaces_ = ::stat(target_.c_str(), &old) == 0;
   // As root, a rename over /dev/null would succeed.
   if (replaces_ && !S_ISREG(old.st_mode))
     throw WriteError(text(path_, ": is a folder, a device or a pipe; it must be a regular file or a new name"));
-  remove_stale_temporaries(path_);
-  fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  remove_stale_temporaries(target_);
+  constexpr mode_t kPermissions = 0777;
+  const mode_t mode = replaces_ ? old.st_mode & kPermissions : 0666;  // never wider than the old one, at no moment
+  fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd_) fail("open of its temporary file");
+  struct stat now {};
+  if (!replaces_ || ::fstat(fd_.get(), &now) != 0) return;
+  // What follows is a courtesy: only root may give a file away, and some file systems keep no permissions.
+  const bool other_owner = now.st_uid != old.st_uid || now.st_gid != old.st_gid;
+  if (other_owner && ::fchown(fd_.get(), old.st_uid, old.st_gid) != 0) return;
+  if (other_owner || (now.st_mode & kPermissions) != mode) static_cast<void>(::fchmod(fd_.get(), mode));
 }
 
 AtomicFile::~AtomicFile() {
@@ -82,12 +103,12 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
   // The folder is opened first, so that after the rename only its fsync is left to fail.
-  const Descriptor folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor folder(::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder) fail("open of its folder");
   if (sync_to_disk(fd_.get()) != 0) fail("fsync");
   // After EINTR Linux has closed the descriptor, and the data is on the disk already.
   if (::close(fd_.release()) != 0 && errno != EINTR) fail("close");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename");
   // EINVAL: this file system has no fsync of folders, and never will.
   if (sync_to_disk(folder.get()) != 0 && errno != EINVAL) {
     const int code = errno;

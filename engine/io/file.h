@@ -32,7 +32,8 @@ class Descriptor {
 // Bytes go to PATH.tmp.PID in the folder of PATH; commit() makes them durable and gives them the name PATH.
 // Every failure throws WriteError, which names the path, the call and the system's reason, and says what is in place.
 // Without commit() the destructor removes the temporary file and PATH stays as it was. The constructor removes
-// PATH.tmp.PID left over from processes that are dead. A PATH that is a symbolic link is replaced, not followed.
+// PATH.tmp.PID left over from processes that are dead. A PATH that is a symbolic link stays, and what it leads to is
+// replaced. The new file has the owner, as far as we may, and the permissions of the old one.
 // REQUIRES: at most one AtomicFile for a PATH in a process at a time.
 class AtomicFile {
  public:
@@ -48,7 +49,7 @@ class AtomicFile {
  private:
   [[noreturn]] void fail(const char* call) const;  // with errno
 
-  std::string path_, temporary_;
+  std::string path_, target_, temporary_;  // as it was given; where its links lead; in that folder
   Descriptor fd_;
   bool replaces_ = false;  // PATH was there before
 };

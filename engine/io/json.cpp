@@ -1,13 +1,25 @@
 #include "engine/io/json.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
+#include <utility>
 
 namespace gradus {
 
-Json::Json(const Json&) = default;
+// Not the variant's own: where its copy runs out of memory, libstdc++ 12 destroys a value that was never made.
+Json::Json(const Json& other) {
+  std::visit(
+      [this](const auto& x) {
+        auto copy = x;
+        value_ = std::move(copy);
+      },
+      other.value_);
+}
 Json::Json(Json&&) noexcept = default;
 Json::~Json() = default;
 Json& Json::operator=(Json other) noexcept {
@@ -27,7 +39,7 @@ Json Json::object() {
 }
 
 Json::Json(const std::map<std::string, std::string>& members) : Json(object()) {
-  for (const auto& [name, value] : members) (*this)[name] = value;
+  for (const auto& member : members) std::get<Object>(value_).emplace_back(member.first, member.second);
 }
 
 Json::Json(std::initializer_list<Json> list) {
@@ -43,75 +55,83 @@ Json::Json(std::initializer_list<Json> list) {
 
 // ------------------------------------------------------------------------------------------------------------ reading
 
-// Puts together what the library's parser meets, and refuses what it would let pass.
-class Json::Builder final : public nlohmann::json_sax<nlohmann::json> {
- public:
-  explicit Builder(std::string_view text) : text_(text) {}
-  Json take() { return std::move(root_); }
+static Json read_number(JsonReader& in) {
+  const std::string_view digits = in.number();
+  const char *begin = digits.data(), *end = begin + digits.size();
+  int64_t whole = 0;
+  if (const auto [rest, error] = std::from_chars(begin, end, whole); error == std::errc() && rest == end) return whole;
+  double x = 0;
+  if (std::from_chars(begin, end, x).ec != std::errc() || std::isinf(x)) {
+    const bool tiny = digits.find("e-") != digits.npos || digits.find("E-") != digits.npos;
+    if (!tiny) in.fail("holds a number that is out of range");
+    x = 0;
+  }
+  return x;
+}
 
-  bool null() override { return add(nullptr); }
-  bool boolean(bool x) override { return add(x); }
-  bool number_integer(number_integer_t x) override { return add(x); }
-  bool number_unsigned(number_unsigned_t x) override {
-    return x <= uint64_t(std::numeric_limits<int64_t>::max()) ? add(int64_t(x)) : add(double(x));
+// The next value; `room` is how many more there may be.
+Json Json::read(JsonReader& in, size_t& room) {
+  if (room-- == 0) in.fail("holds too many values");
+  Json json;
+  switch (in.peek()) {
+    case '{': {
+      json = object();
+      Object& members = std::get<Object>(json.value_);
+      std::unordered_set<std::string> names;
+      in.open('{');
+      while (in.more('}')) {
+        std::string name = in.key();
+        if (!names.insert(name).second) in.fail(in_quotes(name) + " occurs twice in one object");
+        Json value = read(in, room);
+        members.emplace_back(std::move(name), std::move(value));
+      }
+      break;
+    }
+    case '[':
+      json = array();
+      in.open('[');
+      while (in.more(']')) json.push_back(read(in, room));
+      break;
+    case '"':
+      json = in.text();
+      break;
+    case 't':
+      in.word("true"), json = true;
+      break;
+    case 'f':
+      in.word("false"), json = false;
+      break;
+    case 'n':
+      in.word("null");
+      break;
+    default:
+      json = read_number(in);
   }
-  bool number_float(number_float_t x, const string_t&) override { return add(x); }
-  bool string(string_t& x) override { return add(std::move(x)); }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(size_t) override { return open(Json::object()); }
-  bool start_array(size_t) override { return open(Json::array()); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-  bool key(string_t& name) override {
-    Open& into = open_.back();
-    if (!into.names.insert(name).second) throw JsonError(Json(name).dump() + " occurs twice in one object");
-    std::get<Object>(into.value.value_).emplace_back(std::move(name), nullptr);
-    return true;
-  }
-  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& error) override {
-    constexpr int kOutOfRange = 406;
-    if (error.id == kOutOfRange) throw JsonError("holds a number that is out of range");
-    const size_t read = std::min(text_.size(), position > 0 ? position - 1 : 0);
-    throw JsonError(
-        text("line ", 1 + std::count(text_.begin(), text_.begin() + std::ptrdiff_t(read), '\n'), " is not JSON"));
-  }
+  return json;
+}
 
- private:
-  struct Open {
-    Json value;
-    std::set<std::string> names;  // of its members
-  };
+Json Json::parse(std::string_view text, size_t most) {
+  JsonReader in(text);
+  size_t room = most;
+  Json json = read(in, room);
+  in.end();
+  return json;
+}
 
-  bool add(Json value) {
-    if (open_.empty())
-      root_ = std::move(value);
-    else if (Open& into = open_.back(); into.value.is_array())
-      into.value.push_back(std::move(value));
-    else
-      std::get<Object>(into.value.value_).back().second = std::move(value);
-    return true;
+std::vector<std::string> Json::parse_texts(std::string_view text, size_t most) {
+  JsonReader in(text);
+  std::vector<std::string> list;
+  if (in.peek() != '[') in.fail("is not a list of texts");
+  in.open('[');
+  // Commas inside texts count too, so this is enough, and never more than is allowed.
+  list.reserve(std::min(most, size_t(1 + std::ranges::count(text, ','))));
+  while (in.more(']')) {
+    if (list.size() == most) in.fail(gradus::text("lists more than ", most, " texts"));
+    if (in.peek() != '"') in.fail(gradus::text("is not a list of texts: element ", list.size(), " is none"));
+    list.push_back(in.text());
   }
-  bool open(Json value) {
-    if (open_.size() == size_t(Json::kMaxDepth))
-      throw JsonError(text("is nested more than ", Json::kMaxDepth, " levels deep"));
-    open_.push_back({std::move(value), {}});
-    return true;
-  }
-  bool close() {
-    Json value = std::move(open_.back().value);
-    open_.pop_back();
-    return add(std::move(value));
-  }
-
-  std::string_view text_;
-  Json root_;
-  std::vector<Open> open_;  // arrays and objects around the present place
-};
-
-Json Json::parse(std::string_view text) {
-  Builder builder(text);
-  nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
-  return builder.take();
+  in.end();
+  return list;
 }
 
 Json Json::parse_or_null(std::string_view text) {
@@ -124,28 +144,68 @@ Json Json::parse_or_null(std::string_view text) {
 
 // ------------------------------------------------------------------------------------------------------------ writing
 
-static nlohmann::ordered_json for_library(const Json& json) {
-  nlohmann::ordered_json out;
+// Strings and numbers as the library writes them. Not whole objects: it looks through all members for each new one.
+template <class T>
+static void write(std::string& out, const T& x) {
+  out += nlohmann::json(x).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+static void write_value(std::string& out, const Json& json) {
+  const char* comma = "";
   if (json.is_object()) {
-    out = nlohmann::ordered_json::object();
-    for (const auto& [name, value] : json.items()) out.push_back({name, for_library(value)});
+    out += '{';
+    for (const auto& [name, value] : json.items()) {
+      out += std::exchange(comma, ",");
+      write(out, name);
+      out += ':';
+      write_value(out, value);
+    }
+    out += '}';
   } else if (json.is_array()) {
-    out = nlohmann::ordered_json::array();
-    for (const Json& element : json) out.push_back(for_library(element));
+    out += '[';
+    for (const Json& element : json) {
+      out += std::exchange(comma, ",");
+      write_value(out, element);
+    }
+    out += ']';
   } else if (json.is_string()) {
-    out = json.get<std::string>();
+    write(out, json.get<std::string>());
   } else if (json.is_number_integer()) {
-    out = json.get<int64_t>();
+    out += std::to_string(json.get<int64_t>());
   } else if (json.is_number()) {
-    out = json.get<double>();
-  } else if (json.is_boolean()) {
-    out = json.get<bool>();
+    write(out, json.get<double>());
+  } else {
+    out += json.is_boolean() ? json.get<bool>() ? "true" : "false" : "null";
+  }
+}
+
+// What a terminal would obey, or turn its lines or the direction of writing at, by its number, which means the same in
+// JSON: DEL, U+0080 to U+009F, U+2028 to U+202E, U+2066 to U+2069. Such characters stand only within strings.
+static std::string without_orders(const std::string& json) {
+  std::string out;
+  const auto byte = [&](size_t i) { return i < json.size() ? unsigned(json[i] & 0xFF) : 0; };
+  for (size_t i = 0; i < json.size(); ++i) {
+    const unsigned a = byte(i), b = byte(i + 1), c = byte(i + 2);
+    const unsigned of_three = 0x2000 + ((b & 0x3F) << 6) + (c & 0x3F);
+    unsigned code = 0;
+    if (a == 0x7F || (a == 0xC2 && b < 0xA0)) code = a == 0x7F ? a : b;
+    if (a == 0xE2 && ((of_three >= 0x2028 && of_three <= 0x202E) || (of_three >= 0x2066 && of_three <= 0x2069)))
+      code = of_three;
+    if (code == 0) {
+      out += json[i];
+      continue;
+    }
+    char escaped[8];
+    out.append(escaped, size_t(std::snprintf(escaped, sizeof escaped, "\\u%04x", code)));
+    i += code == 0x7F ? 0 : code < 0x100 ? 1 : 2;
   }
   return out;
 }
 
 std::string Json::dump() const {
-  return for_library(*this).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string out;
+  write_value(out, *this);
+  return without_orders(out);
 }
 
 // ------------------------------------------------------------------------------------------------------------ looking

@@ -1,5 +1,5 @@
-// Json: a value of JSON, its members in the order in which they came. Only json.cpp sees
-// the JSON library; it reads input strictly, and everything that it writes is valid.
+// Json: a value of JSON, its members in the order in which they came. What is read comes through the strict reader of
+// json_reader.h; everything that is written is valid, by the JSON library, which only json.cpp sees.
 //
 //   Json record{{"type", "step"}, {"loss", 1.5}};         // a list of pairs is an object, any other list an array
 //   record["ids"] = std::vector<int64_t>{1, 2};
@@ -15,14 +15,9 @@
 #include <variant>
 #include <vector>
 
-#include "engine/error.h"
+#include "engine/io/json_reader.h"
 
 namespace gradus {
-
-// What is wrong with a JSON text or with the type of a value, without the name of the file.
-struct JsonError : DataError {
-  using DataError::DataError;
-};
 
 class Json {
  public:
@@ -49,12 +44,15 @@ class Json {
   static Json array();
   static Json object();
 
-  // One value and nothing behind it. JsonError, with the line, for invalid JSON, for a number that is out of range,
-  // for a name that occurs twice in one object (one of its values would be lost), and for more than kMaxDepth levels.
-  static Json parse(std::string_view text);
+  // One value and nothing behind it. JsonError, with the place, as JsonReader, and for a number that is out of range,
+  // for a name that occurs twice in one object (one of its values would be lost), and for more than `most` values.
+  static Json parse(std::string_view text, size_t most = kMaxValues);
   static Json parse_or_null(std::string_view text);  // null where parse() throws
-  static constexpr int kMaxDepth = 64;
-  // In one line. Bytes that are not UTF-8 become U+FFFD; a number reads back as it was.
+  // The same of a list of texts, at most `most`, without a tree.
+  static std::vector<std::string> parse_texts(std::string_view text, size_t most = kMaxValues);
+  static constexpr int kMaxDepth = JsonReader::kMaxDepth;
+  static constexpr size_t kMaxValues = size_t{1} << 22;  // 160 MB of them
+  // In one line, which no terminal obeys. Bytes that are not UTF-8 become U+FFFD; a number reads back as it was.
   std::string dump() const;
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }
@@ -99,7 +97,7 @@ class Json {
   bool operator==(const Json& other) const;
 
  private:
-  class Builder;  // of parse()
+  static Json read(JsonReader& in, size_t& room);
   using Array = std::vector<Json>;
   using Object = std::vector<Member>;
   std::variant<std::nullptr_t, bool, int64_t, double, std::string, Array, Object> value_;

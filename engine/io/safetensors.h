@@ -17,15 +17,16 @@
 #include <vector>
 
 #include "engine/io/file.h"
+#include "engine/io/hash.h"
 
 namespace gradus {
 
 inline constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
-inline constexpr size_t kMaxTensors = 65536, kMaxDims = 8, kMaxNameBytes = 512;
+inline constexpr size_t kMaxTensors = 65536, kMaxDims = 8, kMaxNameBytes = 512, kMaxMetadata = 4096;
 
 struct TensorInfo {
   std::string name;
-  std::string dtype;            // "F32", "F64", "F16", "BF16"; others may be listed but not read
+  std::string_view dtype;       // "F32", "F64", "F16", "BF16"; others may be listed but not read
   std::vector<int64_t> shape;   // up to kMaxDims sizes; empty for a scalar
   uint64_t begin = 0, end = 0;  // bytes of its values, counted from the end of the header
 
@@ -42,22 +43,34 @@ class SafetensorsFile {
   static SafetensorsFile parse(std::span<const std::byte> bytes, std::string name = "memory");
 
   const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }                              // in bytes
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the order of their values in the file
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const TensorInfo* find(std::string_view name) const;  // null if there is none
   const TensorInfo& at(std::string_view name) const;    // DataError if there is none
+  // gradus wrote it, and its hash agrees: it is as it was written.
+  bool is_ours() const { return is_ours_; }
 
-  // The values of a floating-point tensor (F64, F32, F16, BF16). DataError where the dtype is another one, where `out`
+  // DataError unless its values are floating-point: F64, F32, F16 or BF16.
+  void require_floating(const TensorInfo& tensor) const;
+  // The values of a floating-point tensor. DataError where it is another one, where `out`
   // is not of numel() values, and where a finite value does not fit into float.
   void read(const TensorInfo& tensor, std::span<float> out) const;
   void read(const TensorInfo& tensor, std::span<double> out) const;
+  // The same of its values [first, first + out.size()). REQUIRES: it has them.
+  void read_part(const TensorInfo& tensor, uint64_t first, std::span<double> out) const;
 
  private:
   SafetensorsFile(std::string path, Descriptor fd, std::span<const std::byte> bytes, uint64_t size);
   void fetch(uint64_t offset, std::span<std::byte> out) const;
-  void check_hash(std::string header) const;
+  void fetch_alone(uint64_t offset, std::span<std::byte> out) const;
+  void check_length(uint64_t header_bytes) const;
+  void check_hash(std::string header);
+  void hash_data(Hash64& hash) const;
   template <class To>
-  void read_as(const TensorInfo& tensor, std::span<To> out) const;
+  void read_all(const TensorInfo& tensor, std::span<To> out) const;
+  template <class To>
+  void read_as(const TensorInfo& tensor, uint64_t first, std::span<To> out) const;
 
   std::string path_;
   Descriptor fd_;                     // the file, or
@@ -65,7 +78,8 @@ class SafetensorsFile {
   uint64_t size_ = 0, data_begin_ = 0;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> metadata_;
-  std::map<std::string, size_t, std::less<>> index_;
+  std::vector<uint32_t> by_name_;  // places in tensors_
+  bool is_ours_ = false;
 };
 
 // One array to be written; refers to the values, which stay the caller's.

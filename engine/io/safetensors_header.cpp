@@ -1,20 +1,20 @@
 // The rules for a header, each with its row in tests/test_safetensors.cpp: it starts with '{', holds no NUL, is valid
 // UTF-8 and strict JSON, at most 3 levels deep, without duplicate keys or unknown fields; numbers are JSON integers
-// from 0 to 2^48; there are at most 65,536 tensors of at most 8 dimensions; a name is 1 to 512 bytes without control
-// characters; products are checked for overflow, from left to right; the tensors tile the data exactly.
-// The parser is nlohmann's, through its SAX interface: its tree keeps the last of two equal keys, turns 1e2 and 2^64
-// into doubles, and overflows the stack when deeply nested values are written; its lexer takes a NUL for the end.
+// from 0 to 2^48; there are at most 65,536 tensors of at most 8 dimensions, and 4,096 keys of metadata; a name is 1 to
+// 512 bytes without control characters; products are checked for overflow, from left to right; the tensors tile the
+// data exactly.
 #include "engine/io/safetensors_header.h"
 
 #include <utf8.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
-#include <nlohmann/json.hpp>
-#include <set>
+#include <numeric>
 #include <tuple>
 
 #include "engine/error.h"
+#include "engine/io/json_reader.h"
 
 namespace gradus {
 namespace {
@@ -31,17 +31,9 @@ constexpr Dtype kDtypes[] = {{"F64", 8},         {"F32", 4},        {"F16", 2}, 
                              {"F6_E2M3", 0},     {"F6_E3M2", 0},    {"F8_E8M0", 0}, {"F8_E4M3", 0}, {"F8_E5M2", 0},
                              {"F8_E4M3FNUZ", 0}, {"F8_E5M2FNUZ", 0}};
 
-// Text of the file as it may appear in a message on a terminal: short, without control characters.
-std::string in_quotes(const std::string& s) {
-  size_t n = std::min<size_t>(s.size(), 80);
-  while (n < s.size() && n > 0 && (s[n] & 0xC0) == 0x80) --n;  // not through the middle of a character
-  std::string out = "\"" + s.substr(0, n) + (n < s.size() ? "...\"" : "\"");
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto c = static_cast<unsigned char>(out[i]);
-    if (c < 0x20 || c == 0x7F) out[i] = '?';
-    if (c == 0xC2 && static_cast<unsigned char>(out[i + 1]) < 0xA0) out.replace(i, 2, "?");  // U+0080 to U+009F
-  }
-  return out;
+const Dtype* find_dtype(std::string_view name) {
+  const auto found = std::ranges::find_if(kDtypes, [&](const Dtype& d) { return name == d.name; });
+  return found == std::end(kDtypes) ? nullptr : found;
 }
 
 // REQUIRES: valid UTF-8.
@@ -53,159 +45,170 @@ bool has_control_characters(const std::string& s) {
   return false;
 }
 
-// Receives the header piece by piece. nlohmann's methods return false to stop; ours throw instead.
-class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
+class HeaderReader {
  public:
-  HeaderHandler(const std::string& file, SafetensorsHeader& out) : file_(file), out_(out) {}
+  HeaderReader(const std::string& file, std::string_view json) : file_(file), in_(json) {}
 
-  bool null() override { bad_value("null"); }
-  bool boolean(bool) override { bad_value("true or false"); }
-  bool number_integer(number_integer_t v) override { bad_value(std::to_string(v)); }  // a negative one
-  bool number_float(number_float_t, const string_t& s) override { bad_value(s); }
-  bool binary(binary_t&) override { bad_value("binary data"); }
-
-  bool number_unsigned(number_unsigned_t v) override {
-    if (v > kMaxInteger || (place_ != Place::kShape && place_ != Place::kOffsets)) bad_value(std::to_string(v));
-    if (place_ == Place::kShape) {
-      if (tensor_.shape.size() == kMaxDims) fail("shape has more than ", kMaxDims, " dimensions");
-      tensor_.shape.push_back(static_cast<int64_t>(v));
-    } else {
-      (offsets_++ == 0 ? tensor_.begin : tensor_.end) = v;
+  SafetensorsHeader read() {
+    in_.open('{');
+    while (in_.more('}')) {
+      std::string name = in_.key();
+      in_metadata_ = name == "__metadata__";
+      if (in_metadata_)
+        metadata();
+      else
+        tensor(std::move(name));
     }
-    return true;
+    in_.end();
+    return std::move(header_);
   }
-
-  bool string(string_t& s) override {
-    if (place_ == Place::kMetadata)
-      out_.metadata[field_] = s;
-    else if (place_ == Place::kTensor && field_ == "dtype")
-      tensor_.dtype = s;
-    else
-      bad_value("a string");
-    return true;
-  }
-
-  bool start_object(size_t) override {
-    if (place_ == Place::kOutside)
-      place_ = Place::kTop;
-    else if (place_ == Place::kTop)
-      place_ = in_metadata_ ? Place::kMetadata : Place::kTensor;
-    else
-      bad_value("an object");
-    return true;
-  }
-
-  bool start_array(size_t) override {
-    if (place_ == Place::kShape || place_ == Place::kOffsets) fail(field_, " is nested too deeply: ", expected());
-    if (place_ == Place::kTensor && field_ == "shape")
-      place_ = Place::kShape;
-    else if (place_ == Place::kTensor && field_ == "data_offsets")
-      place_ = Place::kOffsets;
-    else
-      bad_value("a list");
-    return true;
-  }
-
-  bool end_array() override {
-    if (place_ == Place::kOffsets && offsets_ != 2) bad_value("a list of another length");
-    place_ = Place::kTensor;
-    return true;
-  }
-
-  bool key(string_t& name) override {
-    if (place_ == Place::kTop) {
-      begin_entry(name);
-    } else if (place_ == Place::kMetadata) {
-      if (!out_.metadata.emplace(name, "").second) fail("metadata has a duplicate key ", in_quotes(name));
-    } else {
-      if (name != "dtype" && name != "shape" && name != "data_offsets")
-        fail("unknown field ", in_quotes(name), "; dtype, shape and data_offsets are the three there are");
-      if (!fields_.insert(name).second) fail("duplicate key ", in_quotes(name));
-    }
-    if (place_ != Place::kTop) field_ = name;
-    return true;
-  }
-
-  bool end_object() override {
-    if (place_ == Place::kTensor) {
-      for (const char* field : {"dtype", "shape", "data_offsets"})
-        if (!fields_.count(field)) fail(field, " is missing");
-      out_.tensors.push_back(tensor_);
-    }
-    place_ = place_ == Place::kTop ? Place::kOutside : Place::kTop;
-    return true;
-  }
-
-  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
-    throw DataError(text(file_, ": the header is not valid JSON (offset ", 8 + position - (position > 0), ")"));
-  }
+  size_t offset() const { return in_.offset(); }
 
  private:
-  enum class Place { kOutside, kTop, kTensor, kMetadata, kShape, kOffsets };
+  void metadata() {
+    if (std::exchange(has_metadata_, true))
+      throw DataError(file_ + ": the header has a duplicate key \"__metadata__\"");
+    const char* const expected = "metadata is an object of strings";
+    want('{', expected);
+    in_.open('{');
+    while (in_.more('}')) {
+      const auto [entry, is_new] = header_.metadata.emplace(in_.key(), "");
+      if (!is_new) fail("metadata has a duplicate key ", in_quotes(entry->first));
+      if (header_.metadata.size() > kMaxMetadata) fail("metadata has more than ", kMaxMetadata, " keys");
+      want('"', expected);
+      entry->second = in_.text();
+    }
+  }
 
-  void begin_entry(const std::string& name) {
-    if (!names_.insert(name).second) throw DataError(text(file_, ": the header has a duplicate key ", in_quotes(name)));
-    in_metadata_ = name == "__metadata__";
-    if (in_metadata_) return;
-    if (out_.tensors.size() == kMaxTensors)
+  void tensor(std::string name) {
+    if (header_.tensors.size() == kMaxTensors)
       throw DataError(text(file_, ": the header lists more than ", kMaxTensors, " tensors"));
     if (name.empty() || name.size() > kMaxNameBytes || has_control_characters(name))
-      throw DataError(text(file_, ": the name of tensor number ", out_.tensors.size() + 1, ", ", in_quotes(name),
+      throw DataError(text(file_, ": the name of tensor number ", header_.tensors.size() + 1, ", ", in_quotes(name),
                            ", is not one of 1 to ", kMaxNameBytes, " bytes without control characters"));
-    tensor_ = TensorInfo{};
-    tensor_.name = name;
-    fields_.clear();
-    offsets_ = 0;
+    TensorInfo& t = header_.tensors.emplace_back();
+    t.name = std::move(name);
+    want('{', "a tensor is an object with dtype, shape and data_offsets");
+    in_.open('{');
+    static constexpr const char* kFields[] = {"dtype", "shape", "data_offsets"};
+    bool seen[3] = {};
+    while (in_.more('}')) {
+      const std::string field = in_.key();
+      const auto i = size_t(std::find(std::begin(kFields), std::end(kFields), field) - std::begin(kFields));
+      if (i == 3) fail("unknown field ", in_quotes(field), "; dtype, shape and data_offsets are the three there are");
+      if (std::exchange(seen[i], true)) fail("duplicate key ", in_quotes(field));
+      i == 0 ? dtype(t) : i == 1 ? shape(t) : offsets(t);
+    }
+    for (size_t i = 0; i < 3; ++i)
+      if (!seen[i]) fail(kFields[i], " is missing");
   }
 
-  std::string expected() const {
-    if (place_ == Place::kMetadata || (place_ == Place::kTop && in_metadata_))
-      return "metadata is an object of strings";
-    if (place_ == Place::kTop) return "a tensor is an object with dtype, shape and data_offsets";
-    if (field_ == "dtype") return "dtype is a string";
-    if (field_ == "shape") return "shape is a list of integers from 0 to 2^48";
-    return "data_offsets are two integers from 0 to 2^48";
+  void dtype(TensorInfo& t) {
+    want('"', "dtype is a string");
+    const std::string name = in_.text();
+    const Dtype* found = find_dtype(name);
+    if (!found) fail("unknown dtype ", in_quotes(name));
+    if (found->bytes == 0) fail("unsupported dtype ", name, "; gradus reads F64, F32, F16 and BF16");
+    t.dtype = found->name;
   }
-  [[noreturn]] void bad_value(const std::string& found) const { fail(expected(), ", not ", found); }
+
+  void shape(TensorInfo& t) {
+    const char* const expected = "shape is a list of integers from 0 to 2^48";
+    want('[', expected);
+    in_.open('[');
+    while (in_.more(']')) {
+      const uint64_t size = integer(expected);
+      if (t.shape.size() == kMaxDims) fail("shape has more than ", kMaxDims, " dimensions");
+      t.shape.push_back(static_cast<int64_t>(size));
+    }
+  }
+
+  void offsets(TensorInfo& t) {
+    const char* const expected = "data_offsets are two integers from 0 to 2^48";
+    want('[', expected);
+    in_.open('[');
+    size_t n = 0;
+    for (; in_.more(']'); ++n) (n == 0 ? t.begin : t.end) = integer(expected);
+    if (n != 2) fail(expected, ", not a list of another length");
+  }
+
+  uint64_t integer(const char* expected) {
+    if (in_.peek() == '[') fail("a list is nested too deeply: ", expected);
+    if (std::string_view("{\"tfn").find(in_.peek()) != std::string_view::npos) bad_value(expected);
+    const std::string_view digits = in_.number();
+    uint64_t value = 0;
+    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || rest != digits.data() + digits.size() || value > kMaxInteger)
+      fail(expected, ", not ", digits.substr(0, 40));
+    return value;
+  }
+
+  void want(char begin, const char* expected) {
+    if (in_.peek() != begin) bad_value(expected);
+  }
+  [[noreturn]] void bad_value(const char* expected) {
+    const char c = in_.peek();
+    fail(expected, ", not ",
+         c == '{'               ? "an object"
+         : c == '['             ? "a list"
+         : c == '"'             ? "a string"
+         : c == 'n'             ? "null"
+         : c == 't' || c == 'f' ? "true or false"
+                                : in_.number().substr(0, 40));
+  }
 
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
-    const bool metadata = in_metadata_ && place_ != Place::kOutside;
-    throw DataError(text(file_, ": ", parts..., " (", metadata ? "__metadata__" : "tensor ",
-                         metadata ? "" : in_quotes(tensor_.name), ")"));
+    throw DataError(text(file_, ": ", parts..., " (",
+                         in_metadata_ ? "__metadata__" : "tensor " + in_quotes(header_.tensors.back().name), ")"));
   }
 
   const std::string& file_;
-  SafetensorsHeader& out_;
-  Place place_ = Place::kOutside;
-  std::set<std::string> names_, fields_;  // seen in the header, and in the present tensor
-  std::string field_;                     // the key whose value comes next, below the top level
-  bool in_metadata_ = false;
-  TensorInfo tensor_;
-  int offsets_ = 0;
+  JsonReader in_;
+  SafetensorsHeader header_;
+  bool in_metadata_ = false, has_metadata_ = false;
 };
 
 // The size that dtype and shape ask for is that of the offsets, and the offsets are in the file.
 void check_tensor(const std::string& file, const TensorInfo& t, uint64_t data_bytes) {
-  const std::string where = text(" (tensor ", in_quotes(t.name), ", data offset ", t.begin, ")");
-  const auto dtype =
-      std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const Dtype& d) { return t.dtype == d.name; });
-  if (dtype == std::end(kDtypes)) throw DataError(text(file, ": unknown dtype ", in_quotes(t.dtype), where));
-  if (dtype->bytes == 0)
-    throw DataError(text(file, ": unsupported dtype ", t.dtype, "; gradus reads F64, F32, F16 and BF16", where));
+  const auto fail = [&](const auto&... parts) {
+    throw DataError(text(file, ": ", parts..., " (tensor ", in_quotes(t.name), ", data offset ", t.begin, ")"));
+  };
   uint64_t bytes = 1;
   bool overflow = false;
   for (int64_t size : t.shape) overflow |= __builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes);
-  overflow |= __builtin_mul_overflow(bytes, dtype->bytes, &bytes);
-  if (overflow) throw DataError(text(file, ": shape overflows 64 bits", where));
-  if (t.begin > t.end)
-    throw DataError(text(file, ": data_offsets are reversed: the end, ", t.end, ", is smaller", where));
+  overflow |= __builtin_mul_overflow(bytes, find_dtype(t.dtype)->bytes, &bytes);
+  if (overflow) fail("shape overflows 64 bits");
+  if (t.begin > t.end) fail("data_offsets are reversed: the end, ", t.end, ", is smaller");
   if (t.end > data_bytes)
-    throw DataError(text(file, ": data_offsets end at ", t.end, ", beyond the end of the file, which holds ",
-                         data_bytes, " bytes of data", where));
+    fail("data_offsets end at ", t.end, ", beyond the end of the file, which holds ", data_bytes, " bytes of data");
   if (t.end - t.begin != bytes)
+    fail("size mismatch: dtype and shape make ", bytes, " bytes, data_offsets ", t.end - t.begin);
+}
+
+// The places of the tensors in the order of their names, each of which occurs once.
+std::vector<uint32_t> sorted_by_name(const std::string& file, const std::vector<TensorInfo>& tensors) {
+  std::vector<uint32_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto name = [&](uint32_t i) -> const std::string& { return tensors[i].name; };
+  std::ranges::sort(order, {}, name);
+  if (const auto twice = std::ranges::adjacent_find(order, {}, name); twice != order.end())
+    throw DataError(text(file, ": the header has a duplicate key ", in_quotes(name(*twice))));
+  return order;
+}
+
+// Sorted by their offsets, the tensors lie one behind the other, from the first byte of data to the last.
+void check_tiling(const std::string& file, const std::vector<TensorInfo>& tensors, uint64_t data_bytes) {
+  uint64_t covered = 0;
+  for (const TensorInfo& t : tensors) {
+    if (t.begin != covered)
+      throw DataError(text(file, t.begin < covered ? ": overlap" : ": hole", " in the data: the tensor begins at ",
+                           t.begin, ", the one before ends at ", covered, " (tensor ", in_quotes(t.name), ")"));
+    covered = t.end;
+  }
+  if (covered != data_bytes)
     throw DataError(
-        text(file, ": size mismatch: dtype and shape make ", bytes, " bytes, data_offsets ", t.end - t.begin, where));
+        text(file, ": ", data_bytes - covered, " trailing bytes after the last tensor (data offset ", covered, ")"));
 }
 
 // `s` as a JSON string.
@@ -235,24 +238,19 @@ SafetensorsHeader parse_header(const std::string& file, std::string_view json, u
   if (const auto bad = utf8::find_invalid(json.begin(), json.end()); bad != json.end())
     throw DataError(text(file, ": the header is not valid UTF-8 (offset ", 8 + (bad - json.begin()), ")"));
 
+  HeaderReader reader(file, json);
   SafetensorsHeader header;
-  HeaderHandler handler(file, header);
-  nlohmann::json::sax_parse(json.begin(), json.end(), &handler);
-
+  try {
+    header = reader.read();
+  } catch (const JsonError&) {
+    throw DataError(text(file, ": the header is not valid JSON (offset ", 8 + reader.offset(), ")"));
+  }
   for (const TensorInfo& t : header.tensors) check_tensor(file, t, data_bytes);
-  std::sort(header.tensors.begin(), header.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
+  std::ranges::sort(header.tensors, [](const TensorInfo& a, const TensorInfo& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
-  uint64_t covered = 0;
-  for (const TensorInfo& t : header.tensors) {
-    if (t.begin != covered)
-      throw DataError(text(file, t.begin < covered ? ": overlap" : ": hole", " in the data: the tensor begins at ",
-                           t.begin, ", the one before ends at ", covered, " (tensor ", in_quotes(t.name), ")"));
-    covered = t.end;
-  }
-  if (covered != data_bytes)
-    throw DataError(
-        text(file, ": ", data_bytes - covered, " trailing bytes after the last tensor (data offset ", covered, ")"));
+  header.by_name = sorted_by_name(file, header.tensors);
+  check_tiling(file, header.tensors, data_bytes);
   return header;
 }
 

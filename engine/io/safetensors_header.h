@@ -10,6 +10,7 @@ namespace gradus {
 
 struct SafetensorsHeader {
   std::vector<TensorInfo> tensors;  // in the order of their values
+  std::vector<uint32_t> by_name;    // their places, in the order of their names
   std::map<std::string, std::string> metadata;
 };
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "engine/long_loop.h"
+
 namespace gradus {
 namespace {
 
@@ -48,11 +50,16 @@ struct GrowingTrie {
 std::vector<double> count_runs(const ModelOptions& options, const Corpus& corpus) {
   GrowingTrie trie;
   const auto add_runs = [&](std::span<const int32_t> sequence, bool begins_with_mark) {
-    for (size_t i = 0; i < sequence.size(); ++i)
+    const LongLoop loop("counting tokens", int64_t(sequence.size()));
+    for (size_t i = 0; i < sequence.size(); ++i) {
+      loop.at(int64_t(i));
       trie.add(sequence.subspan(i, std::min(size_t(options.order), sequence.size() - i)), i == 0 && begins_with_mark);
+    }
   };
   if (!options.lines) add_runs(corpus.tokens(Split::kTrain), false);
+  const LongLoop loop("counting lines", corpus.lines(Split::kTrain));
   for (int64_t i = 0; i < corpus.lines(Split::kTrain); ++i) {
+    loop.at(i);
     const Window line = corpus.window(Split::kTrain, i);
     add_runs({line.inputs.data(), line.inputs.size() + 1}, true);  // the last target lies behind the last input
   }

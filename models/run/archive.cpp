@@ -1,5 +1,8 @@
 #include "models/run/archive.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace gradus {
 
 static constexpr const char *kMean = "adam.m.", *kSquare = "adam.v.";
@@ -30,7 +33,7 @@ const TensorInfo* ArchiveReader::find(const std::string& name) {
   return info;
 }
 
-void ArchiveReader::read(const std::string& name, const Shape& shape, std::span<real> out) {
+const TensorInfo& ArchiveReader::require(const std::string& name, const Shape& shape) {
   const TensorInfo* info = find(name);
   if (!info) throw DataError(text(file_.path(), ": the tensor ", name, " ", shape, " of this model is missing"));
   if (info->shape != shape.sizes()) {
@@ -38,12 +41,18 @@ void ArchiveReader::read(const std::string& name, const Shape& shape, std::span<
     for (int64_t n : info->shape) found += (found.empty() ? "" : ",") + std::to_string(n);
     throw DataError(text(file_.path(), ": ", name, " is [", found, "], this model needs ", shape));
   }
-  file_.read(*info, out);
+  file_.require_floating(*info);
+  return *info;
+}
+
+void ArchiveReader::read(const std::string& name, const Shape& shape, std::span<real> out) {
+  file_.read(require(name, shape), out);
 }
 
 std::vector<double> ArchiveReader::list(const std::string& name) {
   const TensorInfo* info = find(name);
   if (!info) throw DataError(text(file_.path(), ": the tensor ", name, " is missing"));
+  file_.require_floating(*info);
   std::vector<double> values(size_t(info->numel()));
   file_.read(*info, std::span(values));
   return values;
@@ -84,6 +93,10 @@ void save_params(ArchiveWriter& out, const Params& params, const std::string& pr
   save_parts(out, params, params.data(), prefix);
 }
 
+void require_params(ArchiveReader& in, const Params& params, const std::string& prefix) {
+  for (int64_t i = 0; i < params.count(); ++i) in.require(prefix + params.name(i), params.shape(i));
+}
+
 void load_params(ArchiveReader& in, Params& params, const std::string& prefix) {
   load_parts(in, params, params.edit(), prefix);
 }
@@ -94,12 +107,23 @@ void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimiz
 }
 
 bool has_moments(ArchiveReader& in, const Params& params) {
-  return params.count() > 0 && in.find(kMean + params.name(0)) != nullptr;
+  if (params.count() == 0 || !in.find(kMean + params.name(0))) return false;
+  for (const char* prefix : {kMean, kSquare}) require_params(in, params, prefix);
+  return true;
 }
 
 void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer) {
   load_parts(in, params, std::span(optimizer.m), kMean);
   load_parts(in, params, std::span(optimizer.v), kSquare);
+  const auto refuse = [&](const char* which, const std::vector<real>& numbers, const auto& is_wrong, const char* how) {
+    for (int64_t i = 0; i < params.count(); ++i)
+      if (std::ranges::any_of(part(params, i, std::span(numbers)), is_wrong))
+        throw DataError(text(in.file().path(), ": ", which, params.name(i), " holds a number that is ", how));
+  };
+  refuse(
+      kMean, optimizer.m, [](real x) { return std::isnan(x); }, "not one");
+  refuse(
+      kSquare, optimizer.v, [](real x) { return !(x >= 0); }, "negative, or not one");
 }
 
 }  // namespace gradus

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/error.h"
 #include "engine/io/safetensors.h"
 #include "engine/optim.h"
 
@@ -45,14 +46,27 @@ class ArchiveWriter {
 class ArchiveReader {
  public:
   explicit ArchiveReader(const std::string& path) : file_(SafetensorsFile::open(path)) {}
+  explicit ArchiveReader(SafetensorsFile file) : file_(std::move(file)) {}
   const SafetensorsFile& file() const { return file_; }
 
   // A section; if it is missing, null, or for section() an error.
   const std::string* find_section(const std::string& key);
   const std::string& section(const std::string& key);
+  // What `read` makes of a section's content; its errors are told with the file and the key.
+  template <class Read>
+  auto section(const std::string& key, const Read& read) {
+    const std::string& content = section(key);
+    try {
+      return read(content);
+    } catch (const DataError& error) {
+      throw DataError(text(file_.path(), ": the metadata's '", key, "': ", error.what()));
+    }
+  }
   // An array; null if it is missing. file().read() has its numbers.
   const TensorInfo* find(const std::string& name);
-  // Its numbers; an error where it is missing or of another shape.
+  // One that must be there, of this shape and of floating-point numbers.
+  const TensorInfo& require(const std::string& name, const Shape& shape);
+  // Its numbers.
   void read(const std::string& name, const Shape& shape, std::span<real> out);
   std::vector<double> list(const std::string& name);  // of any shape
 
@@ -69,11 +83,13 @@ class ArchiveReader {
 template <class T>  // float or double
 void save_parts(ArchiveWriter& out, const Params& params, std::span<const T> all, const std::string& prefix);
 void load_parts(ArchiveReader& in, const Params& params, std::span<real> all, const std::string& prefix);
-// The same of the parameters themselves.
+// The same of the parameters themselves; require_params() looks whether they are there, before init() takes memory.
+void require_params(ArchiveReader& in, const Params& params, const std::string& prefix = "");
 void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix = "");
 void load_params(ArchiveReader& in, Params& params, const std::string& prefix = "");
 // The moments of an optimiser as adam.m.NAME and adam.v.NAME; the caller keeps the number of its steps.
 void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer);
+// Whether it has them; an error where it has but some.
 bool has_moments(ArchiveReader& in, const Params& params);
 void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer);
 

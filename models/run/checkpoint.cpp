@@ -6,19 +6,22 @@
 
 #include "engine/gemm.h"
 #include "engine/io/json.h"
+#include "engine/kernels.h"
 #include "models/families.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
 static constexpr int kVersion = 1;
-static constexpr const char* kCounts = "counts";
+static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
 }
 
 std::string checkpoint_path(const std::string& run_or_file) {
-  return std::filesystem::is_directory(run_or_file) ? run_or_file + "/checkpoint.safetensors" : run_or_file;
+  std::error_code unknown;  // opening the file will say it better
+  return std::filesystem::is_directory(run_or_file, unknown) ? run_or_file + "/checkpoint.safetensors" : run_or_file;
 }
 
 std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
@@ -50,7 +53,7 @@ void Checkpoint::write(ArchiveWriter& out) const {
   out.section("corpus", Json(corpus).dump());
   out.section("corpus_hash", corpus_hash);
   out.section("blas_core", gradus::blas_core());
-  if (best_val_loss && std::isfinite(*best_val_loss)) out.section("best_val_loss", Json(*best_val_loss).dump());
+  if (best_val_loss && std::isfinite(*best_val_loss)) out.section(kBestLoss, Json(*best_val_loss).dump());
 }
 
 void Checkpoint::save(const std::string& to) const {
@@ -61,15 +64,56 @@ void Checkpoint::save(const std::string& to) const {
 
 namespace {
 
-template <class T>
-T parsed(ArchiveReader& in, const std::string& key) {
-  const Json json = Json::parse_or_null(in.section(key));
-  try {
-    if (json.is_null() || json.is_boolean()) throw DataError("");
-    return json.get<T>();
-  } catch (const std::exception&) {
-    throw DataError(text(in.file().path(), ": the metadata's '", key, "' cannot be read"));
-  }
+constexpr size_t kFewValues = 100;  // of JSON, where one is wanted: more than it may be deep
+
+// Each section has a range, which is checked where it is read.
+int64_t whole(ArchiveReader& in, const std::string& key, int64_t least, int64_t most) {
+  return in.section(key, [&](const std::string& content) {
+    const Json n = Json::parse(content, kFewValues);
+    if (!n.is_number_integer() || n.get<int64_t>() < least || n.get<int64_t>() > most)
+      throw DataError(text(one_line(content, 40), " is not a whole number from ", least, " to ", most));
+    return n.get<int64_t>();
+  });
+}
+
+std::optional<double> read_best_loss(ArchiveReader& in) {
+  if (!in.find_section(kBestLoss)) return {};
+  return in.section(kBestLoss, [](const std::string& content) {
+    const double loss = Json::parse(content, kFewValues).get<double>();
+    if (!(loss >= 0)) throw DataError(text(one_line(content, 40), " is not a number from 0 up"));
+    return loss;
+  });
+}
+
+// Paths on the machine of the run. There are none where a program made the model from no file.
+std::vector<std::string> read_corpus(ArchiveReader& in) {
+  return in.section("corpus", [](const std::string& content) {
+    constexpr size_t kMostFiles = 65536;
+    std::vector<std::string> files = Json::parse_texts(content, kMostFiles);
+    for (const std::string& file : files)
+      if (file.empty() || file.find('\0') != file.npos)
+        throw DataError(text(in_quotes(file), " is not the name of a file"));
+    return files;
+  });
+}
+
+// A word that is shown and compared, never more.
+std::string read_word(ArchiveReader& in, const std::string& key) {
+  return in.section(key, [](const std::string& content) {
+    constexpr size_t kLongest = 64;
+    if (content.size() > kLongest || std::ranges::any_of(content, [](char c) { return c < 0x20 || c > 0x7E; }))
+      throw DataError(text(in_quotes(one_line(content, 40)), " is not of at most ", kLongest, " letters and digits"));
+    return content;
+  });
+}
+
+Tokenizer read_tokenizer(ArchiveReader& in, const Config& config) {
+  // A token takes four bytes of the section at least, and the model has more numbers than tokens: a longer list is a
+  // lie, and is refused before it takes memory.
+  const size_t most = in.file().size() / 8;
+  return in.section("vocab", [&](const std::string& content) {
+    return Tokenizer::from_vocab(config.tokenizer, Json::parse_texts(content, most));
+  });
 }
 
 std::vector<double> read_counts(ArchiveReader& in, const Config& config) {
@@ -91,35 +135,58 @@ Config read_config(ArchiveReader& in) {
   return config;
 }
 
+// The model of the configuration, its numbers from the file. Before they take memory, the file must have them all.
+std::unique_ptr<LanguageModel> read_model(ArchiveReader& in, const Config& config, int64_t V) {
+  const std::string& path = in.file().path();
+  if (const size_t n = in.file().tensors().size(); config.family().has("layers") && size_t(config.layers) > n)
+    throw DataError(text(path, ": its configuration has ", config.layers, " layers, but it holds ", n, " tensors"));
+  std::unique_ptr<LanguageModel> model;
+  try {
+    model = declare_model(config, V, read_counts(in, config));
+  } catch (const DataError& error) {
+    throw DataError(text(path, ": ", error.what()));
+  }
+  require_params(in, model->params());
+  model->params().allocate();
+  load_params(in, model->params());
+  return model;
+}
+
+void require_format(ArchiveReader& in) {
+  const std::string& path = in.file().path();
+  in.section("version");  // or it is nothing like a checkpoint
+  if (!in.file().is_ours())
+    throw DataError(text(path,
+                         ": has the metadata of a gradus checkpoint without its format and hash, so damage could ",
+                         "not be seen"));
+  if (const int64_t version = whole(in, "version", 1, INT32_MAX); version != kVersion)
+    throw DataError(text(path, ": written by version ", version, " of the format, this program reads ", kVersion));
+}
+
 }  // namespace
 
 Checkpoint read_checkpoint(ArchiveReader& in) {
   const std::string& path = in.file().path();
-  const int64_t version = parsed<int64_t>(in, "version");
-  if (version != kVersion)
-    throw DataError(text(path, ": written by version ", version, " of the format, this program reads ", kVersion));
+  require_format(in);
   const Config config = read_config(in);
-  Checkpoint c{.config = config,
-               .tokenizer = Tokenizer::from_vocab(config.tokenizer, parsed<std::vector<std::string>>(in, "vocab")),
-               .model = nullptr,
-               .optimizer = {},
-               .step = parsed<int64_t>(in, "step"),
-               .best_val_loss = {},
-               .start_id = parsed<int32_t>(in, "start_id"),
-               .corpus = parsed<std::vector<std::string>>(in, "corpus"),
-               .corpus_hash = in.section("corpus_hash"),
-               .blas_core = in.section("blas_core"),
-               .path = path};
-  if (in.find_section("best_val_loss")) c.best_val_loss = parsed<double>(in, "best_val_loss");
-  if (c.step < 0 || c.start_id < 0 || c.start_id >= c.tokenizer.size())
-    throw DataError(text(path, ": the metadata's step or start_id is out of range"));
-  if ((config.lines ? config.end_id : -1) != c.tokenizer.end_id())
+  Tokenizer tokenizer = read_tokenizer(in, config);
+  if ((config.lines ? config.end_id : -1) != tokenizer.end_id())
     throw DataError(text(path, ": the end mark of the configuration, ", config.end_id, ", and of the vocabulary, ",
-                         c.tokenizer.end_id(), ", differ"));
-  int64_t numbers = 0;  // a model larger than its own file is a lie of the configuration
-  for (const TensorInfo& info : in.file().tensors()) numbers += info.numel();
-  c.model = make_model(config, c.tokenizer.size(), numbers, read_counts(in, config));
-  load_params(in, c.model->params());
+                         tokenizer.end_id(), ", differ"));
+  const int64_t last = tokenizer.size() - 1;
+  Checkpoint c{
+      .config = config,
+      .tokenizer = std::move(tokenizer),
+      .model = nullptr,
+      .optimizer = {},
+      .step = whole(in, "step", 0, kMany),
+      .best_val_loss = read_best_loss(in),
+      .start_id = int32_t(whole(in, "start_id", config.lines ? last : 0, last)),  // a line begins with its mark
+      .corpus = read_corpus(in),
+      .corpus_hash = read_word(in, "corpus_hash"),
+      .blas_core = read_word(in, "blas_core"),
+      .path = path};
+  c.model = read_model(in, config, c.tokenizer.size());
   if (has_moments(in, c.model->params())) {
     c.optimizer.emplace(c.model->params(), adamw_options(config));
     c.optimizer->steps = c.step;
@@ -131,10 +198,19 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
   return c;
 }
 
+int64_t first_not_finite(const Params& params) {
+  for (int64_t i = 0; i < params.count(); ++i)
+    if (!kernel::all_finite(params.shape(i).numel(), params.values(i).data())) return i;
+  return -1;
+}
+
 Checkpoint load_checkpoint(const std::string& run_or_file) {
   ArchiveReader in(checkpoint_path(run_or_file));
   Checkpoint c = read_checkpoint(in);
   if (c.other_sections.empty()) in.refuse_rest();  // else their owner knows more arrays
+  if (const int64_t i = first_not_finite(c.model->params()); i >= 0)
+    throw DataError(text(c.path, ": ", c.model->params().name(i),
+                         " holds a number that is not finite; its training diverged, so it is of no use"));
   return c;
 }
 

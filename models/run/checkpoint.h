@@ -21,7 +21,7 @@ struct Checkpoint {
   int64_t step = 0;                // training steps done
   std::optional<double> best_val_loss;
   int32_t start_id = 0;             // the token that a sample starts from when no prompt is given
-  std::vector<std::string> corpus;  // files that the run was trained on
+  std::vector<std::string> corpus;  // files that the run was trained on; none of a model made otherwise
   std::string corpus_hash;          // of their text
   std::string blas_core;            // kernels that OpenBLAS used
   std::string path = {};            // where it was read from
@@ -42,7 +42,9 @@ struct Checkpoint {
 
 // A run folder's checkpoint, or the file itself.
 std::string checkpoint_path(const std::string& run_or_file);
-// Throws DataError, which says what is missing or does not fit.
+// The first parameter that holds a number that is not finite, or -1.
+int64_t first_not_finite(const Params& params);
+// Throws DataError, which says what is missing or does not fit, or which parameter is not finite.
 Checkpoint load_checkpoint(const std::string& run_or_file);
 // The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
 // other tokens than `run`.

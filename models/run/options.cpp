@@ -5,6 +5,7 @@
 #include "engine/error.h"
 #include "engine/io/json.h"
 #include "models/table.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -143,7 +144,15 @@ static bool read_value(const Json& json, const Option& row) {
 }
 
 void options_from_json(const std::vector<Option>& rows, const std::string& json_text, const std::string& source) {
-  const Json json = Json::parse_or_null(json_text);
+  if (constexpr size_t kMostBytes = 1 << 20; json_text.size() > kMostBytes)
+    throw DataError(text(source, ": the configuration has ", json_text.size(), " bytes, more than ", kMostBytes));
+  Json json;
+  try {
+    constexpr size_t kMostValues = 10'000;
+    json = Json::parse(json_text, kMostValues);
+  } catch (const JsonError& error) {
+    throw DataError(text(source, ": the configuration: ", error.what()));
+  }
   if (!json.is_object()) throw DataError(text(source, ": the configuration is not a JSON object"));
   size_t used = 0;
   for (const Option& row : rows) {
@@ -153,8 +162,8 @@ void options_from_json(const std::vector<Option>& rows, const std::string& json_
     }
     ++used;
     if (!read_value(json.at(row.name), row))
-      throw DataError(text(source, ": '", row.name, "' in the configuration is ", json.at(row.name).dump(),
-                           ", it must be ", wanted(row)));
+      throw DataError(text(source, ": '", row.name, "' in the configuration is ",
+                           one_line(json.at(row.name).dump(), 60), ", it must be ", wanted(row)));
   }
   if (used != json.size()) throw DataError(text(source, ": the configuration has options this version does not know"));
 }

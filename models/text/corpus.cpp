@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/long_loop.h"
 #include "engine/target.h"
 #include "models/text/read_text.h"
 
@@ -13,7 +14,10 @@ static std::string counted(int64_t n, const char* what) { return text(n, " ", wh
 static std::vector<std::vector<int32_t>> encode_lines(const Tokenizer& tokenizer, std::string_view content,
                                                       const std::string& name) {
   std::vector<std::vector<int32_t>> lines;
-  for (const std::string_view line : split_lines(content)) try {
+  const std::vector<std::string_view> texts = split_lines(content);
+  const LongLoop loop("reading lines", int64_t(texts.size()));
+  for (const std::string_view line : texts) try {
+      loop.at(int64_t(lines.size()));
       lines.push_back(tokenizer.encode(line));
     } catch (const DataError& error) {
       throw DataError(text(name, ", line ", lines.size() + 1, ": ", error.what()));

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "engine/error.h"
+#include "models/text/shell_word.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -17,9 +18,13 @@ std::string read_bytes(const std::string& path) {
     throw DataError(text(path, ": is a folder; name a text file in it"));
   std::ifstream in(path, std::ios::binary);
   std::string bytes;
+  const bool regular = std::filesystem::is_regular_file(path, unknown);
   // One byte more than a regular file should have, so that its end is seen without growing.
-  if (std::filesystem::is_regular_file(path, unknown)) bytes.reserve(std::filesystem::file_size(path, unknown) + 1);
+  if (regular) bytes.reserve(std::filesystem::file_size(path, unknown) + 1);
   while (in) {
+    if (!regular && bytes.size() > kMostUnsized)
+      throw DataError(text(path, ": is not a regular file and goes on beyond ", kMostUnsized >> 20,
+                           " MB; write what is needed of it into a file first"));
     const size_t size = bytes.size();
     bytes.resize(std::max<size_t>(size < bytes.capacity() ? bytes.capacity() : 2 * size, 65536));
     in.read(bytes.data() + size, std::streamsize(bytes.size() - size));
@@ -48,6 +53,13 @@ std::vector<std::string_view> split_lines(std::string_view text) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
   return lines;
+}
+
+void require_newlines(std::string_view content, const std::string& path) {
+  if (content.find('\r') == content.npos || content.find('\n') != content.npos) return;
+  throw DataError(text(path,
+                       ": its lines end with a carriage return alone, which ends no line here; try: tr '\\r' '\\n' < ",
+                       shell_path(path), " > ", shell_path(path + ".lines")));
 }
 
 }  // namespace gradus

@@ -8,7 +8,9 @@
 namespace gradus {
 
 // All bytes of a file. A pipe is read to its end; "-" is not standard input (/dev/stdin is). DataError, one sentence
-// with the path, where it is missing, a folder, unreadable or empty.
+// with the path, where it is missing, a folder, unreadable or empty, or where something that is no regular file does
+// not end within kMostUnsized bytes.
+inline constexpr size_t kMostUnsized = size_t{1} << 30;
 std::string read_bytes(const std::string& path);
 // The same for text: DataError as require_utf8 (models/text/utf8.h) too; a byte order mark at the start is dropped.
 // Line ends stay as they are: a carriage return is a character like any other.
@@ -16,5 +18,9 @@ std::string read_text(const std::string& path);
 // The lines of a text, without their ends, which are \n or \r\n; the last one may lack its end. An empty line is a
 // line.
 std::vector<std::string_view> split_lines(std::string_view text);
+
+// DataError for the content of a file whose lines all end with a carriage return alone, which ends no line here: what
+// old Macintosh programs wrote.
+void require_newlines(std::string_view content, const std::string& path);
 
 }  // namespace gradus

@@ -3,18 +3,25 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "engine/long_loop.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
+static constexpr int64_t kOften = 1 << 16;  // tokens from one word of the progress to the next
+
 // What the vocabulary shows of the tokens that occur, each once and sorted.
 static std::vector<std::string> tokens_of(const Cutter& cutter, std::span<const std::string_view> texts) {
   std::unordered_set<std::string_view> tokens;
+  const LongLoop loop("collecting the vocabulary, tokens");
+  int64_t read = 0;
   for (std::string_view rest : texts) {
     if (!cutter.any_bytes) require_utf8(rest);
-    for (std::string_view token; !(token = cutter.take(rest)).empty();) tokens.insert(token);
+    for (std::string_view token; !(token = cutter.take(rest)).empty(); tokens.insert(token))
+      if (++read % kOften == 0) loop.at(read);
   }
-  if (tokens.empty()) throw DataError("the text is empty: there is nothing to make a vocabulary from");
+  if (tokens.empty())
+    throw DataError("the text is empty but for white space: there is nothing to make a vocabulary from");
   std::vector<std::string_view> sorted(tokens.begin(), tokens.end());
   std::sort(sorted.begin(), sorted.end());  // by bytes, which for UTF-8 is the order of code points
   std::vector<std::string> vocab;
@@ -57,8 +64,8 @@ Tokenizer Tokenizer::from_vocab(std::string_view cutter, std::vector<std::string
           text("token ", id, " of the vocabulary is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
     const bool end = id + 1 == vocab.size() && token == kEndMark;
     if (!end && (c.meant(token).empty() || token == kEndMark))
-      throw DataError(text("token ", id, " of the vocabulary is \"", token, "\"; a token of this vocabulary is one ",
-                           c.unit, "; only the last may be ", kEndMark));
+      throw DataError(text("token ", id, " of the vocabulary is \"", one_line(token, 60),
+                           "\"; a token of this vocabulary is one ", c.unit, "; only the last may be ", kEndMark));
     if (const auto [first, fresh] = seen.emplace(token, id); !fresh)
       throw DataError(text("tokens ", first->second, " and ", id,
                            " of the vocabulary are the same: ", end ? kEndMark : c.named(c.meant(token))));
@@ -70,6 +77,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view rest) const {
   if (!cutter_->any_bytes) require_utf8(rest);
   std::vector<int32_t> ids;
   if (cutter_->keeps_white) ids.reserve(rest.size());  // at least the number of tokens
+  const LongLoop loop("reading tokens");
   for (std::string_view token; !(token = cutter_->take(rest)).empty();) {
     const auto found = ids_.find(token);
     if (found == ids_.end())
@@ -77,6 +85,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view rest) const {
                            " is not in the vocabulary of ", ids_.size(), " ", cutter_->unit,
                            ids_.size() == 1 ? "" : "s"));
     ids.push_back(found->second);
+    if (int64_t(ids.size()) % kOften == 0) loop.at(int64_t(ids.size()));
   }
   return ids;
 }

@@ -110,9 +110,8 @@ void require_utf8(std::string_view s, const std::string& file) {
   std::string message = text(file.empty() ? "the text" : file, " is not text in UTF-8: line ", line, ", column ",
                              1 + count_characters(start), " (byte offset ", bad->at, ") is the byte ", bad->what);
   if (const char* encoding = file.empty() ? nullptr : guess_encoding(s, bad->at)) {
-    const std::string path = (file.starts_with('-') ? "./" : "") + file;
-    message += text("; it looks like ", encoding, ", so try: iconv -f ", encoding, " -t UTF-8 ", shell_word(path),
-                    " > ", shell_word(path + ".utf8"));
+    message += text("; it looks like ", encoding, ", so try: iconv -f ", encoding, " -t UTF-8 ", shell_path(file),
+                    " > ", shell_path(file + ".utf8"));
   }
   throw DataError(message);
 }
@@ -171,9 +170,47 @@ std::string one_line(std::string_view text, size_t columns) {
   std::string out;
   for (std::string_view rest = first_columns(valid, columns); !rest.empty();) {
     const Character c = first_character(rest);
-    out += category(c.code) == UTF8PROC_CATEGORY_CC ? " " : rest.substr(0, c.bytes);
+    if (category(c.code) == UTF8PROC_CATEGORY_CC)
+      out += ' ';
+    else
+      utf8::unchecked::append(visible(c.code), std::back_inserter(out));
     rest.remove_prefix(c.bytes);
   }
+  return out;
+}
+
+char32_t visible(char32_t c) {
+  if (c == '\n' || c == '\t') return c;
+  if (c < 0x20) return 0x2400 + c;  // the signs for control characters
+  const bool control = c >= 0x7F && c < 0xA0, ends_line = c == 0x2028 || c == 0x2029;
+  const bool turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+  return control || ends_line || turns ? 0xFFFD : c;
+}
+
+std::string harmless(std::string_view bytes) {
+  const std::string valid = valid_utf8(bytes);
+  std::string out;
+  for (auto i = valid.begin(); i != valid.end();) {
+    const char32_t c = utf8::unchecked::next(i);
+    if (c == '\r' && i != valid.end() && *i == '\n') continue;
+    utf8::unchecked::append(visible(c), std::back_inserter(out));
+  }
+  return out;
+}
+
+std::string harmless_line(std::string_view bytes) {
+  constexpr size_t kEnd = kLongestMessage / 4;  // often says what to do
+  std::string all;
+  if (bytes.size() > kLongestMessage) {
+    all.append(bytes.substr(0, kLongestMessage - kEnd)).append(" ... ").append(bytes.substr(bytes.size() - kEnd));
+    bytes = all;
+  }
+  std::string out;
+  for (const char c : harmless(bytes))
+    if (c == '\n' || c == '\t')
+      utf8::unchecked::append(char32_t(0x2400 + c), std::back_inserter(out));
+    else
+      out += c;
   return out;
 }
 

@@ -46,8 +46,18 @@ bool is_letter(char32_t c);  // letters, and their combining marks: categories L
 // The longest beginning of `text` that takes at most `columns` columns of a terminal: two for a wide character such as
 // 猫, one for any other, a combining mark too, so that no text of them is endless. REQUIRES: UTF-8.
 std::string_view first_columns(std::string_view text, size_t columns);
-// The same of any bytes, for one line of a terminal: what is not UTF-8 as U+FFFD, control characters as spaces.
+// The same of any bytes, for one line of a terminal: harmless, and control characters as spaces.
 std::string one_line(std::string_view text, size_t columns);
+
+// What a code point becomes where a terminal would obey it or a reader be deceived by it: a control character its sign
+// (␛), one that ends a line or turns the direction of writing U+FFFD; a newline and a tab stay.
+char32_t visible(char32_t c);
+// Any bytes for a terminal, which obeys none of them: what is not UTF-8 as U+FFFD, every character as visible(). A
+// carriage return before a newline is left out.
+std::string harmless(std::string_view bytes);
+// The same for a message: newlines and tabs as signs too, and of more than kLongestMessage bytes the middle left out.
+std::string harmless_line(std::string_view bytes);
+inline constexpr size_t kLongestMessage = 4096;
 
 std::string hex_byte(char byte);  // "0xE9"
 // 'x' (U+0078); what cannot be seen by its escape or number alone, a combining mark on a dotted circle. REQUIRES:

@@ -83,6 +83,7 @@ class FDpg : public Method {
   void restore(std::span<const NamedNumbers> state) override {
     for (const NamedNumbers& part : state) {
       if (part.name != "normalisers") continue;
+      if (part.values.size() % 3 != 0) throw DataError("the estimates of Z that were saved are not complete");
       z_.clear();
       for (size_t i = 0; i + 3 <= part.values.size(); i += 3)
         z_.push_back({.log_sum = part.values[i], .weight = part.values[i + 1], .relative = part.values[i + 2]});

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "engine/error.h"
 
@@ -55,33 +56,44 @@ struct Spawn {
   Spawn(const Spawn&) = delete;
 };
 
+// Starts `sh -c PROGRAM` in the process group `group` (0: one of its own). Returns 0 or the error.
+int start(pid_t& pid, std::string program, pid_t group, int in, int out) {
+  Spawn spawn;
+  sigset_t standard = only(SIGPIPE), none;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&standard, signal);
+  sigemptyset(&none);
+  posix_spawnattr_setflags(&spawn.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setpgroup(&spawn.attributes, group);
+  posix_spawnattr_setsigdefault(&spawn.attributes, &standard);
+  posix_spawnattr_setsigmask(&spawn.attributes, &none);
+  posix_spawn_file_actions_adddup2(&spawn.files, in, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&spawn.files, out, STDOUT_FILENO);
+  std::string shell = "sh", option = "-c";
+  char* const argv[] = {shell.data(), option.data(), program.data(), nullptr};
+  return posix_spawn(&pid, "/bin/sh", &spawn.files, &spawn.attributes, argv, environ);
+}
+
+// The guardian reads until its pipe ends, which it does when we end, however that is; then it kills its group. It holds
+// no end of the program's pipes, or we would not see that the program has ended.
+constexpr const char* kGuardian = "while read -r _; do :; done; kill -9 0";
+
 }  // namespace
 
 Child::Child(const std::string& program) {
-  Pipe input = make_pipe(), output = make_pipe();
+  Pipe input = make_pipe(), output = make_pipe(), life = make_pipe();
   int error = errno;
-  if (input.read && input.write && output.read && output.write) {
-    Spawn spawn;
-    sigset_t standard = only(SIGPIPE), none;
-    sigaddset(&standard, SIGINT);
-    sigaddset(&standard, SIGTERM);
-    sigemptyset(&none);
-    posix_spawnattr_setflags(&spawn.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setpgroup(&spawn.attributes, 0);
-    posix_spawnattr_setsigdefault(&spawn.attributes, &standard);
-    posix_spawnattr_setsigmask(&spawn.attributes, &none);
-    posix_spawn_file_actions_adddup2(&spawn.files, input.read.get(), STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&spawn.files, output.write.get(), STDOUT_FILENO);
-    std::string shell = "sh", option = "-c", command = program;
-    char* const argv[] = {shell.data(), option.data(), command.data(), nullptr};
-    error = posix_spawn(&pid_, "/bin/sh", &spawn.files, &spawn.attributes, argv, environ);
+  if (input.read && input.write && output.read && output.write && life.read && life.write) {
+    error = start(group_, kGuardian, 0, life.read.get(), life.read.get());  // it writes nothing
+    if (error == 0) error = start(pid_, program, group_, input.read.get(), output.write.get());
     if (error == 0) {
       in_ = std::move(input.write);
       out_ = std::move(output.read);
+      life_ = std::move(life.write);
       for (int fd : {in(), out()}) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
       return;
     }
     pid_ = -1;
+    end(std::chrono::milliseconds(0));
   }
   throw DataError(text(program, ": no process can be started: ", std::strerror(error)));
 }
@@ -101,22 +113,29 @@ ssize_t Child::write(std::string_view bytes) const {
   return n;
 }
 
+static int reap(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 std::string Child::end(std::chrono::milliseconds grace) {
-  if (pid_ < 0) return ending_;
+  if (group_ < 0) return ending_;
   in_ = Descriptor();
   out_ = Descriptor();
   const auto deadline = std::chrono::steady_clock::now() + grace;
   siginfo_t info{};
-  // WNOWAIT leaves the process unreaped, so that its number, and its group's, still belong to it when we kill.
+  // WNOWAIT leaves the process unreaped, so that its number still belongs to it when we kill.
   const auto is_gone = [&] { return waitid(P_PID, id_t(pid_), &info, WEXITED | WNOHANG | WNOWAIT), info.si_pid != 0; };
-  while (!is_gone() && std::chrono::steady_clock::now() < deadline)
+  while (pid_ > 0 && !is_gone() && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  const bool by_itself = is_gone();
-  kill(-pid_, SIGKILL);  // what it has started too
-  int status = 0;
-  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
-  pid_ = -1;
+  const bool by_itself = pid_ > 0 && is_gone();
+  kill(-group_, SIGKILL);  // what it has started too, and the guardian
+  reap(std::exchange(group_, -1));
+  life_ = Descriptor();
+  if (pid_ < 0) return ending_;
+  const int status = reap(std::exchange(pid_, -1));
   if (!by_itself)
     ending_ = "killed";
   else if (WIFSIGNALED(status))

@@ -14,7 +14,8 @@ namespace gradus {
 class Child {
  public:
   // Starts `sh -c PROGRAM` in a process group of its own, so that Ctrl-C reaches us alone, with no descriptor of ours
-  // but stderr. DataError where no process can be started; a program that is not there ends with exit status 127.
+  // but stderr. A small guardian in that group kills all of it when we end, even by kill -9. DataError where no process
+  // can be started; a program that is not there ends with exit status 127.
   explicit Child(const std::string& program);
   // Closes the pipes, which a program takes for the end of its work, and kills it, with all that it has started, where
   // it is not gone within a second.
@@ -32,8 +33,8 @@ class Child {
   std::string end(std::chrono::milliseconds grace);
 
  private:
-  pid_t pid_ = -1;  // -1 when reaped
-  Descriptor in_, out_;
+  pid_t pid_ = -1, group_ = -1;  // of the program and of the guardian, which leads the group; -1 when reaped
+  Descriptor in_, out_, life_;   // life_: the end of the guardian's pipe that nobody else has
   std::string ending_;
 };
 

@@ -3,10 +3,12 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "engine/long_loop.h"
 #include "models/text/words.h"
 
 namespace gradus {
@@ -48,21 +50,46 @@ std::string_view trimmed(std::string_view s) {
   return first == std::string_view::npos ? "" : s.substr(first, s.find_last_not_of(kWhite) - first + 1);
 }
 
+// The shell would say it too, and in its own words; so a program that is not there is not even started. What begins
+// with anything but a plain word is left to the shell.
+void require_program(const std::string& command) {
+  const auto plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '.' ||
+           c == '/' || c == '-' || c == '+';
+  };
+  const std::string word(command.begin(), std::find_if_not(command.begin(), command.end(), plain));
+  if (word.empty() || word[0] == '-' || (word.size() < command.size() && command[word.size()] != ' ')) return;
+  Child asked("command -v " + word + " >/dev/null 2>&1");
+  if (asked.end(std::chrono::seconds(5)) != "exit status 0")
+    throw DataError(
+        text("reward 'command:", command, "': there is no program ", word, "; name one that is on PATH, or its path"));
+}
+
 }  // namespace
 
 RewardCommand::RewardCommand(std::string program, std::chrono::milliseconds silence)
-    : program_(std::move(program)), silence_(silence), child_(std::make_unique<Child>(program_)) {}
+    : program_(std::move(program)), silence_(silence) {
+  require_program(program_);
+  child_ = std::make_unique<Child>(program_);
+}
 
 void RewardCommand::score(std::span<const Generated> sequences, std::span<double> scores) {
   const std::lock_guard lock(mutex_);
   try {
     if (child_) exchange(sequences, scores);
   } catch (const DataError& error) {
-    failure_ = error.what();
-    child_->end(std::chrono::milliseconds(0));
-    child_.reset();
+    give_up(error.what());
+  } catch (const Interrupted&) {
+    give_up("the reward program was interrupted");
+    throw;
   }
   if (!child_) throw DataError(failure_);
+}
+
+void RewardCommand::give_up(const std::string& why) {
+  failure_ = why;
+  child_->end(std::chrono::milliseconds(0));
+  child_.reset();
 }
 
 // Takes what the program has written; false at its end.
@@ -76,7 +103,8 @@ bool RewardCommand::receive() {
 // Both directions at once: a program that answers while we still write must not find its own pipe full.
 void RewardCommand::exchange(std::span<const Generated> sequences, std::span<double> scores) {
   constexpr size_t kLongestLine = 4096;
-  constexpr int kPatience = 50;  // ms
+  constexpr int kPatience = 50;                    // ms
+  constexpr std::chrono::milliseconds kSlice(50);  // from one look at whether we are to go on to the next
   const size_t n = sequences.size();
   const Lines lines(sequences);
   size_t sent = 0, answered = 0;
@@ -104,15 +132,17 @@ void RewardCommand::exchange(std::span<const Generated> sequences, std::span<dou
            " was expected");
   };
 
+  const LongLoop loop("waiting for the reward program, texts", int64_t(n));
   Clock::time_point last = Clock::now();  // something moved
   while (answered < n) {
+    loop.at(int64_t(answered));
     pollfd ready[2] = {{child_->out(), POLLIN, 0},
                        {reads && sent < lines.bytes.size() ? child_->in() : -1, POLLOUT, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(last + silence_ - Clock::now());
     if (left.count() <= 0)
       fail("wrote nothing for ", double(silence_.count()) / 1000, " s, after ", answered, " of ", n, " numbers",
            "; does it flush each line?");
-    if (poll(ready, 2, int(left.count())) < 0) {
+    if (poll(ready, 2, int(std::min(left, kSlice).count())) < 0) {
       if (errno != EINTR) fail("cannot be waited for: ", std::strerror(errno));
       continue;
     }

@@ -24,7 +24,8 @@ namespace gradus {
 
 class RewardCommand {
  public:
-  // Starts the program at once, so that it can get ready while we do. DataError where it cannot.
+  // Starts the program at once, so that it can get ready while we do. DataError where it cannot, and where its first
+  // word is the name of no program.
   explicit RewardCommand(std::string program, std::chrono::milliseconds silence = std::chrono::seconds(30));
 
   // scores[i] of sequences[i]. DataError if the program writes a line that is no finite number, more lines than it was
@@ -35,6 +36,7 @@ class RewardCommand {
  private:
   void exchange(std::span<const Generated> sequences, std::span<double> scores);
   bool receive();
+  void give_up(const std::string& why);
 
   std::string program_;
   std::chrono::milliseconds silence_;

@@ -29,9 +29,13 @@ Scorer fluency(const std::string& run, const Tokenizer&) {
       }
       if (g.ended && end_id >= 0) ids.back().push_back(end_id);
     }
-    const auto log_probs = score_sequences(*critic->model, end_id >= 0 ? end_id : critic->start_id, ids);
-    for (size_t i = 0; i < scores.size(); ++i)
-      scores[i] = std::accumulate(log_probs[i].begin(), log_probs[i].end(), 0.0);
+    try {
+      const auto log_probs = score_sequences(*critic->model, end_id >= 0 ? end_id : critic->start_id, ids);
+      for (size_t i = 0; i < scores.size(); ++i)
+        scores[i] = std::accumulate(log_probs[i].begin(), log_probs[i].end(), 0.0);
+    } catch (const DivergedError& error) {
+      throw DataError(text("reward 'fluency:", run, "': ", error.what()));
+    }
   };
 }
 }  // namespace reward

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/long_loop.h"
 #include "models/table.h"
+#include "models/text/utf8.h"
 #include "models/text/words.h"
 #include "rl/rewards/command.h"
 
@@ -16,23 +18,60 @@ Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, rel
 
 namespace {
 
+using Opens = Reward::Opens;
+
 // Every reward: its name above and a row here; its maker in a file of this folder.
 struct Name {
   const char* name;
   const char* argument;  // null: takes none
   reward::Maker* make;
+  Opens opens = Opens::kNothing;
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains},       {"count", "S", reward::count},
-    {"length", "N", reward::length},           {"end", nullptr, reward::end},
-    {"grammar", "FILE", reward::grammar},      {"blocklist", "FILE", reward::blocklist},
-    {"lexicon", "FILE", reward::lexicon},      {"similarity", "S", reward::similarity},
-    {"relevance", nullptr, reward::relevance}, {"distinct", "N", reward::distinct},
-    {"fluency", "RUN", reward::fluency},       {"table", "FILE.json", reward::table},
-    {"command", "PROGRAM", reward::command},
+    {"contains", "S", reward::contains},
+    {"count", "S", reward::count},
+    {"length", "N", reward::length},
+    {"end", nullptr, reward::end},
+    {"grammar", "FILE", reward::grammar, Opens::kFile},
+    {"blocklist", "FILE", reward::blocklist, Opens::kFile},
+    {"lexicon", "FILE", reward::lexicon, Opens::kFile},
+    {"similarity", "S", reward::similarity},
+    {"relevance", nullptr, reward::relevance},
+    {"distinct", "N", reward::distinct},
+    {"fluency", "RUN", reward::fluency, Opens::kRun},
+    {"table", "FILE.json", reward::table, Opens::kFile},
+    {"command", "PROGRAM", reward::command, Opens::kProgram},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
+
+[[noreturn]] void fail(const std::string& spec, const std::string& what) {
+  throw UsageError(text("reward '", spec, "': ", what));
+}
+
+struct Parsed {
+  double weight = 1;
+  const Name* row;
+  std::string argument;
+};
+Parsed parse(const std::string& spec) {
+  if (const auto bad = find_bad_byte(spec))
+    fail(spec, text("is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
+  const size_t colon = spec.find(':'),
+               star = spec.substr(0, colon).find('*');  // a * behind the colon is the argument's
+  Parsed term;
+  if (star != std::string::npos && !parse_number(std::string_view(spec).substr(0, star), term.weight))
+    fail(spec, text("the weight '", spec.substr(0, star), "' is not a finite number"));
+  const size_t begin = star == std::string::npos ? 0 : star + 1;
+  const std::string name = spec.substr(begin, colon == std::string::npos ? colon : colon - begin);
+  if (colon != std::string::npos) term.argument = spec.substr(colon + 1);
+
+  term.row = find_row(kNames, name);
+  if (!term.row) fail(spec, text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", Reward::names()));
+  if (term.row->argument && term.argument.empty()) fail(spec, text("needs an argument: ", usage(*term.row)));
+  if (!term.row->argument && colon != std::string::npos) fail(spec, text(name, " takes no argument"));
+  return term;
+}
 
 }  // namespace
 
@@ -42,26 +81,18 @@ std::string Reward::names() {
   return list;
 }
 
+Reward::Source Reward::source_of(const std::string& term) {
+  const Parsed parsed = parse(term);
+  return {parsed.row->opens, parsed.argument};
+}
+
 Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer) {
   for (const std::string& spec : terms) {
-    const auto fail = [&](const std::string& what) { throw UsageError(text("reward '", spec, "': ", what)); };
-    const size_t colon = spec.find(':'),
-                 star = spec.substr(0, colon).find('*');  // a * behind the colon is the argument's
-    double weight = 1;
-    if (star != std::string::npos && !parse_number(std::string_view(spec).substr(0, star), weight))
-      fail(text("the weight '", spec.substr(0, star), "' is not a finite number"));
-    const size_t begin = star == std::string::npos ? 0 : star + 1;
-    const std::string name = spec.substr(begin, colon == std::string::npos ? colon : colon - begin);
-    const std::string argument = colon == std::string::npos ? "" : spec.substr(colon + 1);
-
-    const Name* const known = find_row(kNames, name);
-    if (!known) fail(text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", names()));
-    if (known->argument && argument.empty()) fail(text("needs an argument: ", usage(*known)));
-    if (!known->argument && colon != std::string::npos) fail(text(name, " takes no argument"));
+    const Parsed term = parse(spec);
     try {
-      terms_.push_back({spec, weight, known->make(argument, tokenizer)});
+      terms_.push_back({spec, term.weight, term.row->make(term.argument, tokenizer)});
     } catch (const UsageError& error) {
-      fail(error.what());
+      fail(spec, error.what());
     }
   }
 }
@@ -88,7 +119,9 @@ RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std
     std::vector<double> r;
     std::vector<std::string> texts;
     std::vector<Generated> generated;
+    const LongLoop loop("rewarding texts", sequences.size());
     for (int64_t first = 0; first < sequences.size(); first += kTextsAtOnce) {
+      loop.at(first);
       const int64_t end = std::min(first + kTextsAtOnce, sequences.size());
       texts.clear();
       generated.clear();

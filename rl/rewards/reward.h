@@ -16,7 +16,8 @@ namespace gradus {
 class Reward {
  public:
   // UsageError (exit 2) for an unknown name, with the names that there are, a weight that is not a finite number, an
-  // argument that is missing, not wanted or means nothing; DataError (exit 4) for a file that cannot be used.
+  // argument that is missing, not wanted or means nothing, a term that is not UTF-8, which no run could store;
+  // DataError (exit 4) for a file that cannot be used.
   Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer);
 
   // Σ weight · term of every sequence; each a finite number, else DataError with the term and the text. A term of
@@ -26,6 +27,14 @@ class Reward {
 
   // "contains:S | count:S | ...", for --help.
   static std::string names();
+
+  // What a term opens or starts when it is made.
+  enum class Opens { kNothing, kFile, kRun, kProgram };
+  struct Source {
+    Opens opens;
+    std::string name;  // of the file or run, or the program
+  };
+  static Source source_of(const std::string& term);  // UsageError as the constructor
 
  private:
   struct Term {

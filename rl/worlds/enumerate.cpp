@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/long_loop.h"
 #include "models/sampler.h"
 
 namespace gradus {
@@ -13,17 +14,44 @@ double Enumeration::total_probability(size_t model) const {
   return sum;
 }
 
-int64_t full_size(const World& world, int64_t vocabulary, int64_t most) {
+namespace {
+struct Size {
+  int64_t sequences, draws;  // draws only where the sequences are not too many
+};
+Size full(const World& world, int64_t vocabulary, int64_t most) {
   const bool ends = world.end_id >= 0;
-  int64_t open = 1, closed = 0;  // prefixes that go on, sequences that have ended
+  int64_t open = 1, closed = 0, draws = 0;  // prefixes that go on, sequences that have ended, and their draws
   for (int64_t t = 0; t < world.max_tokens && open > 0 && open + closed <= most; ++t) {
-    if (ends) closed += open;
+    if (ends) closed += open, draws = std::min(draws + open * (t + 1), kMaxDraws + 1);
     open = std::min(open * (vocabulary - ends), most + 1);
   }
-  return std::min(open + closed, most + 1);
+  const double cut = double(open) * double(world.max_tokens);
+  return {std::min(open + closed, most + 1), cut > double(kMaxDraws) ? kMaxDraws + 1 : draws + int64_t(cut)};
+}
+}  // namespace
+
+int64_t full_size(const World& world, int64_t vocabulary, int64_t most) {
+  return full(world, vocabulary, most).sequences;
 }
 
 namespace {
+
+std::string sequences(int64_t most) { return text(most, " sequences"); }
+std::string draws() { return text(kMaxDraws, " draws in all its sequences"); }
+// `what` there are too many of.
+[[noreturn]] void throw_too_large(const World& world, int64_t vocabulary, int64_t most, const std::string& what) {
+  World fitting = world;
+  const auto fits = [&] {
+    const Size size = full(fitting, vocabulary, most);
+    return size.sequences <= most && size.draws <= kMaxDraws;
+  };
+  while (fitting.max_tokens > 1 && !fits()) fitting.max_tokens /= 2;  // then up again: the limit may be a million
+  while (fitting.max_tokens < world.max_tokens && fits()) ++fitting.max_tokens;
+  if (fitting.max_tokens > 1 && !fits()) --fitting.max_tokens;
+  throw WorldTooLarge(text("this world has more than ", what, " of at most ", world.max_tokens,
+                           " tokens, too many to enumerate: with a vocabulary of ", vocabulary, " max_tokens ",
+                           fitting.max_tokens, fits() ? " fits" : " is still too much; use a smaller vocabulary"));
+}
 
 // One child of a prefix: the row of the level before that it continues, and the token it adds.
 struct Child {
@@ -39,6 +67,19 @@ struct Level {
   std::vector<double> child_log;  // [children, models]
   size_t next = 0;                // the first child that has not been walked yet
 };
+
+// Of one prefix in a Level.
+int64_t bytes_of_row(std::span<const LanguageModel* const> models) {
+  int64_t bytes = models[0]->vocabulary() * int64_t(sizeof(Child) + 2 * models.size() * sizeof(double));
+  for (const LanguageModel* model : models) {
+    const State none = model->start(0);
+    bytes += 2 * (none.width * int64_t(sizeof(real)) + none.window * 4 + 8);  // a State keeps spare room for select()
+  }
+  return bytes;
+}
+int64_t rows_at_once(std::span<const LanguageModel* const> models, const World& world) {
+  return std::clamp<int64_t>(kWalkBytes / bytes_of_row(models) / world.max_tokens, 16, 2048);
+}
 
 class Walk {
  public:
@@ -60,6 +101,7 @@ class Walk {
   std::vector<double> log_p_, log_next_;
   std::vector<int32_t> last_, draws_;
   std::vector<int64_t> which_;
+  int64_t pending_ = 0, draws_found_ = 0;  // prefixes that wait, each the beginning of a sequence at least; all draws
   Enumeration found_;
 };
 
@@ -70,14 +112,10 @@ Walk::Walk(std::span<const LanguageModel* const> models, const World& world, int
       vocabulary_(models[0]->vocabulary()),
       log_p_(size_t(vocabulary_)),
       found_{Sequences(world.end_id), std::vector<std::vector<double>>(models.size())} {
-  int64_t bytes = vocabulary_ * int64_t(sizeof(Child) + 2 * models.size() * sizeof(double));  // of a row
-  for (const LanguageModel* model : models) {
+  for (const LanguageModel* model : models)
     require(model->vocabulary() == vocabulary_, "enumerate", Loc::here(), "the models have vocabularies of ",
             vocabulary_, " and ", model->vocabulary(), " tokens; they must share one");
-    const State one = model->start(1);
-    bytes += 2 * (one.width * int64_t(sizeof(real)) + one.window * 4 + 8);  // a State keeps spare room for select()
-  }
-  chunk_ = std::clamp<int64_t>(kWalkBytes / bytes / world.max_tokens, 16, 2048);
+  chunk_ = rows_at_once(models, world);
 }
 
 // The empty prefix: every model has read the prompt but its last token.
@@ -110,7 +148,7 @@ void Walk::expand(int64_t depth) {
       if (before == kImpossible) continue;
       const std::span<const real> row = logits.span().subspan(size_t(r * V), size_t(V));
       log_distribution(row, world_.temperature, log_p_);
-      if (std::isnan(log_p_[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
+      require_numbers(log_p_);
       for (int64_t v = 0; v < V; ++v) log_next_[size_t((r * V + v) * M + m)] = before + log_p_[size_t(v)];
     }
   }
@@ -126,6 +164,7 @@ void Walk::expand(int64_t depth) {
       } else {
         at.children.push_back({int32_t(r), int32_t(v)});
         at.child_log.insert(at.child_log.end(), log_prob.begin(), log_prob.end());
+        if (found_.sequences.size() + ++pending_ > most_) throw_too_large(world_, V, most_, sequences(most_));
       }
     }
 }
@@ -144,18 +183,14 @@ void Walk::descend(int64_t depth) {
   to.states = from.states;
   for (State& state : to.states) state.select(which_);
   from.next += n;
+  pending_ -= int64_t(n);
 }
 
 // The sequence that adds `token` to a prefix of `depth` tokens; the levels before hold its other tokens.
 void Walk::leaf(int64_t depth, int32_t row, int32_t token, std::span<const double> log_prob) {
-  if (found_.sequences.size() == most_) {
-    World fitting = world_;
-    while (fitting.max_tokens > 1 && full_size(fitting, vocabulary_, most_) > most_) --fitting.max_tokens;
-    throw WorldTooLarge(text(
-        "this world has more than ", most_, " sequences of at most ", world_.max_tokens,
-        " tokens, too many to enumerate: with a vocabulary of ", vocabulary_, " max_tokens ", fitting.max_tokens,
-        full_size(fitting, vocabulary_, most_) > most_ ? " is still too much; use a smaller vocabulary" : " fits"));
-  }
+  draws_found_ += depth + 1;
+  if (found_.sequences.size() == most_) throw_too_large(world_, vocabulary_, most_, sequences(most_));
+  if (draws_found_ > kMaxDraws) throw_too_large(world_, vocabulary_, most_, draws());
   draws_.resize(size_t(depth) + 1);
   draws_.back() = token;
   for (int64_t d = depth; d > 0; --d) {
@@ -171,7 +206,9 @@ Enumeration Walk::run() {
   const Tape::Use use(tape_);
   begin();
   expand(0);
+  const LongLoop loop("listing sequences");
   for (int64_t depth = 0; depth >= 0;) {
+    loop.at(found_.sequences.size());
     if (levels_[size_t(depth)].next == levels_[size_t(depth)].children.size()) {
       --depth;
     } else {
@@ -184,11 +221,30 @@ Enumeration Walk::run() {
 
 }  // namespace
 
+void require_listable(std::span<const LanguageModel* const> models, const World& world, int64_t most) {
+  const auto excludes = [](const LanguageModel* model) { return !model->counts().empty(); };
+  if (std::ranges::all_of(models, excludes)) return;  // what any of them allows is listed
+  const Size size = full(world, models[0]->vocabulary(), most);
+  if (size.sequences > most) throw_too_large(world, models[0]->vocabulary(), most, sequences(most));
+  if (size.draws > kMaxDraws) throw_too_large(world, models[0]->vocabulary(), most, draws());
+}
+
+double walk_bytes(std::span<const LanguageModel* const> models, const World& world) {
+  const double chunk = double(rows_at_once(models, world)),
+               goes_on = double(models[0]->vocabulary() - (world.end_id >= 0));
+  double rows = 0, wide = 1;
+  int64_t t = 0;
+  for (; t < world.max_tokens && wide < chunk && wide * goes_on != wide; ++t, wide *= goes_on) rows += wide;
+  rows += double(world.max_tokens - t) * std::min(wide, chunk);
+  return double(bytes_of_row(models)) * rows;
+}
+
 Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most) {
   require(!models.empty() && !world.prompt.empty(), "enumerate", Loc::here(), "needs a model and a prompt");
   require(world.max_tokens >= 1, "enumerate", Loc::here(), "max_tokens is ", world.max_tokens, ", it must be positive");
   require(world.temperature > 0, "enumerate", Loc::here(), "the temperature is ", world.temperature,
           ", it must be positive");
+  require_listable(models, world, most);
   return Walk(models, world, most).run();
 }
 Enumeration enumerate(const LanguageModel& model, const World& world, int64_t most) {

@@ -10,6 +10,7 @@
 namespace gradus {
 
 inline constexpr int64_t kMaxSequences = 1'000'000;  // of an exact world
+inline constexpr int64_t kMaxDraws = 100'000'000;    // of all its sequences together
 inline constexpr double kImpossible = -std::numeric_limits<double>::infinity();
 
 // Thrown for a world that is not exact, with what would be.
@@ -29,11 +30,16 @@ struct Enumeration {
 //
 // Memory: the result takes 4 bytes a draw and 8 (1 + models) a sequence, 100 MB for 10^6 sequences of 20 draws; the
 // walk itself about kWalkBytes (but at least 16 prefixes of each length), whatever the number of sequences.
-// WorldTooLarge where there are more than `most`; DivergedError where a logit is NaN. REQUIRES: the models
-// share a vocabulary; temperature > 0; max_tokens ≥ 1.
+// WorldTooLarge where there are more than `most`, or more than kMaxDraws draws; DivergedError where a logit is NaN.
+// REQUIRES: the models share a vocabulary; temperature > 0; max_tokens ≥ 1.
 Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most = kMaxSequences);
 Enumeration enumerate(const LanguageModel& model, const World& world, int64_t most = kMaxSequences);
 inline constexpr int64_t kWalkBytes = int64_t{64} << 20;
+
+// WorldTooLarge where that can be known before the walk: every token can follow every other, and they are too many.
+void require_listable(std::span<const LanguageModel* const> models, const World& world, int64_t most = kMaxSequences);
+// Bytes of the walk, at most.
+double walk_bytes(std::span<const LanguageModel* const> models, const World& world);
 
 // Sequences of a world in which every token can follow every other, up to `most` + 1: what enumerate() will meet unless
 // a model excludes something.

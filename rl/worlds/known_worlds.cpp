@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/long_loop.h"
 #include "rl/tables/posterior.h"
 
 namespace gradus {
@@ -13,10 +14,14 @@ static std::vector<double> rewards(const RewardFunction& reward, const Sequences
 KnownWorlds::KnownWorlds(const LanguageModel& prior, const std::vector<std::vector<int32_t>>& prompts,
                          const World& world, const RewardFunction& reward, int64_t most)
     : prior_(prior), reward_(reward), most_(most) {
+  const LongLoop loop("listing the sequences behind each prompt", int64_t(prompts.size()));
+  int64_t left = most;
   for (const std::vector<int32_t>& prompt : prompts) {
+    loop.at(int64_t(worlds_.size()));
     World w = world;
     w.prompt = prompt;
-    Enumeration all = enumerate(prior, w, most - sequences());
+    Enumeration all = enumerate(prior, w, left);
+    left -= all.sequences.size();
     worlds_.push_back({std::move(w), std::move(all.sequences), std::move(all.log_prob[0]), {}, {}, {}});
     worlds_.back().reward = rewards(reward, worlds_.back().sequences, worlds_.size() - 1);
   }

@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -14,9 +13,8 @@
 
 #include "apps/commands.h"
 #include "engine/error.h"
-#include "engine/io/hash.h"
 #include "engine/io/json.h"
-#include "engine/io/safetensors_header.h"
+#include "tests/sealed.h"
 
 namespace gradus::fuzz {
 namespace {
@@ -94,28 +92,8 @@ const Place& place() {
   return here;
 }
 
-// The file with the hash that agrees with it, where it has a header with a place for one: damage behind the checksum.
-std::string with_right_hash(std::string file) {
-  uint64_t length = 0;
-  if (file.size() < sizeof length) return file;
-  std::memcpy(&length, file.data(), sizeof length);
-  if (length > file.size() - sizeof length) return file;
-  const std::string_view json = std::string_view(file).substr(sizeof length, length);
-  try {
-    parse_header("", json, file.size() - sizeof length - length);
-  } catch (const DataError&) {
-    return file;
-  }
-  const size_t digits = find_hash_digits(json);
-  if (digits == std::string_view::npos) return file;
-  file.replace(sizeof length + digits, 16, 16, '0');
-  Hash64 hash;
-  hash.add(file);
-  return file.replace(sizeof length + digits, 16, hash.hex());
-}
-
 void use_checkpoint(const std::string& content) {
-  const std::string path = place().write("checkpoint.safetensors", with_right_hash(content));
+  const std::string path = place().write("checkpoint.safetensors", sealed(content));
   gradus_command({"inspect", path});
   gradus_command({"sample", path, "--tokens", "1"});
 }
@@ -127,13 +105,9 @@ void try_metadata(std::span<const std::byte> bytes) {
   static const std::string data = [] {
     std::ifstream file(place().path("char/checkpoint.safetensors"), std::ios::binary);
     const std::string all(std::istreambuf_iterator<char>(file), {});
-    uint64_t length = 0;
-    std::memcpy(&length, all.data(), sizeof length);
-    return all.substr(sizeof length + length);
+    return all.substr(8 + header_of(all).size());
   }();
-  const uint64_t length = bytes.size();
-  std::string file(reinterpret_cast<const char*>(&length), sizeof length);
-  use_checkpoint(file.append(as_text(bytes)).append(data));
+  use_checkpoint(with_json(as_text(bytes), data));
 }
 
 // What is read is written and read again as the same.

@@ -6,17 +6,14 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/scratch.h"
+
 using namespace gradus;
 
 namespace {
 
 std::string complaint(const std::string& text) {
-  try {
-    Json::parse(text);
-  } catch (const JsonError& error) {
-    return error.what();
-  }
-  return "";
+  return gradus::complaint<JsonError>([&] { Json::parse(text); });
 }
 
 }  // namespace
@@ -50,29 +47,95 @@ TEST_SUITE("json") {
   }
 
   TEST_CASE("what is not JSON is refused with its line") {
-    CHECK(complaint("{\n\"a\":1,\n\"b\":}") == "line 3 is not JSON");
+    CHECK(complaint("{\n\"a\":1,\n\"b\":}") == "line 3 is not JSON (column 5)");
+    CHECK(complaint("{\"ä\":\"猫\",}") == "line 1 is not JSON (column 10)");
     for (const char* text :
          {"", " ", "{", "[1,]", "{\"a\":1}x", "nul", "NaN", "01", "+1", "/* */1", "'a'", "\"\xff\"", "\"\\ud800\""})
       CHECK_MESSAGE(complaint(text).find("is not JSON") != std::string::npos, text);
-    CHECK(complaint("[1e999]") == "holds a number that is out of range");
+    CHECK(complaint("[1e999]") == "holds a number that is out of range (line 1, column 7)");
+    CHECK(complaint(std::string(400, '9')).starts_with("holds a number that is out of range"));
+    for (const char* text : {"1 2",
+                             "[1 2]",
+                             "{\"a\" 1}",
+                             "{\"a\":1 \"b\":2}",
+                             "[,1]",
+                             "{,}",
+                             "{\"a\"}",
+                             "{1:2}",
+                             "\"\n\"",
+                             "\"\\x\"",
+                             "\"\\u12g4\"",
+                             "\"\\udc00\"",
+                             "\"\\ud800\\u0041\"",
+                             "\"\\",
+                             "\"",
+                             "-",
+                             "1.",
+                             ".5",
+                             "1e",
+                             "1e+",
+                             "-01",
+                             "tru",
+                             "True",
+                             "nulL",
+                             "Infinity",
+                             "\xEF\xBB\xBF"
+                             "1",
+                             "[1]]",
+                             "\"\xC0\xAF\"",
+                             "]"})
+      CHECK_MESSAGE(complaint(text).find("is not JSON") != std::string::npos, text);
+    CHECK(complaint(std::string("1\0", 2)) == "line 1 is not JSON (column 2)");
     CHECK(Json::parse_or_null("{").is_null());
   }
 
   TEST_CASE("a name that stands twice in one object is refused at any depth, in two objects it may") {
-    CHECK(complaint(R"({"a":1,"a":2})") == R"("a" occurs twice in one object)");
-    CHECK(complaint(R"([{"x":{"a":1,"b":2,"a":3}}])") == R"("a" occurs twice in one object)");
+    CHECK(complaint(R"({"a":1,"a":2})") == R"("a" occurs twice in one object (line 1, column 12))");
+    CHECK(complaint(R"({"a":1,"\u0061":2})").starts_with(R"("a" occurs twice in one object)"));
+    CHECK(complaint("{\"" + std::string(100'000, 'n') + "\":1,\"" + std::string(100'000, 'n') + "\":2}").size() < 200);
+    CHECK(complaint(R"([{"x":{"a":1,"b":2,"a":3}}])").starts_with(R"("a" occurs twice in one object)"));
     CHECK(complaint(R"([{"a":1},{"a":2}])") == "");
   }
 
   TEST_CASE("nesting is bounded, so that no text exhausts the stack") {
     const auto nested = [](int n) { return std::string(size_t(n), '[') + std::string(size_t(n), ']'); };
     CHECK(complaint(nested(Json::kMaxDepth)) == "");
-    CHECK(complaint(nested(Json::kMaxDepth + 1)) == "is nested more than 64 levels deep");
-    CHECK(complaint(nested(1'000'000)) == "is nested more than 64 levels deep");
-    CHECK(complaint(std::string(1'000'000, '[')) == "is nested more than 64 levels deep");
+    for (const int depth : {Json::kMaxDepth + 1, 20'000, 1'000'000})
+      CHECK(complaint(nested(depth)) == "is nested more than 64 levels deep (line 1, column 65)");
+    CHECK(complaint(std::string(1'000'000, '[')) == "is nested more than 64 levels deep (line 1, column 65)");
     std::string objects;
     for (int i = 0; i < 20'000; ++i) objects += "{\"a\":";
-    CHECK(complaint(objects) == "is nested more than 64 levels deep");
+    CHECK(complaint(objects).starts_with("is nested more than 64 levels deep (line 1, column "));
+  }
+
+  TEST_CASE("every escape and every number of JSON is read as it is meant") {
+    CHECK(Json::parse(R"("\"\\\/\b\f\n\r\t\u0041\u00e4\u732b\ud83d\ude00")") == Json("\"\\/\b\f\n\r\tAä猫😀"));
+    CHECK(Json::parse(R"("\u0000")").get<std::string>() == std::string(1, '\0'));
+    CHECK(Json::parse(" \t\r\n[ 1 , { } , [ ] ] \n").dump() == "[1,{},[]]");
+    CHECK(Json::parse("-9223372036854775808").get<int64_t>() == INT64_MIN);
+    CHECK(Json::parse("-0").get<int64_t>() == 0);
+    CHECK(Json::parse("1E+2").get<double>() == 100);
+    CHECK(Json::parse("5e-324").get<double>() == 5e-324);
+    CHECK(Json::parse("1e-400").get<double>() == 0);
+    CHECK(Json::parse("18446744073709551616").get<double>() == 0x1p64);
+  }
+
+  TEST_CASE("values are counted, and a list of texts is read without a tree") {
+    std::string many = "[0";
+    for (size_t i = 0; i < Json::kMaxValues; ++i) many += ",0";
+    CHECK(complaint(many + "]").starts_with("holds too many values (line 1, column "));
+    CHECK(Json::parse_texts(R"(["a","b,c","\u0064"])") == std::vector<std::string>{"a", "b,c", "d"});
+    CHECK(Json::parse_texts("[]").empty());
+    const auto said = [](const std::string& text, size_t most) {
+      return gradus::complaint<JsonError>([&] { Json::parse_texts(text, most); });
+    };
+    CHECK(said(R"(["a","b"])", 2) == "");
+    CHECK(said(R"(["a","b","c"])", 2) == "lists more than 2 texts (line 1, column 10)");
+    CHECK(said(R"({"a":1})", 2) == "is not a list of texts (line 1, column 1)");
+    CHECK(said(R"(["a",1])", 2) == "is not a list of texts: element 1 is none (line 1, column 6)");
+    CHECK(said(R"([["a"]])", 2) == "is not a list of texts: element 0 is none (line 1, column 2)");
+    CHECK(said(R"(["a",])", 2) == "line 1 is not JSON (column 6)");
+    CHECK(said(R"(["a"]])", 2) == "line 1 is not JSON (column 6)");
   }
 
   TEST_CASE("a value of another type, and a number that does not fit, is an error and never a conversion") {
@@ -88,6 +151,27 @@ TEST_SUITE("json") {
     CHECK(record.at("big").get<double>() == 4294967297.0);
     CHECK(record.value("none", int64_t{7}) == 7);
     CHECK(record.find("none") == nullptr);
+  }
+
+  TEST_CASE("what a terminal would obey is written by its number, and reads back as it was") {
+    const std::vector<std::pair<std::string, std::string>> rows{{"\x7F", "\\u007f"},
+                                                                {"\xC2\x80", "\\u0080"},
+                                                                {"\xC2\x9B"
+                                                                 "31m",
+                                                                 "\\u009b31m"},
+                                                                {"\xE2\x80\xA8", "\\u2028"},
+                                                                {"\xE2\x80\xAE", "\\u202e"},
+                                                                {"\xE2\x81\xA6", "\\u2066"},
+                                                                {"\xE2\x81\xA9", "\\u2069"},
+                                                                {"\x1B", "\\u001b"}};
+    for (const auto& [text, written] : rows) {
+      CHECK(Json("a" + text + "b").dump() == "\"a" + written + "b\"");
+      CHECK(Json::parse(Json("a" + text + "b").dump()) == Json("a" + text + "b"));
+    }
+    // Their neighbours stay as they are.
+    for (const std::string& text : std::vector<std::string>{"\xC2\xA0", "\xE2\x80\xA7", "\xE2\x80\xAF", "\xE2\x81\xA5",
+                                                            "\xE2\x81\xAA", "\xE7\x8C\xAB", "\xC3\x80"})
+      CHECK(Json(text).dump() == "\"" + text + "\"");
   }
 
   TEST_CASE("an object of many members keeps their order, finds each and replaces in place") {

@@ -384,6 +384,12 @@ TEST_CASE("what is no log is refused in a sentence that says where") {
   CHECK(has(complaint(kRun + "{\"type\":\"step\",\"loss\":1}\n"), ": line 2 has no \"step\""));
   CHECK(has(complaint(kRun + "{\"type\":\"step\",\"step\":-1}\n"), ": line 2 has no \"step\""));
   CHECK(has(complaint(kRun + "{\"type\":\"sample\",\"step\":1,\"text\":[]}\n"), ": line 2 has a \"text\""));
+  std::string deep;
+  for (int i = 0; i < 20'000; ++i) deep += i % 2 ? "[" : "{\"a\":";
+  CHECK(has(complaint(deep + "\n"), "is not the log of a run"));
+  CHECK(has(complaint(kRun + deep + "\n" + step(1, 4)), ": line 2 is not a JSON object"));
+  CHECK(has(complaint(kRun + step(1, 4) + "{\"type\":\"step\",\"step\":2,\"loss\":" + deep + "\n" + step(3, 1)),
+            ": line 3 is not a JSON object"));
   CHECK(has(complaint(""), "empty"));
 }
 

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "tests/scratch.h"
 
@@ -23,4 +25,24 @@ TEST_CASE("a word of a command line is read back by the shell as it was") {
     CHECK(pclose(shell) == 0);
     CHECK(back == s);
   }
+}
+
+TEST_CASE("a word that a terminal would obey is shown without it, and read back all the same") {
+  for (const std::string& s : std::vector<std::string>{"\033[31m", "%d\a%%", "-\001x", "a\\\tb'c\"", "\u202Eab",
+                                                       "\xE9\x1Fz", "two\nlines", "end\r", "\x7F"}) {
+    INFO(s);
+    const std::string word = shell_word(s);
+    for (const char c : word) CHECK((c >= ' ' && c < 0x7F));
+    for (const std::string shell : {"sh", "bash"}) {
+      std::FILE* const pipe = popen((shell + " -c \"$(cat <<'END'\nprintf %s " + word + "\nEND\n)\"").c_str(), "r");
+      REQUIRE(pipe != nullptr);
+      std::string back;
+      for (int x; (x = std::fgetc(pipe)) != EOF;) back += char(x);
+      CHECK(pclose(pipe) == 0);
+      CHECK(back == s);
+    }
+  }
+  CHECK(shell_word("ends\n") == "$'ends\\012'");
+  CHECK(shell_path("-x") == "./-x");
+  CHECK(shell_path("a b") == "'a b'");
 }

@@ -147,7 +147,8 @@ TEST_CASE("from_vocab refuses what no checkpoint of ours holds") {
   CHECK(has(say({"a", "\0"s}), "0x00"));
   CHECK(has(say({"\xC0\xAF"}), "0xC0"));
   CHECK(say({"b", "a"}).empty());  // of another program: any order
-  CHECK(complaint([] { chars(""); }) == "the text is empty: there is nothing to make a vocabulary from");
+  CHECK(complaint([] { chars(""); }) ==
+        "the text is empty but for white space: there is nothing to make a vocabulary from");
   CHECK(has(complaint([] { chars("a\xFF"); }), "column 2 (byte offset 1) is the byte 0xFF"));
 }
 
@@ -342,6 +343,20 @@ TEST_CASE("each cutter is found by its name, and says what it needs of a text") 
   CHECK(find_cutter("byte").meant("<0x41>").empty());  // ASCII is shown as it is
 }
 
+TEST_CASE("text for a terminal keeps its lines, and a message is one line of bounded length") {
+  CHECK(harmless("a\tb\r\nc\rd\n") == "a\tb\nc\u240Dd\n");
+  CHECK(harmless("\x1B[31m\x7F\u009B\u202E\u2066\u2029\xFF") == "\u241B[31m\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD");
+  CHECK(harmless("\u05D0\u200F \u732B \U0001F469\u200D\U0001F52C") == "\u05D0\u200F \u732B \U0001F469\u200D\U0001F52C");
+  CHECK(harmless("").empty());
+  CHECK(harmless_line("a\n\tb\x1B") == "a\u240A\u2409b\u241B");
+  CHECK(harmless_line(std::string(kLongestMessage, 'x')) == std::string(kLongestMessage, 'x'));
+  const std::string cut = harmless_line("begin " + std::string(5'000'000, 'x') + " end");
+  CHECK(cut.size() < kLongestMessage + 10);
+  CHECK(cut.starts_with("begin xxx"));
+  CHECK(cut.find("x ... x") != cut.npos);
+  CHECK(cut.ends_with("x end"));
+}
+
 TEST_CASE("a line of a terminal is cut by columns, at the border of a character, and obeys nothing") {
   CHECK(one_line("abc", 3) == "abc");
   CHECK(one_line("abcd", 3) == "abc");
@@ -353,6 +368,7 @@ TEST_CASE("a line of a terminal is cut by columns, at the border of a character,
   std::string marks = "e";
   for (int i = 0; i < 1000; ++i) marks += "\u0301";
   CHECK(one_line(marks, 9).size() == 1 + 8 * 2);  // marks without end do not make a line without end
+  CHECK(one_line("a\u202Eb\u2028c", 9) == "a\uFFFDb\uFFFDc");
   CHECK(first_columns("a\u732Bb", 2) == "a");
   CHECK(first_columns("", 2).empty());
 }

@@ -196,11 +196,15 @@ Run Child::wait() {
   }
   int status = 0;
   bool late = false;
-  while (::waitpid(pid_, &status, WNOHANG) == 0) {
+  rusage used{};
+  while (::wait4(pid_, &status, WNOHANG, &used) == 0) {
     if (!late && steady_clock::now() > end) late = ::kill(pid_, SIGKILL) == 0;
     ::usleep(500);
   }
   pid_ = -1;
+  const auto seconds = [](const timeval& t) { return double(t.tv_sec) + 1e-6 * double(t.tv_usec); };
+  run.cpu = seconds(used.ru_utime) + seconds(used.ru_stime);
+  run.peak = 1024 * double(used.ru_maxrss);
   run.code = late ? 124 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   if (out_ >= 0) run.out = all_of(out_);
   run.err = all_of(err_);

@@ -37,6 +37,8 @@ struct Run {
   int code = 0;  // the exit code; 128 + N after signal N; 124 if it was killed because its time was over
   std::string out{}, err{};
   std::string folder{};  // where it ran
+  double cpu = 0;        // seconds of the processor, whatever else the machine did
+  double peak = 0;       // the most memory that it held at once, in bytes
 
   Json json() const;                // DataError unless stdout is one line that holds one object
   std::vector<Json> jsonl() const;  // likewise, of one object in each line
@@ -82,8 +84,8 @@ class Scratch {
   Child start(Precision precision, const std::string& words, const Setting& setting = {}) const;
   // Any other program, found on PATH.
   Run run(const std::vector<std::string>& command, const Setting& setting = {}) const;
-  // A run that the test itself needs: throws unless it exits with 0.
-  Run must(Precision precision, const std::string& words, const Setting& setting = {}) const;
+  // A run that the test itself needs: throws unless it exits with `code`.
+  Run must(Precision precision, const std::string& words, const Setting& setting = {}, int code = 0) const;
 
   void write(std::string_view name, std::string_view bytes) const;
   void append(std::string_view name, std::string_view bytes) const;

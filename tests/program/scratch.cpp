@@ -31,9 +31,9 @@ Run Scratch::run(Precision precision, const std::string& words, const Setting& s
 Run Scratch::run(const std::vector<std::string>& command, const Setting& setting) const {
   return Child(command, path_, setting).wait();
 }
-Run Scratch::must(Precision precision, const std::string& words, const Setting& setting) const {
+Run Scratch::must(Precision precision, const std::string& words, const Setting& setting, int code) const {
   Run run = this->run(precision, words, setting);
-  if (run.code != 0) throw std::runtime_error("gradus " + words + ": " + exits(run, 0).trouble);
+  if (run.code != code) throw std::runtime_error("gradus " + words + ": " + exits(run, code).trouble);
   return run;
 }
 

@@ -1,4 +1,6 @@
 // Checkpoints that are cut, changed by a bit, too long or of another program: refused by name, and left alone.
+#include <filesystem>
+
 #include "tests/program/program.h"
 
 using namespace gradus;
@@ -61,10 +63,25 @@ TEST_CASE("a safetensors file of another program can be inspected, and is no che
   CHECK(refuses(dir.run(f32, "sample gpt2.safetensors"), 4, "not a gradus checkpoint"));
 }
 
+TEST_CASE("inspect takes no more memory for a large array than for a small one") {
+  const Scratch dir;
+  constexpr size_t kNumbers = size_t(100) << 20;  // 200 MB of F16; as double they would take 800
+  const std::string header = R"({"w":{"dtype":"F16","shape":[104857600],"data_offsets":[0,209715200]}})";
+  dir.write("half", std::string{char(header.size()), 0, 0, 0, 0, 0, 0, 0} + header);
+  std::filesystem::resize_file(dir / "half", 8 + header.size() + 2 * kNumbers);  // zeros that take no disk
+  const Run run = dir.run(f32, "inspect half --json --threads 1",
+                          {.env = {{"OPENBLAS_NUM_THREADS", "1"}}, .memory = size_t(200) << 20});
+  CHECK(exits(run, 0));
+  CHECK(run.json()["tensors"].at(size_t(0))["norm"] == Json(0.0));
+}
+
 TEST_CASE("a text, a program, noise and an empty folder are no checkpoints") {
   const Text dir;
   const std::string bytes = bytes_of(program(f32));
-  CHECK(refuses(dir.run(f32, "inspect text.txt"), 4, "text.txt"));
+  CHECK(refuses(dir.run(f32, "inspect text.txt"), 4, "text.txt: is a text, not a safetensors file"));
+  dir.make_folder("pointer");
+  dir.write("pointer" + kFile, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n");
+  CHECK(refuses(dir.run(f32, "sample pointer"), 4, "fetch the file itself with git lfs pull"));
   CHECK(refuses(dir.run(f32, "inspect " + program(f32)), 4, "gradus"));
   dir.write("noise", bytes.substr(5000, 5000));
   CHECK(refuses(dir.run(f32, "sample noise"), 4, "noise"));

@@ -86,7 +86,7 @@ TEST_CASE("an option value that means nothing is refused with what would be righ
                          {"--embd 1000000 --layers 1000", "parameters"},
                          {"--hidden 1000000 --model lstm", "parameters"},
                          {"--context 2147483647", whole + "1 to 1048576"},
-                         {"--batch 1048576 --context 1024", "GB, this machine has"},
+                         {"--batch 1048576 --context 1024", "GB of memory, "},
                          {"--batch 0", whole + "1"},
                          {"--threads -1", whole + "0 to 1024"},
                          {"--threads 100000", whole + "0 to 1024"},

@@ -153,7 +153,12 @@ TEST_CASE("a file that does not hold two tables of probabilities is refused by i
       {R"({"p":{"a":0.5,"a":0.5,"b":0.5},"q":{"a":1}})", "\"a\" occurs twice"},
       {R"({"p":{"a":1},"q":{"a":1},"q":{"a":1}})", "\"q\" occurs twice"},
       {"[1,2]", "must be an object"},
-      {R"({"p":{"a":1)", "line 1 is not JSON"},
+      {R"({"p":{"a":1)", "line 1 is not JSON (column 12)"},
+      {"{\"p\":{\"a\":1},\n \"q\":{\"a\":.5}}", "line 2 is not JSON (column 11)"},
+      {"{\"p\":{\"a\":" + repeated("[", 20'000), "bad.json: is nested more than 64 levels deep (line 1, column 73)"},
+      {repeated("{\"p\":", 20'000), "is nested more than 64 levels deep"},
+      {"{\"p\":{\"" + repeated("n", 100'000) + "\":1,\"" + repeated("n", 100'000) + "\":1}}",
+       "occurs twice in one object"},
       {"", "is empty"},
   };
   const Scratch dir;

@@ -71,7 +71,7 @@ TEST_CASE("the last line of one file does not run into the next file, whose orde
   dir.write("b.txt", "another\n");
   const Run run = dir.run(f32, "train a.txt b.txt --out two --lines --steps 1" + small("lstm"));
   CHECK(contains(lines(run.out).at(0), "2 lines, 23 characters"));
-  CHECK(refuses(dir.run(f32, "train b.txt a.txt --out two --resume --steps 2"), 4,
+  CHECK(refuses(dir.run(f32, "train b.txt a.txt --out two --resume --steps 2 --quiet"), 4,
                 "a.txt, then " + dir / "b.txt; name them in that order, or name none"));
   CHECK(exits(dir.run(f32, "train a.txt b.txt --out two --resume --steps 2 --quiet"), 0));
   const Run cut = dir.run(f32, "train a.txt --out cut --lines --steps 1" + small("lstm"));

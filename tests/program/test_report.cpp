@@ -68,7 +68,7 @@ TEST_CASE("gradus report writes the same bytes as train, and the command it show
   CHECK(names(json.json()) == std::vector<std::string>{"report", "bytes"});
   CHECK(json.json()["report"] == Json("a/report.html"));
   CHECK(json.json()["bytes"].get<int64_t>() == int64_t(before.size()));
-  CHECK(exits(dir.run(f32, dir.command("a", "gradus") + " --quiet"), 0));
+  CHECK(exits(dir.run(f32, dir.command("a", program(f32)) + " --quiet"), 0));
   CHECK(dir.same_weights("a", "a-again"));
   CHECK(dir.same_steps("a", "a-again"));
 }
@@ -197,7 +197,7 @@ TEST_CASE("the report of an LSTM on lines of words says so, and its command make
   CHECK((!size.empty() && size.find_first_not_of("0123456789,") == size.npos));
   CHECK(contains(page, "word"));
   CHECK(dir.marks("lines") == "3 6 ");
-  CHECK(exits(dir.run(f64, dir.command("lines", "gradus-f64") + " --quiet"), 0));
+  CHECK(exits(dir.run(f64, dir.command("lines", program(f64)) + " --quiet"), 0));
   CHECK(dir.same_weights("lines", "lines-again"));
   CHECK(dir.valid_html("lines/report.html"));
   CHECK(dir.stands_alone("lines"));
@@ -210,7 +210,7 @@ TEST_CASE("the report of a counted model says so, shows no learning rate, and it
       exits(dir.run(f64, "train lines.txt --out counted --model ngram --order 2 --smoothing add --lines --quiet"), 0));
   CHECK(dir.shows("counted", "An n-gram model of 0 parameters on lines.txt"));
   CHECK(!dir.shows("counted", "Learning rate"));
-  CHECK(exits(dir.run(f64, dir.command("counted", "gradus-f64") + " --quiet"), 0));
+  CHECK(exits(dir.run(f64, dir.command("counted", program(f64)) + " --quiet"), 0));
   const Run once = dir.must(f64, "eval counted lines.txt --json"),
             again = dir.must(f64, "eval counted-again lines.txt --json");
   CHECK(once.out == again.out);

@@ -17,7 +17,7 @@ TEST_CASE("a run that was stopped twice and resumed on other threads is the whol
     const Json whole = dir.must(real, train + "--out whole --json").json();
     const Run first = dir.run(real, train + "--out part --stop-after 9 --threads 1");
     CHECK(exits(first, 130));
-    CHECK(first.out.ends_with("gradus train --out part --resume\n"));
+    CHECK(first.out.ends_with(program(real) + " train --out part --resume\n"));
     CHECK(exits(dir.run(real, "train --out part --resume --stop-after 13 --quiet --threads 2"), 130));
     const Run last = dir.run(real, "train --out part --resume --json text.txt");
     CHECK(exits(last, 0));

@@ -56,14 +56,34 @@ TEST_CASE("--trace refuses a model too large for a page and steps that will not 
   CHECK(refuses(dir.run(f64, train + "2"), 2, "--trace"));
 }
 
-TEST_CASE("a traced page that cannot be written is a warning and ends no run") {
+static const std::string kTraced =
+    "train few.txt --out new --model lstm --embd 4 --hidden 3 --context 4 --batch 2 --shards 2 --dropout 0.1"
+    " --ops composed --eval-every 0 ";
+
+TEST_CASE("a traced page that cannot be written is refused before the run begins, which leaves nothing") {
   const Scratch dir;
   dir.write("few.txt", repeated("abab cabba bacab abba cab ", 6));
-  const Run run = dir.run(f64,
-                          "train few.txt --out r --model lstm --embd 4 --hidden 3 --context 4 --batch 2 --shards 2"
-                          " --dropout 0.1 --ops composed --steps 4 --eval-every 0 --trace 1 nowhere/step.html");
-  CHECK(exits(run, 0));
-  CHECK(contains(between("\n" + run.out + run.err, "\nwarning: ", "\n"), "nowhere"));
+  dir.make_folder("folder");
+  for (const std::string page : {"nowhere/step.html", "few.txt/step.html", "folder"}) {
+    CAPTURE(page);
+    CHECK(refuses(dir.run(f64, kTraced + "--steps 4 --trace 1 " + page), 3, page));
+  }
+  CHECK(exits(dir.run(f64, kTraced + "--steps 4 --trace 1 folder/step.html"), 0));
+  CHECK(dir.has("folder/step.html"));
+}
+
+TEST_CASE("a traced page whose folder goes during the run ends no run, but is told in the end") {
+  const Scratch dir;
+  dir.write("few.txt", repeated("abab cabba bacab abba cab ", 6));
+  dir.make_folder("pages");
+  Child child = dir.start(f64, kTraced + "--steps 3000 --trace 2999 pages/step.html");
+  CHECK(wait_until([&] { return dir.logged_steps("new") >= 1; }));
+  dir.remove("pages");
+  const Run run = child.wait();
+  CHECK(exits(run, 3));
+  CHECK(dir.saved_steps("new") == 3000);
+  CHECK(contains(run.err, "gradus: pages/step.html"));
+  CHECK(contains(run.out, "warning: pages/step.html"));
 }
 
 TEST_SUITE_END();

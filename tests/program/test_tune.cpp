@@ -86,7 +86,7 @@ TEST_CASE("the report of a tuned run shows its curves, and its command makes the
     CHECK(contains(page, curve));
   }
   CHECK(!contains(page, "KL coefficient beta"));  // it stays what it is
-  std::string command = between(page, "gradus tune ", "<");
+  std::string command = between(page, "<code>" + program(f64) + " tune ", "<");
   const std::vector<std::pair<std::string, std::string>> escapes = {
       {"&#39;", "'"}, {"&quot;", "\""}, {"&gt;", ">"}, {"&lt;", "<"}, {"&amp;", "&"}};
   for (const auto& [escape, letter] : escapes)

@@ -23,7 +23,7 @@ TEST_CASE("a tuned run that was stopped and resumed on other threads is the whol
     CHECK(exits(dir.run(f64, "tune lstm --out whole --threads 1 --quiet " + kShort + options), 0));
     const Run stopped = dir.run(f64, "tune lstm --out part --threads 2 --stop-after 5 " + kShort + options);
     CHECK(exits(stopped, 130));
-    CHECK(stopped.out.ends_with("gradus tune --out part --resume\n"));
+    CHECK(stopped.out.ends_with(program(f64) + " tune --out part --resume\n"));
     CHECK(exits(dir.run(f64, "tune --out part --resume --threads 2 --quiet"), 0));
     CHECK(dir.same_weights("whole", "part"));
     CHECK(dir.same_logs("whole", "part"));
@@ -46,7 +46,7 @@ TEST_CASE("a finished tuned run goes on only with more steps, and --resume refus
   CHECK(refuses(dir.run(f64, "tune --out part --resume --steps 3"), 2, "already done 12"));
   CHECK(refuses(dir.run(f64, "tune --out new --resume"), 4, "no checkpoint"));
   CHECK(refuses(dir.run(f64, "tune --out lstm --resume"), 4, "not a fine-tuned run"));
-  CHECK(refuses(dir.run(f64, "train --out part --resume"), 2, "gradus tune"));
+  CHECK(refuses(dir.run(f64, "train --out part --resume"), 2, program(f64) + " tune --out part --resume"));
   CHECK(refuses(dir.run(f64, "tune tf --out part --resume"), 4, "is not the prior"));
   CHECK(refuses(dir.run(f64, "tune lstm --out part --reward end"), 2, "already holds a run"));
 }
@@ -67,8 +67,8 @@ TEST_CASE("a tuned run that Ctrl-C stops at any step is locked until then, and g
   const int64_t done = dir.saved_steps("caught");
   CHECK(exits(stopped, 130));
   CHECK((stopped.out + stopped.err)
-            .ends_with("\nStopped after step " + std::to_string(done) +
-                       " and saved; continue with: gradus tune --out caught --resume\n"));
+            .ends_with("\nStopped after step " + std::to_string(done) + " and saved; continue with: " + program(f64) +
+                       " tune --out caught --resume\n"));
   CHECK(dir.steps_once("caught", done));
   const std::string last = std::to_string(done + 3);
   CHECK(exits(dir.run(f64, "tune --out caught --resume --quiet --stop-after " + last), 130));
@@ -105,8 +105,10 @@ done
   CHECK(count(died.err, "\n") == 1);
   CHECK(died.err.starts_with("gradus: "));
   size_t at = 0;
-  for (const std::string part : {"command:sh reward.sh", "exit status 7", " after 4 of 9 ",
-                                 "saved after step 4, continue with: gradus tune --out died --resume\n"}) {
+  for (const std::string& part :
+       std::vector<std::string>{"command:sh reward.sh", "exit status 7", " after 4 of 9 ",
+                                "saved after step 4, continue with: " + program(f64) +
+                                    " tune --out died --resume --reward 'command:sh reward.sh'\n"}) {
     CAPTURE(part);
     at = died.err.find(part, at);
     CHECK(at != died.err.npos);
@@ -114,7 +116,7 @@ done
   CHECK(
       refuses(dir.run(f64, "tune lstm --out new " + options), 4, "exit status 7"));  // in the enumeration before step 1
   dir.remove("fragile");
-  CHECK(exits(dir.run(f64, "tune --out died --resume --quiet"), 0));
+  CHECK(exits(dir.run(f64, "tune --out died --resume --quiet --reward 'command:sh reward.sh'"), 0));
   CHECK(exits(dir.run(f64, "tune lstm --out lived --exact never --quiet " + options), 0));
   CHECK(dir.same_weights("died", "lived"));
   CHECK(dir.same_logs("died", "lived"));

@@ -1,6 +1,8 @@
-// What cannot be written, memory that runs out, and losses that are no longer finite.
+// What cannot be written, and losses that are no longer finite.
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "tests/program/program.h"
 
@@ -30,14 +32,41 @@ TEST_CASE("a folder that may not be written is refused") {
   ::chmod((dir / "locked").c_str(), 0755);
 }
 
-TEST_CASE("memory that runs out is said in a sentence") {
+TEST_CASE("a log that leads elsewhere or is no file is refused, and what it leads to is left alone") {
   const Text dir;
-  const Run run = dir.run(f32,
-                          "train text.txt --out big --threads 1 --steps 2 --quiet --embd 16 --heads 2 --layers 1"
-                          " --context 16 --shards 1 --batch 100000",
-                          {.env = {{"OPENBLAS_NUM_THREADS", "1"}}, .memory = size_t(1500000) * 1024});
-  CHECK(exits(run, 1));
-  CHECK(contains("\n" + run.err, "\ngradus: out of memory"));
+  const std::string options = " --steps 2 --quiet" + tiny("lstm");
+  dir.write("precious", "not ours\n");
+  dir.make_folder("linked");
+  std::filesystem::create_symlink("../precious", dir / "linked/log.jsonl");
+  CHECK(refuses(dir.run(f32, "train text.txt --out linked" + options), 3, "linked/log.jsonl: is a symbolic link"));
+  dir.must(f32, "train text.txt --out run" + options);
+  const std::string log = dir.read("run/log.jsonl");
+  dir.write("moved.jsonl", log);
+  dir.remove("run/log.jsonl");
+  std::filesystem::create_symlink("../moved.jsonl", dir / "run/log.jsonl");
+  CHECK(refuses(dir.run(f32, "train --out run --resume --steps 3 --quiet"), 3, "run/log.jsonl: is a symbolic link"));
+  std::filesystem::remove(dir / "run/log.jsonl");
+  std::filesystem::create_symlink("log.jsonl", dir / "run/log.jsonl");
+  CHECK(refuses(dir.run(f32, "train --out run --resume --steps 3 --quiet"), 3, "run/log.jsonl: is a symbolic link"));
+  dir.make_folder("pipe");
+  REQUIRE(::mkfifo((dir / "pipe/log.jsonl").c_str(), 0600) == 0);
+  CHECK(refuses(dir.run(f32, "train text.txt --out pipe" + options), 3, "pipe/log.jsonl: is a device or a pipe"));
+  CHECK(dir.read("precious") == "not ours\n");
+  CHECK(dir.read("moved.jsonl") == log);
+}
+
+TEST_CASE("a checkpoint that is a symbolic link is followed: its target gets the new state and keeps its permissions") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out run --steps 2 --quiet" + tiny("lstm"));
+  std::filesystem::rename(dir / "run/checkpoint.safetensors", dir / "elsewhere");
+  REQUIRE(::chmod((dir / "elsewhere").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("../elsewhere", dir / "run/checkpoint.safetensors");
+  dir.must(f32, "train --out run --resume --steps 3 --quiet");
+  CHECK(std::filesystem::is_symlink(dir / "run/checkpoint.safetensors"));
+  CHECK(dir.saved_steps("run") == 3);
+  struct stat status {};
+  REQUIRE(::stat((dir / "elsewhere").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
 }
 
 static const std::string kHot = " --steps 5000 --lr 1000 --min-lr 1000 --warmup 0 --weight-decay 1000 --quiet";
@@ -78,6 +107,65 @@ TEST_CASE("an evaluation that is not finite ends the run with 5, and what it kee
                   "evaluation is not finite"));
     CHECK(exits(dir.run(real, "sample hot3 --tokens 1"), 0));
   }
+}
+
+TEST_CASE("a log or a report that gradus did not write is not replaced") {
+  for (const std::string file : {"log.jsonl", "report.html"})
+    for (const std::string bytes : {"my own notes\n", "{\"type\":\"other\"}\n", "<html><footer>mine</footer></html>"}) {
+      CAPTURE(file);
+      CAPTURE(bytes);
+      const Text dir;
+      dir.must(f32, "train text.txt --out r --steps 1 --quiet" + tiny("lstm"));
+      dir.make_folder("mine");
+      dir.write("mine/" + file, bytes);
+      CHECK(refuses(dir.run(f32, "train text.txt --out mine --steps 1" + tiny("lstm")), 2, "mine/" + file));
+      CHECK(refuses(dir.run(f32, "tune r --out mine --reward end --steps 1"), 2, "gradus did not write this file"));
+      CHECK(dir.read("mine/" + file) == bytes);
+      CHECK(dir.contents("mine").size() == 1);
+      if (file == "log.jsonl") continue;
+      dir.write("r/report.html", bytes);
+      CHECK(refuses(dir.run(f32, "report r"), 2, "r/report.html"));
+      CHECK(exits(dir.run(f32, "train --out r --resume --steps 2 --quiet"), 0));
+      CHECK(dir.read("r/report.html") == bytes);
+    }
+  const Text dir;
+  dir.make_folder("mine");
+  for (const std::string log : {"fifo", "folder"}) {
+    dir.remove("mine/log.jsonl");
+    CHECK(exits(dir.run({log == "fifo" ? "mkfifo" : "mkdir", "mine/log.jsonl"}), 0));
+    CHECK(refuses(dir.run(f32, "train text.txt --out mine --steps 1" + tiny("lstm"), {.seconds = 20}), 2,
+                  "mine/log.jsonl: gradus did not write"));
+  }
+}
+
+TEST_CASE("what a run of ours left behind before its first save is not in the way, and a lock stays one") {
+  for (const std::string log : {"", "{\"type\":\"run", "{\"type\":\"run\",\"config\":{}}\n"}) {
+    CAPTURE(log);
+    const Text dir;
+    dir.make_folder("r");
+    dir.write("r/log.jsonl", log);
+    dir.write("r/report.html", "");
+    const Child child = dir.start(f32, "train text.txt --out r --steps 1000000 --save-every 0" + tiny("lstm"));
+    CHECK(wait_until([&] { return dir.logged_steps("r") > 2; }));
+    CHECK(refuses(dir.run(f32, "train text.txt --out r --steps 1", {.seconds = 20}), 2,
+                  "process " + std::to_string(child.pid()) + " is training"));
+  }
+}
+
+TEST_CASE("where a standard descriptor is closed, nothing that is meant for it goes into the files of the run") {
+  const Text dir;
+  const std::string train = "\"$0\" train text.txt --steps 3" + tiny("lstm") + " --out ";
+  int n = 0;
+  for (const std::string closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"})
+    for (const std::string json : {"", "--json "}) {
+      CAPTURE(closed);
+      const std::string run = "r" + std::to_string(n++);
+      const Run shell = dir.run({"sh", "-c", train + run + " " + json + closed, program(f32)});
+      CHECK(exits(shell, contains(closed, " >") || closed.starts_with(">") ? 3 : 0));
+      CHECK(dir.steps_once(run, 3));  // every line is JSON
+      CHECK(dir.same_weights("r0", run));
+      CHECK(exits(dir.run(f32, "sample " + run + " --tokens 1"), 0));
+    }
 }
 
 TEST_SUITE_END();

@@ -1,0 +1,69 @@
+#include "models/memory.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "models/loss.h"
+
+namespace gradus {
+namespace {
+
+double bytes_of_tape(int64_t rows, const std::function<void(int64_t)>& record, bool training) {
+  Tape tape;
+  tape.only_measure();
+  const Tape::Use use(tape);
+  tape.new_step({.training = training, .sequences = rows});
+  record(rows);
+  return double(tape.bytes());
+}
+
+// The losses of `rows` sequences of T tokens, recorded on the current tape.
+Tensor losses_of(const LanguageModel& model, int64_t rows, int64_t T) {
+  const std::vector<int32_t> ids(size_t(rows * T), 0);
+  return model.losses(ids, ids, rows, T);
+}
+
+constexpr double kReal = sizeof(real), kId = sizeof(int32_t);
+
+}  // namespace
+
+double bytes_of_shards(int64_t sequences, int64_t T, int64_t shards, const std::function<void(int64_t)>& record,
+                       bool training) {
+  constexpr int64_t kTokens = int64_t(1) << 16;
+  const int64_t least = sequences / shards, fuller = sequences % shards;  // shards with one row more
+  const int64_t most = std::min(least + (fuller > 0), std::max<int64_t>(2, kTokens / T));
+  const double at_most = bytes_of_tape(most, record, training);
+  const int64_t some = (most + 1) / 2;
+  const double of_row = some < most ? (at_most - bytes_of_tape(some, record, training)) / double(most - some) : 0;
+  const auto bytes = [&](int64_t rows) { return rows == 0 ? 0 : at_most + double(rows - most) * of_row; };
+  return double(fuller) * bytes(least + 1) + double(shards - fuller) * bytes(least);
+}
+
+double training_bytes(const LanguageModel& model, int64_t B, int64_t T, int64_t shards) {
+  const double parameters = double(model.params().declared_size());
+  const double step = bytes_of_shards(
+      B, T, shards, [&](int64_t rows) { backward_from(losses_of(model, rows, T), 1); }, true);
+  // Values and two moments; the sum of the shards' gradients, which are on their tapes.
+  return step + parameters * kReal * (shards > 1 ? 4 : 3) + 2 * kId * double(B) * double(T);
+}
+
+double evaluation_bytes(const LanguageModel& model, int64_t B, int64_t T, int64_t shards) {
+  return 2 * kId * double(B) * double(T) + bytes_of_shards(B, T, shards, [&](int64_t rows) {
+           const NoGrad no_grad;
+           losses_of(model, rows, T);
+         });
+}
+
+double sampling_bytes(const LanguageModel& model, int64_t B, bool end_apart) {
+  const State none = model.start(0);
+  const double state = double(B) * (double(none.width) * kReal + double(none.window) * kId + sizeof(int64_t));
+  const double step = bytes_of_shards(B, 1, 1, [&](int64_t rows) {
+    const NoGrad no_grad;
+    const std::vector<int32_t> ids(size_t(rows), 0);
+    model.logits(ids, rows, 1);
+  });
+  // The copy holds at most three quarters of the rows (Sampler::close_up).
+  return state * (end_apart ? 1.75 : 1) + step + double(model.vocabulary()) * (2 * sizeof(double) + kId);
+}
+
+}  // namespace gradus

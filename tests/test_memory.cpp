@@ -1,0 +1,267 @@
+// Memory that is promised before it is taken, over a grid of options: what models/memory.h and its like say from shapes
+// is what the tapes then hold.
+#include "models/memory.h"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "apps/commands.h"
+#include "engine/io/free_memory.h"
+#include "models/families.h"
+#include "models/run/checkpoint.h"
+#include "models/sampler.h"
+#include "rl/teacher_forcing.h"
+#include "tests/lm_step.h"
+#include "tests/scratch.h"
+
+namespace {
+
+using namespace gradus;
+using testing::LmStep;
+using testing::TokenBatch;
+
+constexpr int64_t kVocabulary = 23;
+
+struct Case {
+  const char* model;
+  int64_t B, T, shards;
+  int64_t layers = 1, heads = 1, embd = 8, hidden = 12;
+  const char* ops = "fused";
+  double dropout = 0;
+};
+
+ModelOptions options_of(const Case& c) {
+  ModelOptions options;
+  options.model = c.model;
+  options.layers = c.layers;
+  options.heads = c.heads;
+  options.embd = c.embd;
+  options.hidden = c.hidden;
+  options.context = c.T;
+  options.ops = c.ops;
+  options.dropout = c.dropout;
+  return options;
+}
+
+// Bytes on the tapes of the shards.
+double held(Shards& shards) {
+  double bytes = 0;
+  for (int s = 0; s < shards.size(); ++s) bytes += double(shards.tape(s).bytes());
+  return bytes;
+}
+
+// Where arrays have few numbers what lies between them counts: the arena fills gaps that only_count() does not see.
+void check_close(double promised, double taken) {
+  CAPTURE(promised);
+  CAPTURE(taken);
+  CHECK(promised >= 0.9 * taken);
+  CHECK(promised <= 1.1 * taken);
+}
+
+const std::vector<Case> kGrid{
+    {"transformer", 3, 16, 1},
+    {"transformer", 12, 200, 2, 2, 4, 16},  // T² outweighs all else
+    {"transformer", 7, 64, 3, 5, 2, 32},    // shards of two sizes
+    {"transformer", 2, 300, 2, 1, 8, 8},
+    {"transformer", 4, 32, 2, 2, 2, 16, 0, "composed"},
+    {"transformer", 5, 24, 1, 2, 2, 16, 0, "fused", 0.2},
+    {"lstm", 3, 16, 1},
+    {"lstm", 8, 50, 2, 2, 1, 8, 40},
+    {"lstm", 2, 5, 2, 1, 1, 16, 30},  // fewer tokens than words: the other product
+    {"lstm", 4, 12, 2, 1, 1, 8, 10, "composed"},
+    {"lstm", 3000, 40, 2, 1, 1, 4, 6},  // more rows than are measured
+    {"rnn", 6, 70, 2, 3, 1, 8, 20},
+    {"rnn", 5, 9, 3, 1, 1, 8, 10, "composed"},
+    {"rnn", 20000, 4, 4, 1, 1, 4, 4},
+    {"nnlm", 9, 33, 2, 1, 1, 12, 17},
+    {"nnlm", 4, 100, 1, 1, 1, 4, 50, "fused", 0.5},
+    {"transformer", 70000, 1, 2, 1, 1, 4},
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("memory");
+
+TEST_CASE("a training step takes what was promised from shapes, before the model had a number") {
+  for (const Case& c : kGrid) {
+    CAPTURE(c.model);
+    CAPTURE(c.B);
+    CAPTURE(c.T);
+    CAPTURE(c.ops);
+    const auto model = declare_model(options_of(c), kVocabulary);
+    const double promised = training_bytes(*model, c.B, c.T, c.shards);
+    model->initialise();
+    LmStep step(int(c.shards), 2);
+    step.run(*model, {.training = true}, TokenBatch::numbered(c.B, c.T, kVocabulary));
+    const double parameters = double(model->params().size()) * sizeof(real) * (c.shards > 1 ? 4 : 3);
+    check_close(promised, held(step.shards()) + parameters + 8.0 * double(c.B * c.T));
+  }
+}
+
+TEST_CASE("an evaluation takes what was promised, less than training") {
+  for (const Case& c : kGrid) {
+    CAPTURE(c.model);
+    CAPTURE(c.B);
+    CAPTURE(c.T);
+    const auto model = make_model(options_of(c), kVocabulary);
+    const double promised = evaluation_bytes(*model, c.B, c.T, c.shards);
+    CHECK(promised < training_bytes(*model, c.B, c.T, c.shards));
+    Shards shards(int(c.shards), 2);
+    BatchLoss loss(shards);
+    TokenBatch tokens = TokenBatch::numbered(c.B, c.T, kVocabulary);
+    Batch batch;
+    batch.B = c.B, batch.T = c.T;
+    batch.inputs = tokens.tokens;
+    batch.targets = tokens.targets;
+    loss.forward(*model, batch, {}, false);
+    check_close(promised, held(shards) + 8.0 * double(c.B * c.T));
+  }
+}
+
+TEST_CASE("all scores of fine-tuning take what was promised, with a prior, values, entropies and the KL of each row") {
+  for (const Case& c : kGrid) {
+    if (c.B > 100) continue;
+    CAPTURE(c.model);
+    CAPTURE(c.T);
+    const auto policy = make_model(options_of(c), kVocabulary), prior = make_model(options_of(c), kVocabulary);
+    for (const bool everything : {false, true}) {
+      CAPTURE(everything);
+      const ValueNetwork value(*policy);
+      Needs needs;
+      needs.value = needs.entropy = needs.kl = everything;
+      Shards shards(int(c.shards), 2);
+      TeacherForcing pass(*policy, shards, needs, prior.get(), everything ? &value : nullptr);
+      const double promised = pass.bytes(c.B, c.T, 0.7);
+      PaddedBatch batch;
+      batch.B = c.B, batch.T = c.T;
+      const TokenBatch tokens = TokenBatch::numbered(c.B, c.T, kVocabulary);
+      batch.inputs = tokens.tokens;
+      batch.targets = tokens.targets;
+      const Scores& now = pass.forward(batch, 0.7);
+      token_log_probs(*prior, shards, batch, 0.7);
+      Weights weights;
+      for (size_t k = 0; k < kScores; ++k) (weights.*kWeightOf[k]).assign((now.*kScoreOf[k]).size(), 1);
+      pass.backward(weights);
+      check_close(promised, held(shards));
+    }
+  }
+}
+
+TEST_CASE("what a sampler remembers is promised, also where no machine could hold it") {
+  for (const Case& c :
+       {Case{"transformer", 5, 40, 1, 3, 2, 16}, Case{"lstm", 9, 8, 1, 2, 1, 8, 30}, Case{"nnlm", 4, 8, 1}}) {
+    CAPTURE(c.model);
+    const auto model = make_model(options_of(c), kVocabulary);
+    const State state = model->start(c.B);
+    const double bytes =
+        double(state.memory.size() * sizeof(real) + state.tokens.size() * 4 + state.position.size() * 8);
+    const double alone = sampling_bytes(*model, c.B, false);
+    CHECK(alone >= bytes);
+    CHECK(sampling_bytes(*model, c.B, true) - alone == doctest::Approx(0.75 * bytes));
+  }
+  Case large{"transformer", 1, 1 << 20, 1, 1000, 1, 1};  // 4 MB of positions, 8 GB of keys and values a sequence
+  const auto model = declare_model(options_of(large), kVocabulary);
+  CHECK(sampling_bytes(*model, 1, false) > 8e9 * sizeof(real) / 4);
+  CHECK(sampling_bytes(*model, 3, false) > 24e9 * sizeof(real) / 4);
+}
+
+// In a process of its own, which can have a gigabyte more than it has: the message of the UsageError that f throws, ""
+// where it throws none.
+template <class F>
+static std::string within_a_gigabyte(F f) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t most = rlim_t(pages * ::sysconf(_SC_PAGESIZE)) + (rlim_t(1) << 30);
+    const rlimit limit{most, most};
+    std::string said = "no limit could be set";
+    if (::setrlimit(RLIMIT_AS, &limit) == 0) said = complaint<UsageError>(f);
+    _exit(::write(ends[1], said.data(), said.size()) < 0);
+  }
+  ::close(ends[1]);
+  std::string said(1000, '\0');
+  const ssize_t n = ::read(ends[0], said.data(), said.size());
+  said.resize(size_t(std::max<ssize_t>(n, 0)));
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  return said;
+}
+
+TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before they are taken") {
+  const Folder folder;
+  const std::string file = folder / "deep.safetensors",
+                    lines = folder.file("text.txt", std::string(2'000'000, 'a') + "b\n");
+  {
+    Config config;
+    static_cast<ModelOptions&>(config) = options_of({"transformer", 1, 1 << 20, 1, 1000, 1, 1});
+    config.resolve(1);
+    Tokenizer tokenizer = Tokenizer::from_text("char", "ab\n");
+    auto model = make_model(config, tokenizer.size());
+    const Checkpoint run{config, std::move(tokenizer), std::move(model), {}, 0, {}, 0, {}, "", "", ""};
+    run.save(file);
+  }
+  CHECK(std::filesystem::file_size(file) < 1'500'000 * sizeof(real));
+  const std::string drawn =
+      within_a_gigabyte([&] { sample({.common = {.quiet = true}, .run = file, .prompt = "", .tokens = 3}); });
+  CHECK(has(drawn, "sampling from " + file));
+  CHECK(has(drawn, "ulimit -v"));
+  CHECK(has(within_a_gigabyte([&] { score({.common = {}, .run = file}); }), "scoring by " + file));
+  CHECK(has(within_a_gigabyte([&] { eval({.common = {.quiet = true}, .run = file, .corpus = {lines}}); }),
+            "measuring " + file));
+}
+
+TEST_CASE("steps that no machine has memory for are measured in a moment, and their sizes do not wrap around") {
+  const auto bytes = [](const Case& c) {
+    const auto model = declare_model(options_of(c), 60);
+    return training_bytes(*model, c.B, c.T, c.shards);
+  };
+  // Attention keeps [B,heads,T,T].
+  CHECK(bytes({"transformer", 12, 3999, 2, 4, 4, 128}) > 12.0 * 4 * 4 * 3999 * 3999 * sizeof(real));
+  CHECK(bytes({"transformer", 1 << 20, 1 << 20, 2, 1000, 1000, 1000}) > 1e18);
+  CHECK(bytes({"transformer", 12, 64, 2, 1000, 1000, 1000}) > 12e9 * 4 * sizeof(real));
+  CHECK(bytes({"lstm", 1 << 20, 1 << 20, 8, 2, 1, 1 << 20, 1 << 20}) > 1e19);
+  CHECK(bytes({"nnlm", 1 << 20, 64, 1, 1, 1, 1 << 20, 1 << 20}) > 1e14);
+}
+
+TEST_CASE("free memory is the least that the machine, the control groups and the limit of address space leave") {
+  const Folder folder;
+  const std::string root = folder.path.string();
+  const auto write = [&](const std::string& name, const std::string& content) {
+    std::filesystem::create_directories((folder.path / name).parent_path());
+    folder.file(name, content);
+  };
+  CHECK(free_memory(root).bytes == std::numeric_limits<double>::infinity());  // nothing can be read
+  write("proc/meminfo", "MemTotal:       24000 kB\nMemFree: 7 kB\nMemAvailable:   20000 kB\n");
+  CHECK(free_memory(root).bytes == 20000 * 1024);
+  CHECK(free_memory(root).limit == "is free on this machine");
+  write("proc/self/cgroup", "0::/user/session\n");
+  write("sys/fs/cgroup/user/session/memory.max", "max\n");
+  write("sys/fs/cgroup/user/session/memory.current", "5000\n");
+  CHECK(free_memory(root).bytes == 20000 * 1024);
+  write("sys/fs/cgroup/user/memory.max", "1000000\n");  // the limit of a group holds for those in it
+  write("sys/fs/cgroup/user/memory.current", "400000\n");
+  CHECK(free_memory(root).bytes == 600000);
+  CHECK(free_memory(root).limit == "is left in the control group");
+  write("sys/fs/cgroup/user/memory.stat", "anon 300000\ninactive_file 50000\nactive_file 1\n");
+  CHECK(free_memory(root).bytes == 650000);
+  write("sys/fs/cgroup/user/memory.current", "960000\n");
+  CHECK(free_memory(root).bytes == 90000);
+  write("proc/self/cgroup", "12:cpu,cpuacct:/a\n5:memory:/b\n");
+  write("sys/fs/cgroup/memory/b/memory.limit_in_bytes", "300000\n");
+  write("sys/fs/cgroup/memory/b/memory.usage_in_bytes", "100000\n");
+  CHECK(free_memory(root).bytes == 200000);
+  write("proc/self/cgroup", "rubbish\n::\n");
+  CHECK(free_memory(root).bytes == 20000 * 1024);
+  CHECK(free_memory().bytes > 0);  // of this machine
+  CHECK(free_memory().bytes < 1e16);
+}
+
+TEST_SUITE_END();
