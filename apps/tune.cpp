@@ -79,7 +79,8 @@ void save(TunedRun& run, const Tuner& tuner) {
 std::string remedy(const Tuner& tuner) {
   constexpr double kLarge = 1e6;
   double most = 0;
-  for (const double r : tuner.fresh().reward) most = std::max(most, std::fabs(r));
+  for (const double r : tuner.fresh().reward)
+    if (std::isfinite(r)) most = std::max(most, std::fabs(r));  // log b of a hard constraint is not
   if (most < kLarge) return "try a smaller --lr";
   return text("rewards of the batch reach ", most, "; give them a smaller weight");
 }
@@ -100,8 +101,15 @@ Next next_of(const TuneCommand& command, const TunedRun& run) {
       sample{"sample", as_argument(command.out), "--tokens", std::to_string(run.config.max_tokens)};
   if (command.resume && !command.run.empty()) again.push_back(command.run);
   again.insert(again.end(), {"--out", command.out, "--resume"});
-  for (const std::string& term : run.config.reward)
-    if (Reward::source_of(term).opens == Reward::Opens::kProgram) again.insert(again.end(), {"--reward", term});
+  const auto name_programs = [&](const char* option, const std::vector<std::string>& given) {
+    for (const std::string& one : given) {
+      const std::string term = option == std::string("--feature") ? split_feature(one).first : one;
+      if (Reward::source_of(term).opens == Reward::Opens::kProgram) again.insert(again.end(), {option, one});
+    }
+  };
+  name_programs("--reward", run.config.reward);
+  name_programs("--feature", run.config.feature);
+  name_programs("--pointwise", run.config.pointwise);
   if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
   return {proposed(again), proposed(sample)};
 }

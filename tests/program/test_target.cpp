@@ -184,6 +184,20 @@ TEST_CASE("a run of every proposal that was stopped and resumed is the whole run
   }
 }
 
+TEST_CASE("a feature that starts a program is started on resume only where the person names it") {
+  const Scratch dir;
+  table_prior(dir);
+  dir.write("score.sh", "while read -r line; do case $line in *cat*) echo 1;; *) echo 0;; esac; done\n");
+  const std::vector<std::string> feature{"--feature", "command:sh score.sh=0.8"};
+  const std::string tune = "tune table --target gdc --max-tokens 3 --steps 6 --quiet --shards 2 --out ";
+  CHECK(exits(dir.run(f64, tune + "whole", {.words = feature}), 0));
+  CHECK(exits(dir.run(f64, tune + "part --stop-after 2", {.words = feature}), 130));
+  CHECK(refuses(dir.run(f64, "tune --out part --resume"), 2, "starts a program"));
+  CHECK(exits(dir.run(f64, "tune --out part --resume --quiet", {.words = feature}), 0));
+  CHECK(dir.same_weights("whole", "part"));
+  CHECK(dir.same_logs("whole", "part"));
+}
+
 // Policy q (.4 .3 .2 .1), prior p (.3 .4 .2 .1) as a bigram: the posterior of contains:cat at β = ½.
 TEST_CASE("with --prior a policy of one family is held to another, and ends at the posterior of that") {
   const Scratch dir;
