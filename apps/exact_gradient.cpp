@@ -12,6 +12,7 @@
 #include "apps/memory.h"
 #include "apps/run.h"
 #include "engine/io/safetensors.h"
+#include "models/text/utf8.h"
 #include "rl/exact_gradient.h"
 #include "rl/tables/posterior.h"
 
