@@ -50,7 +50,11 @@ void Console::announce(const std::string& sentence) {
 }
 
 void Console::warn(const std::string& sentence) {
-  if (!sentence.empty()) note("warning: " + sentence);
+  if (sentence.empty()) return;
+  if (quiet_)
+    std::fprintf(stderr, "warning: %s\n", harmless_line(sentence).c_str());
+  else
+    note("warning: " + sentence);
 }
 
 void Console::live(const std::string& line) {

@@ -21,7 +21,8 @@ class Console {
   // One line, of which a terminal obeys nothing.
   void note(const std::string& line);
   void announce(const std::string& sentence);  // behind "note: ", always on stderr
-  void warn(const std::string& sentence);      // the same behind "warning: "; nothing for an empty one
+  void warn(
+      const std::string& sentence);  // the same behind "warning: ", if --quiet on stderr; nothing for an empty one
   // Rewrites the live line; on a pipe does nothing.
   void live(const std::string& line);
   bool is_live() const { return live_; }

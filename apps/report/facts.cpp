@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
 #include "models/text/shell_word.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -60,7 +61,9 @@ RunFacts read_run(const std::string& folder) {
     throw DataError(text(file.path(), ": not a gradus checkpoint, its metadata lack 'config' or 'step'"));
   facts.config = config_from_json(config->second, file.path());
   const Json saved = Json::parse_or_null(step->second);
-  if (!saved.is_number_integer()) throw DataError(text(file.path(), ": the metadata's 'step' is not a whole number"));
+  if (!saved.is_number_integer() || saved.get<int64_t>() < 0)
+    throw DataError(text(file.path(), ": the metadata's 'step' is ", one_line(step->second, 40),
+                         ", must be a whole number from 0 up"));
   facts.saved_step = saved.get<int64_t>();
   return facts;
 }

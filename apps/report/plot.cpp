@@ -219,11 +219,14 @@ std::vector<size_t> decimate(std::span<const double> y, size_t buckets) {
 }
 
 std::vector<double> smoothed(std::span<const double> y, size_t half) {
-  std::vector<double> sums{0}, out;
-  for (double v : y) sums.push_back(sums.back() + v);
+  std::vector<double> sums{0}, counts{0}, out;
+  for (double v : y) {
+    sums.push_back(sums.back() + (std::isfinite(v) ? v : 0));
+    counts.push_back(counts.back() + std::isfinite(v));
+  }
   for (size_t i = 0; i < y.size(); ++i) {
     const size_t before = std::min(half, i), first = i - before, end = std::min(y.size(), i + before + 1);
-    out.push_back((sums[end] - sums[first]) / double(end - first));
+    out.push_back((sums[end] - sums[first]) / (counts[end] - counts[first]));
   }
   return out;
 }

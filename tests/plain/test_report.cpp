@@ -230,6 +230,7 @@ TEST_CASE("the smoothed curve is the mean of neighbours") {
   CHECK(smoothed(y, 0) == y);
   CHECK(smoothed(y, 9) == Numbers{5, 3, 5, 5, 5});  // at the beginning as many before as after
   CHECK(smoothed(Numbers{}, 3).empty());
+  CHECK(smoothed(Numbers{1, NAN, 3}, 1) == Numbers{1, 2, 3});  // of those that there are
 }
 
 TEST_CASE("a line plot draws points where the axes say") {

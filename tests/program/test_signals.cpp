@@ -206,7 +206,7 @@ TEST_CASE("Ctrl-C while nobody reads standard output saves, and ends with 130") 
     CHECK(exits(run, 130));
     CHECK(dir.has("run/checkpoint.safetensors"));
     CHECK(dir.steps_once("run", dir.saved_steps("run")));
-    if (!json) CHECK(contains(run.err, "and saved; continue with: gradus"));
+    if (!json) CHECK(contains(run.err, "and saved; continue with: " + program(f32)));
     CHECK(!contains(run.err, "written"));
     ::close(ends[0]);
     ::close(ends[1]);

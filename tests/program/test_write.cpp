@@ -38,7 +38,7 @@ TEST_CASE("a log that leads elsewhere or is no file is refused, and what it lead
   dir.write("precious", "not ours\n");
   dir.make_folder("linked");
   std::filesystem::create_symlink("../precious", dir / "linked/log.jsonl");
-  CHECK(refuses(dir.run(f32, "train text.txt --out linked" + options), 3, "linked/log.jsonl: is a symbolic link"));
+  CHECK(refuses(dir.run(f32, "train text.txt --out linked" + options), 2, "linked/log.jsonl: gradus did not write"));
   dir.must(f32, "train text.txt --out run" + options);
   const std::string log = dir.read("run/log.jsonl");
   dir.write("moved.jsonl", log);
@@ -50,7 +50,7 @@ TEST_CASE("a log that leads elsewhere or is no file is refused, and what it lead
   CHECK(refuses(dir.run(f32, "train --out run --resume --steps 3 --quiet"), 3, "run/log.jsonl: is a symbolic link"));
   dir.make_folder("pipe");
   REQUIRE(::mkfifo((dir / "pipe/log.jsonl").c_str(), 0600) == 0);
-  CHECK(refuses(dir.run(f32, "train text.txt --out pipe" + options), 3, "pipe/log.jsonl: is a device or a pipe"));
+  CHECK(refuses(dir.run(f32, "train text.txt --out pipe" + options), 2, "pipe/log.jsonl: gradus did not write"));
   CHECK(dir.read("precious") == "not ours\n");
   CHECK(dir.read("moved.jsonl") == log);
 }
