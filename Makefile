@@ -56,7 +56,7 @@ ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/ta
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES)
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
-.PHONY: all bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan tsan coverage fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all measure bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan tsan coverage fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 all: packages  ## build/gradus and build/gradus-f64 (installs missing packages first)
 	@begin=$$(date +%s); $(MAKE) $(JOBS) --no-print-directory binaries && \
@@ -94,6 +94,10 @@ asan tsan: packages  ## all tests of both precisions under the address and undef
 coverage: packages  ## which lines of the library and the program the tests reach
 	@$(BUILD_MODE)
 	@sh tests/coverage.sh
+
+measure: packages  ## figures of training that take minutes, each beside what it should be
+	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus-f64
+	@for part in tests/measure/*.sh; do sh $$part || exit 1; done
 
 bench-peers: packages  ## gradus and PyTorch on the same work in turn (PEERS="--pairs 5 --seconds 2 gpt-step ...")
 	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus

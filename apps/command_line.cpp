@@ -70,10 +70,8 @@ CLI::Option* number(CLI::App& app, const std::string& name, T& value, const std:
 void words(CLI::App& app, const std::string& name, const std::string& help, const Word& word) {
   const std::string all = joined(word.known, " | ");
   app.add_option(name, *word.value, text(help, ": ", all, " (", *word.value, ")"))
-      ->check([=, known = word.known](const std::string& input) {
-        return std::find(known.begin(), known.end(), input) != known.end()
-                   ? std::string()
-                   : text(name, " ", input, ": must be one of ", all);
+      ->check([=](const std::string& input) {
+        return word.allows(input) ? std::string() : text(name, " ", input, ": must be one of ", all);
       });
 }
 
@@ -111,7 +109,8 @@ void add_common(CLI::App& app, Common& common) {
 void note_foreign_options(const CLI::App& app, const std::vector<Option>& rows, const Common& common) {
   std::vector<std::string> given;
   for (const Option& row : rows)
-    if (!std::holds_alternative<Texts>(row.value) && app.count(option_name(row)) > 0) given.push_back(row.name);
+    if (const CLI::Option* o = app.get_option_no_throw(option_name(row)); o && o->count() > 0)
+      given.push_back(row.name);
   const std::string note = without_meaning(rows, given);
   if (!note.empty() && !common.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
 }
@@ -173,6 +172,14 @@ CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
       ->allow_extra_args(false);
 }
 
+// --target gdc, with an algorithm that follows from target and divergence.
+void add_features(CLI::App& app, TuneConfig& c) {
+  app.add_option("--feature", c.feature, "NAME[:ARGUMENT]=MOMENT of --target gdc: a reward and the mean it is to have")
+      ->allow_extra_args(false);
+  app.add_option("--pointwise", c.pointwise, "NAME[:ARGUMENT] of --target gdc: a reward that is to be 1 in every text")
+      ->allow_extra_args(false);
+}
+
 // Of train and tune: an option of this process, which no file keeps.
 Option stop_after(int64_t& step, const Owners& owners) {
   return option("stop_after", step, 1, INT64_MAX,
@@ -226,10 +233,12 @@ Check train_options(CLI::App& app, TrainCommand& c) {
 }
 
 Check tune_options(CLI::App& app, TuneCommand& c) {
-  app.add_option("RUN", c.run, "run folder or checkpoint: the prior, and the initial policy");
+  app.add_option("RUN", c.run, "run folder or checkpoint: the initial policy, and the prior");
   app.add_option("--out", c.out, "folder of the new run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   add_rewards(app, c.config.reward);
+  add_features(app, c.config);
+  app.add_option("--prior", c.prior, "another run that is the prior, of any family (default: RUN)");
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   app.add_option("--prompts", c.prompts, "file of prompts, one a line");
   std::vector<Option> rows = options(c.config);
@@ -239,9 +248,11 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward"});
+    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise"});
     if (c.run.empty()) throw UsageError("tune needs a trained run: " + typed_again({"RUN"}));
-    if (c.config.reward.empty()) throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
+    imply_algorithm(c.config, app.count("--algorithm") > 0);
+    if (c.config.reward.empty() && !c.config.is_gdc())
+      throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
       throw UsageError("--prompt and --prompts are both given; use only one of them");
     if (app.count("--kl-target") > 0 && c.config.kl_target <= 0)
@@ -337,36 +348,70 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
     number(*q, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
     add_common(*q, c.common);
   };
-  const auto objective = [&](CLI::App* q, double least) {
-    add_rewards(*q, c.reward)->required();
-    number(*q, "--kl-coef", c.kl_coef, text("beta of J = E[r] - beta KL(policy, prior) (", c.kl_coef, ")"), least, 1e9);
-  };
   world(question("sequences", "every sequence with its probability", answer_sequences));
   CLI::App* compare = question("compare", "divergences between two runs, over whole sequences", answer_compare);
   compare->add_option("RUN_B", c.other, "the other run")->required();
   world(compare);
   CLI::App* posterior =
       question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z", answer_posterior);
-  objective(posterior, 1e-9);
+  add_rewards(*posterior, c.tuning.reward)->required();
+  number(*posterior, "--kl-coef", c.tuning.kl_coef,
+         text("beta of J = E[r] - beta KL(policy, prior) (", c.tuning.kl_coef, ")"), 1e-9, 1e9);
   world(posterior);
-  CLI::App* gradient =
-      question("gradient", "the gradient of J for every parameter, exact or estimated from samples", answer_gradient);
+  CLI::App* gdc = question("gdc", "the distribution nearest to the run that has given moments", answer_gdc);
+  add_features(*gdc, c.tuning);
+  world(gdc);
+  CLI::App* gradient = question(
+      "gradient", "the gradient for every parameter of what a method raises, exact or from samples", answer_gradient);
   gradient->add_option("--prior", c.other, "run that is the prior")->required();
-  objective(gradient, 0);
-  const Owners sampled{"estimator", {kEstimators[size_t(Estimator::kReinforce)].name}};
-  const std::vector<Option> rows{
-      option("estimator", c.estimator, names_of(kEstimators), "how"),
-      option("baseline", c.baseline, baselines_of_one_batch(), "baseline that is subtracted from the return", sampled),
-      option("batch", c.batch, 1, 1 << 20, "sequences in a group", sampled),
+  add_rewards(*gradient, c.tuning.reward);
+  add_features(*gradient, c.tuning);
+  const Owners sampled{"estimator", {"sampled", "reinforce"}};
+  std::vector<Option> rows{
+      option("estimator", c.estimator, names_of(kEstimators), "how; reinforce means sampled"),
+      option("baseline", c.tuning.baseline, baselines_of_one_batch(), "baseline that is subtracted from the return",
+             sampled),
+      option("batch", c.tuning.batch, 1, 1 << 20, "sequences in a group", sampled),
       option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
              sampled),
   };
+  const std::vector<Option> tuning = options(c.tuning);
+  for (const char* name :
+       {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef"})
+    rows.push_back(row_of(tuning, name));
   add_options(*gradient, rows);
   gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();
   world(gradient);
   return [gradient, &c, rows] {
-    if (gradient->parsed()) note_foreign_options(*gradient, rows, c.common);
+    if (!gradient->parsed()) return;
+    imply_algorithm(c.tuning, gradient->count("--algorithm") > 0);
+    if (c.tuning.reward.empty() && !c.tuning.is_gdc()) throw UsageError("exact gradient needs a --reward");
+    note_foreign_options(*gradient, rows, c.common);
   };
+}
+
+Check frontier_options(CLI::App& app, FrontierCommand& c) {
+  add_run(app, c.run);
+  app.add_option("RUNS", c.runs, "runs to place beside the frontier");
+  add_rewards(app, c.reward)->required();
+  number(app, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark", 1,
+         1'000'000)
+      ->required();
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+  number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
+  app.add_option("--html", c.html, "write the frontier as a page for the browser");
+  return {};
+}
+
+Check compare_options(CLI::App& app, CompareCommand& c) {
+  add_run(app, c.run);
+  app.add_option("RUN_B", c.other, "the other run")->required();
+  number(app, "--samples", c.samples, "sequences drawn from each (10000)", 1, 1'000'000'000);
+  number(app, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark (32)", 1,
+         1 << 20);
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+  number(app, "--temperature", c.temperature, "divides the logits of both models (1)", 1e-3, 1e6);
+  return {};
 }
 
 // A command: its options, bound to a C, and what it does. What every command takes comes last, of exact with each of
@@ -411,6 +456,9 @@ int run_command_line(int argc, char** argv) {
   add(
       app, run, "exact", "exact answers in worlds small enough to list every sequence", exact_options,
       +[](const ExactCommand& c) { return c.answer(c); });
+  add(app, run, "frontier", "the most reward at each KL from a run, in worlds small enough to list", frontier_options,
+      frontier);
+  add(app, run, "compare", "divergences between two runs, estimated from samples", compare_options, compare_runs);
   add(app, run, "step", "walk through the gradients of a small step, one op at a time", step_options, step);
   add(app, run, "bench", "measure how fast this machine trains, fine-tunes and samples", bench_options, bench);
   try {

@@ -55,7 +55,8 @@ int train(const TrainCommand& command);
 
 struct TuneCommand : RunCommand {
   TuneConfig config;
-  std::string run;      // the prior
+  std::string run;      // the policy as it begins, and the prior
+  std::string prior;    // another prior; empty: run
   std::string prompt;   // empty: the start of the run's texts
   std::string prompts;  // file, one a line; empty: none
 };
@@ -100,25 +101,46 @@ struct ScoreCommand {
 int score(const ScoreCommand& command);
 
 // How exact gradient finds it: from every sequence, or from a sample of them.
-enum class Estimator { kExact, kReinforce };
-inline constexpr Named<Estimator> kEstimators[] = {{"exact", Estimator::kExact}, {"reinforce", Estimator::kReinforce}};
+enum class Estimator { kExact, kSampled };
+inline constexpr Named<Estimator> kEstimators[] = {
+    {"exact", Estimator::kExact}, {"sampled", Estimator::kSampled}, {"reinforce", Estimator::kSampled}};
 
 struct ExactCommand {
   Common common;
-  int (*answer)(const ExactCommand&) = nullptr;  // to the question that was asked: one of the four below
+  int (*answer)(const ExactCommand&) = nullptr;  // to the question that was asked: one of those below
   std::string run, other;                        // other: RUN_B, or the prior
   std::string prompt;                            // empty: the start of the run's texts
   int64_t max_tokens = 0;
   double temperature = 1;
-  std::vector<std::string> reward;
-  double kl_coef = 0.1;
-  std::string estimator = "exact", baseline = "none", out;
-  int64_t batch = 64, samples = 10'000;
+  TuneConfig tuning;  // what the target and the gradient are of
+  std::string estimator = "exact", out;
+  int64_t samples = 10'000;
+  ExactCommand() { tuning.baseline = "none"; }
 };
 int answer_sequences(const ExactCommand& command);
 int answer_compare(const ExactCommand& command);
 int answer_posterior(const ExactCommand& command);
+int answer_gdc(const ExactCommand& command);
 int answer_gradient(const ExactCommand& command);
+
+struct FrontierCommand {
+  Common common;
+  std::string run;                // the prior
+  std::vector<std::string> runs;  // beside the frontier
+  std::vector<std::string> reward;
+  std::string prompt, html;
+  int64_t max_tokens = 0;
+  double temperature = 1;
+};
+int frontier(const FrontierCommand& command);
+
+struct CompareCommand {
+  Common common;
+  std::string run, other, prompt;
+  int64_t samples = 10'000, max_tokens = 32;
+  double temperature = 1;
+};
+int compare_runs(const CompareCommand& command);
 
 struct InspectCommand {
   Common common;

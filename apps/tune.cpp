@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/features.h"
+#include "apps/format.h"
 #include "apps/memory.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
@@ -16,8 +18,9 @@ namespace {
 
 constexpr int64_t kEveryStep = 10'000;  // sequences that --exact auto enumerates at every step
 
-// The world by enumeration, if it has at most `most` sequences.
-std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward, int64_t most) {
+// What `list(most)` makes of the world where it may be enumerated and has at most `most` sequences, else null.
+template <class List>
+auto listed(const TunedRun& run, int64_t most, const List& list) -> decltype(list(most)) {
   const Exact exact = row_named(kExactWords, run.config.exact, "choice of --exact").value;
   if (exact == Exact::kNever) return nullptr;
   int64_t size = 0;  // where no token is impossible
@@ -25,12 +28,46 @@ std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFu
   const bool may_exclude = !run.prior->counts().empty();
   if (exact == Exact::kAuto && size > most && !may_exclude) return nullptr;
   try {
-    return std::make_unique<KnownWorlds>(*run.prior, run.prompt_tokens, run.world, reward,
-                                         exact == Exact::kAlways ? kMaxSequences : most);
+    return list(exact == Exact::kAlways ? kMaxSequences : most);
   } catch (const WorldTooLarge&) {
     if (exact == Exact::kAlways) throw;
     return nullptr;
   }
+}
+std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward, int64_t most) {
+  return listed(run, most, [&](int64_t limit) {
+    return std::make_unique<KnownWorlds>(*run.prior, run.prompt_tokens, run.world, reward, limit);
+  });
+}
+
+// Λ of a resumed run is the one it began with; of a new one it is found, exactly where the world can be listed.
+void find_lambda(TunedRun& run, Features& features, Console& console) {
+  if (features.empty()) return;
+  if (run.prompts.size() > 1)
+    throw UsageError(text("--target gdc takes one prompt; --prompts has ", run.prompts.size()));
+  if (run.tuning.contains("lambda")) {
+    features.lambda = run.tuning["lambda"].get<std::vector<double>>();
+    if (features.lambda.size() != features.count())
+      throw DataError(
+          text(run.policy.path, ": has ", features.lambda.size(), " Lambda for ", features.count(), " features"));
+    return;
+  }
+  World world = run.world;
+  world.prompt = run.prompt_tokens[0];
+  const auto all = listed(run, kMaxSequences, [&](int64_t limit) {
+    return std::make_unique<Enumeration>(enumerate(*run.prior, world, limit));
+  });
+  if (all)
+    fit_listed(features, *all);
+  else
+    fit_sampled(features, *run.prior, world, run.config.seed);
+  run.tuning["lambda"] = features.lambda;
+  if (!all) run.tuning["lambda_stderr"] = features.lambda_error;
+  for (size_t f = 0; f < features.count(); ++f)
+    console.note(text("Lambda of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
+                      all ? ""
+                          : text(" ± ", fixed(features.lambda_error[f], 6), ", from ", grouped(kLambdaSamples),
+                                 " samples of the prior")));
 }
 
 void save(TunedRun& run, const Tuner& tuner) {
@@ -42,7 +79,8 @@ void save(TunedRun& run, const Tuner& tuner) {
 std::string remedy(const Tuner& tuner) {
   constexpr double kLarge = 1e6;
   double most = 0;
-  for (const double r : tuner.fresh().reward) most = std::max(most, std::fabs(r));
+  for (const double r : tuner.fresh().reward)
+    if (std::isfinite(r)) most = std::max(most, std::fabs(r));  // log b of a hard constraint is not
   if (most < kLarge) return "try a smaller --lr";
   return text("rewards of the batch reach ", most, "; give them a smaller weight");
 }
@@ -63,8 +101,15 @@ Next next_of(const TuneCommand& command, const TunedRun& run) {
       sample{"sample", as_argument(command.out), "--tokens", std::to_string(run.config.max_tokens)};
   if (command.resume && !command.run.empty()) again.push_back(command.run);
   again.insert(again.end(), {"--out", command.out, "--resume"});
-  for (const std::string& term : run.config.reward)
-    if (Reward::source_of(term).opens == Reward::Opens::kProgram) again.insert(again.end(), {"--reward", term});
+  const auto name_programs = [&](const char* option, const std::vector<std::string>& given) {
+    for (const std::string& one : given) {
+      const std::string term = option == std::string("--feature") ? split_feature(one).first : one;
+      if (Reward::source_of(term).opens == Reward::Opens::kProgram) again.insert(again.end(), {option, one});
+    }
+  };
+  name_programs("--reward", run.config.reward);
+  name_programs("--feature", run.config.feature);
+  name_programs("--pointwise", run.config.pointwise);
   if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
   return {proposed(again), proposed(sample)};
 }
@@ -89,10 +134,11 @@ void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, c
   if (!known) known = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
   if (!known) return;
   const Truth truth = known->of(*run.policy.model, tuner.kl_coef(), run.config.entropy_coef);
-  add_truth(result, truth);
+  const bool rewarded = !run.config.is_gdc();
+  add_truth(result, truth, rewarded);
   if (!log) return;
   Json record{{"type", "truth"}, {"step", run.policy.step}};
-  add_truth(record, truth);
+  add_truth(record, truth, rewarded);
   run.folder->log(record);
   log_bars(*run.folder, run, *known);
 } catch (const DataError& error) {
@@ -107,10 +153,14 @@ int tune(const TuneCommand& command) {
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
   const Reward terms(config.reward, run.policy.tokenizer);
-  const RewardFunction reward = text_reward(terms, run.policy.tokenizer, run.prompts);
+  NamedFeatures named(config.feature, config.pointwise, run.policy.tokenizer, run.prompts);
+  Features& features = named.features;
+  find_lambda(run, features, console);
+  const RewardFunction reward =
+      features.empty() ? text_reward(terms, run.policy.tokenizer, run.prompts) : features.reward();
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards);
+  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards, features);
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
@@ -149,7 +199,13 @@ int tune(const TuneCommand& command) {
     run.policy.step = step;
 
     last = tuner.metrics();
-    log_step(folder, *last, step, norm, lr, truth, of_step.seconds());
+    Json record = record_of(step, *last);
+    record["grad_norm"] = norm;
+    record["lr"] = lr;
+    if (truth) add_truth(record, *truth, features.empty());
+    add_target(record, *last, *tuner.method, features);
+    record["seconds"] = of_step.seconds();
+    folder.log(record);
     show_step(console, *last, step, config.steps, truth);
     stop = step == command.stop_after;
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
@@ -158,6 +214,7 @@ int tune(const TuneCommand& command) {
   save(run, tuner);
 
   Json result = result_of(run, last, all.seconds());
+  add_target(result, last.value_or(TuneMetrics{}), *tuner.method, features);
   stop |= interrupted();
   if (!stop) try {
       if (!finished) log_samples(folder, run);

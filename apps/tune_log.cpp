@@ -36,10 +36,11 @@ std::string continued(const TunedRun& run, size_t sample, const std::string& wor
 }  // namespace
 
 void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known) {
-  console.note(text("Fine-tuning ", run.prior_path, " on the reward ", joined(run.config.reward, " + "), ": ",
-                    run.config.batch, " sequences of at most ", run.config.max_tokens, " tokens a step, ",
-                    run.prompts.size(), run.prompts.size() == 1 ? " prompt, " : " prompts, ", threads,
-                    threads == 1 ? " thread." : " threads."));
+  const bool other = !run.prior_path.empty() && run.tuning.contains("policy");
+  console.note(text("Fine-tuning ", other ? run.policy.path + " with the prior " + run.prior_path : run.prior_path,
+                    " on ", aim_of(run.config), ": ", run.config.batch, " sequences of at most ", run.config.max_tokens,
+                    " tokens a step, ", run.prompts.size(), run.prompts.size() == 1 ? " prompt, " : " prompts, ",
+                    threads, threads == 1 ? " thread." : " threads."));
   if (known)
     console.note(text("A world of ", grouped(known->sequences()), " sequences: the truth is computed at every step."));
   if (run.saved) console.note(text("Resuming after step ", run.policy.step, " of ", run.config.steps, "."));
@@ -77,30 +78,40 @@ Json record_of(int64_t step, const TuneMetrics& m) {
   return record;
 }
 
-void add_truth(Json& record, const Truth& t) {
+void add_truth(Json& record, const Truth& t, bool rewarded) {
   record["kl_exact"] = json_number(t.at.kl);
-  record["objective_exact"] = json_number(t.at.objective);
-  record["reward_exact"] = json_number(t.at.reward);
+  record["objective_exact"] = rewarded ? json_number(t.at.objective) : Json();
+  record["reward_exact"] = rewarded ? json_number(t.at.reward) : Json();
   record["entropy_exact"] = json_number(t.at.entropy);
-  record["j_star"] = json_number(t.j_star);
+  record["j_star"] = rewarded ? json_number(t.j_star) : Json();
   record["kl_to_posterior"] = json_number(t.kl_to_posterior);
+  record["kl_to_target"] = json_number(t.kl_to_posterior);
+  record["kl_from_target"] = json_number(t.kl_from_posterior);
 }
 
-void log_step(RunFolder& folder, const TuneMetrics& m, int64_t step, double norm, double lr,
-              const std::optional<Truth>& truth, double seconds) {
-  Json record = record_of(step, m);
-  record["grad_norm"] = norm;
-  record["lr"] = lr;
-  if (truth) add_truth(record, *truth);
-  record["seconds"] = seconds;
-  folder.log(record);
+void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features& features) {
+  if (const std::optional<Estimate> z = method.z()) {
+    record["z"] = json_number(z->value);
+    record["z_stderr"] = json_number(z->error);
+  }
+  if (features.empty()) return;
+  record["reward"] = record["objective"] = nullptr;
+  const auto end = m.moments.begin() + int64_t(std::min(features.count(), m.moments.size()));
+  record["moments"] = std::vector<double>(m.moments.begin(), end);
+  record["lambda"] = features.lambda;
+  if (end != m.moments.end()) record["pointwise"] = std::vector<double>(end, m.moments.end());
 }
 
 void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth) {
-  std::string line = text("step ", step, "/", steps, "  reward ", fixed(m.reward, 3), "  KL ", fixed(m.kl, 3), " (± ",
-                          fixed(m.kl_stderr, 3), ")  entropy ", fixed(m.entropy, 2), "  J ", fixed(m.objective, 3),
-                          "  distinct-2 ", fixed(m.distinct_2, 2));
-  if (truth && truth->kl_to_posterior) line += text("  KL to posterior ", fixed(*truth->kl_to_posterior, 5));
+  std::string line = text("step ", step, "/", steps);
+  if (m.moments.empty()) line += text("  reward ", fixed(m.reward, 3));
+  for (const double moment : m.moments)
+    line += text(m.moments.data() == &moment ? "  moments " : " ", fixed(moment, 3));
+  line += text("  KL ", fixed(m.kl, 3), " (± ", fixed(m.kl_stderr, 3), ")  entropy ", fixed(m.entropy, 2));
+  if (m.moments.empty()) line += text("  J ", fixed(m.objective, 3));
+  line += text("  distinct-2 ", fixed(m.distinct_2, 2));
+  if (truth && truth->kl_to_posterior)
+    line += text(m.moments.empty() ? "  KL to posterior " : "  KL to target ", fixed(*truth->kl_to_posterior, 5));
   if (step % std::max<int64_t>(1, steps / 10) == 0 || step == 1)
     console.note(line);
   else

@@ -12,9 +12,10 @@ Json run_record(const TunedRun& run);
 
 // What the metrics of a step say, and the truth of a world that is known.
 Json record_of(int64_t step, const TuneMetrics& m);
-void add_truth(Json& record, const Truth& t);
-void log_step(RunFolder& folder, const TuneMetrics& m, int64_t step, double norm, double lr,
-              const std::optional<Truth>& truth, double seconds);
+// `rewarded`: there is a reward; else what is said of it is null.
+void add_truth(Json& record, const Truth& t, bool rewarded);
+// What f-DPG knows of Z and, of a target with features, moments and Λ; there the reward is null, for it is Λ·φ + log b.
+void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features& features);
 // In one line, of which a person keeps every tenth part of the run.
 void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth);
 

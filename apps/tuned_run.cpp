@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <numeric>
 #include <sstream>
 
@@ -36,7 +37,7 @@ std::vector<std::string> read_prompts(const std::string& file, const Checkpoint&
 }
 
 void lay_out_prompts(TunedRun& run) {
-  const Checkpoint& p = run.policy;  // the prior has the same window and vocabulary
+  const Checkpoint& p = run.policy;  // the prior has the same vocabulary
   run.world = {{}, p.tokenizer.end_id(), run.config.max_tokens, run.config.temperature};
   for (const std::string& prompt : run.prompts) {
     run.prompt_tokens.push_back(p.beginning(prompt));
@@ -71,34 +72,34 @@ Reward::Source stored_source(const std::string& term, const std::string& run) {
   }
 }
 
-// The rewards of a resumed run. A program is started only where the person names it, and what else is opened is shown
-// before. A term that is given must be one of the run.
-void approve_rewards(const TuneCommand& command, const TuneConfig& stored, Console& console) {
-  std::vector<std::string> given = command.config.reward;
+// The rewards of a resumed run, or those that are its features or constraints. A program is started only where the
+// person names it, and what else is opened is shown before. One that is given must be one of the run.
+void approve_rewards(const TuneCommand& command, const std::string& option, std::vector<std::string> given,
+                     const std::vector<std::string>& stored, Console& console) {
   std::vector<std::string> programs;  // as they must be given
   bool all_named = true;
-  for (const std::string& term : stored.reward) {
-    const Reward::Source source = stored_source(term, command.out);
+  for (const std::string& term : stored) {
+    const Reward::Source source = stored_source(option == "--feature" ? split_feature(term).first : term, command.out);
     const auto found = std::find(given.begin(), given.end(), term);
     const bool named = found != given.end();
     if (named) given.erase(found);
     if (source.opens == Reward::Opens::kProgram) {
-      programs.insert(programs.end(), {"--reward", term});
+      programs.insert(programs.end(), {option, term});
       all_named = all_named && named;
     } else if (source.opens != Reward::Opens::kNothing && !named) {
       announce_stored(console, "a file of its rewards",
                       source.opens == Reward::Opens::kRun ? checkpoint_path(source.name) : source.name,
-                      "name the reward: " + typed_again({"--reward", term}));
+                      "name the reward: " + typed_again({option, term}));
     }
   }
   if (!given.empty())
-    throw UsageError(text("--reward '", given[0], "': the run in ", command.out, " has another one, ",
-                          joined(stored.reward, " + "),
-                          ", and keeps it; continue it with: ", typed_again(programs, {"--reward"})));
+    throw UsageError(text(option, " '", given[0], "': the run in ", command.out, " has another one, ",
+                          joined(stored, " + "),
+                          ", and keeps it; continue it with: ", typed_again(programs, {option})));
   if (!all_named)
-    throw UsageError(text(
-        "the run in ", command.out,
-        " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, {"--reward"})));
+    throw UsageError(
+        text("the run in ", command.out,
+             " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, {option})));
 }
 
 Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& console) {
@@ -121,7 +122,9 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   try {
     TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
     require_resumable(command, command.config.steps, policy, console);
-    approve_rewards(command, config, console);
+    approve_rewards(command, "--reward", command.config.reward, config.reward, console);
+    approve_rewards(command, "--feature", command.config.feature, config.feature, console);
+    approve_rewards(command, "--pointwise", command.config.pointwise, config.pointwise, console);
     Checkpoint prior = load_prior(command, tuning, console);
     if (prior.hash != tuning.at("prior_hash").get<std::string>())
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,
@@ -150,24 +153,39 @@ TunedRun begin(const TuneCommand& command) {
   refuse_existing(command.out);
   TuneConfig config = command.config;
   resolve_options(config);
-  const std::string prior_name = std::filesystem::absolute(checkpoint_path(command.run)).lexically_normal().string();
-  if (find_bad_byte(prior_name))
-    throw DataError(
-        text(prior_name, ": the name of a prior must be UTF-8 itself, so that the run can name it; rename it"));
+  const auto named = [](const std::string& path) {
+    std::string name = std::filesystem::absolute(checkpoint_path(path)).lexically_normal().string();
+    if (find_bad_byte(name))
+      throw DataError(text(name, ": the name of a prior must be UTF-8 itself, so that the run can name it; rename it"));
+    return name;
+  };
+  for (const std::string& path : {command.run, command.prior})
+    if (!path.empty()) named(path);
   if (const auto bad = find_bad_byte(command.prompt))
     throw DataError(text("--prompt is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
   Checkpoint policy = load_checkpoint(command.run);
-  std::unique_ptr<LanguageModel> prior = clone(*policy.model);
-  const std::string prior_path = policy.path;
+  std::vector<std::string> prompts{command.prompt};
+  if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
+  std::unique_ptr<LanguageModel> prior;
+  std::string prior_path = policy.path, prior_hash = policy.hash;
+  if (command.prior.empty()) {
+    prior = clone(*policy.model);
+  } else {
+    Checkpoint other = load_beside(command.prior, policy);
+    for (const std::string& prompt : prompts)
+      other.require_one_window(int64_t(policy.beginning(prompt).size()), config.max_tokens);
+    prior = std::move(other.model);
+    prior_path = other.path;
+    prior_hash = other.hash;
+  }
   policy.step = 0;
   policy.best_val_loss.reset();
   policy.optimizer = new_optimizer(*policy.model);
-  std::vector<std::string> prompts{command.prompt};
-  if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
   Json tuning{{"config", Json::parse(to_json(config))},
-              {"prior", prior_name},
-              {"prior_hash", policy.hash},
+              {"prior", named(prior_path)},
+              {"prior_hash", prior_hash},
               {"prompts", prompts}};
+  if (!command.prior.empty()) tuning["policy"] = named(policy.path);
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,
@@ -176,6 +194,8 @@ TunedRun begin(const TuneCommand& command) {
           .tuning = std::move(tuning),
           .folder = {}};
 }
+
+constexpr const char* kOwn = "method.";  // before the names of parameters that the method keeps
 
 std::string replay_name(size_t batch, const char* what) { return text("replay.", batch, ".", what); }
 
@@ -201,7 +221,8 @@ class ReplayReader {
     }
     e.batch.fill(run_.prompt_tokens, e.group, e.sequences);
     const int64_t slots = B * e.batch.T;
-    e.reward = numbers("reward", {B}, [](double x) { return std::isfinite(x); });
+    const double least = run_.config.is_gdc() ? -INFINITY : std::numeric_limits<double>::lowest();  // of log b
+    e.reward = numbers("reward", {B}, [least](double x) { return x >= least && x < INFINITY; });
     // A checkpoint of an earlier version knows log mu of whole sequences only.
     e.log_mu = numbers("log_mu", {B, slots}, [](double x) { return std::isfinite(x) && is_log_probability(x); });
     e.log_q = numbers("log_q", {slots}, is_log_probability);
@@ -286,7 +307,8 @@ void TunedRun::restore(Tuner& tuner) {
     const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
     for (NamedNumbers& part : of_method) {
       const size_t n = std::exchange(part.values, saved_state.at(part.name).get<std::vector<double>>()).size();
-      if (part.values.size() != n) throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
+      if (n > 0 && part.values.size() != n)
+        throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
     }
     tuner.method->restore(of_method);
     const int64_t batches = tuning.at("replayed").get<int64_t>();
@@ -295,6 +317,7 @@ void TunedRun::restore(Tuner& tuner) {
     std::vector<Experience> memory;
     for (int64_t i = 0; i < batches; ++i) memory.push_back(ReplayReader(*saved, *this, size_t(i)).read());
     tuner.source.restore(std::move(memory));
+    if (Params* own = tuner.method->own_params()) load_params(*saved, *own, kOwn);
   } catch (const JsonError& error) {
     throw unreadable(policy.path, error);
   }
@@ -321,6 +344,7 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
     save_params(out, tuner.value()->params());
     save_moments(out, tuner.value()->params(), *tuner.value_optimizer());
   }
+  if (const Params* own = tuner.method->own_params()) save_params(out, *own, kOwn);
   for (size_t i = 0; i < memory.size(); ++i) write_experience(out, i, *memory[i]);
   std::move(out).write(path);
 }

@@ -16,7 +16,7 @@ namespace gradus {
 struct TunedRun {
   Checkpoint policy;                     // its model is the policy, its step that of the tuning
   std::unique_ptr<LanguageModel> prior;  // frozen
-  std::string prior_path;
+  std::string prior_path;                // of another prior than the policy as it began, or of both
   TuneConfig config;
   std::vector<std::string> prompts;  // their texts; an empty one is the start of the run's texts
   Json tuning;                       // the section

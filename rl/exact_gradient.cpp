@@ -106,7 +106,7 @@ std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, 
     }
     e.batch.fill(world.prompt, e.sequences);
     e.reward = on_last_draw(e.batch, r);
-    const Scores& now = score_batch(pass, shards, prior, method.behaviour(), e, world.temperature, kl_coef);
+    const Scores& now = score_batch(pass, shards, prior, method.behaviour(), e, world.temperature);
     Weights w;
     if (group == 1) {
       method.prepare(e, kl_coef);
@@ -152,7 +152,8 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
           samples, " samples: the method needs batches of at least ", least, ", and there must be a sample");
   Shards shards(shards_of(method, batch), threads);
   TeacherForcing pass(policy, shards, method.needs(), &prior);
-  RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob;
+  RunningMoments gradient(size_t(policy.params().size())), r, kl, log_prob, objective;
+  bool is_j = true;
   bool impossible = false;  // the prior excludes a sequence that was drawn
   const LongLoop loop("sampling the gradient, sequences", samples);
   for (int64_t index = 0, done = 0; done < samples; ++index) {
@@ -164,10 +165,12 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
     e.batch.fill(world.prompt, e.sequences);
     const std::vector<double> rewards = reward(e.sequences, e.group);
     e.reward = on_last_draw(e.batch, rewards);
-    const Scores& now = score_batch(pass, shards, prior, mu, e, world.temperature, options.kl_coef);
-    method.prepare(e, options.kl_coef);
+    const Scores& now = score_batch(pass, shards, prior, mu, e, world.temperature);
+    method.prepare(e, options.beta());
     const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q),
                               drawn = sum_over_draws(e.batch, e.log_mu);
+    const std::vector<double> raised = method.objective(e);
+    is_j = raised.empty();
     for (size_t i = 0; i < pi.size(); ++i) {
       const double ratio = std::exp(pi[i] - drawn[i]);
       const auto weighted = [&](double x) { return ratio > 0 ? ratio * x : 0; };  // 0 times an infinite log is 0
@@ -175,6 +178,8 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
       impossible |= ratio > 0 && !std::isfinite(q[i]);
       kl.add(weighted(pi[i] - q[i]));
       log_prob.add(weighted(pi[i]));
+      const double penalty = options.beta() > 0 ? options.beta() * (pi[i] - q[i]) : 0;
+      objective.add(weighted(is_j ? rewards[i] - penalty : raised[i]));
     }
     Weights w = method.weigh(e, now);
     multiply(w, e.batch, std::vector<double>(pi.size(), 1.0));
@@ -191,11 +196,12 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
                       .variance = gradient.variance(),
                       .objective = {},
                       .kl_stderr = std::sqrt(kl.variance()[0] / double(kl.count())),
+                      .objective_stderr = std::sqrt(objective.variance()[0] / double(objective.count())),
                       .samples = r.count()};
   if (!single)
     for (double& v : e.variance) v *= double(batch);
-  const double beta = options.kl_coef;
-  e.objective = {.objective = r.mean()[0] - (beta > 0 ? beta * kl.mean()[0] : 0),
+  const double beta = options.beta();
+  e.objective = {.objective = is_j ? r.mean()[0] - (beta > 0 ? beta * kl.mean()[0] : 0) : objective.mean()[0],
                  .reward = r.mean()[0],
                  .kl = impossible ? std::numeric_limits<double>::infinity() : kl.mean()[0],  // with β 0 a number apart
                  .entropy = -log_prob.mean()[0]};

@@ -25,8 +25,10 @@ struct EstimatedGradient {
   // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the method
   // compares sequences that of a batch's mean times the size of the batch. NaN where there is one contribution only.
   std::vector<double> mean, variance;
-  Objective objective = {};  // means over the samples, each times π/μ; kl is that of k1 = log π − log q
-  double kl_stderr = 0;      // of that mean
+  // Means over the samples, each times π/μ; kl is that of k1 = log π − log q, objective what the method raises.
+  Objective objective = {};
+  double kl_stderr = 0;  // of that mean
+  double objective_stderr = 0;
   int64_t samples = 0;
 };
 

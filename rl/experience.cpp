@@ -53,8 +53,9 @@ Experience rows_of(const Experience& e, std::span<const int64_t> which) {
                   .group = rows_of(e.group, B, which),
                   .role = rows_of(e.role, B, which)};
   for (const int64_t b : which) part.sequences.add(e.sequences.draws(b));
-  for (const auto field : {&Experience::features, &Experience::reward, &Experience::log_mu, &Experience::log_q,
-                           &Experience::log_pi, &Experience::value, &Experience::returns, &Experience::advantage})
+  for (const auto field :
+       {&Experience::features, &Experience::reward, &Experience::log_mu, &Experience::log_q, &Experience::log_pi,
+        &Experience::value, &Experience::returns, &Experience::advantage, &Experience::log_target})
     part.*field = rows_of(e.*field, B, which);
   return part;
 }

@@ -24,6 +24,8 @@ struct Experience {
   std::vector<double> value = {};      // [B,T], of the value network as the step begins; empty without one
   std::vector<double> returns = {};    // [B,T], made by Method::prepare: what each draw gets
   std::vector<double> advantage = {};  // [B,T], made by Method::prepare: its return minus a baseline
+  std::vector<double> log_target =
+      {};  // [B], made by Method::prepare: log p of each sequence, of a method with a target
 
   int64_t size() const { return batch.B; }
 };

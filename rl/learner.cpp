@@ -7,23 +7,20 @@
 
 #include "models/memory.h"
 #include "rl/controller.h"
+#include "rl/methods/returns.h"
 #include "rl/tables/estimators.h"
 #include "rl/tables/running_moments.h"
 
 namespace gradus {
 
 const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageModel& prior,
-                          const LanguageModel* behaviour, Experience& e, double temperature, double kl_coef,
-                          const StepInfo& info) {
+                          const LanguageModel* behaviour, Experience& e, double temperature, const StepInfo& info) {
   const Scores& now = pass.forward(e.batch, temperature, info);
   e.log_pi = now.log_pi;
   e.value = now.value;
   if (e.log_q.empty()) {  // fresh
     e.log_mu = behaviour ? token_log_probs(*behaviour, shards, e.batch, temperature) : now.log_pi;
     e.log_q = token_log_probs(prior, shards, e.batch, temperature);
-    for (const double q : sum_over_draws(e.batch, e.log_q))
-      if (!std::isfinite(q) && kl_coef > 0)
-        throw DataError("the policy drew a sequence that the prior excludes: KL(policy, prior) is infinite");
   }
   return now;
 }
@@ -40,7 +37,7 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
       value_(needs_.value ? std::make_unique<ValueNetwork>(policy) : nullptr),
       value_optimizer_(value_ ? std::make_unique<AdamW>(value_->params(), AdamWOptions{.weight_decay = 0}) : nullptr),
       pass_(policy, shards, needs_, &prior, value_.get()),
-      kl_coef_(options.kl_coef) {
+      kl_coef_(options.beta()) {
   const TuneConfig& o = options;
   require(&policy != &prior && &policy.params().array() != &prior.params().array(), "Learner", Loc::here(),
           "policy and prior are one model; the prior must be a copy that does not change");
@@ -109,7 +106,7 @@ std::span<const real> Learner::update(int64_t u) {
   value_sum_.assign(value_ ? size_t(value_->params().size()) : 0, 0);
   for (Experience* e : batches_) {
     if (u == 0) {
-      score_batch(pass_, shards_, prior_, method_.behaviour(), *e, temperature, kl_coef_, info_);
+      score_batch(pass_, shards_, prior_, method_.behaviour(), *e, temperature, info_);
       method_.prepare(*e, kl_coef_);
       if (e == &fresh()) measure(*e);
     }
@@ -119,8 +116,8 @@ std::span<const real> Learner::update(int64_t u) {
     if (u > 0 || M > 1) pass_.forward(mini.batch, temperature, info_);
     add_gradient(mini.batch, method_.weigh(mini, pass_.scores()));
   }
-  if (m + 1 == M && (options_.replay > 0 || options_.epochs * M > 1) && !importance_.empty())
-    metrics_.ess = effective_sample_size(importance_);
+  const bool reweighed = options_.replay > 0 || options_.epochs * M > 1 || method_.behaviour();
+  if (m + 1 == M && reweighed && !importance_.empty()) metrics_.ess = effective_sample_size(importance_);
   return sum_;
 }
 
@@ -178,20 +175,39 @@ static RunningMoments moments(std::span<const double> x) {
   return m;
 }
 
+// x, one number for each sequence of a model's batch, as if the policy had drawn it: its mean is Σ w x / Σ w with the
+// weights w = π/μ, and the error of that mean is the one of Σ w x / Σ w to first order.
+static std::vector<double> reweighed(std::vector<double> x, std::span<const double> w) {
+  const double sum = std::accumulate(w.begin(), w.end(), 0.0);
+  double mean = 0;
+  for (size_t b = 0; b < w.size(); ++b)
+    if (w[b] > 0) mean += w[b] / sum * x[b];
+  for (size_t b = 0; b < w.size(); ++b) x[b] = mean + (w[b] > 0 ? double(w.size()) * w[b] / sum * (x[b] - mean) : 0);
+  return x;
+}
+
 void Learner::measure(const Experience& e) {
-  const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
-  std::vector<double> kl(pi);
+  const std::vector<double> log_pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
+  std::vector<double> kl(log_pi), weights;  // of the policy, where another model drew
   double cut = 0;
-  for (size_t b = 0; b < pi.size(); ++b) {
+  for (size_t b = 0; b < log_pi.size(); ++b) {
     kl[b] -= q[b];
     cut += source_.world().end_id >= 0 && !e.sequences.ended(int64_t(b));
   }
-  const double n = double(pi.size());
+  if (method_.behaviour()) weights = importance_of(e, e.log_pi);
+  const auto of_policy = [&](const std::vector<double>& x) { return weights.empty() ? x : reweighed(x, weights); };
+  kl = of_policy(kl);
+  const double n = double(kl.size());
   metrics_ = {};
-  metrics_.reward = moments(sum_over_draws(e.batch, e.reward)).mean()[0];
+  metrics_.reward = moments(of_policy(sum_over_draws(e.batch, e.reward))).mean()[0];
   metrics_.kl = std::accumulate(kl.begin(), kl.end(), 0.0) / n;
   metrics_.kl_stderr = standard_error(kl, e.independent);
-  metrics_.entropy = -moments(pi).mean()[0];
+  metrics_.entropy = -moments(of_policy(log_pi)).mean()[0];
+  for (size_t f = 0, F = e.features.size() / kl.size(); f < F; ++f) {
+    std::vector<double> column;
+    for (size_t b = 0; b < kl.size(); ++b) column.push_back(e.features[b * F + f]);
+    metrics_.moments.push_back(moments(of_policy(column)).mean()[0]);
+  }
   metrics_.kl_coef = kl_coef_;
   metrics_.objective =
       metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) + options_.entropy_coef * metrics_.entropy;

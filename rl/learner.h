@@ -20,7 +20,8 @@
 
 namespace gradus {
 
-// Of one step's fresh batch, before the update. A spread of one sequence is NaN.
+// Of one step's fresh batch, before the update. A spread of one sequence is NaN. Where another model drew the batch,
+// the means and errors are those of the policy, with the weights π/μ divided by their sum.
 struct TuneMetrics {
   double reward, kl, entropy;         // means over the batch; kl is that of k1 = log π − log q, of whole sequences
   double kl_stderr;                   // of that mean
@@ -32,14 +33,13 @@ struct TuneMetrics {
   double length;                      // mean number of draws
   std::optional<double> ess;  // effective sample size of all importance weights of the last epoch, where some are not 1
   std::optional<double> value_loss;  // mean squared error of the value network
+  std::vector<double> moments;       // means of the features, where there are any
 };
 
 // Scores a batch by the policy as it is and writes what that says into it; a fresh one also by the prior and by the
-// model that drew it (null: the policy). DataError where the prior excludes a sequence of a fresh batch and kl_coef >
-// 0. Returns pass.scores(). With method.prepare this is how every batch begins.
+// model that drew it (null: the policy). Returns pass.scores(). With method.prepare this is how every batch begins.
 const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageModel& prior,
-                          const LanguageModel* behaviour, Experience& e, double temperature, double kl_coef,
-                          const StepInfo& info = {});
+                          const LanguageModel* behaviour, Experience& e, double temperature, const StepInfo& info = {});
 
 class Learner {
  public:

@@ -11,10 +11,11 @@ namespace gradus {
 static int64_t room_for_prompts(int64_t B) { return std::max<int64_t>(1, B / 2); }
 
 RolloutSource::RolloutSource(std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
-                             const TuneConfig& options, Shards& shards)
+                             const TuneConfig& options, Shards& shards, Features features)
     : prompts_(std::move(prompts)),
       world_(std::move(world)),
       reward_(std::move(reward)),
+      features_(std::move(features)),
       batch_(options.batch),
       replay_(options.replay),
       seed_(uint64_t(options.seed)),
@@ -41,7 +42,9 @@ std::span<Experience* const> RolloutSource::draw(int64_t step, const LanguageMod
   const Rng rng(seed_, Stream::kSample, step);
   fresh.sequences = roll_out(behaviour, world_, prompts_, fresh.group, rng, shards_).sequences;
   fresh.batch.fill(prompts_, fresh.group, fresh.sequences);
-  fresh.reward = on_last_draw(fresh.batch, reward_(fresh.sequences, fresh.group));
+  if (!features_.empty()) fresh.features = features_.values(fresh.sequences, fresh.group);
+  fresh.reward = on_last_draw(
+      fresh.batch, features_.empty() ? reward_(fresh.sequences, fresh.group) : features_.rewards(fresh.features));
   drawn_.clear();
   for (size_t i = memory_.size() - std::min(memory_.size(), size_t(replay_)); i < memory_.size(); ++i)
     drawn_.push_back(&memory_[i]);

@@ -6,6 +6,7 @@
 #include "engine/parallel.h"
 #include "models/language_model.h"
 #include "rl/experience.h"
+#include "rl/gdc.h"
 #include "rl/tune_values.h"
 
 namespace gradus {
@@ -26,9 +27,10 @@ class Source {
 class RolloutSource : public Source {
  public:
   // options.batch sequences a step, each the continuation of one of the prompts; `world` says all but the prompt. The
-  // last options.replay batches are shown again. ShapeError without a prompt.
+  // last options.replay batches are shown again. Of features, if there are any, the reward is made. ShapeError without
+  // a prompt.
   RolloutSource(std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
-                const TuneConfig& options, Shards& shards);
+                const TuneConfig& options, Shards& shards, Features features = {});
 
   const World& world() const override { return world_; }
   // A function of (seed, step) and the model.
@@ -46,6 +48,7 @@ class RolloutSource : public Source {
   const std::vector<std::vector<int32_t>> prompts_;
   const World world_;
   const RewardFunction reward_;
+  const Features features_;
   const int64_t batch_, replay_;
   const uint64_t seed_;
   Shards& shards_;

@@ -8,10 +8,14 @@ namespace gradus {
 
 // Replaces zeros by the defaults that they mean. Throws DataError if two options do not fit together.
 void resolve(TuneConfig& config, int cores);
+// Sets the algorithm that target and divergence imply; UsageError where another was given.
+void imply_algorithm(TuneConfig& config, bool given);
 // Only that. REQUIRES: resolved, or read from a file.
 void check(const TuneConfig& config);
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(TuneConfig& config);
+// What the run is tuned on, for a person.
+std::string aim_of(const TuneConfig& config);
 
 std::string to_json(const TuneConfig& config);
 // Throws DataError as config_from_json.

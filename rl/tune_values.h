@@ -12,9 +12,18 @@ enum class Exact { kAuto, kAlways, kNever };
 inline constexpr Named<Exact> kExactWords[] = {
     {"auto", Exact::kAuto}, {"always", Exact::kAlways}, {"never", Exact::kNever}};
 
+// What the policy is to become: the posterior of the reward, or the nearest to the prior that has given moments.
+enum class TargetKind { kReward, kMoments };
+inline constexpr Named<TargetKind> kTargets[] = {{"rl", TargetKind::kReward}, {"gdc", TargetKind::kMoments}};
+
 struct TuneConfig : RunOptions {
   std::vector<std::string> reward = {};
+  std::string target = "rl";              // a row of kTargets
+  std::string divergence = "reverse-kl";  // rl/tables/divergence.h
+  std::vector<std::string> feature = {};  // of gdc, NAME[:ARG]=MOMENT
+  std::vector<std::string> pointwise = {};
   std::string algorithm = "reinforce";
+  std::string proposal = "policy";  // rl/methods/proposal.h
   std::string baseline = "leave-one-out";
   bool reward_to_go = false;
   double kl_coef = 0.1;
@@ -30,6 +39,10 @@ struct TuneConfig : RunOptions {
   double temperature = 1;
   std::string exact = "auto";  // a row of kExactWords
   int64_t seed = 1;
+
+  // β of the reward that the source pays: that of gdc's features (rl/gdc.h) is 1.
+  double beta() const { return is_gdc() ? 1 : kl_coef; }
+  bool is_gdc() const { return row_named(kTargets, target, "target").value == TargetKind::kMoments; }
 
   TuneConfig() {
     steps = 200;

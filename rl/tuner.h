@@ -12,9 +12,10 @@ struct TunerParts {
 
 struct Tuner : TunerParts, Learner {
   Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std::vector<int32_t>> prompts, World world,
-        RewardFunction reward, const TuneConfig& options, Shards& shards)
-      : TunerParts{.source = {std::move(prompts), std::move(world), std::move(reward), options, shards},
-                   .method = make_method(options)},
+        RewardFunction reward, const TuneConfig& options, Shards& shards, Features features = {})
+      : TunerParts{.source = {std::move(prompts), std::move(world), std::move(reward), options, shards,
+                              std::move(features)},
+                   .method = make_method(options, {.policy = &policy, .prior = &prior})},
         Learner(policy, prior, source, *method, options, shards) {}
 };
 

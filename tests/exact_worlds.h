@@ -67,7 +67,7 @@ inline std::vector<double> weighted_score(const LanguageModel& policy, const Wor
 
 // TuneConfig by the names of its members, which a struct with a base does not take.
 struct Tuning {
-  std::string algorithm = "reinforce", baseline = "leave-one-out";
+  std::string algorithm = "reinforce", baseline = "leave-one-out", divergence = "reverse-kl", proposal = "policy";
   bool reward_to_go = false;
   double kl_coef = 0.1, kl_target = 0, kl_horizon = 1000, entropy_coef = 0;
   int64_t replay = 0, batch = 64, epochs = 1, minibatches = 1;
@@ -76,6 +76,7 @@ struct Tuning {
   operator TuneConfig() const {
     TuneConfig c;
     c.algorithm = algorithm, c.baseline = baseline, c.reward_to_go = reward_to_go;
+    c.divergence = divergence, c.proposal = proposal;
     c.kl_coef = kl_coef, c.kl_target = kl_target, c.kl_horizon = kl_horizon, c.entropy_coef = entropy_coef;
     c.replay = replay, c.batch = batch, c.epochs = epochs, c.minibatches = minibatches;
     c.value_lr = value_lr, c.seed = seed;

@@ -201,7 +201,7 @@ TEST_CASE("what stands in padding or behind the end mark changes nothing") {
       e.reward = on_last_draw(batch, w.reward);
       e.log_q.clear();
       const std::unique_ptr<Method> method = make_method(Tuning{.reward_to_go = true});
-      Scores now = score_batch(pass, shards, *w.prior, nullptr, e, 1, kBeta);
+      Scores now = score_batch(pass, shards, *w.prior, nullptr, e, 1);
       for (auto field : {&Experience::reward, &Experience::log_pi, &Experience::log_mu, &Experience::log_q})
         spoil(e.*field);
       method->prepare(e, kBeta);

@@ -7,6 +7,7 @@
 
 #include "rl/controller.h"
 #include "rl/tables/estimators.h"
+#include "rl/tables/moments.h"
 #include "rl/tables/posterior.h"
 
 namespace gradus {

@@ -71,10 +71,14 @@ BarPlot bars(const RunLog& log) {
   return plot;
 }
 
+// The member that names the run whose policy this was at the beginning: the prior, if the log has no other.
+const char* policy_of(const RunFacts& facts) { return facts.logged("policy").is_string() ? "policy" : "prior"; }
+
 // The command up to the options of the table.
 std::string command_begin(const RunFacts& facts) {
-  std::string line = program_of(facts) + " tune " + shell_path(plain(facts.logged("prior"))) + " --out " +
+  std::string line = program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " +
                      shell_word(facts.name + "-again");
+  if (facts.logged("policy").is_string()) line += " --prior " + shell_path(plain(facts.logged("prior")));
   const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
@@ -85,9 +89,8 @@ std::string command_begin(const RunFacts& facts) {
 
 std::string page_of_tuned(const RunFacts& facts) {
   const RunLog& log = facts.log;
-  Page page(facts.name,
-            text("Fine-tuned from ", plain(facts.logged("prior")), " on the reward ",
-                 joined(facts.tuning.reward, " + "), ": step ", grouped(log.last_step), " of ", facts.tuning.steps));
+  Page page(facts.name, text("Fine-tuned from ", plain(facts.logged(policy_of(facts))), " on ", aim_of(facts.tuning),
+                             ": step ", grouped(log.last_step), " of ", facts.tuning.steps));
   page.figures(figures(facts));
   page.section("Training");
   const std::string definition = "Objective J = " + definition_of_j(facts.tuning);
@@ -96,15 +99,17 @@ std::string page_of_tuned(const RunFacts& facts) {
   if (const double best = last_of(log.steps["j_star"]); std::isfinite(best))
     objective.levels.push_back({"J*", best, 4});
   objective.height = 300;
-  page.html(to_html(objective));
+  if (!facts.tuning.is_gdc()) page.html(to_html(objective));
   const auto side_by_side = [&](const std::vector<Curves>& rows) {
     std::vector<std::string> plots;
     for (const Curves& row : rows) plots.push_back(to_html(plot_of(log, row)));
     page.side_by_side(plots);
   };
-  side_by_side({{"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}},
-                {"KL(policy, prior)", "nats a sequence", {{"kl", "estimated"}, {"kl_exact", "exact"}}},
-                {"Entropy", "nats a sequence", {{"entropy", "estimated"}, {"entropy_exact", "exact"}}}});
+  std::vector<Curves> first{{"KL(policy, prior)", "nats a sequence", {{"kl", "estimated"}, {"kl_exact", "exact"}}},
+                            {"Entropy", "nats a sequence", {{"entropy", "estimated"}, {"entropy_exact", "exact"}}}};
+  if (!facts.tuning.is_gdc())
+    first.insert(first.begin(), {"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}});
+  side_by_side(first);
   std::vector<Curves> more{
       {"Different n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
       {"Gradient norm", "", {{"grad_norm", "norm"}}},
@@ -114,9 +119,13 @@ std::string page_of_tuned(const RunFacts& facts) {
     more.push_back({"Sequences cut at the limit", "share", {{"cut", "without the end mark"}}});
     more.push_back({"Length", "tokens", {{"length", "mean of the batch"}}});
   }
-  for (const Curves& row : {Curves{"KL(policy, posterior)", "nats", {{"kl_to_posterior", "exact"}}},
-                            Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
-                            Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}}})
+  for (const Curves& row :
+       {Curves{"Divergence from the target",
+               "nats",
+               {{"kl_to_posterior", "KL(policy, target)"}, {"kl_from_target", "KL(target, policy)"}}},
+        Curves{"Z", "", {{"z", "estimated"}}},
+        Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
+        Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}}})
     if (any(log.steps[row.columns[0].first])) more.push_back(row);
   side_by_side(more);
   if (log.posterior.is_object()) {

@@ -214,4 +214,15 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   return c;
 }
 
+Checkpoint load_beside(const std::string& other, const Checkpoint& run) {
+  Checkpoint loaded = load_checkpoint(other);
+  const auto &a = run.tokenizer.vocab(), &b = loaded.tokenizer.vocab();
+  if (a == b && &run.tokenizer.cutter() == &loaded.tokenizer.cutter()) return loaded;
+  const auto [i, j] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  const auto name = [](auto at, auto end) { return at == end ? "nothing" : Json(*at).dump(); };
+  throw DataError(text(run.path, " and ", loaded.path, " have different vocabularies (", a.size(), " and ", b.size(),
+                       " tokens; token ", i - a.begin(), " is ", name(i, a.end()), " and ", name(j, b.end()),
+                       "): train both on texts with the same tokens and one --tokenizer"));
+}
+
 }  // namespace gradus

@@ -46,7 +46,10 @@ std::string checkpoint_path(const std::string& run_or_file);
 int64_t first_not_finite(const Params& params);
 // Throws DataError, which says what is missing or does not fit, or which parameter is not finite.
 Checkpoint load_checkpoint(const std::string& run_or_file);
-// The same of an archive that holds more, which its owners read.
+// The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
+// other tokens than `run`.
+Checkpoint load_beside(const std::string& other, const Checkpoint& run);
+// The same as load_checkpoint of an archive that holds more, which its owners read.
 Checkpoint read_checkpoint(ArchiveReader& in);
 
 AdamWOptions adamw_options(const Config& config);

@@ -9,6 +9,10 @@
 
 namespace gradus {
 
+bool Word::allows(const std::string& word) const {
+  return std::find(known.begin(), known.end(), word) != known.end() || (accepts && accepts(word));
+}
+
 Option newer(Option row) {
   row.newer = true;
   return row;
@@ -125,8 +129,7 @@ static bool read_value(const Json& json, const Option& row) {
     if (!json.is_number() || !(json.get<double>() >= x->least && json.get<double>() <= x->greatest)) return false;
     *x->value = json.get<double>();
   } else if (const Word* w = std::get_if<Word>(&row.value)) {
-    if (!json.is_string() || std::find(w->known.begin(), w->known.end(), json.get<std::string>()) == w->known.end())
-      return false;
+    if (!json.is_string() || !w->allows(json.get<std::string>())) return false;
     *w->value = json.get<std::string>();
   } else {
     std::vector<std::string>& texts = *std::get<Texts>(row.value).value;

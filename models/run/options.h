@@ -30,6 +30,8 @@ struct Number {
 struct Word {
   std::string* value;
   std::vector<std::string> known;
+  bool (*accepts)(const std::string& word) = nullptr;  // words beside the known ones
+  bool allows(const std::string& word) const;
 };
 struct Texts {  // any number of them; the command line declares such an option itself
   std::vector<std::string>* value;
@@ -67,8 +69,9 @@ inline Option option(const char* name, std::string& value, const std::vector<std
                      const std::string& help, const Owners& owners = {}) {
   return {.name = name, .value = Word{&value, known}, .help = help, .owners = owners};
 }
-inline Option option(const char* name, std::vector<std::string>& values, const std::string& help) {
-  return {.name = name, .value = Texts{&values}, .help = help};
+inline Option option(const char* name, std::vector<std::string>& values, const std::string& help,
+                     const Owners& owners = {}) {
+  return {.name = name, .value = Texts{&values}, .help = help, .owners = owners};
 }
 Option newer(Option row);
 

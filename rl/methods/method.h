@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,12 +16,17 @@
 
 namespace gradus {
 
+class Params;
 struct TuneConfig;  // rl/tune_values.h
 
 // A named part of the state that a method keeps from step to step.
 struct NamedNumbers {
   std::string name;
   std::vector<double> values;
+};
+
+struct Estimate {
+  double value, error;  // and its standard error
 };
 
 class Method {
@@ -40,13 +46,28 @@ class Method {
   // After the step: updates the method's own state, such as a moving mean, from the fresh batch.
   virtual void learn(const Experience& fresh) { (void)fresh; }
 
+  virtual bool has_target() const { return false; }  // and descends a divergence to it, in the place of raising J
+  // After prepare(): of each sequence [B] a number whose mean under the policy is the objective that is raised. Empty
+  // where that is J, E[r] − β KL(π‖q).
+  virtual std::vector<double> objective(const Experience& e) const {
+    (void)e;
+    return {};
+  }
   // The state for a checkpoint; restore() takes what state() returned.
   virtual std::vector<NamedNumbers> state() const { return {}; }
   virtual void restore(std::span<const NamedNumbers> state) { (void)state; }
+  // The parameters of a model that the method changes by itself, also for a checkpoint; null if it has none.
+  virtual Params* own_params() { return nullptr; }
+  // What the method has learnt of the constant Z of its target; none where it has no target or each prompt has its own.
+  virtual std::optional<Estimate> z() const { return {}; }
 };
 
+// The models around a method that wants models of its own.
+struct MethodModels {
+  const LanguageModel *policy = nullptr, *prior = nullptr;
+};
 // The method that options.algorithm names. DataError, which lists the known names, for an unknown one.
-std::unique_ptr<Method> make_method(const TuneConfig& options);
+std::unique_ptr<Method> make_method(const TuneConfig& options, const MethodModels& models = {});
 std::vector<std::string> method_names();
 
 }  // namespace gradus

@@ -6,8 +6,8 @@
 namespace gradus {
 
 // Each is made in the file of its name.
-using Make = std::unique_ptr<Method>(const TuneConfig&);
-Make make_reinforce;
+using Make = std::unique_ptr<Method>(const TuneConfig&, const MethodModels&);
+Make make_reinforce, make_f_dpg;
 
 namespace {
 
@@ -18,12 +18,13 @@ struct Row {
 };
 constexpr Row kMethods[] = {
     {.name = "reinforce", .help = "the return above a baseline", .make = make_reinforce},
+    {.name = "f-dpg", .help = "-f'(policy/target) of an f-divergence to a target", .make = make_f_dpg},
 };
 
 }  // namespace
 
-std::unique_ptr<Method> make_method(const TuneConfig& options) {
-  return row_named(kMethods, options.algorithm, "algorithm").make(options);
+std::unique_ptr<Method> make_method(const TuneConfig& options, const MethodModels& models) {
+  return row_named(kMethods, options.algorithm, "algorithm").make(options, models);
 }
 std::vector<std::string> method_names() { return names_of(kMethods); }
 

@@ -20,19 +20,23 @@ class Reinforce : public Method {
 
   Needs needs() const override { return {.value = baseline_.needs_value, .least_batch = baseline_.least_batch}; }
 
+  // DataError where KL(π‖q) counts and q excludes a sequence.
   void prepare(Experience& e, double kl_coef) override {
+    for (const double q : sum_over_draws(e.batch, e.log_q))
+      if (!std::isfinite(q) && kl_coef > 0)
+        throw DataError("the policy drew a sequence that the prior excludes: KL(policy, prior) is infinite");
     ReturnOptions options{.kl_coef = kl_coef, .entropy_coef = entropy_coef_, .reward_to_go = reward_to_go_};
     e.returns = returns_of_draws(e, e.log_pi, options);
     const std::vector<double> b = baseline_.make({.e = e,
                                                   .whole = at_first_draw(e.batch, e.returns),
-                                                  .importance = ratios(e, e.log_pi),
+                                                  .importance = importance_of(e, e.log_pi),
                                                   .moving = moving_.value()});
     e.advantage = e.returns;
     for (size_t i = 0; i < b.size(); ++i) e.advantage[i] -= b[i];
   }
 
   Weights weigh(const Experience& e, const Scores& now) const override {
-    Weights w{.log_pi = e.advantage, .importance = ratios(e, now.log_pi)};
+    Weights w{.log_pi = e.advantage, .importance = importance_of(e, now.log_pi)};
     if (!baseline_.needs_value) return w;
     w.value = e.returns;  // least squares: −∇ ½ (value − R)²
     for (size_t i = 0; i < w.value.size(); ++i) w.value[i] -= now.value[i];
@@ -52,14 +56,6 @@ class Reinforce : public Method {
   }
 
  private:
-  // π/μ of each sequence, [B].
-  static std::vector<double> ratios(const Experience& e, std::span<const double> log_pi) {
-    std::vector<double> ratio = sum_over_draws(e.batch, log_pi);
-    const std::vector<double> mu = sum_over_draws(e.batch, e.log_mu);
-    for (size_t b = 0; b < ratio.size(); ++b) ratio[b] = std::exp(ratio[b] - mu[b]);
-    return ratio;
-  }
-
   const Baseline& baseline_;
   const double entropy_coef_;
   const bool reward_to_go_;
@@ -68,6 +64,8 @@ class Reinforce : public Method {
 
 }  // namespace
 
-std::unique_ptr<Method> make_reinforce(const TuneConfig& options) { return std::make_unique<Reinforce>(options); }
+std::unique_ptr<Method> make_reinforce(const TuneConfig& options, const MethodModels&) {
+  return std::make_unique<Reinforce>(options);
+}
 
 }  // namespace gradus

@@ -1,6 +1,7 @@
 #include "rl/methods/returns.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace gradus {
 
@@ -21,6 +22,13 @@ std::vector<double> returns_of_draws(const Experience& e, std::span<const double
     std::fill(g.begin() + b * batch.T + batch.first_slot(b), g.begin() + b * batch.T + batch.end_slot(b), rest);
   }
   return g;
+}
+
+std::vector<double> importance_of(const Experience& e, std::span<const double> log_pi) {
+  std::vector<double> ratio = sum_over_draws(e.batch, log_pi);
+  const std::vector<double> mu = sum_over_draws(e.batch, e.log_mu);
+  for (size_t b = 0; b < ratio.size(); ++b) ratio[b] = std::exp(ratio[b] - mu[b]);
+  return ratio;
 }
 
 }  // namespace gradus

@@ -24,4 +24,7 @@ struct ReturnOptions {
 // [B,T], 0 in padding. log_pi [B,T] is that of the policy whose KL and entropy count; e.reward and e.log_q are read.
 std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
 
+// π/μ of each sequence, [B], from log π of its draws, [B,T].
+std::vector<double> importance_of(const Experience& e, std::span<const double> log_pi);
+
 }  // namespace gradus

@@ -3,7 +3,9 @@
 #include "rl/tables/divergence.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+#include <optional>
 
 #include "models/table.h"
 
@@ -73,27 +75,60 @@ double hellinger(const Outcome& x) {  // √p − √t = (p − t) / (√p + √
 }
 double hellinger_slope(double u) { return -std::expm1(-u / 2) / 2; }  // ½(1 − 1/√τ)
 
-constexpr Divergence kDivergences[] = {
-    {.name = "reverse-kl", .help = "KL(π‖t): τ log τ", .term = reverse_kl, .slope = reverse_kl_slope},
-    {.name = "forward-kl",
-     .help = "KL(t‖π): −log τ",
-     .term = forward_kl,
-     .slope = forward_kl_slope,
-     .flow = forward_kl_flow},
-    {.name = "js", .help = "Jensen-Shannon, halved: ½ τ log(2τ/(τ+1)) + ½ log(2/(τ+1))", .term = js, .slope = js_slope},
-    {.name = "tv", .help = "total variation: ½|τ−1|", .term = tv, .slope = tv_slope},
-    {.name = "chi2",
-     .help = "χ²(t‖π): (1−τ)²/τ",
-     .term = chi2_of_target,
-     .slope = chi2_of_target_slope,
-     .flow = chi2_of_target_flow},
-    {.name = "chi2-reverse", .help = "χ²(π‖t): (τ−1)²", .term = chi2_of_policy, .slope = chi2_of_policy_slope},
-    {.name = "hellinger", .help = "squared Hellinger: ½(1−√τ)²", .term = hellinger, .slope = hellinger_slope},
-};
+// (e^{au} − 1)/a, which for a → 0 is u.
+double power_log(double a, double u) { return a == 0 ? u : std::expm1(a * u) / a; }
+
+// f(τ) = (τ^A − Aτ + A − 1)/(A(A−1)) of Cressie and Read 1984, written so that nothing cancels near its limits: A = 0
+// is KL(t‖π), 1 is KL(π‖t), ½ is four times Hellinger, 2 and −1 are half of the two χ².
+Divergence alpha(std::string name, double a) {
+  const auto slope = [a](double u) { return power_log(a - 1, u); };  // (τ^{A−1} − 1)/(A−1)
+  const auto term = [a, slope](const Outcome& x) {
+    if (x.log_p == x.log_t) return 0.0;
+    if (x.log_t == -kInfinity) return a < 1 ? x.p / (1 - a) : kInfinity;
+    if (x.log_p == -kInfinity) return a > 0 ? x.t / a : kInfinity;
+    const double u = x.log_p - x.log_t;
+    return a < 0.5 ? (x.t * power_log(a, u) - (x.p - x.t)) / (a - 1) : (x.p * slope(u) - (x.p - x.t)) / a;
+  };
+  const auto flow = [a, slope](const Outcome& x, double u) {
+    if (x.p > 0) return x.p * slope(u);
+    return x.t == 0 || a > 0 ? 0 : a == 0 ? -x.t : -kInfinity;
+  };
+  return {.name = std::move(name),
+          .help = "A number: 0 forward-kl, 1 reverse-kl: (τ^A − Aτ + A − 1)/(A(A−1))",
+          .term = term,
+          .slope = slope,
+          .flow = flow};
+}
+constexpr const char kAlpha[] = "alpha:";
+
+const std::vector<Divergence>& rows() {
+  static const std::vector<Divergence> all{
+      {.name = "reverse-kl", .help = "KL(π‖t): τ log τ", .term = reverse_kl, .slope = reverse_kl_slope},
+      {.name = "forward-kl",
+       .help = "KL(t‖π): −log τ",
+       .term = forward_kl,
+       .slope = forward_kl_slope,
+       .flow = forward_kl_flow},
+      {.name = "js",
+       .help = "Jensen-Shannon, halved: ½ τ log(2τ/(τ+1)) + ½ log(2/(τ+1))",
+       .term = js,
+       .slope = js_slope},
+      {.name = "tv", .help = "total variation: ½|τ−1|", .term = tv, .slope = tv_slope},
+      {.name = "chi2",
+       .help = "χ²(t‖π): (1−τ)²/τ",
+       .term = chi2_of_target,
+       .slope = chi2_of_target_slope,
+       .flow = chi2_of_target_flow},
+      {.name = "chi2-reverse", .help = "χ²(π‖t): (τ−1)²", .term = chi2_of_policy, .slope = chi2_of_policy_slope},
+      {.name = "hellinger", .help = "squared Hellinger: ½(1−√τ)²", .term = hellinger, .slope = hellinger_slope},
+  };
+  return all;
+}
 
 Outcome outcome(const Table& p, const Table& t, size_t i) { return {p.p[i], p.log_p[i], t.p[i], t.log_p[i]}; }
 
-double sum_of_terms(double (*term)(const Outcome&), const Table& p, const Table& t) {
+template <class Term>
+double sum_of_terms(const Term& term, const Table& p, const Table& t) {
   same_size("f_divergence", p, t);
   return sum_over(p.size(), [&](size_t i) { return term(outcome(p, t, i)); });
 }
@@ -186,8 +221,27 @@ std::vector<double> entropy_gradient(const Table& pi) {
   return g;
 }
 
-std::span<const Divergence> divergences() { return kDivergences; }
-const Divergence& divergence_named(std::string_view name) { return row_named(kDivergences, name, "divergence"); }
+std::span<const Divergence> divergences() { return rows(); }
+std::vector<std::string> divergence_names() {
+  std::vector<std::string> names = names_of(rows());
+  names.push_back(std::string(kAlpha) + "A");
+  return names;
+}
+static std::optional<Divergence> find_divergence(std::string_view name) {
+  for (const Divergence& row : rows())
+    if (row.name == name) return row;
+  if (!name.starts_with(kAlpha)) return {};
+  const std::string_view number = name.substr(sizeof kAlpha - 1);
+  double a = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), a);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(a)) return {};
+  return alpha(std::string(name), a);
+}
+bool is_divergence(const std::string& name) { return find_divergence(name).has_value(); }
+Divergence divergence_named(std::string_view name) {
+  if (std::optional<Divergence> found = find_divergence(name)) return *std::move(found);
+  throw_unknown("divergence", name, divergence_names());
+}
 
 double f_divergence(const Divergence& f, const Table& pi, const Table& t) { return sum_of_terms(f.term, pi, t); }
 

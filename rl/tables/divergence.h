@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -74,22 +76,24 @@ struct Outcome {
 };
 
 // An f-divergence D_f(π‖t) = Σ t f(π/t) of Go et al. 2023 (arXiv 2302.08215, table 1), f convex, f(1) = 0; a row of the
-// table in divergence.cpp.
+// table in divergence.cpp, or alpha:A.
 struct Divergence {
-  const char* name;
+  std::string name;
   const char* help;
   // t f(π/t) of one outcome, with its limits for zeros; never negative. For both KLs f has τ − 1 subtracted or added,
   // which is 0 in the sum.
-  double (*term)(const Outcome& x);
+  std::function<double(const Outcome&)> term;
   // f'(τ) from log τ: −f'(π/t) is the reward that f-DPG gives a sample. At log τ = +inf it is f'(∞), what an outcome
   // with t = 0 costs for each unit of π.
-  double (*slope)(double log_tau);
+  std::function<double(double)> slope;
   // π f'(π/t) of one outcome, log τ given; null where it is π · slope, and 0 for π = 0.
-  double (*flow)(const Outcome& x, double log_tau) = nullptr;
+  std::function<double(const Outcome&, double)> flow = nullptr;
 };
-std::span<const Divergence> divergences();
-// DataError, which lists the known names, for an unknown one.
-const Divergence& divergence_named(std::string_view name);
+std::span<const Divergence> divergences();    // those that take no argument
+std::vector<std::string> divergence_names();  // of all, alpha:A the last
+// The one of a name such as js or alpha:0.5. DataError, which lists the known names, for an unknown one.
+Divergence divergence_named(std::string_view name);
+bool is_divergence(const std::string& name);
 
 double f_divergence(const Divergence& f, const Table& pi, const Table& t);
 // ∇D_f(π‖t) = E_π[f'(π/t) s] with respect to the logits of π. Where D_f is infinite, entries may be infinite.

@@ -32,13 +32,4 @@ std::vector<Table> ascend(const Table& q, std::span<const double> r, double beta
 // The β at which KL(π*‖q) is `target`. DataError unless 1e-12 ≤ target < −log q(best outcomes), which β → 0 approaches.
 double kl_coef_for(const Table& q, std::span<const double> r, double target);
 
-// The distribution nearest to q, in KL(p‖q), with E_p[φ_i] = μ_i (Khalifa, Elsahar and Dymetman 2021, arXiv
-// 2012.11635): p ∝ q exp(Σ Λ_i φ_i). DataError where no Λ does it.
-struct MomentFit {
-  std::vector<double> lambda;  // Λ; with one feature, 1/Λ is the β of the reward φ
-  Table table;
-  double log_z;
-};
-MomentFit fit_moments(const Table& q, const std::vector<std::vector<double>>& phi, std::span<const double> mu);
-
 }  // namespace gradus

@@ -52,7 +52,8 @@ void KnownWorlds::enumerate_policy(Known& known, const LanguageModel& policy) co
 
 Truth KnownWorlds::of(const LanguageModel& policy, double kl_coef, double entropy_coef) {
   const double tempering = kl_coef + entropy_coef, share = 1 / double(worlds_.size());
-  Truth truth{{0, 0, 0, 0}, 0, tempering > 0 ? std::optional(0.0) : std::nullopt};
+  Truth truth{{0, 0, 0, 0}, 0, {}, {}};
+  if (tempering > 0) truth.kl_to_posterior = truth.kl_from_posterior = 0.0;
   for (Known& known : worlds_) {
     enumerate_policy(known, policy);
     const Objective at = exact_objective(known.log_pi, known.log_q, known.reward, kl_coef);
@@ -74,7 +75,9 @@ Truth KnownWorlds::of(const LanguageModel& policy, double kl_coef, double entrop
       if (known.log_q[i] != kImpossible) r[i] -= entropy_coef * known.log_q[i];
     const Posterior best = posterior(Table::of_logs(known.log_q), r, tempering);
     truth.j_star += share * best.j_star;
-    *truth.kl_to_posterior += share * kl(Table::of_logs(known.log_pi), best.table);
+    const Table pi = Table::of_logs(known.log_pi);
+    *truth.kl_to_posterior += share * kl(pi, best.table);
+    *truth.kl_from_posterior += share * kl(best.table, pi);
     known.log_posterior = best.table.log_p;
   }
   return truth;

@@ -11,7 +11,7 @@ namespace gradus {
 struct Truth {
   Objective at;   // of the policy; `objective` includes α times the entropy
   double j_star;  // the most that any policy reaches: (β+α) log Σ (q^β e^r)^{1/(β+α)}, or max r where β + α = 0
-  std::optional<double> kl_to_posterior;  // KL(π‖π*); none where β + α = 0
+  std::optional<double> kl_to_posterior, kl_from_posterior;  // KL(π‖π*), KL(π*‖π); none where β + α = 0
 };
 
 class KnownWorlds {

@@ -86,7 +86,7 @@ TEST_SUITE("divergence") {
     const Table pi = random_table(40, 9), t = random_table(41, 9);
     for (const Divergence& row : divergences()) {
       INFO(std::string(row.name));
-      CHECK(&divergence_named(row.name) == &row);
+      CHECK(divergence_named(row.name).name == row.name);
       const auto plain = f.at(row.name);
       double sum = 0;
       for (size_t i = 0; i < t.size(); ++i) {
@@ -97,7 +97,62 @@ TEST_SUITE("divergence") {
       }
       CHECK(near(f_divergence(row, pi, t), sum) <= 1e-13);
     }
+    for (const double a : {-2.0, -0.5, 1e-9, 0.3, 0.5, 1 - 1e-9, 1.5, 3.0}) {  // alpha:A likewise
+      INFO("alpha:", a);
+      const Divergence f_alpha = divergence_named(text("alpha:", a));
+      double sum = 0;
+      for (size_t i = 0; i < t.size(); ++i) {
+        const double r = pi.p[i] / t.p[i];
+        sum += t.p[i] * (std::pow(r, a) - a * r + a - 1) / (a * (a - 1));
+        CHECK(near(f_alpha.slope(std::log(r)), (std::pow(r, a - 1) - 1) / (a - 1)) <=
+              (std::fabs(a - 1) < 1e-6 ? 1e-6 : 1e-12));
+      }
+      const bool at_limit = std::fabs(a) < 1e-6 || std::fabs(a - 1) < 1e-6;
+      CHECK(near(f_divergence(f_alpha, pi, t), sum) <= (at_limit ? 1e-5 : 1e-12));
+    }
     CHECK_THROWS_WITH_AS(divergence_named("kl"), doctest::Contains("reverse-kl, forward-kl, js"), DataError);
+  }
+
+  TEST_CASE("divergence: alpha:A has the others as its members, and limits where they are infinite") {
+    const Table pi = random_table(42, 9), t = random_table(43, 9);
+    const auto same = [&](const char* alpha, const char* other, double factor) {
+      const Divergence a = divergence_named(alpha), b = divergence_named(other);
+      CHECK(near(factor * f_divergence(a, pi, t), f_divergence(b, pi, t)) <= 1e-13);
+      std::vector<double> g = f_gradient(a, pi, t);
+      for (double& x : g) x *= factor;
+      CHECK(near(g, f_gradient(b, pi, t)) <= 1e-12);
+    };
+    same("alpha:0", "forward-kl", 1);
+    same("alpha:1", "reverse-kl", 1);
+    same("alpha:0.5", "hellinger", 0.25);
+    same("alpha:2", "chi2-reverse", 2);
+    same("alpha:-1", "chi2", 2);
+    CHECK(near(f_divergence(divergence_named("alpha:1e-12"), pi, t),
+               f_divergence(divergence_named("forward-kl"), pi, t)) <= 1e-10);
+    CHECK(divergence_named("alpha:0.5").slope(kInfinity) == 2);  // f'(∞) = 1/(1−A)
+    CHECK(divergence_named("alpha:1").slope(kInfinity) == kInfinity);
+    CHECK(divergence_named("alpha:1.5").slope(kInfinity) == kInfinity);
+    const Table half = Table::of({0.5, 0.5, 0}), first = Table::of({1, 0, 0});
+    for (const char* name : {"alpha:-1", "alpha:0", "alpha:0.3", "alpha:0.7", "alpha:1", "alpha:2.5"}) {
+      INFO(std::string(name));
+      const Divergence f = divergence_named(name);
+      CHECK(f_divergence(f, pi, pi) == 0);
+      CHECK(f.slope(0) == 0);
+      for (const Table& a : {half, first, Table::of({0, 0.5, 0.5}), Table::of({5e-324, 1, 0})})
+        for (const Table& b : {half, first, Table::of({0, 0, 1})}) {
+          CHECK(f_divergence(f, a, b) >= 0);
+          for (double g : f_gradient(f, a, b)) CHECK_FALSE(std::isnan(g));
+        }
+      const std::vector<double> z = random_logits(44, 9);
+      const auto wanted = differences(z, [&](const Table& x) { return f_divergence(f, x, t); });
+      CHECK(near(f_gradient(f, Table::of_logits(z), t), wanted, 1) <= 1e-9);
+    }
+    CHECK(f_divergence(divergence_named("alpha:0.3"), first, half) ==
+          doctest::Approx(0.5 * (std::pow(2, 0.3) - 1.3) / -0.21 + 0.5 / 0.3).epsilon(1e-14));
+    for (const char* name : {"alpha:", "alpha:x", "alpha:1x", "alpha:inf", "alpha:nan", "alpha", "alpha: 1"}) {
+      CHECK_FALSE(is_divergence(name));
+      CHECK_THROWS_WITH_AS(divergence_named(name), doctest::Contains("hellinger, alpha:A"), DataError);
+    }
   }
 
   TEST_CASE("divergence: none is negative, and all are 0 between equal tables") {

@@ -5,6 +5,7 @@
 
 #include "apps/kl/worked_example.h"
 #include "rl/controller.h"
+#include "rl/tables/moments.h"
 #include "rl/tables/posterior.h"
 #include "tests/near.h"
 #include "tests/random_table.h"

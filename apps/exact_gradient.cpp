@@ -1,0 +1,219 @@
+// gradus exact gradient: the gradient of what a method raises, for every parameter. It is E[r] − β KL(π‖q), or with
+// f-DPG −D_f(π‖p) to a target p. Exact over all sequences of the world, or estimated from samples; then, where the
+// world can be listed, with its bias, variance and cosine to the exact one.
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+
+#include "apps/exact.h"
+#include "apps/features.h"
+#include "apps/format.h"
+#include "apps/json_number.h"
+#include "apps/memory.h"
+#include "apps/run.h"
+#include "engine/io/safetensors.h"
+#include "models/text/utf8.h"
+#include "rl/exact_gradient.h"
+#include "rl/tables/posterior.h"
+
+namespace gradus {
+namespace {
+
+constexpr int kShards = 4;  // of an exact gradient, whatever the threads
+constexpr int kMostThreads = 64;
+
+// Policy and prior in their world, and what they are measured by.
+struct Question {
+  const ExactCommand& command;
+  TuneConfig options;
+  Checkpoint run, prior;
+  World world;
+  Reward terms;
+  NamedFeatures named;
+  RewardFunction reward;
+
+  bool has_target;  // of the method
+
+  explicit Question(const ExactCommand& c);
+  std::unique_ptr<Method> method(const TuneConfig& o) const {
+    return make_method(o, {.policy = run.model.get(), .prior = prior.model.get()});
+  }
+};
+
+TuneConfig resolved(const ExactCommand& command) {
+  TuneConfig options = command.tuning;
+  options.seed = command.common.seed;
+  if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
+    options.baseline = "moving";  // any constant may be the baseline of the mean; with J no large terms cancel
+    options.batch = TuneConfig().batch;
+  }
+  resolve_options(options);
+  return options;
+}
+
+Question::Question(const ExactCommand& c)
+    : command(c),
+      options(resolved(c)),
+      run(load_checkpoint(c.run)),
+      prior(load_beside(c.other, run)),
+      world(world_of(c, run)),
+      terms(options.reward, run.tokenizer),
+      named(options.feature, options.pointwise, run.tokenizer, {c.prompt}),
+      has_target(method(options)->has_target()) {
+  if (run.model->params().size() == 0)
+    throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
+  for (const Checkpoint* model : {&run, &prior})
+    model->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
+  reward = options.is_gdc() ? named.features.reward() : text_reward(terms, run.tokenizer, {c.prompt});
+}
+
+// All that follows from listing the world.
+struct Listed {
+  Enumeration all;
+  std::vector<double> rewards;
+  Objective objective;
+  double log_z = 0;
+  std::vector<double> gradient;
+};
+
+// What makes an exact mean sharp, and a sampled one unbiased: the method is told J, as its baseline, and Z.
+void tell(Method& method, const Listed& listed) {
+  method.restore(
+      std::vector<NamedNumbers>{{"moving", {listed.objective.objective, 1}}, {"normalisers", {listed.log_z, 1, 0}}});
+}
+
+Listed list_world(Question& q) {
+  Listed l{.all = enumerate_both(q.run, q.prior, q.world), .rewards = {}, .objective = {}, .gradient = {}};
+  const std::vector<double>&log_pi = l.all.log_prob[0], &log_q = l.all.log_prob[1];
+  if (q.options.is_gdc()) fit_listed(q.named.features, {l.all.sequences, {log_q}});
+  l.rewards = rewards_of(l.all.sequences, q.reward);
+  l.objective = exact_objective(log_pi, log_q, l.rewards, q.options.beta());
+  TuneConfig options = q.options;
+  options.baseline = "moving";
+  const std::unique_ptr<Method> method = q.method(options);
+  if (q.options.beta() > 0) {
+    const Posterior target = posterior(Table::of_logs(log_q), l.rewards, q.options.beta());
+    l.log_z = target.log_z;
+    if (q.has_target)
+      l.objective.objective = -f_divergence(divergence_named(options.divergence), Table::of_logs(log_pi), target.table);
+  }
+  if (!std::isfinite(l.objective.objective))
+    throw DataError(
+        q.has_target ? text("the divergence ", options.divergence, " from the target is infinite and has no gradient")
+                     : "KL(policy, prior) is infinite: the policy can draw a sequence that the prior excludes, so J "
+                       "has no gradient");
+  tell(*method, l);
+  Shards shards(kShards, threads_for(q.command.common, kMostThreads));
+  require_memory(exact_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, shards),
+                 "the gradient of these sequences", "use a smaller --max-tokens");
+  const bool from_prior = method->behaviour() == q.prior.model.get();  // another proposal begins as the policy
+  l.gradient = exact_gradient(*method, *q.run.model, *q.prior.model, q.world, l.all.sequences,
+                              from_prior ? log_q : log_pi, l.rewards, q.options.beta(), shards);
+  return l;
+}
+
+// Null where the world is too large.
+std::unique_ptr<Listed> try_list(Question& q) {
+  const bool may_exclude = !q.run.model->counts().empty();
+  if (full_size(q.world, q.run.model->vocabulary()) > kMaxSequences && !may_exclude) return nullptr;
+  try {
+    return std::make_unique<Listed>(list_world(q));
+  } catch (const WorldTooLarge&) {
+    return nullptr;
+  }
+}
+
+// Of a sampled gradient beside the exact one.
+struct Agreement {
+  double bias_z = 0;  // the largest |mean − exact| over its standard error
+  double variance = 0, cosine;
+};
+Agreement compare(const EstimatedGradient& g, std::span<const double> exact) {
+  const auto dot = [](std::span<const double> a, std::span<const double> b) {
+    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+  };
+  const double norm = std::sqrt(dot(exact, exact)), rounding = (kDouble ? 1e-12 : 1e-5) * (1 + norm);
+  Agreement a{.cosine = dot(g.mean, exact) / (norm * std::sqrt(dot(g.mean, g.mean)))};
+  for (size_t k = 0; k < exact.size(); ++k) {
+    a.variance += g.variance[k];
+    if (const double off = std::fabs(g.mean[k] - exact[k]); off > rounding)
+      a.bias_z = std::max(a.bias_z, off / std::sqrt(g.variance[k] / double(g.samples)));
+  }
+  return a;
+}
+
+void write(const Question& q, const EstimatedGradient& g) {
+  ArchiveWriter out;
+  const Params& params = q.run.model->params();
+  save_parts(out, params, std::span<const double>(g.mean), "mean/");
+  if (!g.variance.empty()) save_parts(out, params, std::span<const double>(g.variance), "variance/");
+  std::move(out).write(q.command.out);
+}
+
+int print(const Question& q, const EstimatedGradient& g, int64_t listed, const std::optional<Agreement>& agreement) {
+  const Objective& j = g.objective;
+  const bool sampled = g.samples > 0;
+  if (q.command.common.json) {
+    Json json{{"objective", json_number(j.objective)},
+              {"reward", q.options.is_gdc() ? Json() : json_number(j.reward)},
+              {"kl", json_number(j.kl)},
+              {"entropy", json_number(j.entropy)},
+              {"samples", g.samples}};
+    if (listed > 0 && !sampled) json["sequences"] = listed;
+    if (sampled) json["kl_stderr"] = json_number(g.kl_stderr);
+    if (agreement) {
+      json["objective_stderr"] = json_number(g.objective_stderr);
+      json["bias_z"] = json_number(agreement->bias_z);
+      json["variance"] = json_number(agreement->variance);
+      json["cosine"] = json_number(agreement->cosine);
+    }
+    return print_json(json);
+  }
+  const auto error = [&](double x) { return sampled ? text(" (standard error ", fixed(x, 6), ")") : std::string(); };
+  const auto line = [](const std::string& name, double x, const std::string& after) {
+    std::printf("  %s %s%s\n", left(name, 20).c_str(), right(fixed(x, 12), 18).c_str(), after.c_str());
+  };
+  std::printf("over %s\n",
+              sampled ? (grouped(g.samples) + " samples").c_str() : ("all " + grouped(listed) + " sequences").c_str());
+  line(q.has_target ? "-" + q.options.divergence + "(policy, target)" : text("J = E[r] - ", q.options.beta(), " KL"),
+       j.objective, error(g.objective_stderr));
+  if (!q.options.is_gdc()) line("E[r]", j.reward, "");
+  line("KL(policy, prior)", j.kl, " nats" + error(g.kl_stderr));
+  line("entropy", j.entropy, " nats");
+  if (agreement)
+    std::printf("  beside the exact gradient: largest |z| of the mean %s, cosine %s; variance of a sample %s\n",
+                fixed(agreement->bias_z, 3).c_str(), fixed(agreement->cosine, 6).c_str(),
+                significant(agreement->variance, 6).c_str());
+  std::printf("the gradient of %s, mean/NAME%s, is in %s\n", q.has_target ? "that objective" : "J",
+              g.variance.empty() ? "" : " and variance/NAME", one_line(q.command.out, 80).c_str());
+  return kDone;
+}
+
+}  // namespace
+
+int answer_gradient(const ExactCommand& command) {
+  Question q(command);
+  EstimatedGradient g;
+  if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
+    Listed listed = list_world(q);
+    g.mean = std::move(listed.gradient);
+    g.objective = listed.objective;
+    write(q, g);
+    return print(q, g, listed.all.sequences.size(), {});
+  }
+  const std::unique_ptr<Listed> listed = try_list(q);
+  if (!listed && q.options.is_gdc()) fit_sampled(q.named.features, *q.prior.model, q.world, q.options.seed);
+  const std::unique_ptr<Method> method = q.method(q.options);
+  if (listed) tell(*method, *listed);
+  require_memory(estimate_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, q.options),
+                 text("a batch of ", q.options.batch, " sequences of ", q.world.max_tokens, " tokens"),
+                 "use a smaller --batch or --max-tokens");
+  g = estimate_gradient(*method, *q.run.model, *q.prior.model, q.world, q.reward, q.options, command.samples,
+                        threads_for(command.common, kMostThreads));
+  std::optional<Agreement> agreement;
+  if (listed) agreement = compare(g, listed->gradient);
+  write(q, g);
+  return print(q, g, 0, agreement);
+}
+
+}  // namespace gradus

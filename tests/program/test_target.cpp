@@ -1,0 +1,284 @@
+// gradus tune and gradus exact with targets and divergences: f-DPG, moments and hard constraints, another prior, and
+// the gradients of it, against numbers worked out for the four sentences.
+#include <cmath>
+
+#include "tests/program/priors.h"
+#include "tests/program/program.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+TEST_SUITE_BEGIN("target");
+
+static Json log_target(const Json& said, const char* text) {
+  for (const Json& sequence : said["sequences"])
+    if (sequence["text"] == Json(text)) return sequence["log_target"];
+  throw DataError(std::string("no sequence ") + text);
+}
+
+TEST_CASE("exact gdc gives the worked Lambda, Z, moments and target") {
+  const Scratch dir;
+  table_prior(dir);
+  const Json one = dir.must(f64, "exact gdc table --feature contains:cat=0.9 --max-tokens 3 --json").json();
+  CHECK(names(one) == std::vector<std::string>{"lambda", "moments", "kl", "z", "log_z", "sequences"});
+  CHECK(near(one["lambda"][0].get<double>(), 1.79175946922806, 1e-12));
+  CHECK(near(one["moments"][0].get<double>(), 0.9, 1e-12));
+  CHECK(near(one["z"].get<double>(), 4, 1e-11));
+  CHECK(near(one["kl"].get<double>(), 0.226289161185359, 1e-12));
+  CHECK(near(log_target(one, "the cat").get<double>(), std::log(0.6), 1e-12));
+  const Json two =
+      dir.must(f64, "exact gdc table --feature contains:cat=0.9 --feature contains:the=0.3 --max-tokens 3 --json")
+          .json();
+  CHECK(near(two["lambda"][0].get<double>(), 1.639916196610, 1e-11));
+  CHECK(near(two["lambda"][1].get<double>(), -1.583706346291, 1e-11));
+  CHECK(near(two["kl"].get<double>(), 0.521081950457073, 1e-11));
+  const Json hybrid =
+      dir.must(f64, "exact gdc table --feature contains:cat=0.5 --pointwise contains:the --max-tokens 3 --json").json();
+  CHECK(near(hybrid["lambda"][0].get<double>(), -0.287682072451781, 1e-12));
+  CHECK(near(hybrid["kl"].get<double>(), 0.366984587540100, 1e-12));
+  CHECK(log_target(hybrid, "a cat") == Json("-inf"));
+  const Json hard = dir.must(f64, "exact gdc table --pointwise contains:the --max-tokens 3 --json").json();
+  CHECK(hard["lambda"].size() == 0);
+  CHECK(near(hard["kl"].get<double>(), 0.356674943938732, 1e-12));
+  const Run shown = dir.must(f64, "exact gdc table --feature contains:cat=0.9 --max-tokens 3");
+  CHECK(contains(lines(shown.out).at(1), "0.600000000000"));
+  CHECK(contains(shown.out, "contains:cat: mean 0.9, Lambda 1.79175946923"));
+}
+
+TEST_CASE("a moment out of reach, a word never seen and a feature of another form are refused") {
+  const Scratch dir;
+  table_prior(dir);
+  const std::string gdc = "exact gdc table --max-tokens 3 ", tune = "tune table --out new --target gdc --max-tokens 3 ";
+  CHECK(refuses(dir.run(f64, gdc + "--feature contains:cat=1.2"), 4, "between 0 and 1"));
+  CHECK(refuses(dir.run(f64, gdc + "--feature contains:cow=0.5"), 4, "between 0 and 0"));
+  CHECK(refuses(dir.run(f64, gdc + "--feature contains:cat"), 2, "NAME[:ARGUMENT]=MOMENT"));
+  CHECK(refuses(dir.run(f64, gdc + "--feature bliss=1"), 2, "bliss"));
+  CHECK(refuses(dir.run(f64, gdc + "--feature end=0.5 --feature end=0.6"), 2, "twice"));
+  CHECK(refuses(dir.run(f64, gdc), 2, "--feature"));
+  CHECK(refuses(dir.run(f64, gdc + "--pointwise length:1"), 4, "--pointwise length:1 is "));
+  CHECK(refuses(dir.run(f64, tune + "--feature contains:cat=1.2"), 4, "between 0 and 1"));
+  CHECK(refuses(dir.run(f64, tune + "--exact never --feature contains:cow=0.5"), 4, "10000 samples of the prior"));
+  CHECK(!dir.has("new"));
+}
+
+TEST_CASE("tune to moments logs moments, Lambda, Z and its error, and reaches the target") {
+  const Scratch dir;
+  table_prior(dir);
+  const Json said = dir.must(f64,
+                             "tune table --out t --target gdc --feature contains:cat=0.9 --max-tokens 3 --lr 0.1"
+                             " --steps 150 --json")
+                        .json();
+  CHECK(said["reward"] == Json(nullptr));
+  CHECK(said["objective"] == Json(nullptr));
+  CHECK(near(said["lambda"][0].get<double>(), 1.79175946922806, 1e-12));
+  CHECK(near(said["moments"][0].get<double>(), 0.9, 0.1));
+  CHECK(near(said["z"].get<double>(), 4, 0.3));
+  CHECK(said["z_stderr"].get<double>() < 0.1);
+  CHECK(said["kl_to_target"].get<double>() < 1e-3);
+  CHECK(said["kl_from_target"].get<double>() < 1e-3);
+  CHECK(near(said["kl_exact"].get<double>(), 0.226289161185359, 0.02));
+  const std::vector<Json> steps = dir.log("t", "step");
+  CHECK(steps.size() == 150);
+  for (const char* field : {"moments", "lambda", "z", "z_stderr", "kl_to_target", "kl_from_target"}) {
+    CAPTURE(field);
+    CHECK(steps.at(0).contains(field));
+  }
+  CHECK(steps.at(0)["j_star"] == Json(nullptr));
+  CHECK(dir.log("t").at(0)["config"]["algorithm"] == Json("f-dpg"));
+  CHECK(dir.valid_html("t/report.html"));
+  CHECK(contains(dir.report("t"), "on the moments contains:cat=0.9"));
+  CHECK(contains(dir.report("t"), "--target gdc"));
+  const Json compared = dir.must(f64, "exact compare t table --max-tokens 3 --json").json();
+  CHECK(near(compared["kl_ab"].get<double>(), 0.226289161185359, 0.02));
+}
+
+TEST_CASE("where the world is not listed Lambda is fitted to samples, and its error is told") {
+  const Scratch dir;
+  table_prior(dir);
+  const Run run = dir.run(f64,
+                          "tune table --out t --target gdc --feature contains:cat=0.9 --pointwise end --divergence js"
+                          " --max-tokens 3 --steps 2 --exact never --json");
+  CHECK(exits(run, 0));
+  CHECK(contains(run.err, "from 10,000 samples of the prior"));
+  const double error = dir.log("t").at(0)["lambda_stderr"].at(0).get<double>();
+  CHECK(error > 0.01);
+  CHECK(error < 0.05);
+  CHECK(near(run.json()["lambda"].at(0).get<double>(), 1.79175946922806, 4 * error));
+  CHECK(run.json()["pointwise"] == Json::parse("[1.0]"));
+  CHECK(!run.json().contains("kl_to_target"));
+}
+
+TEST_CASE("target and divergence imply f-dpg and refuse another algorithm and what they cannot measure") {
+  struct Row {
+    std::string options;
+    int code;
+    std::string message;
+  };
+  const Scratch dir;
+  table_prior(dir);
+  for (const Row& row :
+       {Row{"--reward end --divergence js --algorithm reinforce", 2, "needs --algorithm f-dpg"},
+        {"--target gdc --feature end=0.5 --algorithm reinforce", 2, "--target gdc needs --algorithm f-dpg"},
+        {"--reward end --divergence best", 2, "alpha:A"},
+        {"--reward end --divergence alpha:x", 2, "alpha:A"},
+        {"--reward end --algorithm f-dpg --kl-coef 0", 2, "--kl-coef is 0"},
+        {"--reward end --algorithm f-dpg --kl-target 1", 2, "--kl-target moves beta"},
+        {"--reward end --algorithm f-dpg --batch 1", 2, "at least 2"},
+        {"--target gdc", 2, "needs a --feature"},
+        {"--target gdc --pointwise contains:the", 2, "--pointwise with --divergence reverse-kl"},
+        {"--target gdc --pointwise contains:the --divergence chi2-reverse", 2, "infinite"},
+        {"--target gdc --pointwise contains:the --divergence alpha:1", 2, "infinite"},
+        {"--target gdc --pointwise contains:the --divergence alpha:1.5", 2, "alpha:A with A below 1"}}) {
+    CAPTURE(row.options);
+    CHECK(refuses(dir.run(f64, "tune table --out new --max-tokens 3 --steps 1 " + row.options), row.code, row.message));
+  }
+  dir.write("prompts.txt", "the\na\n");
+  CHECK(
+      refuses(dir.run(f64, "tune table --out new --max-tokens 2 --target gdc --feature end=0.5 --prompts prompts.txt"),
+              2, "takes one prompt"));
+  CHECK(!dir.has("new"));
+  const Run noted = dir.run(f64,
+                            "tune table --out noted --target gdc --feature contains:cat=0.5 --reward end --kl-coef 2"
+                            " --baseline moving --max-tokens 3 --steps 1");
+  CHECK(exits(noted, 0));
+  CHECK(contains(noted.err, "note: --reward, --kl-coef have no meaning for --target gdc"));
+  CHECK(contains(noted.err, "--baseline has no meaning for --algorithm f-dpg"));
+  const Run foreign =
+      dir.run(f64, "tune table --out rl --reward end --feature end=0.5 --proposal fixed --max-tokens 3 --steps 1");
+  CHECK(contains(foreign.err, "--feature has no meaning for --target rl"));
+  CHECK(contains(foreign.err, "--proposal has no meaning for --algorithm reinforce"));
+}
+
+TEST_CASE("f-dpg towards the posterior by every divergence is logged with its Z") {
+  const Scratch dir;
+  table_prior(dir);
+  for (const std::string divergence : {"forward-kl", "js", "alpha:0.5"}) {
+    CAPTURE(divergence);
+    const Json said =
+        dir.must(f64, "tune table --out " + divergence + " --reward contains:cat --kl-coef 1 --divergence " +
+                          divergence + " --max-tokens 3 --lr 0.1 --steps 100 --json")
+            .json();
+    CHECK(near(said["z"].get<double>(), 2.03096909707543, 0.1));
+    CHECK(said["kl_to_target"].get<double>() < 1e-3);
+    CHECK(said["reward"].is_number());
+    CHECK(near(said["j_star"].get<double>(), 0.708513066862315, 1e-12));
+    CHECK(!said.contains("lambda"));
+  }
+}
+
+TEST_CASE("a run of every proposal that was stopped and resumed is the whole run, byte for byte") {
+  const Scratch dir;
+  lstm_prior(dir);
+  for (const std::string options :
+       {"--target gdc --feature contains:cat=0.8 --proposal adaptive --replay 1 --divergence forward-kl",
+        "--reward contains:cat --divergence js --proposal fixed",
+        "--reward contains:cat --divergence hellinger --epochs 2 --minibatches 2"}) {
+    CAPTURE(options);
+    for (const std::string run : {"whole", "part"}) dir.remove(run);
+    const std::string most = " --max-tokens 4 --batch 16 --shards 2 --steps 12 --lr 0.02 --quiet " + options;
+    CHECK(exits(dir.run(f64, "tune lstm --out whole --threads 1" + most), 0));
+    CHECK(exits(dir.run(f64, "tune lstm --out part --threads 2 --stop-after 7" + most), 130));
+    CHECK(exits(dir.run(f64, "tune --out part --resume --threads 2 --quiet"), 0));
+    CHECK(dir.same_weights("whole", "part"));
+    CHECK(dir.same_logs("whole", "part"));
+  }
+}
+
+TEST_CASE("a feature that starts a program is started on resume only where the person names it") {
+  const Scratch dir;
+  table_prior(dir);
+  dir.write("score.sh", "while read -r line; do case $line in *cat*) echo 1;; *) echo 0;; esac; done\n");
+  const std::vector<std::string> feature{"--feature", "command:sh score.sh=0.8"};
+  const std::string tune = "tune table --target gdc --max-tokens 3 --steps 6 --quiet --shards 2 --out ";
+  CHECK(exits(dir.run(f64, tune + "whole", {.words = feature}), 0));
+  CHECK(exits(dir.run(f64, tune + "part --stop-after 2", {.words = feature}), 130));
+  CHECK(refuses(dir.run(f64, "tune --out part --resume"), 2, "starts a program"));
+  CHECK(exits(dir.run(f64, "tune --out part --resume --quiet", {.words = feature}), 0));
+  CHECK(dir.same_weights("whole", "part"));
+  CHECK(dir.same_logs("whole", "part"));
+}
+
+// Policy q (.4 .3 .2 .1), prior p (.3 .4 .2 .1) as a bigram: the posterior of contains:cat at β = ½.
+TEST_CASE("with --prior a policy of one family is held to another, and ends at the posterior of that") {
+  const Scratch dir;
+  table_prior(dir);
+  dir.write("p.txt", repeated("the cat\n", 3) + repeated("the dog\n", 4) + repeated("a cat\n", 2) + "a dog\n");
+  dir.must(f64, "train p.txt --out bigram --lines --model ngram --order 2 --tokenizer word --quiet");
+  const std::string tune = "tune table --prior bigram --reward contains:cat --kl-coef 0.5 --max-tokens 3 --lr 0.1 ";
+  const Json said = dir.must(f64, tune + "--out t --steps 150 --json").json();
+  CHECK(said["kl_to_target"].get<double>() < 1e-3);
+  const Json all = dir.must(f64, "exact sequences t --max-tokens 3 --json").json();
+  const std::vector<std::pair<std::string, double>> posterior{
+      {"the cat", .528478}, {"the dog", .095362}, {"a cat", .352319}, {"a dog", .023841}};
+  double kl = 0;
+  for (const Json& sequence : all["sequences"])
+    for (const auto& [text, p] : posterior)
+      if (sequence["text"] == Json(text)) kl += p * (std::log(p) - sequence["log_prob"].get<double>());
+  CHECK(near(kl, 0, 1e-3));
+  CHECK(dir.log("t", "step").at(0)["kl_exact"].get<double>() > 0.02);  // KL(q‖p) = .0288
+  CHECK(contains(dir.report("t"), "--prior "));
+  // Resumed it finds the same prior; the wrong one is refused.
+  CHECK(exits(dir.run(f64, tune + "--out whole --steps 8 --quiet"), 0));
+  CHECK(exits(dir.run(f64, tune + "--out part --steps 8 --stop-after 3 --quiet"), 130));
+  CHECK(exits(dir.run(f64, "tune --out part --resume --quiet"), 0));
+  CHECK(dir.same_weights("whole", "part"));
+  CHECK(refuses(dir.run(f64, "tune table --out part --resume"), 4, "is not the prior"));
+  dir.write("more.txt", "the cat\na cow\n");
+  dir.must(f64, "train more.txt --out more --lines --model ngram --order 2 --tokenizer word --quiet");
+  CHECK(refuses(dir.run(f64, "tune table --prior more --out new --reward end"), 4, "different vocabularies"));
+  transformer_prior(dir);
+  CHECK(refuses(dir.run(f64, "tune table --prior tf --out new --reward end --max-tokens 20"), 2, "the context of 8"));
+}
+
+TEST_CASE("exact gradient of a divergence is that of its target, and a sampled one says how near it came") {
+  const Scratch dir;
+  table_prior(dir);
+  dir.write("pi.txt", repeated("the cat\n", 5) + repeated("the dog\n", 2) + "a cat\n" + repeated("a dog\n", 2));
+  dir.must(f64, "train pi.txt --out pi --lines --model tabular --tokenizer word --quiet");
+  const std::string gradient =
+      "exact gradient pi --prior table --reward contains:cat --kl-coef 1 --max-tokens 3 --out g.st --json ";
+  struct Row {
+    std::string divergence;
+    double value;
+  };
+  for (const Row& row : {Row{"reverse-kl --algorithm f-dpg", 0.208306538953782},
+                         {"forward-kl", 0.186380394033625},
+                         {"tv", 0.203049686686028},
+                         {"js", 0.0931260135404621 / 2},
+                         {"chi2", 0.410994554555780},
+                         {"chi2-reverse", 0.587510967556517},
+                         {"hellinger", 0.0478944928024322},
+                         {"alpha:2", 0.587510967556517 / 2}}) {
+    CAPTURE(row.divergence);
+    const Json exact = dir.must(f64, gradient + "--divergence " + row.divergence).json();
+    CHECK(near(exact["objective"].get<double>(), -row.value, 1e-12));
+    CHECK(!exact.contains("bias_z"));
+    const Json sampled =
+        dir.must(f64, gradient + "--estimator sampled --samples 20000 --divergence " + row.divergence).json();
+    CHECK(near(sampled["objective"].get<double>(), -row.value, 4.5 * sampled["objective_stderr"].get<double>()));
+    CHECK(sampled["objective_stderr"].get<double>() > 0);
+    CHECK(sampled["bias_z"].get<double>() < 4.5);
+    CHECK(sampled["bias_z"].get<double>() > 0.01);
+    CHECK(sampled["cosine"].get<double>() > 0.98);
+    CHECK(sampled["variance"].get<double>() > 0);
+  }
+  // J by REINFORCE, sampled: the same fields.
+  const Json j = dir.must(f64, gradient + "--estimator reinforce --samples 20000").json();
+  CHECK(near(j["objective"].get<double>(), 0.500206527908533, 4.5 * j["objective_stderr"].get<double>()));
+  CHECK(j["bias_z"].get<double>() < 4.5);
+  // To moments, from the prior as a proposal.
+  const Json gdc = dir.must(f64,
+                            "exact gradient pi --prior table --target gdc --feature contains:cat=0.9 --divergence "
+                            "forward-kl --proposal fixed --estimator sampled --samples 20000 --max-tokens 3 --out g.st "
+                            "--json")
+                       .json();
+  CHECK(gdc["reward"] == Json(nullptr));
+  CHECK(gdc["bias_z"].get<double>() < 4.5);
+  CHECK(contains(
+      dir.must(f64, "exact gradient pi --prior table --reward end --divergence js --max-tokens 3 --out g.st").out,
+      "-js(policy, target)"));
+  CHECK(refuses(dir.run(f64, gradient + "--divergence js --algorithm reinforce"), 2, "needs --algorithm f-dpg"));
+  CHECK(refuses(dir.run(f64, "exact gradient pi --prior table --max-tokens 3 --out g.st"), 2, "--reward"));
+}
+
+TEST_SUITE_END();
