@@ -119,7 +119,15 @@ void refuse_existing(const std::string& out) {
   refuse_foreign_report(out);
 }
 
+// A run must not compute up to its first save and find only then that it cannot be written.
+static void require_writable(const std::string& out) {
+  std::error_code error;
+  if (std::filesystem::is_directory(out, error))
+    const AtomicFile possible(checkpoint_path(out));  // is not committed, so it leaves nothing
+}
+
 RunFolder make_folder(const std::string& out) {
+  require_writable(out);
   RunFolder folder(out);
   refuse_checkpoint(out);  // another process may have trained here; to open the log again would end our lock
   return folder;
@@ -129,6 +137,7 @@ RunFolder reopen_folder(const std::string& out) {
   if (!RunFolder::has_checkpoint(out))
     throw DataError(
         text(out, ": there is no checkpoint.safetensors to resume from; without --resume a run begins there"));
+  require_writable(out);
   return RunFolder(out);
 }
 

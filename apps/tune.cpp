@@ -46,7 +46,11 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
   if (run.prompts.size() > 1)
     throw UsageError(text("--target gdc takes one prompt; --prompts has ", run.prompts.size()));
   if (run.tuning.contains("lambda")) {
-    features.lambda = run.tuning["lambda"].get<std::vector<double>>();
+    try {
+      features.lambda = run.tuning.at("lambda").get<std::vector<double>>();
+    } catch (const JsonError& error) {
+      throw DataError(text(run.policy.path, ": the metadata's '", kTuning, "': \"lambda\" ", error.what()));
+    }
     if (features.lambda.size() != features.count())
       throw DataError(
           text(run.policy.path, ": has ", features.lambda.size(), " Lambda for ", features.count(), " features"));

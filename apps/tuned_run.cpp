@@ -60,6 +60,32 @@ void require_prompts(const std::vector<std::string>& prompts, const Checkpoint& 
     }
 }
 
+// A member of the section of the tuning; what is wrong with it is told with its name.
+template <class T>
+T member(const Json& tuning, std::string_view name) {
+  const Json& value = tuning.at(name);
+  try {
+    return value.get<T>();
+  } catch (const JsonError& error) {
+    throw JsonError(text("\"", name, "\" ", error.what()));
+  }
+}
+
+// The options of the run. The command line has seen to it that there is a reward where one is wanted.
+TuneConfig stored_config(const Json& tuning, const std::string& path) {
+  TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
+  if (config.reward.empty() && !config.is_gdc()) throw JsonError("\"config\" has no reward");
+  return config;
+}
+
+// The path of the prior.
+std::string stored_prior(const Json& tuning) {
+  std::string path = member<std::string>(tuning, "prior");
+  if (path.empty() || path.find('\0') != path.npos)
+    throw JsonError(text("\"prior\" is ", in_quotes(path), ", which is not the name of a file"));
+  return path;
+}
+
 DataError unreadable(const std::string& path, const DataError& error) {
   return DataError(text(path, ": the metadata's '", kTuning, "': ", error.what()));
 }
@@ -104,7 +130,7 @@ void approve_rewards(const TuneCommand& command, const std::string& option, std:
 
 Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& console) {
   if (!command.run.empty()) return load_checkpoint(command.run);
-  const std::string path = tuning.at("prior").get<std::string>();
+  const std::string path = stored_prior(tuning);
   announce_stored(console, "the prior", path, "name it: " + typed_again({"PRIOR"}));
   return load_checkpoint(path);
 }
@@ -120,18 +146,18 @@ TunedRun resume(const TuneCommand& command, Console& console) {
         path, ": is not a fine-tuned run; continue it with: ", proposed({"train", "--out", command.out, "--resume"})));
   Json tuning = in.section(kTuning, [](const std::string& content) { return Json::parse(content); });
   try {
-    TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
+    TuneConfig config = stored_config(tuning, path);
     require_resumable(command, command.config.steps, policy, console);
     approve_rewards(command, "--reward", command.config.reward, config.reward, console);
     approve_rewards(command, "--feature", command.config.feature, config.feature, console);
     approve_rewards(command, "--pointwise", command.config.pointwise, config.pointwise, console);
     Checkpoint prior = load_prior(command, tuning, console);
-    if (prior.hash != tuning.at("prior_hash").get<std::string>())
+    if (prior.hash != member<std::string>(tuning, "prior_hash"))
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,
                            " began from, or has been trained on since; name the prior: ",
                            proposed({"tune", "PRIOR", "--out", command.out, "--resume"})));
     if (command.steps_given) config.steps = command.config.steps;
-    std::vector<std::string> prompts = tuning.at("prompts").get<std::vector<std::string>>();
+    std::vector<std::string> prompts = member<std::vector<std::string>>(tuning, "prompts");
     require_prompts(prompts, policy, config.max_tokens);
     policy.optimizer = new_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
@@ -221,15 +247,24 @@ class ReplayReader {
     }
     e.batch.fill(run_.prompt_tokens, e.group, e.sequences);
     const int64_t slots = B * e.batch.T;
-    const double least = run_.config.is_gdc() ? -INFINITY : std::numeric_limits<double>::lowest();  // of log b
-    e.reward = numbers("reward", {B}, [least](double x) { return x >= least && x < INFINITY; });
+    // Log b of a hard constraint may be -inf, and log q where the prior was counted.
+    e.reward = numbers("reward", {B}, [this](double x) { return is_bounded(x, run_.config.is_gdc()); });
     // A checkpoint of an earlier version knows log mu of whole sequences only.
-    e.log_mu = numbers("log_mu", {B, slots}, [](double x) { return std::isfinite(x) && is_log_probability(x); });
-    e.log_q = numbers("log_q", {slots}, is_log_probability);
+    e.log_mu = numbers("log_mu", {B, slots}, [this](double x) {
+      return is_log_probability(x) && x >= kLeastLogMu * double(run_.world.max_tokens);
+    });
+    e.log_q = numbers("log_q", {slots}, [this](double x) {
+      return is_log_probability(x) && is_bounded(x, !run_.prior->counts().empty());
+    });
     return e;
   }
 
  private:
+  // Beyond these a gradient would not be finite. No draw has a smaller log mu: those of uniform numbers end at 2^-53.
+  static constexpr double kMost = 1e30, kLeastLogMu = -100;
+  static bool is_bounded(double x, bool or_impossible) {
+    return std::fabs(x) <= kMost || (or_impossible && x == -INFINITY);
+  }
   // Rounding may have left a probability a little above 1.
   static bool is_log_probability(double x) { return x <= 1e-3; }
 
@@ -299,19 +334,19 @@ TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
 void TunedRun::restore(Tuner& tuner) {
   if (!saved) return;
   try {
-    const double kl_coef = tuning.at("kl_coef").get<double>();
+    const double kl_coef = member<double>(tuning, "kl_coef");
     if (!(kl_coef >= 0)) throw JsonError(text("\"kl_coef\" is ", kl_coef, ", must be from 0 up"));
     tuner.set_kl_coef(kl_coef);
     std::vector<NamedNumbers> of_method = tuner.method->state();
     // Version 0.1 kept the parts of the method's state beside everything else.
     const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
     for (NamedNumbers& part : of_method) {
-      const size_t n = std::exchange(part.values, saved_state.at(part.name).get<std::vector<double>>()).size();
+      const size_t n = std::exchange(part.values, member<std::vector<double>>(saved_state, part.name)).size();
       if (n > 0 && part.values.size() != n)
         throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
     }
     tuner.method->restore(of_method);
-    const int64_t batches = tuning.at("replayed").get<int64_t>();
+    const int64_t batches = member<int64_t>(tuning, "replayed");
     if (batches < 0 || batches > config.replay)
       throw JsonError(text("\"replayed\" is ", batches, ", must be from 0 to ", config.replay));
     std::vector<Experience> memory;

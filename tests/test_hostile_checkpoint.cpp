@@ -334,10 +334,12 @@ TEST_CASE("counts and moments that cannot be are refused") {
   for (const double parent : {1.0, -1.0, 1e300})
     CHECK(has(with_numbers(ngram, "counts", 0, parent), "F: counts: row 0"));
   CHECK(with_numbers(lstm, "adam.v.head.bias", 1, real(2)) == "");
-  CHECK(
-      has(with_numbers(lstm, "adam.v.head.bias", 1, real(-1)), "F: adam.v.head.bias holds a number that is negative"));
-  CHECK(
-      has(with_numbers(lstm, "adam.m.head.bias", 0, real(NAN)), "F: adam.m.head.bias holds a number that is not one"));
+  for (const real number : {real(-1), real(NAN), real(INFINITY)})
+    CHECK(has(with_numbers(lstm, "adam.v.head.bias", 1, number),
+              "F: adam.v.head.bias holds a number that is negative, or not finite"));
+  for (const real number : {real(NAN), real(INFINITY), -real(INFINITY)})
+    CHECK(has(with_numbers(lstm, "adam.m.head.bias", 0, number),
+              "F: adam.m.head.bias holds a number that is not finite"));
   CHECK(with_numbers(lstm, "head.bias", 0, real(NAN)) == "");  // H62: it loads, and training refuses to go on from it
 }
 

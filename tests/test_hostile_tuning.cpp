@@ -113,9 +113,12 @@ TEST_CASE("replayed batches are checked number by number") {
   for (const double token : {-1.0, 5.0, 2147483648.0, 0.25, -HUGE_VAL, std::nan("")})
     CHECK(has(said("tokens", 0, token), "which is not a whole number from 0 to 4"));
   CHECK(has(said("tokens", 0, 4), "replay.0.tokens holds a sequence that does not end at its end mark"));
-  for (const double reward : {HUGE_VAL, std::nan("")}) CHECK(has(said("reward", 1, reward), "which is out of range"));
-  for (const double log_mu : {1.0, -HUGE_VAL, std::nan("")}) CHECK(has(said("log_mu", 1, log_mu), "out of range"));
-  for (const double log_q : {1.0, HUGE_VAL, std::nan("")}) CHECK(has(said("log_q", 1, log_q), "out of range"));
+  for (const double reward : {HUGE_VAL, -HUGE_VAL, 1e308, -1e308, std::nan("")})
+    CHECK(has(said("reward", 1, reward), "which is out of range"));
+  for (const double log_mu : {1.0, -HUGE_VAL, -1e300, -301.0, std::nan("")})
+    CHECK(has(said("log_mu", 1, log_mu), "out of range"));
+  for (const double log_q : {1.0, HUGE_VAL, -HUGE_VAL, -1e300, std::nan("")})
+    CHECK(has(said("log_q", 1, log_q), "out of range"));
   CHECK(said("reward", 1, 0.5) == "");
   CHECK(said("log_mu", 1, -2.5) == "");
 }
@@ -160,16 +163,28 @@ TEST_CASE("every value of the tuning's section has a range") {
   for (const char* field : {"config", "prior", "prior_hash", "prompts", "kl_coef", "replayed"})
     CHECK(set(field, nullptr) != "");
   CHECK(has(set("prompts", Json::array()), "'tuning': has no prompts"));
-  CHECK(has(set("prompts", Json{1, 2}), "'tuning': is not a text"));
+  CHECK(has(set("prompts", Json{1, 2}), "'tuning': \"prompts\" is not a text"));
+  CHECK(has(set("prompts", "the"), "'tuning': \"prompts\" is not a list"));
+  CHECK(has(set("prior_hash", 7), "'tuning': \"prior_hash\" is not a text"));
+  CHECK(has(set("prior", 7), "'tuning': \"prior\" is not a text"));
+  CHECK(has(set("prior", ""), "'tuning': \"prior\" is \"\", which is not the name of a file"));
+  for (const std::string& nul : {std::string(1, '\0'), std::string("a\0b", 3), std::string("b\0", 2)})
+    CHECK(has(set("prior", nul), "'tuning': \"prior\" is \""));
   CHECK(has(set("prompts", Json(std::vector<std::string>{"cow"})), "cow"));
   CHECK(has(set("kl_coef", -0.5), "\"kl_coef\" is -0.5, must be from 0 up"));
-  CHECK(has(set("kl_coef", "much"), "'tuning': is not a number"));
+  CHECK(has(set("kl_coef", "much"), "'tuning': \"kl_coef\" is not a number"));
   CHECK(has(set("replayed", 3), "\"replayed\" is 3, must be from 0 to 2"));
   CHECK(has(set("replayed", -1), "\"replayed\" is -1"));
-  CHECK(has(set("replayed", 1.5), "is not a whole number"));
+  CHECK(has(set("replayed", 1.5), "'tuning': \"replayed\" is not a whole number"));
   CHECK(has(set("replayed", 1e300), "is not a whole number"));
   CHECK(has(set_state(Json{{"moving", Json::array()}}), "\"moving\" is not a list of 2 numbers"));
   CHECK(has(set_state(Json{{"moving", std::vector<double>(1'000, 1.0)}}), "\"moving\" is not a list of 2 numbers"));
+  CHECK(has(set_state(Json{{"moving", 1}}), "'tuning': \"moving\" is not a list"));
+  CHECK(has(run.with_tuning([](Json& tuning) { tuning["config"]["reward"] = Json::array(); }),
+            "'tuning': \"config\" has no reward"));
+  for (const std::string& nul : {std::string("count:a\0b", 9), std::string(1, '\0'), std::string("contains:cat\0", 13)})
+    CHECK(has(run.with_tuning([&](Json& tuning) { tuning["config"]["reward"] = Json(std::vector{nul}); }),
+              "it must be a list of texts without NUL"));
   CHECK(has(set("config", Json::object()), "the configuration lacks 'reward'"));
   CHECK(
       has(run.with_tuning([](Json& tuning) { tuning["config"]["batch"] = 1 << 21; }), "'batch' in the configuration"));

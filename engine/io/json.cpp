@@ -55,6 +55,21 @@ Json::Json(std::initializer_list<Json> list) {
 
 // ------------------------------------------------------------------------------------------------------------ reading
 
+// Of a number that no double holds, whether it is too small, not too large: where its first digit that is not 0 stands.
+static bool is_below_one(std::string_view number) {
+  const size_t e = std::min(number.find_first_of("eE"), number.size());
+  const std::string_view digits = number.substr(0, e);
+  const size_t point = std::min(digits.find('.'), e), first = digits.find_first_of("123456789");
+  if (first == digits.npos) return true;  // 0
+  int64_t power = 0;
+  if (e < number.size()) {
+    const std::string_view written = number.substr(e + (number[e + 1] == '+' ? 2 : 1));
+    if (std::from_chars(written.data(), written.data() + written.size(), power).ec != std::errc())
+      return written[0] == '-';  // more than any number of digits makes up for
+  }
+  return power < (first < point ? -int64_t(point - first - 1) : int64_t(first - point));
+}
+
 static Json read_number(JsonReader& in) {
   const std::string_view digits = in.number();
   const char *begin = digits.data(), *end = begin + digits.size();
@@ -62,8 +77,7 @@ static Json read_number(JsonReader& in) {
   if (const auto [rest, error] = std::from_chars(begin, end, whole); error == std::errc() && rest == end) return whole;
   double x = 0;
   if (std::from_chars(begin, end, x).ec != std::errc() || std::isinf(x)) {
-    const bool tiny = digits.find("e-") != digits.npos || digits.find("E-") != digits.npos;
-    if (!tiny) in.fail("holds a number that is out of range");
+    if (!is_below_one(digits)) in.fail("holds a number that is out of range");
     x = 0;
   }
   return x;

@@ -121,9 +121,9 @@ void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer) {
         throw DataError(text(in.file().path(), ": ", which, params.name(i), " holds a number that is ", how));
   };
   refuse(
-      kMean, optimizer.m, [](real x) { return std::isnan(x); }, "not one");
+      kMean, optimizer.m, [](real x) { return !std::isfinite(x); }, "not finite");
   refuse(
-      kSquare, optimizer.v, [](real x) { return !(x >= 0); }, "negative, or not one");
+      kSquare, optimizer.v, [](real x) { return !std::isfinite(x) || x < 0; }, "negative, or not finite");
 }
 
 }  // namespace gradus

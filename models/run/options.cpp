@@ -68,7 +68,7 @@ std::string value_text(const Option& row) {
 
 std::string wanted(const Option& row) {
   if (std::holds_alternative<Switch>(row.value)) return "true or false";
-  if (std::holds_alternative<Texts>(row.value)) return "a list of texts";
+  if (std::holds_alternative<Texts>(row.value)) return "a list of texts without NUL";
   if (const Word* word = std::get_if<Word>(&row.value)) return "one of " + joined(word->known);
   if (const Whole* n = std::get_if<Whole>(&row.value))
     return text("a whole number from ", n->least, " to ", n->greatest);
@@ -136,7 +136,7 @@ static bool read_value(const Json& json, const Option& row) {
     if (!json.is_array()) return false;
     texts.clear();
     for (const Json& one : json) {
-      if (!one.is_string()) return false;
+      if (!one.is_string() || one.get<std::string>().find('\0') != std::string::npos) return false;  // as of a command
       texts.push_back(one.get<std::string>());
     }
   }

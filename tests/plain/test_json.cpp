@@ -120,6 +120,24 @@ TEST_SUITE("json") {
     CHECK(Json::parse("18446744073709551616").get<double>() == 0x1p64);
   }
 
+  TEST_CASE("a number beyond the range of double is 0 where it is small and refused where it is large") {
+    const std::string zeros(400, '0');
+    for (const std::string& small : std::vector<std::string>{
+             "0." + zeros + "1", "0." + zeros + "1e5", "0." + zeros + "1E+50", "1" + zeros + "e-800", "-1e-400",
+             "12.5e-400", "1e-99999999999999999999", "0e-400", "0e400", "0.0e99999999999999999999"}) {
+      CAPTURE(small);
+      CHECK(Json::parse(small).get<double>() == 0);
+    }
+    for (const std::string& large :
+         std::vector<std::string>{"1" + zeros, "1" + zeros + "e-5", "-1" + zeros + ".5E-5", "0." + zeros + "1e800",
+                                  "1e400", "1e+400", "1e99999999999999999999", "12.5E400"}) {
+      CAPTURE(large);
+      CHECK(complaint(large).starts_with("holds a number that is out of range (line 1, column "));
+    }
+    CHECK(Json::parse("1" + zeros + "e-400").get<double>() == 1);
+    CHECK(Json::parse("0." + zeros + "1e401").get<double>() == 1);
+  }
+
   TEST_CASE("values are counted, and a list of texts is read without a tree") {
     std::string many = "[0";
     for (size_t i = 0; i < Json::kMaxValues; ++i) many += ",0";
