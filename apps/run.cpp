@@ -119,6 +119,17 @@ void refuse_existing(const std::string& out) {
   refuse_foreign_report(out);
 }
 
+void require_room_in_header(const Checkpoint& run, const std::string& json, const std::string& what,
+                            const std::string& remedy) {
+  // Of an array: its name, shape and place. The rest: the options, the state of a run, up to 1,000 replayed batches.
+  constexpr size_t kOfArray = 256, kRest = 1 << 20;
+  const size_t arrays = 3 * size_t(run.model->params().count()) * kOfArray;  // with the moments of each
+  const size_t need = Json(json).dump().size() + arrays + kRest;
+  if (need > kMaxHeaderBytes)
+    throw DataError(text(what, " would take ", need, " bytes of the header of a checkpoint, which may have ",
+                         kMaxHeaderBytes, ", so the run could not be saved; ", remedy));
+}
+
 // A run must not compute up to its first save and find only then that it cannot be written.
 static void require_writable(const std::string& out) {
   std::error_code error;

@@ -79,6 +79,10 @@ void resolve_options(C& config) {
     throw UsageError(error.what());
   }
 }
+// DataError, with `remedy`, where the texts that a checkpoint holds (vocabulary, names of files, prompts), in `json`,
+// leave its header no room for the rest: it could never be saved. `what` has these texts.
+void require_room_in_header(const Checkpoint& run, const std::string& json, const std::string& what,
+                            const std::string& remedy);
 // The folder of a new run, made only once everything else is known to be right, so that a mistake leaves none behind.
 RunFolder make_folder(const std::string& out);
 // The folder of a resumed run, locked before it is read. DataError where it holds no checkpoint.

@@ -80,6 +80,9 @@ TrainRun begin(const TrainCommand& command) {
                         .corpus_hash = files.hash,
                         .blas_core = blas_core()};
   if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
+  require_room_in_header(checkpoint, Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump(),
+                         text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"),
+                         "use another --tokenizer");
   return {std::move(checkpoint), std::move(files), std::move(corpus), {}, memory};
 }
 

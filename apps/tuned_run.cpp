@@ -212,6 +212,10 @@ TunedRun begin(const TuneCommand& command) {
               {"prior_hash", prior_hash},
               {"prompts", prompts}};
   if (!command.prior.empty()) tuning["policy"] = named(policy.path);
+  require_room_in_header(
+      policy, Json(policy.tokenizer.vocab()).dump() + Json(policy.corpus).dump() + tuning.dump(),
+      text(command.prompts.empty() ? "--prompt" : command.prompts + ": its prompts", ", with the vocabulary,"),
+      "use fewer or shorter prompts");
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,

@@ -115,13 +115,26 @@ std::vector<Row> hostile_files() {
   const std::string good = "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
   return {
       {"H01", "", "too short"},
-      {"H02", "1234567", "too short"},
+      {"H02", std::string(7, '\0'), "too short"},
+      {"H02b", "1234567", "F: is a text, not a safetensors file"},
       {"H03", u64(0), "does not start with '{'"},
       {"H04", with_header("{"), "not valid JSON (offset 9)"},
       {"H05", with_header("{}"), ""},
-      {"H06", u64(1000) + std::string(92, ' '), "beyond the end"},
+      {"H06", u64(1000) + "{" + std::string(91, ' '), "length 1000 reaches beyond the end"},
+      {"H06b", u64(1000), "length 1000 reaches beyond the end"},
+      {"H06c", u64(1000) + std::string(92, ' '), "F: is not a safetensors file"},
       {"H07", u64(uint64_t{1} << 63) + "{}", "too large"},
-      {"H08", u64(~uint64_t{0}) + "{}", "too large"},
+      {"H08", u64(~uint64_t{0}) + "{}", "header length 18446744073709551615 is too large"},
+      {"H08b", u64(~uint64_t{0}), "F: is not a safetensors file"},
+      {"H08c",
+       "\x1F\x8B\x08\x08\x5A\x11\x22\x33"
+       "\xFF\x03model",
+       "F: is not a safetensors file"},
+      {"H08d",
+       std::string("\x7F"
+                   "ELF\2\1\1\0\0\0\0\0\0\0\0\0",
+                   16),
+       "F: is not a safetensors file"},
       {"H10", with_header(" {}"), "start with '{'"},
       {"H11", with_header("\xEF\xBB\xBF{}"), "start with '{'"},
       {"H12", with_header("[]"), "start with '{'"},
@@ -212,7 +225,7 @@ std::vector<Row> hostile_files() {
       {"a text in UTF-8, cut in a character", std::string(62, 'x') + "\xE7\x8C\xAB", "is a text"},
       {"a zip archive", std::string("PK\3\4\0\0\0\0\x08\0", 10), "is a zip archive, as torch.save writes it"},
       {"a GGUF file", std::string("GGUF\3\0\0\0\x01\0", 10), "is a GGUF file"},
-      {"noise", "\xff\x01\x80\x02\xfe\x03\x81\x04\xfd", "header length"},
+      {"noise", "\xff\x01\x80\x02\xfe\x03\x81\x04\xfd", "F: is not a safetensors file"},
   };
 }
 

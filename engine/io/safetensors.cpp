@@ -75,9 +75,9 @@ const char* other_kind(std::string_view start) {
   if (start.starts_with("PK\3\4")) return "is a zip archive, as torch.save writes it, not a safetensors file";
   if (start.starts_with("GGUF")) return "is a GGUF file, not a safetensors file";
   const auto bad = utf8::find_invalid(start.begin(), start.end());  // the last character may be cut
-  const bool is_text = start.end() - bad < 4 && std::ranges::none_of(start, [](char c) {
-                         return (c >= 0 && c < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7F;
-                       });
+  const bool is_text = !start.empty() && start.end() - bad < 4 && std::ranges::none_of(start, [](char c) {
+    return (c >= 0 && c < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7F;
+  });
   return is_text ? "is a text, not a safetensors file" : nullptr;
 }
 
@@ -115,9 +115,7 @@ SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, std::st
 SafetensorsFile::SafetensorsFile(std::string path, Descriptor fd, std::span<const std::byte> bytes, uint64_t size)
     : path_(std::move(path)), fd_(std::move(fd)), bytes_(bytes), size_(size) {
   uint64_t header_bytes = 0;
-  if (size < sizeof header_bytes)
-    throw DataError(text(path_, ": is too short for a safetensors file: ", size, " bytes, at least 8 are needed"));
-  fetch(0, std::as_writable_bytes(std::span(&header_bytes, 1)));
+  if (size >= sizeof header_bytes) fetch(0, std::as_writable_bytes(std::span(&header_bytes, 1)));
   check_length(header_bytes);
   data_begin_ = sizeof header_bytes + header_bytes;
   std::string json(header_bytes, '\0');
@@ -130,16 +128,21 @@ SafetensorsFile::SafetensorsFile(std::string path, Descriptor fd, std::span<cons
 }
 
 void SafetensorsFile::check_length(uint64_t header_bytes) const {
-  if (header_bytes > kMaxHeaderBytes) {
-    std::string start(std::min<uint64_t>(size_, 64), '\0');
-    fetch(0, std::as_writable_bytes(std::span(start)));
-    if (const char* other = other_kind(start)) throw DataError(text(path_, ": ", other));
+  const bool is_short = size_ < sizeof header_bytes;
+  if (!is_short && header_bytes <= std::min(kMaxHeaderBytes, size_ - sizeof header_bytes)) return;
+  std::string start(std::min<uint64_t>(size_, 64), '\0');
+  fetch(0, std::as_writable_bytes(std::span(start)));
+  if (const char* other = other_kind(start)) throw DataError(text(path_, ": ", other));
+  // The length says something only where a header begins behind it, or was cut off.
+  if (size_ > sizeof header_bytes ? start[sizeof header_bytes] != '{' : !is_short && header_bytes > kMaxHeaderBytes)
+    throw DataError(text(path_, ": is not a safetensors file"));
+  if (is_short)
+    throw DataError(text(path_, ": is too short for a safetensors file: ", size_, " bytes, at least 8 are needed"));
+  if (header_bytes > kMaxHeaderBytes)
     throw DataError(text(path_, ": the header length ", header_bytes, " is too large; ", kMaxHeaderBytes,
                          " bytes are allowed (offset 0)"));
-  }
-  if (header_bytes > size_ - sizeof header_bytes)
-    throw DataError(text(path_, ": the header length ", header_bytes, " reaches beyond the end of the file, which has ",
-                         size_, " bytes (offset 0)"));
+  throw DataError(text(path_, ": the header length ", header_bytes, " reaches beyond the end of the file, which has ",
+                       size_, " bytes (offset 0)"));
 }
 
 // Reads out.size() bytes from `offset` of the file. Half of a large array is read on another thread: of 225 ms that 500

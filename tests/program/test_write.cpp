@@ -69,6 +69,58 @@ TEST_CASE("a checkpoint that is a symbolic link is followed: its target gets the
   CHECK((status.st_mode & 0777) == 0600);
 }
 
+TEST_CASE("a checkpoint that could not be written at the end is refused before the run, and nothing is made") {
+  namespace fs = std::filesystem;
+  const Text dir;
+  const std::string options = " --steps 2 --quiet" + tiny("lstm"), name = "/checkpoint.safetensors";
+  dir.must(f32, "train text.txt --out prior" + options);
+  const std::string tune = "tune prior --reward length:5 --steps 2 --batch 2 --max-tokens 4 --quiet --out ";
+  const std::vector<std::pair<std::string, std::string>> links{
+      {"loop", "checkpoint.safetensors"}, {"nowhere", "../none/there"}, {"folder", "../text.txt/below"}};
+  for (const auto& [run, to] : links) {
+    CAPTURE(run);
+    dir.make_folder(run);
+    fs::create_symlink(to, dir / (run + name));
+    const Run trained = dir.run(f32, "train text.txt --out " + run + " --steps 2" + tiny("lstm"));
+    CHECK(refuses(trained, 3, run + name + ": "));
+    CHECK(count(trained.err, "step 0") == 0);
+    CHECK(refuses(dir.run(f32, tune + run), 3, run + name + ": "));
+    CHECK(!fs::exists(dir / (run + "/log.jsonl")));
+  }
+  dir.make_folder("far");  // a link to a file that is not there yet is a place to write to
+  fs::create_symlink("../target", dir / ("far" + name));
+  dir.must(f32, "train text.txt --out far" + options);
+  CHECK(fs::is_regular_file(dir / "target"));
+}
+
+TEST_CASE("texts that would not fit into the header of a checkpoint are refused before the first step") {
+  const Text dir;
+  const std::string of_words = " --lines --tokenizer word --model ngram --order 2 --quiet --out ";
+  const auto repeat = [](const std::string& one, size_t times) {
+    std::string all;
+    while (times-- > 0) all += one;
+    return all;
+  };
+  const auto words = [](size_t bytes) { return std::string(bytes, 'a') + " b\n" + std::string(bytes, 'c') + " b\n"; };
+  dir.write("long.txt", words(9 << 20));
+  const Run refused = dir.run(f32, "train long.txt" + of_words + "run");
+  CHECK(refuses(refused, 4, "long.txt: its vocabulary of 4 tokens would take "));
+  CHECK(count(refused.err, "use another --tokenizer") == 1);
+  CHECK(!std::filesystem::exists(dir / "run"));
+  dir.write("quotes.txt", std::string(5 << 20, '"') + " b\na b\n");  // each is written with three backslashes
+  CHECK(refuses(dir.run(f32, "train quotes.txt" + of_words + "run"), 4, "quotes.txt: its vocabulary of 4 tokens"));
+  dir.write("fits.txt", words(6 << 20));
+  CHECK(exits(dir.run(f32, "train fits.txt" + of_words + "fits"), 0));
+  CHECK(exits(dir.run(f32, "inspect fits --json"), 0));
+  dir.must(f32, "train text.txt --out prior --steps 2 --quiet" + tiny("lstm"));
+  dir.write("prompts.txt", repeat(repeat("the fox ", 1 << 16) + "\n", 40));
+  CHECK(refuses(dir.run(f32,
+                        "tune prior --prompts prompts.txt --reward length:5 --steps 1 --batch 2 --max-tokens 4 "
+                        "--quiet --out tuned"),
+                4, "prompts.txt: its prompts, with the vocabulary, would take "));
+  CHECK(!std::filesystem::exists(dir / "tuned"));
+}
+
 static const std::string kHot = " --steps 5000 --lr 1000 --min-lr 1000 --warmup 0 --weight-decay 1000 --quiet";
 
 TEST_CASE("a run that diverges exits with 5, names the step and the remedy, and keeps its last good state") {
