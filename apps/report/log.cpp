@@ -77,7 +77,7 @@ RunLog read_run_log(const std::string& path, bool may_lack_beginning) {
       log.run = std::move(record);
     } else if (line == 1 && !may_lack_beginning) {
       throw_no_log(path);
-    } else if (record.is_null() && end == all.size()) {
+    } else if (line > 1 && record.is_null() && end == all.size()) {
       break;  // cut short
     } else if (const std::string wrong = add(log, record); !wrong.empty()) {
       if (line == 1) throw_no_log(path);
