@@ -331,10 +331,10 @@ void Tape::backward(Loc where) {
   start_backward();
   do {  // `next` is read from memory after each hook: a debugger may have moved it, even after the last op
     while (next >= 0) {
-      gradus_backward_begin(this);
+      if (!measures_) gradus_backward_begin(this);
       if (next >= 0) step_back();
     }
-    gradus_backward_end(this);
+    if (!measures_) gradus_backward_end(this);  // there is nothing to see where only sizes are counted
   } while (next >= 0);
 }
 

@@ -211,12 +211,16 @@ why-nan' "$(program_of $real)" step scalar
 test_elements() {
   for real in $all_programs; do
     gdb_run 'step-grad 0
+set var $eleven = gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[11]
+set var $thirteen = gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13]
 set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[11] = 0/0.0
 set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13] = 0/0.0
 why-nan
 set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[11] = sizeof(*gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data) == 8 ? 1e308 : 1
 set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13] = sizeof(*gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data) == 8 ? 1e308 : 1
 why-nan
+set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[11] = $eleven
+set var gradus_live_tapes[0].ops_._M_impl._M_start[2].out[0].data[13] = $thirteen
 step-grad 99
 grad w_hh' "$(program_of $real)" step lstm
     says "elements: $real" 'first bad value: op %2 (x w_ihᵀ + b) = add_rows' 'element [1,3] of %2 is nan' 'input %1 (matmul_nt, apps/step/examples.cpp:' 'is -0.44 there' \
