@@ -221,7 +221,15 @@ test_memory() {
       code=$?
       case $code in
       0) ;;
-      1) failed_=$((failed_ + 1)); [ "$(grep -c '^gradus: ' err)" = 1 ] || bad="$bad call $n: $(cat err);" ;;
+      1)
+        failed_=$((failed_ + 1))
+        [ "$(grep -c '^gradus: ' err)" = 1 ] || bad="$bad call $n: $(cat err);"
+        case $command in # a remedy only where the command has one
+        inspect*) remedy='gradus: out of memory$' ;;
+        *) remedy='gradus: out of memory; use a smaller --' ;;
+        esac
+        grep -q "$remedy" err || bad="$bad call $n: $(cat err);"
+        ;;
       *) bad="$bad call $n: exit code $code;" ;;
       esac
       [ ! -e run/checkpoint.safetensors ] || "$f32" inspect run >/dev/null 2>&1 || bad="$bad call $n: a broken checkpoint;"
