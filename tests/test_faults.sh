@@ -221,15 +221,7 @@ test_memory() {
       code=$?
       case $code in
       0) ;;
-      1)
-        failed_=$((failed_ + 1))
-        [ "$(grep -c '^gradus: ' err)" = 1 ] || bad="$bad call $n: $(cat err);"
-        case $command in # a remedy only where the command has one
-        inspect*) remedy='gradus: out of memory$' ;;
-        *) remedy='gradus: out of memory; use a smaller --' ;;
-        esac
-        grep -q "$remedy" err || bad="$bad call $n: $(cat err);"
-        ;;
+      1) failed_=$((failed_ + 1)); [ "$(grep -c '^gradus: ' err)" = 1 ] || bad="$bad call $n: $(cat err);" ;;
       *) bad="$bad call $n: exit code $code;" ;;
       esac
       [ ! -e run/checkpoint.safetensors ] || "$f32" inspect run >/dev/null 2>&1 || bad="$bad call $n: a broken checkpoint;"
@@ -237,6 +229,15 @@ test_memory() {
     done
     check "memory: ${command%% *}, one of $(cat count) calls fails, every $every-th tried, $failed_ sentences" "$bad" [ -z "$bad" ]
     check "memory: ${command%% *}, calls did fail" "$failed_" [ $failed_ -ge 5 ]
+  done
+  # A remedy stands only where the command has one.
+  for command in inspect kl report train sample exact; do
+    FAULT_NEW=60 FAULT_ALWAYS=1 LD_PRELOAD=$fault_new "$f32" $command prior >/dev/null 2>err
+    case $command in
+    inspect | kl | report) remedy='gradus: out of memory$' ;;
+    *) remedy='gradus: out of memory; use a smaller --' ;;
+    esac
+    check "memory: the remedy of $command" "$(cat err)" grep -q "$remedy" err
   done
   rm -rf run prior
 }
