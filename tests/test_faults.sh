@@ -232,7 +232,7 @@ test_memory() {
   done
   # A remedy stands only where the command has one.
   for command in inspect kl report train sample exact; do
-    FAULT_NEW=60 FAULT_ALWAYS=1 LD_PRELOAD=$fault_new "$f32" $command prior >/dev/null 2>err
+    env FAULT_NEW=60 FAULT_ALWAYS=1 LD_PRELOAD=$fault_new "$f32" $command prior >/dev/null 2>err
     case $command in
     inspect | kl | report) remedy='gradus: out of memory$' ;;
     *) remedy='gradus: out of memory; use a smaller --' ;;
