@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <sstream>
@@ -44,6 +45,15 @@ bool read_decimal(std::string_view word, T& value) {
   return error == std::errc() && end == word.data() + word.size();
 }
 
+// A decimal number that a double cannot tell from 0, though it is not.
+bool vanishes(std::string_view word) {
+  double value{};
+  if (word.starts_with('+') && !word.starts_with("+-")) word.remove_prefix(1);
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  return error == std::errc::result_out_of_range && end == word.data() + word.size() &&
+         std::strtod(std::string(word).c_str(), nullptr) == 0;
+}
+
 // A number in [least, greatest]; NaN, infinity, other bases and trailing letters are refused, and the message gives the
 // range. CLI11, which takes 010 for 8, gets the number that was read.
 template <class T>
@@ -52,6 +62,8 @@ CLI::Validator range(const std::string& name, T least, T greatest) {
   return CLI::Validator(
       [=](std::string& input) -> std::string {
         T value{};
+        if (std::is_floating_point_v<T> && least <= 0 && vanishes(input))
+          return text(name, " ", input, ": is too small to be told from 0; write 0, or a larger number");
         if (!read_decimal(input, value) || !(value >= least && value <= greatest))
           return text(name, " ", input, ": must be a", std::is_floating_point_v<T> ? "" : " whole", " number ", span);
         if constexpr (std::is_integral_v<T>) input = std::to_string(value);

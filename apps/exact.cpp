@@ -152,6 +152,10 @@ int answer_posterior(const ExactCommand& command) {
   const std::vector<double> r = rewards_of(all.sequences, text_reward(reward, run.tokenizer, {command.prompt}));
   const std::vector<double>& log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.tuning.kl_coef);
+  if (!std::isfinite(best.log_z))
+    throw UsageError(text("the rewards, divided by --kl-coef ", command.tuning.kl_coef,
+                          ", are beyond the range of numbers (J* is ", significant(best.j_star, 3),
+                          "); use a larger --kl-coef, or give them a smaller weight"));
   const std::vector<double>& log_best = best.table.log_p;
   const Objective at_best = exact_objective(log_best, log_q, r, command.tuning.kl_coef);
   const Objective at_prior = exact_objective(log_q, log_q, r, command.tuning.kl_coef);

@@ -6,10 +6,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include "apps/commands.h"
 #include "apps/console.h"
@@ -34,9 +36,22 @@ static void take_standard_descriptors() {
     }
 }
 
-// Takes no memory itself.
+// The first word of the command line.
+static const char* command = "";
+
+// Takes no memory itself. A remedy only where the command has options that ask for memory.
 static int out_of_memory() {
-  std::fputs("gradus: out of memory; use a smaller --batch, --context, --embd or --hidden\n", stderr);
+  constexpr std::pair<const char*, const char*> kRemedies[] = {
+      {"train", "; use a smaller --batch, --context or model"},
+      {"tune", "; use a smaller --batch or --max-tokens"},
+      {"sample", "; use a smaller --count or --tokens"},
+      {"exact", "; use a smaller --max-tokens"},
+      {"frontier", "; use a smaller --max-tokens"},
+      {"compare", "; use a smaller --samples or --max-tokens"}};
+  const char* remedy = "";
+  for (const auto& [name, options] : kRemedies)
+    if (std::strcmp(command, name) == 0) remedy = options;
+  std::fprintf(stderr, "gradus: out of memory%s\n", remedy);
   return kInternal;
 }
 
@@ -61,14 +76,18 @@ static void end_where_nothing_can_be_thrown() {
 int main(int argc, char** argv) {
   using namespace gradus;
   take_standard_descriptors();
+  if (argc > 1) command = argv[1];
   set_command_line(argc, argv);
   std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
   try {
     const int code = run_command_line(argc, argv);
     if (code == kInterrupted && !takes_bytes(stdout)) __fpurge(stdout);  // nobody reads: the end must not wait for it
-    if (std::fflush(stdout) != 0)
-      throw WriteError(text("standard output cannot be written: ", std::generic_category().message(errno)));
-    if (std::ferror(stdout)) throw WriteError("standard output could not be written");
+    errno = 0;
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+      const std::string why =
+          errno != 0 ? ": " + std::generic_category().message(errno) : "";  // of now, if it is known
+      throw WriteError("standard output cannot be written" + why);
+    }
     return code;
   } catch (const Interrupted&) {  // where there was nothing to save
     return kInterrupted;

@@ -134,15 +134,21 @@ void save(const Checkpoint& run, const RunFolder& folder) {
   run.save(folder.checkpoint());
 }
 
+// Whether the name means this text to this process only, as that of <(...) does.
+bool is_of_process(const std::string& path) {
+  const std::string whole = std::filesystem::absolute(path).lexically_normal().string();
+  return whole.starts_with("/dev/fd/") || (whole.starts_with("/proc/") && whole.find("/fd/") != whole.npos);
+}
+
 // A text that cannot be read again without the person, such as a pipe, must be named again, and so must one that was
 // named for this process.
 Next next_of(const TrainCommand& command, const Checkpoint& run) {
   std::vector<std::string> words{"train"};
   if (command.resume || std::ranges::any_of(run.corpus, [](const std::string& path) {
         std::error_code error;
-        return !std::filesystem::is_regular_file(path, error);
+        return is_of_process(path) || !std::filesystem::is_regular_file(path, error);
       }))
-    words.insert(words.end(), command.corpus.begin(), command.corpus.end());
+    for (const std::string& path : command.corpus) words.push_back(is_of_process(path) ? "TEXT" : path);
   words.insert(words.end(), {"--out", command.out, "--resume"});
   if (command.trace_step > run.step)
     words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});

@@ -27,7 +27,7 @@ double refuse_beyond_memory(const Config& c, const LanguageModel& model, double 
   const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;  // much of it is the model
   const std::string size = n > 0 ? text(" of ", grouped(n), " parameters") : "";
   require_memory(all - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),
-                 large ? c.family().smaller : "use a smaller --batch or --context");
+                 large ? c.family().smaller() : "use a smaller --batch or --context");
   return all;
 }
 

@@ -19,7 +19,7 @@ constexpr const char* kMethodState = "method";  // the member of the section tha
 
 // Each line that is not empty. DataError, with its line, for one that the model cannot continue.
 std::vector<std::string> read_prompts(const std::string& file, const Checkpoint& model, int64_t max_tokens) {
-  const std::string content = read_text(file);
+  const std::string content = read_text(file, kMostListed);
   require_newlines(content, file);
   const std::vector<std::string_view> lines = split_lines(content);
   std::vector<std::string> prompts;

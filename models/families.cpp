@@ -25,6 +25,17 @@ bool Family::has(std::string_view option) const {
   return std::find(options.begin(), options.end(), option) != options.end();
 }
 
+std::string Family::smaller() const {
+  if (advice) return advice;
+  std::vector<std::string> names;
+  for (const char* size : {"embd", "hidden", "layers", "order"})
+    if (has(size)) names.push_back(text("--", size));
+  if (windowed) names.emplace_back("--context");  // it has a parameter for each place
+  std::string all = "use a smaller " + names[0];
+  for (size_t i = 1; i < names.size(); ++i) all += (i + 1 < names.size() ? ", " : " or ") + names[i];
+  return all;
+}
+
 const Family& family_of(std::string_view name) { return row_named(families(), name, "model"); }
 
 template <class Which>
@@ -54,7 +65,7 @@ std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t v
   std::unique_ptr<LanguageModel> model = declare_model(options, vocabulary, std::move(counts));
   if (const int64_t n = model->params().declared_size(); n > max_parameters)
     throw DataError(text("this ", family.name, " has ", n, " parameters, there is room for ", max_parameters, "; ",
-                         family.smaller));
+                         family.smaller()));
   model->initialise();
   return model;
 }

@@ -27,11 +27,12 @@ struct Family {
   // Declares the parameters. `counts` is the result of count(), empty without it.
   std::unique_ptr<LanguageModel> (*declare)(const ModelOptions& options, int64_t vocabulary,
                                             std::vector<double> counts);
-  // The advice for a model that is too large.
-  const char* smaller = "use a smaller embd, hidden, layers or context";
+  // The advice for a model that is too large, where options are not what makes it small.
+  const char* advice = nullptr;
 
   bool counted() const { return count != nullptr; }
   bool has(std::string_view option) const;  // among its own
+  std::string smaller() const;              // the advice for a model that is too large
 };
 
 // The usual Family::declare, of a Model that is trained in steps and of one that is counted.

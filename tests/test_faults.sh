@@ -230,6 +230,15 @@ test_memory() {
     check "memory: ${command%% *}, one of $(cat count) calls fails, every $every-th tried, $failed_ sentences" "$bad" [ -z "$bad" ]
     check "memory: ${command%% *}, calls did fail" "$failed_" [ $failed_ -ge 5 ]
   done
+  # A remedy stands only where the command has one.
+  for command in inspect kl report train sample exact; do
+    env FAULT_NEW=60 FAULT_ALWAYS=1 LD_PRELOAD=$fault_new "$f32" $command prior >/dev/null 2>err
+    case $command in
+    inspect | kl | report) remedy='gradus: out of memory$' ;;
+    *) remedy='gradus: out of memory; use a smaller --' ;;
+    esac
+    check "memory: the remedy of $command" "$(cat err)" grep -q "$remedy" err
+  done
   rm -rf run prior
 }
 

@@ -297,6 +297,16 @@ TEST_CASE("what means nothing is refused with what would be right") {
   CHECK(has(usage("distinct:0"), "from 1"));
 }
 
+TEST_CASE("a number that is too small for a double is 0, as strtod reads it, and one that is too large is none") {
+  double value = 1;
+  for (const char* small : {"1e-400", "-1e-400", "+0.1e-5000"}) {
+    CAPTURE(small);
+    CHECK(parse_number(small, value));
+    CHECK(value == 0);
+  }
+  for (const char* large : {"1e400", "-1e400", "1e-400x", "-+1e-400"}) CHECK(!parse_number(large, value));
+}
+
 TEST_CASE("a sum beyond the range of double names the term and the text") {
   const std::string said = complaint<DataError>([] { score({"1e308*end", "1e308*end"}, "the cat"); });
   CHECK(has(said, "1e308*end"));

@@ -29,7 +29,7 @@ struct Pair {
 };
 
 Json parse(const std::string& path) {
-  const std::string content = read_text(path);
+  const std::string content = read_text(path, kMostListed);
   try {
     return Json::parse(content);
   } catch (const DataError& error) {
@@ -89,8 +89,9 @@ void print_pair(const Pair& pair, const Comparison& c) {
   std::printf("%s  %10s  %10s  %14s\n", left("", width).c_str(), "p", "q", "p log(p/q)");
   const std::vector<double> u = log_ratios(pair.p, pair.q);
   for (size_t i = 0; i < std::min(kMostRows, u.size()); ++i)
-    std::printf("%s  %10.6f  %10.6f  %14s\n", left(one_line(pair.names[i], 40), width).c_str(), pair.p.p[i],
-                pair.q.p[i], pair.p.p[i] == 0 ? "0" : digits(pair.p.p[i] * u[i], 10).c_str());
+    std::printf("%s  %10s  %10s  %14s\n", left(one_line(pair.names[i], 40), width).c_str(),
+                fixed(pair.p.p[i], 6).c_str(), fixed(pair.q.p[i], 6).c_str(),
+                pair.p.p[i] == 0 ? "0" : digits(pair.p.p[i] * u[i], 10).c_str());
   if (u.size() > kMostRows) std::printf("... and %zu more\n", u.size() - kMostRows);
   const std::map<std::string, const char*> formulas{
       {"kl_ab", "KL(p‖q) = Σ p log(p/q)"},         {"kl_ba", "KL(q‖p) = Σ q log(q/p)"},

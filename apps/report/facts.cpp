@@ -14,7 +14,7 @@ namespace gradus {
 
 namespace fs = std::filesystem;
 
-// What a checkpoint says of its run, in the place of a log that somebody has deleted.
+// What a checkpoint says of its run, in the place of a log, or of its first record, that somebody has deleted.
 static RunLog log_of(const SafetensorsFile& file) {
   const auto section = [&](const char* key) {
     const auto found = file.metadata().find(key);
@@ -30,15 +30,27 @@ static RunLog log_of(const SafetensorsFile& file) {
   return log;
 }
 
+bool is_missing_or_empty(const std::string& log) {
+  std::error_code error;
+  return !fs::exists(log, error) || (fs::is_regular_file(log, error) && fs::file_size(log, error) == 0);
+}
+
 // DataError unless it is a file that can be read to its end.
 static RunLog read_log(const std::string& folder) {
   const std::string path = folder + "/log.jsonl";
   std::error_code error;
-  if (!fs::exists(path, error) && RunFolder::has_checkpoint(folder))
-    return log_of(SafetensorsFile::open(folder + "/checkpoint.safetensors"));
+  const bool has_checkpoint = RunFolder::has_checkpoint(folder);
+  const auto stored = [&] { return log_of(SafetensorsFile::open(folder + "/checkpoint.safetensors")); };
+  if (has_checkpoint && is_missing_or_empty(path)) return stored();
   if (fs::exists(path, error) && !fs::is_regular_file(path, error))
     throw DataError(path + ": is not a regular file, so it is not the log of a run");
-  return read_run_log(path);
+  RunLog log = read_run_log(path, has_checkpoint);
+  if (log.run.is_null()) {
+    RunLog beginning = stored();
+    log.run = std::move(beginning.run);
+    if (log.steps.empty() && log.evals.empty()) log.last_step = beginning.last_step;
+  }
+  return log;
 }
 
 RunFacts read_run(const std::string& folder) {

@@ -53,6 +53,10 @@ std::string add(RunLog& log, const Json& record) {
   return "";
 }
 
+[[noreturn]] void throw_no_log(const std::string& path) {
+  throw DataError(text(path, ": is not the log of a run, which begins with {\"type\":\"run\",\"config\":{...}}"));
+}
+
 }  // namespace
 
 std::vector<double> Records::operator[](const std::string& field) const {
@@ -60,21 +64,23 @@ std::vector<double> Records::operator[](const std::string& field) const {
   return i != columns.end() ? i->second : std::vector<double>(step.size(), kNone);
 }
 
-RunLog read_run_log(const std::string& path) {
+RunLog read_run_log(const std::string& path, bool may_lack_beginning) {
   const std::string all = read_bytes(path);
   RunLog log;
   size_t line = 1;
   for (size_t at = 0, end; at < all.size(); at = end + 1, ++line) {
     end = std::min(all.find('\n', at), all.size());
     Json record = Json::parse_or_null(std::string_view(all).substr(at, end - at));
-    if (line == 1) {
-      if (!record.is_object() || record.value("type", Json()) != Json("run") ||
-          !record.value("config", Json()).is_object())
-        throw DataError(text(path, ": is not the log of a run, which begins with {\"type\":\"run\",\"config\":{...}}"));
+    const bool begins = line == 1 && record.is_object() && record.value("type", Json()) == Json("run") &&
+                        record.value("config", Json()).is_object();
+    if (begins) {
       log.run = std::move(record);
-    } else if (record.is_null() && end == all.size()) {
+    } else if (line == 1 && !may_lack_beginning) {
+      throw_no_log(path);
+    } else if (line > 1 && record.is_null() && end == all.size()) {
       break;  // cut short
     } else if (const std::string wrong = add(log, record); !wrong.empty()) {
+      if (line == 1) throw_no_log(path);
       throw DataError(text(path, ": line ", line, " ", wrong, ", so the log is damaged"));
     }
   }

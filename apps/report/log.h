@@ -29,7 +29,8 @@ struct RunLog {
 
 // A last line that was cut short is left out, and so are records of other types. Where a step is there twice the later
 // record holds: the run went on from an earlier step. DataError, one sentence with file and line, for a file that is
-// not the log of a run.
-RunLog read_run_log(const std::string& path);
+// not the log of a run; one that lacks only the first record is one too with `may_lack_beginning`, and leaves `run`
+// null.
+RunLog read_run_log(const std::string& path, bool may_lack_beginning = false);
 
 }  // namespace gradus

@@ -47,8 +47,8 @@ std::string try_write_report(const std::string& folder) {
 int report(const ReportCommand& command) {
   Console console(command.common);
   const std::string path = write_report(command.run);
-  if (const std::string log = command.run + "/log.jsonl"; !std::filesystem::exists(log))
-    console.warn(log + " is not there, so the page has no curves; a run that goes on begins a new one");
+  if (const std::string log = command.run + "/log.jsonl"; is_missing_or_empty(log))
+    console.warn(log + " is missing or empty, so the page has no curves; a run that goes on begins a new one");
   const auto bytes = int64_t(std::filesystem::file_size(path));
   if (command.common.json) std::printf("%s\n", Json{{"report", path}, {"bytes", bytes}}.dump().c_str());
   console.note(text("Wrote ", path, " (", (bytes + 999) / 1000, " kB); a browser opens it from disk."));

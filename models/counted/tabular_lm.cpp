@@ -129,7 +129,7 @@ Family tabular_family() {
                 if (!options.lines) throw DataError("a tabular model needs lines: its rows are beginnings of lines");
               },
           .declare = declare_counted<TabularLm>,
-          .smaller = "a table has one row for each beginning of a line: use fewer or shorter lines"};
+          .advice = "a table has one row for each beginning of a line: use fewer or shorter lines"};
 }
 
 }  // namespace gradus

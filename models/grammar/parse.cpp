@@ -389,6 +389,6 @@ Grammar Grammar::parse(std::string_view words, const std::string& file) {
   return grammar;
 }
 
-Grammar Grammar::read(const std::string& path) { return parse(read_text(path), path); }
+Grammar Grammar::read(const std::string& path) { return parse(read_text(path, kMostListed), path); }
 
 }  // namespace gradus

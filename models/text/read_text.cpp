@@ -11,7 +11,7 @@
 
 namespace gradus {
 
-std::string read_bytes(const std::string& path) {
+std::string read_bytes(const std::string& path, size_t most) {
   if (path == "-") throw DataError("-: standard input is not read under this name; name a file, or /dev/stdin");
   std::error_code unknown;  // opening the file will say it better
   if (std::filesystem::is_directory(path, unknown))
@@ -19,9 +19,14 @@ std::string read_bytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::string bytes;
   const bool regular = std::filesystem::is_regular_file(path, unknown);
+  const auto refuse_beyond_most = [&](size_t size) {
+    if (size > most) throw DataError(text(path, ": has more than ", most >> 20, " MB, the most for a file of its use"));
+  };
+  if (regular) refuse_beyond_most(std::filesystem::file_size(path, unknown));
   // One byte more than a regular file should have, so that its end is seen without growing.
   if (regular) bytes.reserve(std::filesystem::file_size(path, unknown) + 1);
   while (in) {
+    refuse_beyond_most(bytes.size());
     if (!regular && bytes.size() > kMostUnsized)
       throw DataError(text(path, ": is not a regular file and goes on beyond ", kMostUnsized >> 20,
                            " MB; write what is needed of it into a file first"));
@@ -30,13 +35,14 @@ std::string read_bytes(const std::string& path) {
     in.read(bytes.data() + size, std::streamsize(bytes.size() - size));
     bytes.resize(size + size_t(in.gcount()));
   }
+  refuse_beyond_most(bytes.size());
   if (!in.eof()) throw DataError(text(path, ": cannot be read: ", std::generic_category().message(errno)));
   if (bytes.empty()) throw DataError(text(path, ": is empty; there is nothing to learn from"));
   return bytes;
 }
 
-std::string read_text(const std::string& path) {
-  std::string bytes = read_bytes(path);
+std::string read_text(const std::string& path, size_t most) {
+  std::string bytes = read_bytes(path, most);
   require_utf8(bytes, path);
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.erase(0, 3);
   if (bytes.empty()) throw DataError(text(path, ": holds a byte order mark and nothing else"));

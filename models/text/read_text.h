@@ -1,6 +1,7 @@
 // Reads a whole file, as UTF-8 text or as bytes, and cuts a text into lines.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,10 +12,12 @@ namespace gradus {
 // with the path, where it is missing, a folder, unreadable or empty, or where something that is no regular file does
 // not end within kMostUnsized bytes.
 inline constexpr size_t kMostUnsized = size_t{1} << 30;
-std::string read_bytes(const std::string& path);
+// A file of any kind that is larger than `most` is a DataError too.
+inline constexpr size_t kMostListed = size_t{64} << 20;  // for tables, rewards, prompts and grammars
+std::string read_bytes(const std::string& path, size_t most = SIZE_MAX);
 // The same for text: DataError as require_utf8 (models/text/utf8.h) too; a byte order mark at the start is dropped.
 // Line ends stay as they are: a carriage return is a character like any other.
-std::string read_text(const std::string& path);
+std::string read_text(const std::string& path, size_t most = SIZE_MAX);
 // The lines of a text, without their ends, which are \n or \r\n; the last one may lack its end. An empty line is a
 // line.
 std::vector<std::string_view> split_lines(std::string_view text);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "engine/long_loop.h"
@@ -50,8 +51,8 @@ std::string_view trimmed(std::string_view s) {
   return first == std::string_view::npos ? "" : s.substr(first, s.find_last_not_of(kWhite) - first + 1);
 }
 
-// The shell would say it too, and in its own words; so a program that is not there is not even started. What begins
-// with anything but a plain word is left to the shell.
+// The shell would say it too, and in its own words; so a program that is not there, or that may not be executed, is not
+// even started. What begins with anything but a plain word is left to the shell.
 void require_program(const std::string& command) {
   const auto plain = [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '.' ||
@@ -59,8 +60,13 @@ void require_program(const std::string& command) {
   };
   const std::string word(command.begin(), std::find_if_not(command.begin(), command.end(), plain));
   if (word.empty() || word[0] == '-' || (word.size() < command.size() && command[word.size()] != ' ')) return;
-  Child asked("command -v " + word + " >/dev/null 2>&1");
-  if (asked.end(std::chrono::seconds(5)) != "exit status 0")
+  Child asked("p=$(command -v " + word +
+              " 2>/dev/null) || exit 127; case $p in */*) [ -f \"$p\" ] && [ -x \"$p\" ] || exit 126; esac");
+  const std::string answer = asked.end(std::chrono::seconds(5));
+  if (answer == "exit status 126" && std::filesystem::exists(word))
+    throw DataError(
+        text("reward 'command:", command, "': ", word, " is there but may not be executed; try chmod +x ", word));
+  if (answer != "exit status 0")
     throw DataError(
         text("reward 'command:", command, "': there is no program ", word, "; name one that is on PATH, or its path"));
 }

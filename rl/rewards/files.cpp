@@ -46,7 +46,7 @@ Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
   };
   const auto list = std::make_shared<List>();
   const WordRule rule = word_rule(tokenizer);
-  list->content = read_text(file);
+  list->content = read_text(file, kMostListed);
   for (const Line& line : lines(list->content)) {
     Phrase phrase = words(line.text, rule);
     if (phrase.empty())
@@ -81,7 +81,7 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
   };
   const auto list = std::make_shared<List>();
   const WordRule rule = word_rule(tokenizer);
-  list->content = read_text(file);
+  list->content = read_text(file, kMostListed);
   for (const Line& line : lines(list->content)) {
     const auto fail = [&](const std::string& what) { throw DataError(text(file, ": line ", line.number, ": ", what)); };
     const size_t tab = line.text.find('\t');
@@ -110,7 +110,7 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
 // {"rewards":{TEXT: number, ...}, "default": number}: the number of the text, else the default (0 where it is left
 // out).
 Scorer table(const std::string& file, const Tokenizer&) {
-  const std::string content = read_text(file);
+  const std::string content = read_text(file, kMostListed);
   const auto fail = [&](const std::string& what) {
     throw DataError(text(file, ": ", what, R"(; a table is {"rewards":{TEXT:number,...},"default":number})"));
   };

@@ -13,7 +13,9 @@ namespace gradus {
 bool parse_number(std::string_view s, double& value) {
   if (s.starts_with('+') && !s.starts_with("+-")) s.remove_prefix(1);
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), value);
-  return error == std::errc() && end == s.data() + s.size() && std::isfinite(value);
+  // Too large or too small: which of the two, it does not say.
+  if (error == std::errc::result_out_of_range) value = std::strtod(std::string(s).c_str(), nullptr);
+  return error != std::errc::invalid_argument && end == s.data() + s.size() && std::isfinite(value);
 }
 
 double similarity(std::span<const int32_t> tokens, std::span<const int32_t> target, Loc where) {

@@ -100,7 +100,9 @@ TEST_CASE("two tables that are nearly equal have a small KL above 0, which both 
 
 TEST_CASE("no page and no JSON of kl has a minus zero") {
   const Scratch dir;
-  for (const std::string words : {"kl", "kl --lesson", "kl --json", "kl --section 12"}) {
+  dir.write("zero.json", R"({"p":{"a":-0.0,"b":1},"q":{"a":-0.0,"b":1}})");
+  for (const std::string words :
+       {"kl", "kl zero.json", "kl zero.json --json", "kl --lesson", "kl --json", "kl --section 12"}) {
     CAPTURE(words);
     const std::string out = dir.must(f64, words).out;
     for (size_t at = out.find("-0"); at != out.npos; at = out.find("-0", at + 1)) {

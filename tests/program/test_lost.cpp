@@ -41,7 +41,7 @@ TEST_CASE("a report is made without its log too, and a run that goes on begins a
     dir.remove(run + "/log.jsonl");
     const Run page = dir.run(f64, "report " + run);
     CHECK(exits(page, 0));
-    CHECK(contains(page.out, "warning: " + run + "/log.jsonl is not there"));
+    CHECK(contains(page.out, "warning: " + run + "/log.jsonl is missing or empty"));
     CHECK(contains(dir.report(run), ">max-tokens<") == (run == "tuned"));
     CHECK(dir.valid_html(run + "/report.html"));
   }
@@ -62,7 +62,14 @@ TEST_CASE("a log that lost its first record gets it again, and keeps the others"
   const Text dir;
   dir.must(f32, "train text.txt --out r --stop-after 3" + kSmall, {}, 130);
   const std::string log = dir.read("r/log.jsonl");
-  dir.write("r/log.jsonl", log.substr(log.find('\n') + 1));
+  for (const size_t lost : {log.size(), log.find('\n') + 1}) {
+    dir.write("r/log.jsonl", log.substr(lost));
+    dir.remove("r/report.html");
+    const Run page = dir.run(f32, "report r");
+    CHECK(exits(page, 0));
+    CHECK(contains(page.out, "is missing or empty") == (lost == log.size()));
+    CHECK(contains(dir.report("r"), "after step 3 of 4"));
+  }
   dir.must(f32, "train --out r --resume --quiet");
   CHECK(dir.log("r").at(0)["type"] == Json("run"));
   CHECK(dir.steps_once("r", 4));

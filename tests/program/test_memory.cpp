@@ -26,11 +26,11 @@ TEST_CASE("training that no machine has the memory for is refused in a moment, w
   const std::vector<std::pair<std::string, std::string>> cases{
       {"--context 100000 --batch 12", "use a smaller --batch or --context"},
       {"--context 3999 --batch 1000", "use a smaller --batch or --context"},
-      {"--layers 1000 --heads 1000 --embd 1000", "use a smaller embd, hidden, layers or context"},
-      {"--model lstm --hidden 1048576", "use a smaller embd, hidden, layers or context"},
+      {"--layers 1000 --heads 1000 --embd 1000", "use a smaller --embd, --layers or --context\n"},
+      {"--model lstm --hidden 1048576", "use a smaller --embd, --hidden or --layers\n"},
       {"--model lstm --batch 1048576 --layers 9", "use a smaller --batch or --context"},
       {"--model rnn --context 200000 --batch 100000", "use a smaller --batch or --context"},
-      {"--model nnlm --order 100 --embd 100000 --hidden 100000", "use a smaller"},
+      {"--model nnlm --order 100 --embd 100000 --hidden 100000", "use a smaller --embd, --hidden or --order\n"},
       {"--ops composed --batch 1000000", "use a smaller --batch or --context"},
   };
   for (const auto& [options, remedy] : cases) {

@@ -106,6 +106,14 @@ TEST_CASE("a text that was named for one process only is named again in what is 
   const Run named = dir.run(f32, "train 'my text.txt' --out r --resume --steps 5 --stop-after 3");
   CHECK(exits(named, 130));
   CHECK(exits(paste(dir, named.out, "continue with: "), 0));
+  for (const std::string text : {"<(cat text.txt)", "/dev/fd/3 3<text.txt", "/proc/self/fd/4 4<text.txt"}) {
+    CAPTURE(text);
+    dir.remove("p");
+    const Run once =
+        dir.run({"bash", "-c", "\"$0\" train " + text + " --out p --stop-after 1" + tiny("lstm"), program(f32)});
+    CHECK(exits(once, 130));
+    CHECK(contains(once.out, " train TEXT --out p --resume\n"));
+  }
   // So is a page that is still to come.
   dir.write("few.txt", repeated("abab cabba bacab abba cab ", 6));
   const Run traced = dir.run(f64,

@@ -276,8 +276,7 @@ TEST_CASE("gradus report refuses what is not the folder of a run, and leaves no 
     std::string log, message;
   };
   for (const Mistake& mistake :
-       {Mistake{"an empty log", "", "log.jsonl"},
-        {"a text", fables(), "is not the log of a run"},
+       {Mistake{"a text", fables(), "is not the log of a run"},
         {"a configuration of something else", "{\"type\":\"run\",\"config\":{\"model\":\"cat\"}}\n", "log.jsonl: "},
         {"a broken line in the middle", with_line(3, "{\"type\":\"step\",\"step\":"), "line 3"},
         {"a line that is not UTF-8", with_line(2, "\xff\xfe"), "line 2"},

@@ -119,6 +119,42 @@ TEST_CASE("a small --lr is not told of a --min-lr that nobody gave") {
                 "--min-lr 0.0001 is above --lr 5e-05"));
 }
 
+TEST_CASE("a number too small to be told from 0 is told so, and where 0 cannot be it is out of range") {
+  const Text dir;
+  for (const std::string option : {"--lr 1e-400", "--min-lr +3e-999", "--weight-decay 1e-5000"})
+    CHECK(refuses(dir.run(f32, "train text.txt --out new " + option), 2, "is too small to be told from 0"));
+  CHECK(refuses(dir.run(f32, "bench --seconds 1e-400"), 2, "must be a number from 0.001"));
+  CHECK(refuses(dir.run(f32, "train text.txt --out new --lr 1e400"), 2, "must be a number from 0"));
+  CHECK(refuses(dir.run(f32, "train text.txt --out new --lr -1e-3"), 2, "must be a number from 0"));
+}
+
+TEST_CASE("tables, rewards, prompts and grammars that do not end are refused soon") {
+  const Scratch dir;
+  lstm_prior(dir);
+  dir.write("big.json", std::string((size_t{64} << 20) + 1, ' '));
+  const std::string tune = "tune lstm --out new --reward ";
+  for (const std::string file : {"/dev/zero", "big.json"})
+    for (const std::string& command :
+         {"kl " + file, tune + "table:" + file, tune + "lexicon:" + file, tune + "blocklist:" + file,
+          tune + "grammar:" + file, tune + "end --prompts " + file, "corpus --json " + file}) {
+      CAPTURE(command);
+      const Run run = dir.run(f64, command);
+      CHECK(refuses(run, 4, file + ": has more than 64 MB"));
+      CHECK(run.cpu < 1.5);
+    }
+}
+
+TEST_CASE("rewards that beta divides beyond all numbers have no posterior to show") {
+  const Scratch dir;
+  table_prior(dir);
+  for (const std::string reward : {"1e300*end", "-1e305*length:1", "1e301*length:0"})
+    CHECK(dir.run(f64, "exact posterior table --max-tokens 3 --kl-coef 1e-9 --reward " + reward).out.find("inf") ==
+          std::string::npos);
+  CHECK(refuses(dir.run(f64, "exact posterior table --max-tokens 3 --kl-coef 1e-9 --reward 1e300*end"), 2,
+                "beyond the range of numbers"));
+  CHECK(exits(dir.run(f64, "exact posterior table --max-tokens 3 --kl-coef 1e-9 --reward 1e290*end"), 0));
+}
+
 TEST_CASE("a text or prompt that cannot be used is named with its file and line") {
   const Scratch dir;
   lstm_prior(dir);
@@ -199,6 +235,12 @@ TEST_CASE("a program that is not there is told once, in a sentence") {
   for (const std::string reward : {"command:no-such-program", "command:./nothing --fast", "command:/nowhere/x y z"}) {
     CAPTURE(reward);
     CHECK(refuses(dir.run(f64, "tune lstm --out new --reward", {.words = {reward}}), 4, "there is no program "));
+  }
+  dir.write("slow.sh", "while read line; do echo 1; done\n");
+  dir.make_folder("folder");
+  for (const std::string reward : {"command:./slow.sh", "command:./slow.sh --fast", "command:./folder"}) {
+    CAPTURE(reward);
+    CHECK(refuses(dir.run(f64, "tune lstm --out new --reward", {.words = {reward}}), 4, "may not be executed"));
   }
   // What the shell knows by itself, or finds behind other things, is left to it.
   dir.write("s.sh", "while read line; do echo 1; done\n");
