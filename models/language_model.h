@@ -78,6 +78,8 @@ class LanguageModel : public Encoder {
   }
   // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget.
   virtual Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const;
+  // Whether losses() makes no distributions and takes texts of any length: then it is the quicker way to score one.
+  virtual bool scores_directly() const { return false; }
 
   // Incremental, without gradients. next() takes one token for each row and returns the logits after it, [B,V], on the
   // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().

@@ -48,14 +48,33 @@ void require_numbers(std::span<const double> log_p) {
   if (std::isnan(log_p[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
 }
 
+// Of a model that scores_directly().
+static std::vector<double> score_directly(const LanguageModel& model, int32_t start,
+                                          std::span<const int32_t> sequence) {
+  if (sequence.empty()) return {};
+  Tape tape;
+  const Tape::Use use(tape);
+  const NoGrad no_grad;
+  std::vector<int32_t> inputs{start};
+  inputs.insert(inputs.end(), sequence.begin(), sequence.end() - 1);
+  std::vector<double> log_probs;
+  for (const real loss : model.losses(inputs, sequence, 1, int64_t(sequence.size())).span())
+    log_probs.push_back(-double(loss));
+  return log_probs;
+}
+
 std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
                                                  std::span<const std::vector<int32_t>> sequences, double temperature) {
+  std::vector<std::vector<double>> log_probs(sequences.size());
+  if (temperature == 1 && model.scores_directly()) {
+    for (size_t i = 0; i < sequences.size(); ++i) log_probs[i] = score_directly(model, start, sequences[i]);
+    return log_probs;
+  }
   std::vector<size_t> order(sequences.size());  // longest first: the rows that go on are always the first ones
   std::iota(order.begin(), order.end(), size_t(0));
   std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return sequences[i].size(); });
   const size_t V = size_t(model.vocabulary());
   std::vector<double> log_p(V);
-  std::vector<std::vector<double>> log_probs(sequences.size());
   Tape tape;
   const Tape::Use use(tape);
   for (size_t first = 0; first < order.size(); first += kRows) {

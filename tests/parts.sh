@@ -6,29 +6,38 @@ trap 'rm -rf "$work"' EXIT
 trap 'kill "$!" 2>/dev/null; exit 130' INT TERM HUP  # what `ahead` started ignores Ctrl-C
 
 now() { date +%s%N | cut -c1-12; }  # hundredths of a second
-# timed COMMAND...: its output in $work/out and err, its exit code and hundredths of a second in status and time; under
-# another folder where `ahead` runs it.
+# timed FOLDER COMMAND...: runs it and leaves in FOLDER its output (out, err), exit code (status) and hundredths of a
+# second (time).
 timed() {
+  to=$1
+  shift
   begun=$(now)
   "$@" >"$to/out" 2>"$to/err"
   echo $? >"$to/status"
   echo $(($(now) - begun)) >"$to/time"
 }
-# ahead COMMAND...: starts it now, beside what follows; when its turn comes, the row of the same command waits for it.
+# ahead COMMAND...: starts the command in the background and returns at once. The rows that follow run meanwhile, until
+# the row of the same command, which starts nothing: it waits for this one and takes its results. Only one command may be
+# ahead: there is one folder for its results and one process to end on Ctrl-C, and tests with limits of time stand beside
+# no more than one other.
+early=$work/early  # its results, as long as its row has not come
 ahead() {
-  to=$work/ahead
-  mkdir "$to"
-  echo "$*" >"$to/command"
-  timed "$@" &
+  if [ -e "$early" ]; then
+    echo "tests/parts.sh: ahead $*: $(cat "$early/command") is ahead, and its row has not come" >&2
+    exit 1
+  fi
+  mkdir "$early"
+  echo "$*" >"$early/command"
+  timed "$early" "$@" &
 }
+# run COMMAND...: its results in $work/out, $work/err, $status and $time, whether it ran ahead or runs now.
 run() {
-  if [ -e "$work/ahead" ] && [ "$(cat "$work/ahead/command")" = "$*" ]; then
+  if [ -e "$early" ] && [ "$(cat "$early/command")" = "$*" ]; then
     wait
-    mv "$work"/ahead/* "$work"
-    rmdir "$work/ahead"
+    mv "$early"/* "$work"
+    rmdir "$early"
   else
-    to=$work
-    timed "$@"
+    timed "$work" "$@"
   fi
   status=$(cat "$work/status") time=$(cat "$work/time")
 }

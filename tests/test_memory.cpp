@@ -1,8 +1,9 @@
 // Memory that is promised before it is taken, over a grid of options: what models/memory.h and its like say from shapes
-// is what the tapes then hold.
+// is what the tapes then hold. Long, because every promise is measured in its own way.
 #include "models/memory.h"
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +16,10 @@
 #include "models/families.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
+#include "rl/exact_gradient.h"
 #include "rl/teacher_forcing.h"
+#include "rl/tuner.h"
+#include "tests/alloc_count.h"
 #include "tests/lm_step.h"
 #include "tests/scratch.h"
 
@@ -56,11 +60,11 @@ double held(Shards& shards) {
 }
 
 // Where arrays have few numbers what lies between them counts: the arena fills gaps that only_count() does not see.
-void check_close(double promised, double taken) {
+void check_close(double promised, double taken, double most = 1.1) {
   CAPTURE(promised);
   CAPTURE(taken);
   CHECK(promised >= 0.9 * taken);
-  CHECK(promised <= 1.1 * taken);
+  CHECK(promised <= most * taken);
 }
 
 const std::vector<Case> kGrid{
@@ -82,6 +86,60 @@ const std::vector<Case> kGrid{
     {"nnlm", 4, 100, 1, 1, 1, 4, 50, "fused", 0.5},
     {"transformer", 70000, 1, 2, 1, 1, 4},
 };
+
+// What f says in a process of its own.
+template <class F>
+std::string said_apart(F f) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::string said;
+    try {
+      said = f();
+    } catch (...) {  // the test must not go on twice
+    }
+    _exit(::write(ends[1], said.data(), said.size()) < 0);
+  }
+  ::close(ends[1]);
+  std::string said(1000, '\0');
+  const ssize_t n = ::read(ends[0], said.data(), said.size());
+  said.resize(size_t(std::max<ssize_t>(n, 0)));
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  return said;
+}
+
+// The most bytes of memory that the system had to give this process at once.
+double peak_bytes() {
+  std::ifstream status("/proc/self/status");
+  double kilobytes = 0;
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:") status >> kilobytes;
+  return 1024 * kilobytes;
+}
+
+// f takes what was promised. It runs in a process of its own, which begins without free memory that f could use again.
+template <class F>
+void check_takes(double promised, F f, double most = 1.1) {
+  if (!testing::mallocs_counted()) return;  // a sanitizer takes memory of its own
+  REQUIRE(promised > 5e7);                  // far above what any process takes to begin
+  const std::string taken = said_apart([&] {
+    ::malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins at what is held now
+    const double before = peak_bytes();
+    f();
+    return std::to_string(peak_bytes() - before);
+  });
+  REQUIRE(!taken.empty());
+  check_close(promised, std::stod(taken), most);
+}
+
+std::vector<double> reward_of(const Sequences& sequences, std::span<const int32_t>) {
+  std::vector<double> reward(size_t(sequences.size()), 0);
+  for (size_t i = 0; i < reward.size(); ++i) reward[i] = double(i % 3);
+  return reward;
+}
 
 }  // namespace
 
@@ -153,16 +211,24 @@ TEST_CASE("all scores of fine-tuning take what was promised, with a prior, value
 }
 
 TEST_CASE("what a sampler remembers is promised, also where no machine could hold it") {
-  for (const Case& c :
-       {Case{"transformer", 5, 40, 1, 3, 2, 16}, Case{"lstm", 9, 8, 1, 2, 1, 8, 30}, Case{"nnlm", 4, 8, 1}}) {
+  for (const Case& c : {Case{"transformer", 10000, 40, 1, 3, 2, 16}, Case{"lstm", 20000, 8, 1, 2, 1, 8, 200},
+                        Case{"nnlm", 100000, 8, 1, 1, 1, 32, 100}}) {
     CAPTURE(c.model);
     const auto model = make_model(options_of(c), kVocabulary);
-    const State state = model->start(c.B);
-    const double bytes =
-        double(state.memory.size() * sizeof(real) + state.tokens.size() * 4 + state.position.size() * 8);
+    const State none = model->start(0);
+    const double bytes = double(c.B) * double(none.width * int64_t(sizeof(real)) + none.window * 4 + 8);
     const double alone = sampling_bytes(*model, c.B, false);
-    CHECK(alone >= bytes);
     CHECK(sampling_bytes(*model, c.B, true) - alone == doctest::Approx(0.75 * bytes));
+    constexpr double kMost = 1.15;  // measured: 1.11, of the LSTM
+    check_takes(
+        alone,
+        [&] {
+          Tape tape;
+          const Tape::Use use(tape);
+          const std::vector<int32_t> prompt{0}, of(size_t(c.B), 0);
+          draw_sequences(*model, {&prompt, 1}, of, {.max_tokens = 2}, Rng(1, Stream::kSample));
+        },
+        kMost);
   }
   Case large{"transformer", 1, 1 << 20, 1, 1000, 1, 1};  // 4 MB of positions, 8 GB of keys and values a sequence
   const auto model = declare_model(options_of(large), kVocabulary);
@@ -170,29 +236,84 @@ TEST_CASE("what a sampler remembers is promised, also where no machine could hol
   CHECK(sampling_bytes(*model, 3, false) > 24e9 * sizeof(real) / 4);
 }
 
+TEST_CASE("listing a world takes what was promised") {
+  struct Walked {
+    Case model;
+    int64_t vocabulary, max_tokens;
+  };
+  for (const auto& [c, V, most] :
+       {Walked{{"transformer", 1, 256, 1, 4, 1, 64}, 3, 12}, Walked{{"transformer", 1, 500, 1, 2, 2, 32}, 5, 7}}) {
+    CAPTURE(c.model);
+    const auto model = make_model(options_of(c), V);
+    const World world{.prompt = {0}, .end_id = 0, .max_tokens = most};
+    const LanguageModel* const models[] = {model.get()};
+    check_takes(walk_bytes(models, world), [&] { enumerate(models, world); });
+  }
+}
+
+TEST_CASE("an exact gradient takes what was promised") {
+  constexpr int64_t V = 2000;
+  for (const Case& c : {Case{"transformer", 1, 9, 1, 2, 2, 16}, Case{"lstm", 1, 9, 2, 1, 1, 16, 64}}) {
+    CAPTURE(c.model);
+    const auto policy = make_model(options_of(c), V), prior = make_model(options_of(c), V);
+    const World world{.prompt = {0}, .end_id = -1, .max_tokens = 8};
+    TuneConfig options;
+    options.baseline = "none";
+    const auto method = make_method(options, {.policy = policy.get(), .prior = prior.get()});
+    Shards shards(int(c.shards), 1);
+    Sequences sequences(-1);
+    for (int32_t i = 0; i < 1200; ++i) sequences.add(std::vector<int32_t>(8, i));
+    const std::vector<double> log_mu(1200, std::log(1.0 / 1200)), reward = reward_of(sequences, {});
+    const double promised = exact_gradient_bytes(*method, *policy, *prior, world, shards);
+    exact_gradient(*method, *policy, *prior, world, sequences, log_mu, reward, 0.1, shards);  // three chunks
+    check_close(promised, held(shards) + double(policy->params().size()) * (sizeof(double) + sizeof(real)));
+  }
+}
+
+TEST_CASE("an estimated gradient takes what was promised, with a tape for each sequence and with a few for all") {
+  constexpr int64_t V = 2000, kOneBatch = 64;
+  for (const std::string baseline : {"none", "leave-one-out"})
+    for (const Case& c : {Case{"transformer", 1, 30, 1, 2, 2, 16}, Case{"lstm", 1, 30, 1, 1, 1, 16, 64}}) {
+      CAPTURE(baseline);
+      CAPTURE(c.model);
+      const auto policy = make_model(options_of(c), V), prior = make_model(options_of(c), V);
+      const World world{.prompt = {0}, .end_id = -1, .max_tokens = 28};
+      TuneConfig options;
+      options.baseline = baseline;
+      options.batch = kOneBatch;
+      const auto method = make_method(options, {.policy = policy.get(), .prior = prior.get()});
+      check_takes(estimate_gradient_bytes(*method, *policy, *prior, world, options),
+                  [&] { estimate_gradient(*method, *policy, *prior, world, reward_of, options, kOneBatch, 1); });
+    }
+}
+
+TEST_CASE("a step of fine-tuning takes what was promised") {
+  constexpr int64_t V = 500;
+  for (const Case& c : {Case{"transformer", 300, 40, 2, 2, 2, 16}, Case{"lstm", 400, 30, 1, 1, 1, 16, 64},
+                        Case{"rnn", 300, 40, 3, 1, 1, 16, 64}}) {
+    CAPTURE(c.model);
+    const auto policy = make_model(options_of(c), V), prior = make_model(options_of(c), V);
+    TuneConfig options;
+    options.batch = c.B;
+    Shards shards(int(c.shards), 1);
+    AdamW optimizer(policy->params(), {.weight_decay = 0});
+    Tuner tuner(*policy, *prior, {{0}}, {.prompt = {0}, .end_id = 1, .max_tokens = c.T - 1}, reward_of, options,
+                shards);
+    check_takes(tuner.step_bytes(1), [&] { tuner.step(1, optimizer, 1e-3); });
+  }
+}
+
 // In a process of its own, which can have a gigabyte more than it has: the message of the UsageError that f throws, ""
 // where it throws none.
 template <class F>
 static std::string within_a_gigabyte(F f) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
+  return said_apart([&]() -> std::string {
     int64_t pages = 0;
     std::ifstream("/proc/self/statm") >> pages;
     const rlim_t most = rlim_t(pages * ::sysconf(_SC_PAGESIZE)) + (rlim_t(1) << 30);
     const rlimit limit{most, most};
-    std::string said = "no limit could be set";
-    if (::setrlimit(RLIMIT_AS, &limit) == 0) said = complaint<UsageError>(f);
-    _exit(::write(ends[1], said.data(), said.size()) < 0);
-  }
-  ::close(ends[1]);
-  std::string said(1000, '\0');
-  const ssize_t n = ::read(ends[0], said.data(), said.size());
-  said.resize(size_t(std::max<ssize_t>(n, 0)));
-  ::close(ends[0]);
-  ::waitpid(child, nullptr, 0);
-  return said;
+    return ::setrlimit(RLIMIT_AS, &limit) == 0 ? complaint<UsageError>(f) : "no limit could be set";
+  });
 }
 
 TEST_CASE("a small checkpoint whose options ask for gigabytes is refused before they are taken") {

@@ -58,6 +58,7 @@ class NgramLm : public LanguageModel {
             -std::log(probability(history(tokens.subspan(size_t(i - i % T), size_t(i % T + 1))), targets[size_t(i)])));
     return y;
   }
+  bool scores_directly() const override { return true; }
 
  private:
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {

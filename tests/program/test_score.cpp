@@ -66,4 +66,20 @@ TEST_CASE("score of nothing gives nothing, and a line that is not UTF-8 is refus
   CHECK(refuses(dir.run(f64, "score stream", {.in = "x\351\n"}), 4, "line 1 of standard input: "));
 }
 
+TEST_CASE("score of an n-gram model of 100,000 words takes a time that grows with the words of the lines alone") {
+  const Scratch dir;
+  std::string lines;
+  for (int i = 0; i < 100'000; ++i) lines += "w" + std::to_string(i) + (i % 5 == 4 ? "\n" : " ");
+  dir.write("words.txt", lines);
+  for (const std::string smoothing : {"none", "add", "kneser-ney"}) {
+    CAPTURE(smoothing);
+    dir.must(f32, "train words.txt --out " + smoothing +
+                      " --model ngram --lines --tokenizer word --quiet --smoothing " + smoothing);
+    const Run score = dir.run(f32, "score " + smoothing, {.in = lines});  // 120,000 tokens
+    CHECK(exits(score, 0));
+    CHECK(score.cpu < 10);
+    CHECK(score.jsonl().size() == 20'000);
+  }
+}
+
 TEST_SUITE_END();
