@@ -153,11 +153,8 @@ TEST_CASE("under a limit of address space the program ends in a moment, with a s
       if (megabytes >= kHoldsProducts) CHECK(exits(ended, 0));
     }
     CHECK(exits(dir.run(f32, "inspect small", limited), 0));  // without a product
-    for (const std::string command :
-         {"train text.txt --out new --batch 4096 --context 64 --quiet",
-          "tune small --out new --reward count:e --batch 1048576 --max-tokens 8 --quiet",
-          "exact gradient small --prior small --reward count:e --out g.safetensors --estimator reinforce "
-          "--max-tokens 8 --batch 1048576"}) {
+    for (const std::string command : {"train text.txt --out new --batch 4096 --context 64 --quiet",
+                                      "tune small --out new --reward count:e --batch 1048576 --max-tokens 8 --quiet"}) {
       CAPTURE(command);
       CHECK(refuses(dir.run(f32, command, limited), 2, "is left of the limit of address space"));
     }
