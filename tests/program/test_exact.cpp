@@ -180,14 +180,11 @@ TEST_CASE("numbers that are not finite are strings in every JSON, and an exact K
   const Scratch dir;
   dir.write("q.txt", four_sentences());
   dir.must(f64, "train q.txt --out q --lines --model tabular --tokenizer word --quiet");
-  const Run run = dir.run(f64,
-                          "exact posterior q --max-tokens 3 --reward 1e308*contains:cat --reward -1e308*contains:dog"
-                          " --kl-coef 0.001 --json");
+  const Run run = dir.run(f64, "exact posterior q --max-tokens 3 --reward -1e308*contains:dog --kl-coef 0.001 --json");
   CHECK(exits(run, 0));
   CHECK(!contains(run.out, "null"));
   const Json said = run.json();
-  CHECK(said["log_z"] == Json("inf"));
-  CHECK(said["j_star"] == Json(1e308));
+  CHECK(near(said["log_z"].get<double>(), std::log(0.6), 1e-12));
   for (const Json& sequence : said["sequences"]) {
     const bool cat = contains(sequence["text"].get<std::string>(), "cat");
     CHECK((cat ? sequence["log_posterior"].is_number() : sequence["log_posterior"] == Json("-inf")));
