@@ -34,6 +34,13 @@ std::string follow_links(const std::string& path) {
   return at.string();
 }
 
+Descriptor open_uninterrupted(const std::string& path, int flags, mode_t mode = 0) {
+  int fd = -1;
+  do fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  while (fd < 0 && errno == EINTR);
+  return Descriptor(fd);
+}
+
 int sync_to_disk(int fd) {
   int result = 0;
   do result = ::fsync(fd);
@@ -78,7 +85,7 @@ AtomicFile::AtomicFile(std::string path)
   remove_stale_temporaries(target_);
   constexpr mode_t kPermissions = 0777;
   const mode_t mode = replaces_ ? old.st_mode & kPermissions : 0666;  // never wider than the old one, at no moment
-  fd_ = Descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  fd_ = open_uninterrupted(temporary_, O_WRONLY | O_CREAT | O_EXCL, mode);
   if (!fd_) fail("open of its temporary file");
   struct stat now {};
   if (!replaces_ || ::fstat(fd_.get(), &now) != 0) return;
@@ -103,7 +110,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
   // The folder is opened first, so that after the rename only its fsync is left to fail.
-  const Descriptor folder(::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor folder = open_uninterrupted(folder_of(target_), O_RDONLY | O_DIRECTORY);
   if (!folder) fail("open of its folder");
   if (sync_to_disk(fd_.get()) != 0) fail("fsync");
   // After EINTR Linux has closed the descriptor, and the data is on the disk already.
