@@ -1,3 +1,4 @@
+// Over 350 lines: what a value, an op and a whole tape look like is written by the same few functions.
 #include "engine/inspect.h"
 
 #include <algorithm>

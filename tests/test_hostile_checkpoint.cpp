@@ -1,5 +1,6 @@
 // Checkpoints that lie: every section of the metadata and every option with values that it cannot have, under a hash
 // that agrees. A file is loaded as it says and can then be used, or it is refused by a sentence that names it.
+// Long for the table of values.
 #include <doctest/doctest.h>
 
 #include <chrono>
