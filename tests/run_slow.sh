@@ -36,13 +36,8 @@ if [ -z "${CI:-}" ]; then
   one tuning 'build' build build/release-f64/tests/all
   one tuning 'ten worlds, ten seeds' env GRADUS_SLOW=1 build/release-f64/tests/all --test-suite=tuning
   checks files 'every failing call and allocation, kill -9 200 times each' sh tests/test_faults.sh long
-  flags=$(make -n -B V=1 build/release-f32/apps/main.o | sed -nE 's/.*( -I\. .*) -c .*/\1/p' | sed -E 's/-O3|-MMD|-MP//g')
-  libs=$(make -n -B V=1 build/release-f32/gradus | sed -nE 's/.*\.o ([^.]*-lopenblas.*) -o .*/\1/p')
-  rm -rf build/tsan && mkdir -p build/tsan
-  one threads 'thread sanitizer, build' sh -c "git ls-files 'engine/*.cpp' 'models/*.cpp' 'rl/*.cpp' 'apps/*.cpp' |
-    xargs -P $(nproc) -I % sh -c 'g++ -DGRADUS_REAL=float $flags -O1 -fsanitize=thread -c % -o build/tsan/\$(echo % | tr / _).o' &&
-    g++ -fsanitize=thread build/tsan/*.o build/release/apps/*/*.txt.o build/release/apps/*/*.css.o build/release/apps/*/*.js.o $libs -o build/tsan/gradus"
-  checks threads 'two threads under the thread sanitizer' sh tests/test_threads.sh build/tsan/gradus
+  one threads 'thread sanitizer, build' build MODE=tsan build/tsan-f32/gradus
+  checks threads 'two threads under the thread sanitizer' sh tests/test_threads.sh build/tsan-f32/gradus
 else
   left_out threads 'thread sanitizer, gdb on a debug build, long fault loops, ten worlds' 'not in the short form'
 fi
