@@ -62,8 +62,15 @@ double sampling_bytes(const LanguageModel& model, int64_t B, bool end_apart) {
     const std::vector<int32_t> ids(size_t(rows), 0);
     model.logits(ids, rows, 1);
   });
+  // A Transformer's full window is read again, half of it, one row after the other.
+  const double again = none.window < 2 ? 0 : bytes_of_shards(1, none.window / 2, 1, [&](int64_t) {
+    const NoGrad no_grad;
+    const std::vector<int32_t> ids(size_t(none.window / 2), 0);
+    model.features(ids, 1, none.window / 2);
+  });
   // The copy holds at most three quarters of the rows (Sampler::close_up).
-  return state * (end_apart ? 1.75 : 1) + step + double(model.vocabulary()) * (2 * sizeof(double) + kId);
+  return state * (end_apart ? 1.75 : 1) + std::max(step, again) +
+         double(model.vocabulary()) * (2 * sizeof(double) + kId);
 }
 
 }  // namespace gradus

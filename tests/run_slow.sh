@@ -12,13 +12,10 @@ checks lessons 'blank exercises explain themselves, solutions pass' sh tests/tes
 
 checks headers 'each installed header compiles alone' sh tests/test_install.sh headers
 
-reals='f64 f32'
-[ -z "${CI:-}" ] || reals=f64
-for real in $reals; do
-  one asan "address and UB sanitizers, $real, build" build MODE=asan build/asan-$real/tests/all
-  UBSAN_OPTIONS=print_stacktrace=1 doctest asan "address and UB sanitizers, $real" build/asan-$real/tests/all
-done
-[ -z "${CI:-}" ] || left_out asan 'address and UB sanitizers, f32' 'the short form runs f64 only'
+# The tests of f64 run while the other builds are made and compared.
+export UBSAN_OPTIONS=print_stacktrace=1
+one asan 'address and UB sanitizers, f64, build' build MODE=asan build/asan-f64/tests/all
+ahead timeout 1800 build/asan-f64/tests/all --no-colors=true
 
 one bits 'debug build' build MODE=debug build/debug-f32/gradus
 checks bits 'debug = release' sh tests/test_bits.sh build/debug-f32/gradus
@@ -29,7 +26,10 @@ else
   left_out bits 'g++ = clang++' 'there is no clang++ on this machine'
 fi
 
+doctest asan 'address and UB sanitizers, f64' build/asan-f64/tests/all
 if [ -z "${CI:-}" ]; then
+  one asan 'address and UB sanitizers, f32, build' build MODE=asan build/asan-f32/tests/all
+  doctest asan 'address and UB sanitizers, f32' build/asan-f32/tests/all
   one gdb 'debug build' build MODE=debug stepper build/debug-f64/gradus build/debug-f64/tests/all
   checks gdb 'the gdb commands on a debug build' env GRADUS=build/debug-f32/gradus GRADUS_F64=build/debug-f64/gradus \
     TESTS_F64=build/debug-f64/tests/all sh tests/test_gdb.sh
@@ -39,6 +39,7 @@ if [ -z "${CI:-}" ]; then
   one threads 'thread sanitizer, build' build MODE=tsan build/tsan-f32/gradus
   checks threads 'two threads under the thread sanitizer' sh tests/test_threads.sh build/tsan-f32/gradus
 else
+  left_out asan 'address and UB sanitizers, f32' 'the short form runs f64 only'
   left_out threads 'thread sanitizer, gdb on a debug build, long fault loops, ten worlds' 'not in the short form'
 fi
 summary 'All slow tests passed.'
