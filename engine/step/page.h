@@ -9,8 +9,6 @@ namespace gradus {
 
 std::string step_page(const Trace& trace);
 // The same of a step that is on a tape, on which backward has run.
-inline std::string step_page(Tape& tape, const std::string& name, const std::string& title) {
-  return step_page(record_trace(tape, name, title));
-}
+inline std::string step_page(Tape& tape, const TraceOptions& options) { return step_page(record_trace(tape, options)); }
 
 }  // namespace gradus

@@ -4,14 +4,16 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
-#include "engine/io/json_number.h"
+#include "engine/step/labels.h"
 #include "engine/step/math.h"
 
 namespace gradus {
@@ -64,9 +66,71 @@ class Sources {
   std::map<std::string, std::vector<std::string>> lines_;
 };
 
+// What people call the values of a step. That of an op: the name that the program gave it, or that of the module whose
+// weights it takes first, or its kind; each within the scopes around it. %3 where nothing says more.
+class DisplayNames {
+ public:
+  explicit DisplayNames(const Tape& tape) {
+    std::vector<std::string> path;
+    auto mark = tape.scopes().begin();
+    for (size_t i = 0; i < tape.ops().size(); ++i) {
+      for (; mark != tape.scopes().end() && mark->op <= int64_t(i); ++mark) {
+        if (!mark->name) {
+          path.pop_back();
+        } else {
+          path.push_back((path.empty() ? "" : path.back() + ".") + mark->name);
+          if (mark->index >= 0) path.back() += text('.', mark->index);
+        }
+      }
+      scope_.push_back(path.empty() ? "" : path.back());
+    }
+  }
+  std::string of_leaf(const Value& v) { return unique(printable(v.name)); }
+  std::string of_output(const Op& op, size_t i, int32_t k, const std::string& place) {
+    const std::string within = scope_[i].empty() ? "" : scope_[i] + ".";
+    if (op.out[k]->name != op.kind->name) return unique(within + printable(op.out[k]->name));
+    const std::string number = k > 0 ? text('.', k) : "";
+    if (const std::string name = module(op); !name.empty() && !taken_.contains(name + number))
+      return unique(name + number);
+    return within.empty() ? place : unique(within + op.kind->name + number);
+  }
+  bool taken(const std::string& name) const { return taken_.contains(name); }
+
+ private:
+  // "h.0.attn.c_attn", whose weight is an input.
+  static std::string module(const Op& op) {
+    for (int32_t i = 0; i < op.n_in; ++i)
+      if (const std::string_view name = root(op.in[i])->name; root(op.in[i])->index >= 0 && name.ends_with(".weight"))
+        return std::string(name.substr(0, name.size() - std::string_view(".weight").size()));
+    return "";
+  }
+  std::string unique(const std::string& name) {
+    std::string s = name;
+    for (int n = 2; !taken_.insert(s).second; ++n) s = text(name, '#', n);
+    return s;
+  }
+
+  std::vector<std::string> scope_;  // of each op
+  std::set<std::string> taken_;
+};
+
+// `rule` with a prime behind each letter of `letters` that stands alone: no letter is the name of a value then.
+std::string primed(const std::string& rule, const std::set<std::string>& letters) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  std::string s;
+  for (size_t i = 0; i < rule.size(); ++i) {
+    s += rule[i];
+    const bool alone =
+        is_letter(rule[i]) && (i == 0 || !is_letter(rule[i - 1])) && (i + 1 == rule.size() || !is_letter(rule[i + 1]));
+    if (alone && letters.contains(std::string(1, rule[i]))) s += "′";
+  }
+  return s;
+}
+
 class Recorder {
  public:
-  explicit Recorder(Tape& tape) : tape_(tape), names_(tape) {}
+  Recorder(Tape& tape, const TraceOptions& options)
+      : tape_(tape), options_(options), names_(tape), display_(tape), labels_(trace_.labels, options.rows) {}
 
   Trace run() {
     for (size_t i = 0; i < tape_.ops().size(); ++i) add_op(i);
@@ -74,35 +138,66 @@ class Recorder {
     replay();
     require(!trace_.steps.empty(), "record_trace", Loc::here(), "backward has not run on this step");
     differentiate();
+    for (size_t i = 0; i < trace_.ops.size(); ++i) say_mathematics(trace_.ops[i]);
     return std::move(trace_);
   }
 
  private:
   int value(Value* v) {
     const auto [found, first] = index_.try_emplace(v, int(values_.size()));
-    if (first) {
-      values_.push_back(v);
-      const int64_t maker = names_.maker(v);
-      TraceValue t{names_.of(v), "", v->shape, int(maker), v->needs_grad, doubles(v->data, v->shape.numel()), {}, {}};
-      if (maker >= 0 && v->name != tape_.ops()[size_t(maker)].kind->name) t.label = v->name;
-      trace_.values.push_back(t);
+    if (!first) return found->second;
+    values_.push_back(v);
+    const int64_t maker = names_.maker(v);
+    TraceValue t;
+    t.place = names_.of(v);
+    t.shape = v->shape;
+    t.op = int(maker);
+    t.needs_grad = v->needs_grad;
+    t.data = doubles(v->data, v->shape.numel());
+    if (maker < 0) {
+      t.name = display_.of_leaf(*v);
+      labels_.leaf(t);
+    } else {
+      const Op& op = tape_.ops()[size_t(maker)];
+      t.name =
+          display_.of_output(op, size_t(maker), int32_t(std::find(op.out, op.out + op.n_out, v) - op.out), t.place);
     }
+    trace_.values.push_back(std::move(t));
     return found->second;
+  }
+
+  // "ab", "ab[2:4]"
+  std::string name_of(Value* v, int value) {
+    const std::string& whole = trace_.values[size_t(value)].name;
+    const Value* base = root(v);
+    const int64_t offset = v->data - base->data, n = v->shape.numel();
+    const std::string name = n == base->shape.numel() ? whole : text(whole, '[', offset, ':', offset + n, ']');
+    return base->needs_grad && !v->needs_grad ? "detach(" + name + ")" : name;
   }
 
   void add_op(size_t i) {
     const Op& op = tape_.ops()[i];
-    TraceOp t{op.kind, {}, {}, op.where.file, op.where.function, op.where.line, "", false, true, ""};
-    t.source = sources_.line(t.file, t.line);
+    TraceOp t;
+    t.kind = op.kind;
+    t.file = printable(op.where.file);
+    t.function = op.where.function;
+    t.line = op.where.line;
+    t.source = sources_.line(op.where.file, t.line);
     for (int32_t k = 0; k < op.n_in; ++k) {
       Value* v = op.in[k];
-      t.in.push_back({value(root(v)), v->data - root(v)->data, v->shape, names_.of(v), v->needs_grad});
+      const int at = value(root(v));
+      t.in.push_back({at, v->data - root(v)->data, v->shape, name_of(v, at), v->needs_grad});
     }
     for (int32_t k = 0; k < op.n_out; ++k) t.out.push_back(value(op.out[k]));
-    const OpCheck check = check_op(tape_, i);
+    if (op.kind->ids) t.ids.assign(op.kind->ids(op).begin(), op.kind->ids(op).end());
+    labels_.hand_on(t, trace_.values);
+    const Worked w = worked_forward(op);
+    t.worked = w.text;
+    t.element = w.element;
+    const OpCheck check = check_op(tape_, i, {.retries = 3, .most = options_.checked});
     t.checked = check.worst.elements > 0;
     t.passes = !t.checked || check.passes();
-    t.check = text(check.worst);
+    t.error = check.worst.error;
     trace_.ops.push_back(std::move(t));
   }
 
@@ -133,45 +228,72 @@ class Recorder {
         if (!v->needs_grad) continue;
         const std::vector<real>& a = added[size_t(i)];
         const real* now = root(op.in[i])->grad + (v->data - root(op.in[i])->data);
-        step.adds.push_back({i, {a.begin(), a.end()}, doubles(now, v->shape.numel()), worked(op, i, a).text});
+        const Worked w = worked(op, i, a);
+        step.adds.push_back({i, {a.begin(), a.end()}, doubles(now, v->shape.numel()), w.text, w.element});
       }
       trace_.steps.push_back(std::move(step));
     }
   }
 
   void differentiate() {
-    for (size_t i = 0; i < values_.size(); ++i)
-      if (TraceValue& t = trace_.values[i]; !t.grad.empty())
-        t.numeric = numeric_gradient(tape_, *values_[i], seeds_, t.grad);
+    for (size_t i = 0; i < values_.size(); ++i) {
+      TraceValue& t = trace_.values[i];
+      if (t.grad.empty()) continue;
+      t.numeric = numeric_gradient(tape_, *values_[i], seeds_, t.grad, options_.checked);
+      for (size_t e = 0; e < t.grad.size(); ++e) {
+        if (std::isnan(t.numeric[e]) && options_.checked > 0 && int64_t(t.grad.size()) > options_.checked) continue;
+        ++t.checked;
+        const double error = std::fabs(t.grad[e] - t.numeric[e]) / std::max(1.0, std::fabs(t.grad[e]));
+        t.agrees &= error <= kGradBound;  // not where it is NaN
+        if (!(error <= t.worst)) t.worst = error;
+      }
+      if (t.checked < int64_t(t.grad.size())) t.numeric.clear();
+    }
+  }
+
+  // The lines of mathematics of an op and what their letters stand for here. A letter that is also the name of a value
+  // gets a prime.
+  void say_mathematics(TraceOp& op) {
+    std::istringstream words(op.kind->math.inputs);
+    std::vector<std::string> letters{std::istream_iterator<std::string>(words), {}};
+    std::set<std::string> taken;
+    letters.resize(std::min(letters.size(), op.in.size()));
+    letters.push_back("y");
+    for (const std::string& letter : letters)
+      if (display_.taken(letter)) taken.insert(letter);
+    op.forward = primed(op.kind->math.formula, taken);
+    op.backward = primed(op.kind->math.gradient, taken);
+    op.worked = primed(op.worked, taken);
+    for (TraceStep& step : trace_.steps)
+      if (&trace_.ops[size_t(step.op)] == &op)
+        for (TraceAdd& add : step.adds) add.worked = primed(add.worked, taken);
+    if (op.forward.empty()) return;
+    for (size_t i = 0; i < letters.size(); ++i) {
+      const bool is_output = i + 1 == letters.size();
+      const std::string& name = is_output ? trace_.values[size_t(op.out[0])].name : op.in[i].name;
+      op.letters += text(i ? ", " : "", primed(letters[i], taken), " = ", name);
+    }
   }
 
   Tape& tape_;
+  const TraceOptions& options_;
   const Names names_;
+  DisplayNames display_;
   Sources sources_;
   Trace trace_;
+  Labels labels_;
   std::vector<Value*> values_;  // of trace_.values
   std::unordered_map<Value*, int> index_;
   std::vector<Weighted> seeds_;
 };
 
-// Six digits are what a person reads, and a page stays small. JSON has no NaN or infinity: those are strings.
-Json rounded(const std::vector<double>& x) {
-  auto a = Json::array();
-  char s[32];
-  for (const double v : x) {
-    std::snprintf(s, sizeof s, "%.6g", v);
-    a.push_back(json_number(std::isfinite(v) ? std::strtod(s, nullptr) : v));
-  }
-  return a;
-}
-
 }  // namespace
 
-Trace record_trace(Tape& tape, const std::string& name, const std::string& title) {
+Trace record_trace(Tape& tape, const TraceOptions& options) {
   const Tape::Use use(tape);
-  Trace trace = Recorder(tape).run();
-  trace.name = name;
-  trace.title = title;
+  Trace trace = Recorder(tape, options).run();
+  trace.name = options.name;
+  trace.title = options.title;
   trace.precision = kRealName;
   return trace;
 }
@@ -183,58 +305,6 @@ TraceSize trace_size(const Tape& tape) {
     for (int32_t i = 0; i < op.n_in + op.n_out; ++i)
       if (Value* v = root(op.in[i]); seen.insert(v).second) size.numbers += v->shape.numel();
   return size;
-}
-
-std::string letters_text(const Trace& t, const TraceOp& op) {
-  std::istringstream letters(op.kind->math.inputs);
-  std::string s, letter;
-  for (const TraceInput& in : op.in) {
-    if (!(letters >> letter)) break;
-    const std::string& label = t.values[size_t(in.value)].label;
-    const std::string name = label.empty() ? in.name : label;
-    if (name != letter) s.append(letter).append(" = ").append(name).append(", ");
-  }
-  const TraceValue& out = t.values[size_t(op.out[0])];
-  const std::string& name = out.label.empty() ? out.name : out.label;
-  return op.kind->math.formula[0] == 0 ? "" : s + (name == "y" ? "" : "y = " + name);
-}
-
-Json to_json(const Trace& t) {
-  Json values = Json::array(), ops = Json::array(), steps = Json::array(), seeds = Json::array();
-  for (const TraceValue& v : t.values)
-    values.push_back({{"name", v.name},
-                      {"label", v.label},
-                      {"shape", v.shape.sizes()},
-                      {"op", v.op},
-                      {"needs_grad", v.needs_grad},
-                      {"data", rounded(v.data)},
-                      {"grad", rounded(v.grad)},
-                      {"numeric", rounded(v.numeric)}});
-  for (const TraceOp& op : t.ops) {
-    Json in = Json::array();
-    for (const TraceInput& i : op.in)
-      in.push_back({{"value", i.value}, {"offset", i.offset}, {"shape", i.shape.sizes()}, {"name", i.name}});
-    ops.push_back({{"kind", op.kind->name},
-                   {"in", in},
-                   {"out", op.out},
-                   {"where", text(op.file, ':', op.line)},
-                   {"source", op.source},
-                   {"forward", op.kind->math.formula},
-                   {"backward", op.kind->math.gradient},
-                   {"letters", letters_text(t, op)},
-                   {"checked", op.checked},
-                   {"passes", op.passes},
-                   {"check", op.check}});
-  }
-  for (const TraceStep& s : t.steps) {
-    Json adds = Json::array();
-    for (const TraceAdd& a : s.adds)
-      adds.push_back({{"input", a.input}, {"added", rounded(a.added)}, {"now", rounded(a.now)}, {"worked", a.worked}});
-    steps.push_back({{"op", s.op}, {"adds", adds}});
-  }
-  for (const auto& [value, grad] : t.seeds) seeds.push_back({{"value", value}, {"grad", rounded(grad)}});
-  return {{"name", t.name},   {"title", t.title}, {"precision", t.precision}, {"loss", t.loss},
-          {"values", values}, {"ops", ops},       {"steps", steps},           {"seeds", seeds}};
 }
 
 }  // namespace gradus
