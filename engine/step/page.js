@@ -110,9 +110,15 @@ const words = 'system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 const ruler = document.createElement('canvas').getContext('2d');
 const width = (text, font) => { ruler.font = font; return ruler.measureText(text).width; };
 const isScalar = v => size(v) === 1;
+// An innermost scope of three values or more gets a frame with its name, if nothing else lies within; its boxes then have
+// short names.
+const scopeOf = v => { const at = v.name.lastIndexOf('.'); return v.op >= 0 && at > 0 ? v.name.slice(0, at) : ''; };
+const scopes = [...new Set(values.map(scopeOf))].map(name => ({ name, of: values.map((v, i) => i).filter(i => name && scopeOf(values[i]) === name) }))
+  .filter((s, _, all) => s.of.length > 2 && !all.some(t => t.name.startsWith(s.name + '.')));
+const shortName = v => { const s = scopes.find(t => t.name === scopeOf(v)); return s && s.fits !== false ? v.name.slice(s.name.length + 1) : v.name; };
 
-// Layers from the leaves down to the loss; each value is a node. Edges over several layers go through points of their
-// own. Order within a layer: by the mean place of the neighbours, a few times up and down; then places, the same way.
+// Layers from the leaves down to the loss; each value is a node. Edges over a few layers go through points of their own,
+// edges over many down a lane beside all nodes. Order within a layer: by the mean place of the neighbours, a few times up and down; then places, the same way.
 function layout() {
   const layer = values.map(() => -1), uses = values.map(() => []);
   ops.forEach((op, i) => {
@@ -126,23 +132,23 @@ function layout() {
     const M = columns(v.shape), rows = size(v) / (M || 1);
     const cell = Math.max(1.5, Math.min(13, 72 / M, 60 / rows)), kind = v.op < 0 ? '' : ops[v.op].kind;
     const map = isScalar(v) ? { w: 0, h: 32 } : { w: cell * M, h: cell * rows };
-    const name = Math.max(width(v.name, `600 13px ${words}`), width(kind, `11px ${words}`), 10);
-    return { value: i, layer: layer[i], w: name + 24 + (isScalar(v) ? 92 : 2 * map.w + 8), h: Math.max(map.h, kind ? 33 : 18) + 12, map, up: [], down: [] };
+    const name = Math.max(width(shortName(v), `600 13px ${words}`), width(kind, `11px ${words}`), 10);
+    return { value: i, layer: layer[i], w: name + 26 + (isScalar(v) ? 92 : 2 * map.w + 12), h: Math.max(map.h, kind ? 33 : 18) + 12, map, up: [], down: [] };
   });
   const edges = [];
   ops.forEach((op, o) => [...new Set(op.in.map(x => x.value))].forEach(from => op.out.forEach(to => {
     const path = [nodes[from]];
     for (let l = layer[from] + 1; l < layer[to]; ++l) {
-      const point = { layer: l, w: 10, h: 0, up: [], down: [], point: true };
+      const point = { layer: l, w: 10, h: 0, up: [], down: [], point: true, lane: layer[to] - layer[from] > 4 };
       nodes.push(point);
       path.push(point);
     }
     path.push(nodes[to]);
-    for (let k = 0; k + 1 < path.length; ++k) { path[k].down.push(path[k + 1]); path[k + 1].up.push(path[k]); }
+    for (let k = 0; k + 1 < path.length && !path[1].lane; ++k) { path[k].down.push(path[k + 1]); path[k + 1].up.push(path[k]); }
     edges.push({ op: o, from, to, path });
   })));
   const layers = [];
-  for (const n of nodes) (layers[n.layer] ||= []).push(n);
+  for (const n of nodes) if (!n.lane) (layers[n.layer] ||= []).push(n);
   layers.forEach(l => l.forEach((n, i) => { n.x = i * 100; }));
   const mean = ns => ns.reduce((s, n) => s + n.x, 0) / ns.length;
   const spread = l => {  // least distances, kept order, and the centre where the wishes have it
@@ -161,39 +167,71 @@ function layout() {
       spread(l);
     }
   }
+  // What is in a frame stands below each other, around the widest layer of it.
+  for (let round = 0; round < 4; ++round) {
+    for (const s of scopes.filter(t => t.fits !== false)) {
+      const rows = layers.map(l => l.filter(n => s.of.includes(n.value))).filter(r => r.length);
+      const edges = rows.map(r => [Math.min(...r.map(n => n.x - n.w / 2)), Math.max(...r.map(n => n.x + n.w / 2))]);
+      const widest = edges.reduce((a, b) => b[1] - b[0] > a[1] - a[0] ? b : a), middle = (widest[0] + widest[1]) / 2;
+      rows.forEach((r, i) => r.forEach(n => { n.x += middle - (edges[i][0] + edges[i][1]) / 2; }));
+    }
+    for (const l of layers) { l.sort((a, b) => a.x - b.x); spread(l); }
+  }
   let y = 10;
   for (const l of layers) {
     const h = Math.max(...l.map(n => n.h));
-    for (const n of l) { n.y = y + h / 2; if (n.point) n.h = h; }  // an edge goes straight through a layer, bends between
+    for (const n of l) n.y = y + h / 2;
+    l.band = [y, y + h];
     y += h + 22;
+  }
+  for (const n of nodes) n.band = layers[n.layer].band;  // an edge goes straight through a layer, bends between
+  const sides = layers.map(l => [Math.min(...l.map(n => n.x - n.w / 2)), Math.max(...l.map(n => n.x + n.w / 2))]);
+  for (const { path } of edges.filter(e => e.path[1].lane)) {
+    const points = path.slice(1, -1), ends = (path[0].x + path.at(-1).x) / 2;
+    const lanes = [Math.min(...points.map(p => sides[p.layer][0])) - 14, Math.max(...points.map(p => sides[p.layer][1])) + 14];
+    const side = ends - lanes[0] < lanes[1] - ends ? 0 : 1;
+    for (const p of points) { p.x = lanes[side]; sides[p.layer][side] = lanes[side]; }
   }
   const left = Math.min(...nodes.map(n => n.x - n.w / 2)) - 10, right = Math.max(...nodes.map(n => n.x + n.w / 2)) + 10;
   for (const n of nodes) n.x -= left;
   return { nodes: nodes.slice(0, values.length), edges, w: right - left, h: y - 12 };
 }
 
-const plan = layout(), box = control('graph'), plane = el('div', { id: 'plane' });
+let plan = layout();
+const frameAll = () => scopes.filter(s => s.fits !== false).forEach(s => {
+  const own = s.of.map(i => plan.nodes[i]), edge = f => own.map(f);
+  s.left = Math.min(...edge(n => n.x - n.w / 2)) - 7, s.right = Math.max(...edge(n => n.x + n.w / 2)) + 7;
+  s.top = Math.min(...edge(n => n.y - n.h / 2)) - 7, s.bottom = Math.max(...edge(n => n.y + n.h / 2)) + 7;
+  s.fits = plan.nodes.every(n => own.includes(n) || n.x + n.w / 2 <= s.left || n.x - n.w / 2 >= s.right || n.y + n.h / 2 <= s.top || n.y - n.h / 2 >= s.bottom);
+});
+frameAll();
+if (scopes.some(s => !s.fits)) {  // with the longer names
+  plan = layout();
+  frameAll();
+}
+const box = control('graph'), plane = el('div', { id: 'plane' });
 plane.style.width = plan.w + 'px';
 plane.style.height = plan.h + 'px';
 const svg = el('svg', { width: plan.w.toFixed(0), height: plan.h.toFixed(0), 'aria-hidden': 'true' });
+for (const s of scopes.filter(t => t.fits)) {
+  const frame = el('div', { class: 'scope' }, el('span', {}, s.name));
+  Object.assign(frame.style, { left: s.left + 'px', top: s.top + 'px', width: s.right - s.left + 'px', height: s.bottom - s.top + 'px' });
+  plane.append(frame);
+}
 plane.append(svg);
 for (const e of plan.edges) {
-  let d = '';
-  e.path.forEach((n, k) => {
-    const bottom = n.y + n.h / 2, top = n.y - n.h / 2;
-    if (k === 0) d = `M${n.x.toFixed(1)} ${bottom.toFixed(1)}`;
-    else {
-      const p = e.path[k - 1], from = p.y + p.h / 2, bend = (top - from) / 2;
-      d += `C${p.x.toFixed(1)} ${(from + bend).toFixed(1)} ${n.x.toFixed(1)} ${(top - bend).toFixed(1)} ${n.x.toFixed(1)} ${top.toFixed(1)}`;
-      if (n.point) d += `V${bottom.toFixed(1)}`;
-    }
-  });
+  let d = `M${e.path[0].x.toFixed(1)} ${(e.path[0].y + e.path[0].h / 2).toFixed(1)}`;
+  for (let k = 1; k < e.path.length; ++k) {
+    const p = e.path[k - 1], n = e.path[k], from = p.band[1], to = n.band[0], bend = (to - from) / 2;
+    d += `V${from.toFixed(1)}C${p.x.toFixed(1)} ${(from + bend).toFixed(1)} ${n.x.toFixed(1)} ${(to - bend).toFixed(1)} ${n.x.toFixed(1)} ${to.toFixed(1)}`;
+  }
+  d += `V${(e.path.at(-1).y - e.path.at(-1).h / 2).toFixed(1)}`;
   e.element = svg.appendChild(el('path', { d }));
 }
 for (const n of plan.nodes) {
   const v = values[n.value], kind = v.op < 0 ? '' : ops[v.op].kind;
   n.element = el('div', { class: 'node' + (kind ? '' : ' leaf'), title: `${v.name} [${v.shape}]` },
-    el('div', { class: 'name' }, el('b', {}, v.name), kind ? el('small', {}, kind) : undefined));
+    el('div', { class: 'name' }, el('b', {}, shortName(v)), kind ? el('small', {}, kind) : undefined));
   Object.assign(n.element.style, { left: n.x - n.w / 2 + 'px', top: n.y - n.h / 2 + 'px', width: n.w + 'px', height: n.h + 'px' });
   if (isScalar(v)) {
     n.numbers = [el('span', { class: 'value' }), el('span', { class: 'gradient' })];
@@ -270,6 +308,7 @@ const view = { x: 0, y: 0, scale: 1, mode: undefined, chosen: undefined };
 const kReadable = .62, kWorking = .9;
 const fitting = () => Math.min(1.3, (box.clientWidth - 4) / plan.w, (box.clientHeight - 4) / plan.h);
 function place() {
+  plane.style.setProperty('--enlarged', Math.max(1, Math.min(2.6, .85 / view.scale)));
   plane.style.transform = `translate(${view.x.toFixed(1)}px, ${view.y.toFixed(1)}px) scale(${view.scale.toFixed(4)})`;
 }
 function look(nodes) {
@@ -286,8 +325,6 @@ function look(nodes) {
     const left = Math.min(...nodes.map(n => n.x - n.w / 2)), right = Math.max(...nodes.map(n => n.x + n.w / 2));
     const fits = (right - left) * view.scale < W - 16, middle = fits ? (left + right) / 2 : nodes[0].x;
     view.x = W / 2 - middle * view.scale;
-    view.y = Math.max(H / 2 - (top + bottom) / 2 * view.scale, 0);
-    view.y = Math.min(H / 2 - (top + bottom) / 2 * view.scale, H - 12 - bottom * view.scale);
     view.y = (bottom - top) * view.scale < H - 24 ? H / 2 - (top + bottom) / 2 * view.scale : H - 12 - bottom * view.scale;
   }
   if (plan.w * view.scale <= W) view.x = (W - plan.w * view.scale) / 2;
@@ -325,6 +362,7 @@ addEventListener('pointermove', e => {
   }
   pointers.set(e.pointerId, e);
 });
+box.addEventListener('click', () => { dragged = false; });
 for (const end of ['pointerup', 'pointercancel']) addEventListener(end, e => pointers.delete(e.pointerId));
 
 // ------------------------------------------------------------------------------------------------ the step

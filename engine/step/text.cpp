@@ -184,7 +184,8 @@ std::string position_text(const Trace& t, int position, const TextSize& size) {
 std::string worked_text(const Trace& t, int position, const TextSize& size) {
   std::string s;
   const auto show = [&](const std::string& name, const std::string& worked, const std::string& rule) {
-    s += wrapped(name + "  " + (worked.empty() ? rule : worked), 2, size.columns);
+    s += wrapped(name + (worked.starts_with("element") ? ", " : ": ") + (worked.empty() ? rule : worked), 2,
+                 size.columns);
   };
   const int step = step_at(t, position);
   if (const TraceUpdate* u = update_at(t, position)) {

@@ -34,7 +34,7 @@ std::string printable(std::string_view line) {
     uint32_t code = length == 1 ? byte(0) : byte(0) & (0xFF >> (length + 1));
     bool good = length > 0;
     for (size_t i = 1; i < length; ++i) good &= byte(i) >> 6 == 2, code = code << 6 | (byte(i) & 0x3F);
-    good &= (code >= 0x20 && code < 0x7F) || (code >= 0xA1 && code < 0x600) || (code >= 0x1E00 && code < 0x200B) ||
+    good &= (code >= 0x20 && code < 0x7F) || (code >= 0xA1 && code < 0x600) || (code >= 0x1D00 && code < 0x200B) ||
             (code >= 0x2010 && code < 0x2028) || (code >= 0x2030 && code < 0x2060) || (code >= 0x2070 && code < 0xD800);
     s += good ? std::string(line.substr(at, length)) : "?";
     at += good ? length : 1;
