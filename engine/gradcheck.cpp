@@ -299,7 +299,7 @@ std::vector<double> numeric_gradient(Tape& tape, Value& x, std::span<const Weigh
   const size_t n = analytic.size(), count = most > 0 ? std::min(size_t(most), n) : n;
   for (size_t j = 0; j < count; ++j) {
     const size_t i = j * n / count;
-    numeric[i] = best_difference(x.data + i, analytic[i], {.retries = 3}, later);
+    numeric[i] = best_difference(x.data + i, analytic[i], {.retries = 6}, later);
   }
   later.run();
   return numeric;

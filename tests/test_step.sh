@@ -33,8 +33,8 @@ test_keys() {
   typed jump 'jd\nq' "$f64 step scalar"
   seen 'j jumps to a name' 'backward 3/5, op 2: d² = mul(d, d)'
   typed worked 'jd\nwfwq' "$f64 step scalar"
-  seen 'w puts the numbers in' '∂d ∂y v = 0.1·4 = 0.4'
-  seen 'w does in the forward part too' 'ab u v = 2·(-3) = -6'
+  seen 'w puts the numbers in' '∂d: ∂y v = 0.1·4 = 0.4'
+  seen 'w does in the forward part too' 'ab: u v = 2·(-3) = -6'
   typed verify 'jd\nvq' "$f64 step scalar"
   seen 'v verifies' '∂d is complete. It matches finite differences of the loss'
   typed ends 'eq' "$f64 step scalar"

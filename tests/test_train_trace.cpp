@@ -118,7 +118,8 @@ TEST_SUITE("step") {
           const Traced of(family, ops, shard_count);
           CHECK(of.trace.loss == of.loss);
           check_parameters_of(of);
-          for (const TraceOp& op : of.trace.ops) CHECK((op.passes || !op.checked));
+          for (const TraceOp& op : of.trace.ops)
+            CHECK_MESSAGE((op.passes || !op.checked), op.kind->name << " " << op.error);
         }
   }
 

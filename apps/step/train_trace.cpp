@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/io/file.h"
+#include "engine/step/math.h"
 #include "engine/step/page.h"
 #include "models/loss.h"
 
@@ -98,10 +99,12 @@ Trace trace_of(const TracedStep& step, Checkpoint& run) {
                            c.batch, c.batch == 1 ? " sequence" : " sequences", " of ", step.batch.T, " tokens"),
              .rows = rows_of_tokens(run.tokenizer),
              .checked = numbers > kAllChecked ? kChecked : 0});
+  const double difference = largest_difference(step.gradient, tape.gradient(params.array()));
   trace.note = text(
       "Computed again on one tape, with attention and recurrent layers in their parts. The loss and the gradients of ",
-      "the parameters are those of the run, from which this tape's differ by at most ",
-      largest_difference(step.gradient, tape.gradient(params.array())), ".");
+      "the parameters are those of the run; ",
+      difference == 0 ? "this tape's are the same to the bit."
+                      : text("this tape's differ from them by at most ", brief(difference), "."));
   trace.loss = step.loss;
   trace.tables.push_back(batch_table(step.batch, losses, run.tokenizer));
   add_updates(trace, params, *run.optimizer, step.gradient, step.lr, step.factor);

@@ -49,11 +49,10 @@ std::string step_page(const Trace& trace) {
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", title, "</title>\n<style>\n",
       engine_step_palette_css, engine_step_page_css, "</style>\n</head>\n<body>\n<main>\n<h1>", title,
-      "</h1>\n<p class=\"subtitle\">", escaped(trace.title), "</p>\n", kBody,
-      "<footer>", trace.ops.size(), " ops, ", trace.precision, ". Keys: → next, ← back, f forward, b backward, ",
-      trace.updates.empty() ? "" : "u update, ", "+ − 0 zoom.</footer>\n",
-      "<script type=\"application/json\" id=\"trace\">", embedded(to_json(trace).dump()), "</script>\n<script>",
-      engine_step_page_js, "</script>\n</main>\n</body>\n</html>\n");
+      "</h1>\n<p class=\"subtitle\">", escaped(trace.title), "</p>\n", kBody, "<footer>", trace.ops.size(), " ops, ",
+      trace.precision, ". Keys: → next, ← back, f forward, b backward, ", trace.updates.empty() ? "" : "u update, ",
+      "+ − 0 zoom.</footer>\n", "<script type=\"application/json\" id=\"trace\">", embedded(to_json(trace).dump()),
+      "</script>\n<script>", engine_step_page_js, "</script>\n</main>\n</body>\n</html>\n");
 }
 
 }  // namespace gradus

@@ -68,8 +68,11 @@ function axes(v, offset, shape) {
 // words; mark, an element that stands out; ids, for each row a column with a frame.
 function heat(caption, xs, shape, kind, more = {}) {
   const M = columns(shape), rows = M ? xs.length / M : 0, top = most(xs) || 1;
-  const room = control('detail').clientWidth - 48, head = more.rows ? 30 : 0;
-  const dense = M * 46 + head > room && M > 4, small = !dense && (M > 5 || M * 66 + head > room);
+  const room = control('detail').clientWidth - 40, head = more.rows ? 30 : 0;
+  const shown = n => xs.map(x => digits(magnitude(x) < 1e-10 * top ? 0 : x, n));  // what finite differences leave of 0
+  const wide = (list, letter, margin) => M * (list.reduce((m, s) => Math.max(m, s.length), 0) * letter + margin) + head;
+  const four = shown(4), three = shown(3), large = M < 9 && wide(four, 8.7, 18) <= room;
+  const dense = !large && M > 4 && wide(three, 7, 11) > room, small = !large && !dense, texts = large ? four : three;
   const table = el('table', { class: 'heat' + (dense ? ' dense' : small ? ' small' : ''), 'data-kind': kind });
   if (dense) table.style.setProperty('--cell', Math.max(4, Math.min(18, Math.floor((room - head) / M) - 1)) + 'px');
   if (more.columns) table.append(el('thead', {}, el('tr', {}, more.rows ? el('td') : undefined, ...more.columns.map(c => el('th', { scope: 'col' }, seen(c))))));
@@ -79,7 +82,7 @@ function heat(caption, xs, shape, kind, more = {}) {
     for (let m = 0; m < M; ++m) {
       const e = n * M + m, x = xs[e], part = Number.isFinite(magnitude(x)) ? 55 * magnitude(x) / top : 100;
       const cell = el('td', { style: `--hue: var(--${x < 0 ? 's2' : 's1'}); --part: ${part.toFixed(0)}%` },
-        digits(magnitude(x) < 1e-10 * top ? 0 : x, small || dense ? 3 : 4));  // what finite differences leave of 0
+        texts[e]);
       cell.number = e;
       if (e === more.mark) cell.classList.add('mark');
       if (more.ids && more.ids[n] === m) cell.classList.add('target');

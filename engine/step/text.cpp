@@ -244,17 +244,21 @@ std::string gradients_text(const Trace& t, const TextSize& size) {
 std::string screen_text(const Trace& t, int position, char asked, const std::string& remark, size_t columns,
                         size_t lines) {
   std::string s;
-  for (int64_t rows = 16; rows > 0; --rows) {
-    const TextSize size{.columns = columns, .rows = rows};
-    s = cut(t.name + ": " + t.title, columns) + "\n\n" + position_text(t, position, size);
-    if (asked == 'w') s += '\n' + worked_text(t, position, size);
-    if (asked == 'v') s += '\n' + check_text(t, position, size);
-    if (asked == 'e') s += '\n' + gradients_text(t, size);
-    if (!remark.empty()) s += '\n' + wrapped(remark, 0, columns);
-    s += '\n' + std::string(kKeys);
-    if (size_t(std::count(s.begin(), s.end(), '\n')) <= lines) break;
-  }
-  s.pop_back();  // behind the last line the terminal would scroll
+  // Tables of fewer and fewer rows; then, of what was asked for, without the position.
+  for (const bool with_position : {true, false})
+    for (int64_t rows = 16; rows > 0; --rows) {
+      const TextSize size{.columns = columns, .rows = rows};
+      s = cut(t.name + ": " + t.title, columns) + "\n\n";
+      if (asked != 'e' && with_position) s += position_text(t, position, size) + '\n';
+      if (asked == 'w') s += worked_text(t, position, size) + '\n';
+      if (asked == 'v') s += check_text(t, position, size) + '\n';
+      if (asked == 'e') s += gradients_text(t, size) + '\n';
+      if (!remark.empty()) s += wrapped(remark, 0, columns) + '\n';
+      s += kKeys;
+      const size_t n = size_t(std::count(s.begin(), s.end(), '\n'));
+      s.pop_back();  // behind the last line the terminal would scroll
+      if (n <= lines) return s;
+    }
   return s;
 }
 

@@ -25,7 +25,8 @@ std::string check_text(const Trace& trace, int position, const TextSize& size = 
 std::string gradients_text(const Trace& trace, const TextSize& size = {});
 
 // What a terminal of that many columns and lines shows: title, position, what was asked for (w worked_text, v
-// check_text, e gradients_text; any other character nothing), a remark, and the keys. Tables are cut until it fits.
+// check_text, e gradients_text instead of the position, any other character nothing), a remark, and the keys. Tables
+// are cut until it fits; the position gives way to what was asked for where both do not.
 std::string screen_text(const Trace& trace, int position, char asked, const std::string& remark, size_t columns,
                         size_t lines);
 

@@ -127,6 +127,8 @@ std::string primed(const std::string& rule, const std::set<std::string>& letters
   return s;
 }
 
+constexpr int kRetries = 6;  // with a smaller step of the finite differences: variances are small
+
 class Recorder {
  public:
   Recorder(Tape& tape, const TraceOptions& options)
@@ -194,7 +196,7 @@ class Recorder {
     const Worked w = worked_forward(op);
     t.worked = w.text;
     t.element = w.element;
-    const OpCheck check = check_op(tape_, i, {.retries = 3, .most = options_.checked});
+    const OpCheck check = check_op(tape_, i, {.retries = kRetries, .most = options_.checked});
     t.checked = check.worst.elements > 0;
     t.passes = !t.checked || check.passes();
     t.error = check.worst.error;
