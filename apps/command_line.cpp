@@ -227,7 +227,7 @@ Check train_options(CLI::App& app, TrainCommand& c) {
   add_options(app, rows);
   app.add_option_function<std::pair<std::string, std::string>>(
          "--trace", [&c](const auto& given) { read_trace(given, c); },
-         "STEP FILE.html: write the gradients of this step of a tiny model as a page")
+         "STEP FILE.html: write this step of a small model, number by number, as a page")
       ->type_name("STEP FILE");
   app.add_option("--entropy-rate", c.entropy_rate,
                  "known entropy rate of the text, in nats a token; the report draws it as a line")
@@ -471,7 +471,7 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "frontier", "the most reward at each KL from a run, in worlds small enough to list", frontier_options,
       frontier);
   add(app, run, "compare", "divergences between two runs, estimated from samples", compare_options, compare_runs);
-  add(app, run, "step", "walk through the gradients of a small step, one op at a time", step_options, step);
+  add(app, run, "step", "walk through a backward pass, one op at a time", step_options, step);
   add(app, run, "bench", "measure how fast this machine trains, fine-tunes and samples", bench_options, bench);
   try {
     app.parse(argc, argv);

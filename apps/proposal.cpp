@@ -13,6 +13,7 @@ void set_command_line(int argc, char** argv) {
 }
 
 const std::string& program_name() { return typed[0]; }
+const std::vector<std::string>& command_line_words() { return typed; }
 
 std::string proposed(const std::vector<std::string>& words) {
   std::string line = shell_path(typed[0]);

@@ -11,6 +11,7 @@ namespace gradus {
 void set_command_line(int argc, char** argv);
 
 const std::string& program_name();  // as it was typed
+const std::vector<std::string>& command_line_words();
 // build/gradus sample 'my run' --tokens 400
 std::string proposed(const std::vector<std::string>& words);
 // The command line as it was typed, but for `without` (options with one value), and `more` behind it.

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "apps/commands.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/memory.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"

@@ -4,12 +4,12 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/json_number.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/train_trace.h"
 #include "apps/train_run.h"
 #include "engine/inspect.h"
+#include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/loss.h"
 #include "models/sampler.h"
@@ -215,8 +215,10 @@ int train(const TrainCommand& command) {
     const std::span<const real> gradient = shards.gradient(run.model->params());
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
-    if (step == command.trace_step) no_trace = write_trace(shards, step, run, command.trace_file, console);
-    run.optimizer->step(run.model->params(), gradient, lr, clip_factor(norm, config.clip));
+    const double factor = clip_factor(norm, config.clip);
+    if (step == command.trace_step)
+      no_trace = write_trace({step, batch, loss, gradient, lr, factor}, run, command.trace_file, console);
+    run.optimizer->step(run.model->params(), gradient, lr, factor);
     run.step = step;
     progress.end_step(loss, lr, norm, batch.scored);
 

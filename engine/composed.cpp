@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "engine/checks.h"
 
@@ -22,20 +23,24 @@ static Tensor over_columns(const Tensor& per_row, int64_t M, const Loc& where) {
 
 Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where) {
   const int64_t C = x.dim(1, where);
-  const Tensor centred = sub(x, over_columns(row_means(x, where), C, where), where);
-  const Tensor variance = row_means(mul(centred, centred, where), where);
-  const Tensor rstd = rsqrt(add(variance, constant(variance.shape(), kLayerNormEps, where), where), where);
+  const Tensor mean = named("mean", row_means(x, where));
+  const Tensor centred = named("centred", sub(x, over_columns(mean, C, where), where));
+  const Tensor variance = named("variance", row_means(mul(centred, centred, where), where));
+  const Tensor epsilon = named("epsilon", constant(variance.shape(), kLayerNormEps, where));
+  const Tensor rstd = named("rstd", rsqrt(add(variance, epsilon, where), where));
   const Tensor y = mul_rows(mul(centred, over_columns(rstd, C, where), where), g, where);
   return b ? add_rows(y, b, where) : y;
 }
 
 LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where) {
   const int64_t H = state.h.dim(1, where);
-  const Tensor a = add(xw, matmul_nt(state.h, w_hh, where), where);
-  const Tensor i = sigmoid(columns(a, 0, H, where), where), f = sigmoid(columns(a, H, H, where), where);
-  const Tensor g = tanh(columns(a, 2 * H, H, where), where), o = sigmoid(columns(a, 3 * H, H, where), where);
-  const Tensor c = add(mul(f, state.c, where), mul(i, g, where), where);
-  return {mul(o, tanh(c, where), where), c};
+  const Tensor a = named("a", add(xw, matmul_nt(state.h, w_hh, where), where));
+  const Tensor i = named("i", sigmoid(columns(a, 0, H, where), where));
+  const Tensor f = named("f", sigmoid(columns(a, H, H, where), where));
+  const Tensor g = named("g", tanh(columns(a, 2 * H, H, where), where));
+  const Tensor o = named("o", sigmoid(columns(a, 3 * H, H, where), where));
+  const Tensor c = named("c", add(mul(f, state.c, where), mul(i, g, where), where));
+  return {named("h", mul(o, tanh(c, where), where)), c};
 }
 
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
@@ -45,6 +50,7 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
   std::vector<Tensor> h;
   LstmState state = start;
   for (int64_t t = 0; t < T; ++t) {
+    const Tape::Scope scope("t", t);
     state = composed::lstm_cell(columns(by_sequence, t * 4 * H, 4 * H, where), state, w_hh, where);
     h.push_back(state.h);
   }
@@ -57,8 +63,9 @@ Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, L
   const Tensor by_sequence = xw.reshape({B, T * H}, where);
   std::vector<Tensor> h;
   for (int64_t t = 0; t < T; ++t) {
+    const Tape::Scope scope("t", t);
     const Tensor back = matmul_nt(t == 0 ? start : h.back(), w_hh, where);
-    h.push_back(tanh(add(columns(by_sequence, t * H, H, where), back, where), where));
+    h.push_back(named("h", tanh(add(columns(by_sequence, t * H, H, where), back, where), where)));
   }
   return concat(h, where).reshape({B * T, H});
 }
@@ -68,18 +75,24 @@ Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, 
   const int64_t C = qkv.dim(1) / 3, D = C / heads;
   std::vector<Tensor> sequences;
   for (int64_t b = 0; b < B; ++b) {
+    std::optional<Tape::Scope> sequence;
+    if (B > 1) sequence.emplace("sequence", b);
     const Tensor x = qkv.rows(b * T, T, where);
     std::vector<Tensor> outputs;
     for (int64_t n = 0; n < heads; ++n) {
-      const Tensor q = columns(x, n * D, D, where), k = columns(x, C + n * D, D, where);
-      const Tensor v = columns(x, 2 * C + n * D, D, where);
-      const Tensor P = causal_softmax(scale(matmul_nt(q, k, where), 1 / std::sqrt(double(D)), where), where);
-      outputs.push_back(matmul(P, v, where));
+      const Tape::Scope head("head", n);
+      const Tensor q = named("Q", columns(x, n * D, D, where)), k = named("K", columns(x, C + n * D, D, where));
+      const Tensor v = named("V", columns(x, 2 * C + n * D, D, where));
+      const Tensor scores = named("S", scale(named("Q Kᵀ", matmul_nt(q, k, where)), 1 / std::sqrt(double(D)), where));
+      const Tensor P = named("P", causal_softmax(scores, where));
+      outputs.push_back(named("P V", matmul(P, v, where)));
     }
-    sequences.push_back(concat(outputs, where).reshape({1, T * C}));
+    sequences.push_back(named("heads", concat(outputs, where)));
+    if (B == 1) return sequences[0];
+    sequences[size_t(b)] = sequences[size_t(b)].reshape({1, T * C});
   }
   // The sequences one below the other: as parts of one long row.
-  return concat(sequences, where).reshape({B * T, C});
+  return named("sequences", concat(sequences, where)).reshape({B * T, C});
 }
 
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where) {
@@ -89,8 +102,10 @@ Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> targ
     scored[n] = target[n] == kNoTarget ? 0 : 1;
     column[n] = std::max(target[n], 0);
   }
-  const Tensor log_prob = pick(log_softmax(logits, where), column, where);
-  return mul(scale(log_prob, -1, where), constant(log_prob.shape(), scored, where), where);
+  const Tensor log_p = named("log p", log_softmax(logits, where));
+  const Tensor of_target = named("log p[target]", pick(log_p, column, where));
+  const Tensor is_scored = named("is scored", constant(of_target.shape(), scored, where));
+  return named("−log p", mul(scale(of_target, -1, where), is_scored, where));
 }
 
 }  // namespace composed

@@ -110,11 +110,11 @@ struct Weighted {
   const Value* y;
   std::vector<real> w;  // as many as y has numbers
 };
-// The gradient of Σ w y with respect to every element of x by finite differences, where `analytic` is what backward
-// gave: x is changed, and every op after the one that made it runs its forward again. Afterwards all is what it was,
+// The gradient of Σ w y with respect to every element of x by finite differences, or with `most` to so many evenly
+// spread ones, the others NaN; `analytic` is what backward gave. x is changed, and every op after the one that made it runs its forward again. Afterwards all is what it was,
 // bit for bit. Unlike backward it sees through detach(). REQUIRES: x is no window; a parameter's x is the tape's own.
 std::vector<double> numeric_gradient(Tape& tape, Value& x, std::span<const Weighted> of,
-                                     std::span<const double> analytic);
+                                     std::span<const double> analytic, int64_t most = 0);
 
 // For a debugger: writes the check of op `index` on stderr, or only if it fails, and returns whether it passes or has
 // nothing to check.

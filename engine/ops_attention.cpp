@@ -15,9 +15,9 @@ struct AttentionSaved {
 };
 
 constexpr OpMath kCausalAttentionMath{
-    .formula = "y_t = Σ_{j≤t} P_tj v_j,   P_t = softmax_{j≤t}(q_t·k_j / √D)",
-    .gradient = "dV += Pᵀ dY;  dP = dY Vᵀ;  dS = P ∘ (dP − rowsum(P ∘ dP));  dQ += dS K/√D;  dK += dSᵀ Q/√D",
-    .inputs = "QKV"};
+    .formula = "y_t = Σ_{j≤t} P_tj V_j,   P_t = softmax_{j≤t}(Q_t·K_j / √D),   u = [Q K V]",
+    .gradient = "∂V += Pᵀ ∂y;  ∂P = ∂y Vᵀ;  ∂S = P ∘ (∂P − rowsum(P ∘ ∂P));  ∂Q += ∂S K/√D;  ∂K += ∂Sᵀ Q/√D",
+    .inputs = "u"};
 // Head strides live in the row distance L = 3C.
 void causal_attention_forward(Op& op) {
   const auto& s = op.get<AttentionSaved>();

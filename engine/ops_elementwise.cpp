@@ -8,7 +8,7 @@
 
 namespace gradus {
 
-constexpr OpMath kAddMath{.formula = "y = a + b", .gradient = "da += dy,  db += dy", .inputs = "a b", .elements = "ee"};
+constexpr OpMath kAddMath{.formula = "y = u + v", .gradient = "∂u += ∂y,  ∂v += ∂y", .inputs = "u v", .elements = "ee"};
 void add_forward(Op& op) {
   const real *a = op.x(0), *b = op.x(1);
   real* y = op.y();
@@ -25,7 +25,7 @@ Tensor add(const Tensor& a, const Tensor& b, Loc where) {
   return record(kind, {a, b}, a.shape(), nullptr, where);
 }
 
-constexpr OpMath kSubMath{.formula = "y = a − b", .gradient = "da += dy,  db −= dy", .inputs = "a b", .elements = "ee"};
+constexpr OpMath kSubMath{.formula = "y = u − v", .gradient = "∂u += ∂y,  ∂v −= ∂y", .inputs = "u v", .elements = "ee"};
 void sub_forward(Op& op) {
   const real *a = op.x(0), *b = op.x(1);
   real* y = op.y();
@@ -43,7 +43,7 @@ Tensor sub(const Tensor& a, const Tensor& b, Loc where) {
 }
 
 constexpr OpMath kMulMath{
-    .formula = "y = a b", .gradient = "da += dy b,  db += dy a", .inputs = "a b", .elements = "ee"};
+    .formula = "y = u v", .gradient = "∂u += ∂y v,  ∂v += ∂y u", .inputs = "u v", .elements = "ee"};
 void mul_forward(Op& op) {
   const real *a = op.x(0), *b = op.x(1);
   real* y = op.y();
@@ -63,7 +63,7 @@ Tensor mul(const Tensor& a, const Tensor& b, Loc where) {
 struct ScaleSaved {
   real factor;
 };
-constexpr OpMath kScaleMath{.formula = "y = factor x", .gradient = "dx += factor dy", .inputs = "x", .elements = "e"};
+constexpr OpMath kScaleMath{.formula = "y = factor u", .gradient = "∂u += factor ∂y", .inputs = "u", .elements = "e"};
 void scale_forward(Op& op) {
   const real factor = op.get<ScaleSaved>().factor, *x = op.x(0);
   real* y = op.y();
@@ -80,7 +80,7 @@ Tensor scale(const Tensor& x, double factor, Loc where) {
 }
 
 constexpr OpMath kAddRowsMath{
-    .formula = "y[n] = x[n] + b", .gradient = "dx += dy,  db += Σ_n dy[n]", .inputs = "x b", .elements = "ec"};
+    .formula = "y[n] = u[n] + v", .gradient = "∂u += ∂y,  ∂v += Σ_n ∂y[n]", .inputs = "u v", .elements = "ec"};
 void add_rows_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   const real *x = op.x(0), *b = op.x(1);
@@ -101,9 +101,9 @@ Tensor add_rows(const Tensor& x, const Tensor& b, Loc where) {
   return record(kind, {x, b}, x.shape(), nullptr, where);
 }
 
-constexpr OpMath kMulRowsMath{.formula = "y[n] = x[n] g",
-                              .gradient = "dx[n] += dy[n] g,  dg += Σ_n dy[n] x[n]",
-                              .inputs = "x g",
+constexpr OpMath kMulRowsMath{.formula = "y[n] = u[n] v",
+                              .gradient = "∂u[n] += ∂y[n] v,  ∂v += Σ_n ∂y[n] u[n]",
+                              .inputs = "u v",
                               .elements = "ec"};
 void mul_rows_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
@@ -131,7 +131,7 @@ Tensor mul_rows(const Tensor& x, const Tensor& g, Loc where) {
   return record(kind, {x, g}, x.shape(), nullptr, where);
 }
 
-constexpr OpMath kTanhMath{.formula = "y = tanh x", .gradient = "dx += dy (1 − y²)", .inputs = "x", .elements = "e"};
+constexpr OpMath kTanhMath{.formula = "y = tanh u", .gradient = "∂u += ∂y (1 − y²)", .inputs = "u", .elements = "e"};
 void tanh_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -148,7 +148,7 @@ Tensor tanh(const Tensor& x, Loc where) {
 }
 
 constexpr OpMath kSigmoidMath{
-    .formula = "y = 1 / (1 + e^−x)", .gradient = "dx += dy y (1 − y)", .inputs = "x", .elements = "e"};
+    .formula = "y = 1 / (1 + e^−u)", .gradient = "∂u += ∂y y (1 − y)", .inputs = "u", .elements = "e"};
 void sigmoid_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -166,7 +166,7 @@ Tensor sigmoid(const Tensor& x, Loc where) {
 }
 
 constexpr OpMath kReluMath{
-    .formula = "y = max(x, 0)", .gradient = "dx += dy where x > 0", .inputs = "x", .elements = "e"};
+    .formula = "y = max(u, 0)", .gradient = "∂u += ∂y where u > 0", .inputs = "u", .elements = "e"};
 void relu_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -182,9 +182,9 @@ Tensor relu(const Tensor& x, Loc where) {
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-constexpr OpMath kGeluMath{.formula = "y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))",
-                           .gradient = "dx += dy y'",
-                           .inputs = "x",
+constexpr OpMath kGeluMath{.formula = "y = ½ u (1 + tanh(√(2/π) (u + 0.044715 u³)))",
+                           .gradient = "∂u += ∂y gelu′(u)",
+                           .inputs = "u",
                            .elements = "e"};
 void gelu_forward(Op& op) {
   const real* x = op.x(0);
@@ -206,9 +206,9 @@ static real normal_cdf(real x) { return std::erfc(x * real(-0.7071067811865476))
 // x p, with the limit 0 where the probability or density p has fallen to 0, also for an infinite x.
 static real times_vanishing(real x, real p) { return p == 0 ? 0 : x * p; }
 
-constexpr OpMath kGeluErfMath{.formula = "y = x Φ(x) = ½ x (1 + erf(x/√2))",
-                              .gradient = "dx += dy (Φ(x) + x φ(x))",
-                              .inputs = "x",
+constexpr OpMath kGeluErfMath{.formula = "y = u Φ(u) = ½ u (1 + erf(u/√2))",
+                              .gradient = "∂u += ∂y (Φ(u) + u φ(u))",
+                              .inputs = "u",
                               .elements = "e"};
 void gelu_erf_forward(Op& op) {
   const real* x = op.x(0);
@@ -227,7 +227,7 @@ Tensor gelu_erf(const Tensor& x, Loc where) {
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-constexpr OpMath kExpMath{.formula = "y = e^x", .gradient = "dx += dy y", .inputs = "x", .elements = "e"};
+constexpr OpMath kExpMath{.formula = "y = e^u", .gradient = "∂u += ∂y y", .inputs = "u", .elements = "e"};
 void exp_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -243,7 +243,7 @@ Tensor exp(const Tensor& x, Loc where) {
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-constexpr OpMath kLogMath{.formula = "y = log x", .gradient = "dx += dy / x", .inputs = "x", .elements = "e"};
+constexpr OpMath kLogMath{.formula = "y = log u", .gradient = "∂u += ∂y / u", .inputs = "u", .elements = "e"};
 void log_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();
@@ -259,7 +259,7 @@ Tensor log(const Tensor& x, Loc where) {
   return record(kind, {x}, x.shape(where), nullptr, where);
 }
 
-constexpr OpMath kRsqrtMath{.formula = "y = 1/√x", .gradient = "dx −= dy y³ / 2", .inputs = "x", .elements = "e"};
+constexpr OpMath kRsqrtMath{.formula = "y = 1/√u", .gradient = "∂u −= ∂y y³ / 2", .inputs = "u", .elements = "e"};
 void rsqrt_forward(Op& op) {
   const real* x = op.x(0);
   real* y = op.y();

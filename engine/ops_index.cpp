@@ -37,13 +37,13 @@ Tensor detach(const Tensor& x, Loc where) { return Tape::current(where).window(x
 struct IdsSaved {
   const int32_t* id;  // [N]
 };
+static std::span<const int32_t> saved_ids(const Op& op) { return {op.get<IdsSaved>().id, size_t(op.out[0]->shape[0])}; }
 static IdsSaved* save_ids(std::span<const int32_t> ids, const Loc& where) {
   Arena& arena = Tape::current(where).arena();
   return arena.make<IdsSaved>(arena.copy(ids).data());
 }
 
-constexpr OpMath kEmbeddingMath{
-    .formula = "y[n] = table[id[n]]", .gradient = "dtable[id[n]] += dy[n]", .inputs = "table"};
+constexpr OpMath kEmbeddingMath{.formula = "y[n] = u[id[n]]", .gradient = "∂u[id[n]] += ∂y[n]", .inputs = "u"};
 void embedding_forward(Op& op) {
   const int32_t* id = op.get<IdsSaved>().id;
   const int64_t N = op.out[0]->shape[0], C = op.out[0]->shape[1];
@@ -68,14 +68,17 @@ void embedding_backward(Op& op) {
   for (int64_t v = 0; v < V; ++v) sum[v].finish();
 }
 Tensor embedding(const Tensor& table, std::span<const int32_t> ids, Loc where) {
-  static constexpr OpKind kind{
-      .name = "embedding", .forward = embedding_forward, .backward = embedding_backward, .math = kEmbeddingMath};
+  static constexpr OpKind kind{.name = "embedding",
+                               .forward = embedding_forward,
+                               .backward = embedding_backward,
+                               .math = kEmbeddingMath,
+                               .ids = saved_ids};
   require_rank("embedding", "table", table, 2, where);
   require_ids("embedding", "ids", ids, table.dim(0), where);
   return record(kind, {table}, {int64_t(ids.size()), table.dim(1)}, save_ids(ids, where), where);
 }
 
-constexpr OpMath kPickMath{.formula = "y[n] = x[n, column[n]]", .gradient = "dx[n, column[n]] += dy[n]", .inputs = "x"};
+constexpr OpMath kPickMath{.formula = "y[n] = u[n, id[n]]", .gradient = "∂u[n, id[n]] += ∂y[n]", .inputs = "u"};
 void pick_forward(Op& op) {
   const int32_t* column = op.get<IdsSaved>().id;
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
@@ -89,7 +92,8 @@ void pick_backward(Op& op) {
   for (int64_t n = 0; n < N; ++n) dx[n * M + column[n]] += dy[n];
 }
 Tensor pick(const Tensor& x, std::span<const int32_t> column, Loc where) {
-  static constexpr OpKind kind{.name = "pick", .forward = pick_forward, .backward = pick_backward, .math = kPickMath};
+  static constexpr OpKind kind{
+      .name = "pick", .forward = pick_forward, .backward = pick_backward, .math = kPickMath, .ids = saved_ids};
   require_rank("pick", "x", x, 2, where);
   require_count("pick", "column", int64_t(column.size()), x.dim(0), where);
   require_ids("pick", "column", column, x.dim(1), where);
@@ -100,7 +104,7 @@ struct ColumnsSaved {
   int64_t first;
 };
 constexpr OpMath kColumnsMath{
-    .formula = "y[n,j] = x[n, first+j]", .gradient = "dx[n, first+j] += dy[n,j]", .inputs = "x"};
+    .formula = "y[n,j] = u[n, first+j]", .gradient = "∂u[n, first+j] += ∂y[n,j]", .inputs = "u"};
 void columns_forward(Op& op) {
   const int64_t first = op.get<ColumnsSaved>().first, N = op.shape(0)[0], M = op.shape(0)[1];
   const int64_t count = op.out[0]->shape[1];
@@ -124,7 +128,7 @@ Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where) {
 }
 
 constexpr OpMath kConcatMath{.formula = "y = the parts side by side",
-                             .gradient = "each part's gradient += its columns of dy"};
+                             .gradient = "∂ of each part += its columns of ∂y"};
 void concat_forward(Op& op) {
   const int64_t N = op.out[0]->shape[0], M = op.out[0]->shape[1];
   int64_t first = 0;
@@ -189,7 +193,7 @@ static void apply_mask(const Op& op, const real* x, real* y) {
   }
 }
 constexpr OpMath kDropoutMath{
-    .formula = "y = x ∘ mask / (1 − p)", .gradient = "dx += dy ∘ mask / (1 − p)", .inputs = "x", .elements = "e"};
+    .formula = "y = u ∘ mask / (1 − p)", .gradient = "∂u += ∂y ∘ mask / (1 − p)", .inputs = "u", .elements = "e"};
 void dropout_forward(Op& op) { apply_mask<false>(op, op.x(0), op.y()); }
 void dropout_backward(Op& op) { apply_mask<true>(op, op.dy(), op.dx(0)); }
 Tensor dropout(const Tensor& x, double p, Loc where) {

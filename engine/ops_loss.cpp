@@ -10,9 +10,9 @@ struct CrossEntropySaved {
   real* p;                // [N,V], softmax of the logits; not written where there is no target
 };
 
-constexpr OpMath kSoftmaxCrossEntropyMath{.formula = "y[n] = log Σ_v e^z[n,v] − z[n, target[n]]",
-                                          .gradient = "dz[n] += dy[n] (softmax(z[n]) − onehot(target[n]))",
-                                          .inputs = "z"};
+constexpr OpMath kSoftmaxCrossEntropyMath{.formula = "y[n] = log Σ_j e^u[n,j] − u[n, target[n]]",
+                                          .gradient = "∂u[n] += ∂y[n] (softmax(u[n]) − onehot(target[n]))",
+                                          .inputs = "u"};
 void softmax_cross_entropy_forward(Op& op) {
   const auto& s = op.get<CrossEntropySaved>();
   const int64_t N = op.shape(0)[0], V = op.shape(0)[1];
@@ -36,10 +36,12 @@ void softmax_cross_entropy_backward(Op& op) {
   }
 }
 Tensor softmax_cross_entropy(const Tensor& logits, std::span<const int32_t> target, Loc where) {
-  static constexpr OpKind kind{.name = "softmax_cross_entropy",
-                               .forward = softmax_cross_entropy_forward,
-                               .backward = softmax_cross_entropy_backward,
-                               .math = kSoftmaxCrossEntropyMath};
+  static constexpr OpKind kind{
+      .name = "softmax_cross_entropy",
+      .forward = softmax_cross_entropy_forward,
+      .backward = softmax_cross_entropy_backward,
+      .math = kSoftmaxCrossEntropyMath,
+      .ids = [](const Op& op) { return std::span(op.get<CrossEntropySaved>().target, size_t(op.shape(0)[0])); }};
   require_rank("softmax_cross_entropy", "logits", logits, 2, where);
   require_count("softmax_cross_entropy", "target", int64_t(target.size()), logits.dim(0), where);
   require_ids("softmax_cross_entropy", "target", target, logits.dim(1), where, true);

@@ -66,9 +66,9 @@ struct LstmCellSaved {
   real* tanh_c;  // [B,H]
 };
 constexpr OpMath kLstmCellMath{
-    .formula = "a = xw + h w_hhᵀ;  i,f,o = σ(a), g = tanh(a);  c' = f c + i g;  h' = o tanh c'",
-    .gradient = "da from dh', dc' (point_backward);  dxw += da,  dh += da w_hh,  dw_hh += daᵀ h,  dc += f dc'",
-    .inputs = "xw h c w_hh",
+    .formula = "t = u + h sᵀ;  i,f,o = σ(t), g = tanh(t);  c′ = f c + i g;  h′ = o tanh c′",
+    .gradient = "∂t from ∂h′, ∂c′ (point_backward);  ∂u += ∂t,  ∂h += ∂t s,  ∂s += ∂tᵀ h,  ∂c += f ∂c′",
+    .inputs = "u h c s",
     .elements = "--e-"};
 void lstm_cell_forward(Op& op) {
   const auto& s = op.get<LstmCellSaved>();
@@ -115,8 +115,9 @@ struct LstmSequenceSaved {
 
 constexpr OpMath kLstmSequenceMath{
     .formula = "lstm_cell for t = 0..T-1; y[0] = all h, y[1] = the last c",
-    .gradient = "then dxw += da,  dw_hh += Σ_t da_tᵀ h_{t-1} as one product,  dh_0, dc_0 += what arrives at the start",
-    .inputs = "xw h c w_hh"};
+    .gradient =
+        "lstm_cell back from t = T-1;  ∂u += ∂t,  ∂s += Σ ∂tᵀ h as one product,  ∂h, ∂c += what arrives at the start",
+    .inputs = "u h c s"};
 void lstm_sequence_forward(Op& op) {
   const auto& s = op.get<LstmSequenceSaved>();
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;

@@ -9,7 +9,7 @@
 
 namespace gradus {
 
-constexpr OpMath kMatmulMath{.formula = "y = a b", .gradient = "da += dy bᵀ,  db += aᵀ dy", .inputs = "a b"};
+constexpr OpMath kMatmulMath{.formula = "y = u v", .gradient = "∂u += ∂y vᵀ,  ∂v += uᵀ ∂y", .inputs = "u v"};
 // a [M,K], b [K,N]
 void matmul_forward(Op& op) {
   const int64_t M = op.shape(0)[0], K = op.shape(0)[1], N = op.shape(1)[1];
@@ -29,7 +29,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, Loc where) {
   return record(kind, {a, b}, {a.dim(0), b.dim(1)}, nullptr, where);
 }
 
-constexpr OpMath kMatmulNtMath{.formula = "y = a bᵀ", .gradient = "da += dy b,  db += dyᵀ a", .inputs = "a b"};
+constexpr OpMath kMatmulNtMath{.formula = "y = u vᵀ", .gradient = "∂u += ∂y v,  ∂v += ∂yᵀ u", .inputs = "u v"};
 // a [M,K], b [N,K]
 void matmul_nt_forward(Op& op) {
   const int64_t M = op.shape(0)[0], K = op.shape(0)[1], N = op.shape(1)[0];
@@ -76,9 +76,9 @@ static Tensor record_affine(const OpKind& kind, const Tensor& x, const Tensor& w
   return record(kind, {x, w, b}, y, saved, where);
 }
 
-constexpr OpMath kLinearMath{.formula = "y = x w + b",
-                             .gradient = "dx += dy wᵀ,  dw += xᵀ dy,  db += Σ_n dy[n]",
-                             .inputs = "x w b",
+constexpr OpMath kLinearMath{.formula = "y = u v + s",
+                             .gradient = "∂u += ∂y vᵀ,  ∂v += uᵀ ∂y,  ∂s += Σ_n ∂y[n]",
+                             .inputs = "u v s",
                              .elements = "--c"};
 void linear_forward(Op& op) { affine(op, op.y()); }
 void linear_backward(Op& op) { affine_backward(op, op.dy()); }
@@ -91,9 +91,9 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, Loc where) {
 struct LinearGeluSaved {
   real* a;  // [N,M], before the gelu
 };
-constexpr OpMath kLinearGeluMath{.formula = "a = x w + b,  y = gelu(a)",
-                                 .gradient = "da = dy gelu'(a), then as linear",
-                                 .inputs = "x w b",
+constexpr OpMath kLinearGeluMath{.formula = "t = u v + s,  y = gelu(t)",
+                                 .gradient = "∂t = ∂y gelu′(t);  ∂u += ∂t vᵀ,  ∂v += uᵀ ∂t,  ∂s += Σ_n ∂t[n]",
+                                 .inputs = "u v s",
                                  .elements = "--c"};
 void linear_gelu_forward(Op& op) {
   real *a = op.get<LinearGeluSaved>().a, *y = op.y();

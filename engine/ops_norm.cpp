@@ -13,9 +13,9 @@ struct LayerNormSaved {
 };
 
 constexpr OpMath kLayerNormMath{
-    .formula = "x̂ = (x − mean) rstd,  y = x̂ ∘ g + b on each row",
-    .gradient = "dx̂ = dy ∘ g;  dx += rstd (dx̂ − mean(dx̂) − x̂ mean(dx̂ ∘ x̂));  dg += Σ_n dy ∘ x̂;  db += Σ_n dy",
-    .inputs = "x g b",
+    .formula = "û = (u − mean) rstd,  y = û ∘ v + s on each row",
+    .gradient = "∂û = ∂y ∘ v;  ∂u += rstd (∂û − mean(∂û) − û mean(∂û ∘ û));  ∂v += Σ_n ∂y ∘ û;  ∂s += Σ_n ∂y",
+    .inputs = "u v s",
     .elements = "-cc"};
 void layer_norm_forward(Op& op) {
   const auto& s = op.get<LayerNormSaved>();

@@ -16,7 +16,7 @@ static void add_constant(int64_t n, real a, real* y) {
   for (int64_t i = 0; i < n; ++i) y[i] += a;
 }
 
-constexpr OpMath kSumMath{.formula = "y = Σ_i x[i]", .gradient = "dx[i] += dy", .inputs = "x"};
+constexpr OpMath kSumMath{.formula = "y = Σ_i u[i]", .gradient = "∂u[i] += ∂y", .inputs = "u"};
 void sum_forward(Op& op) { *op.y() = real(total(op.shape(0).numel(), op.x(0))); }
 void sum_backward(Op& op) { add_constant(op.shape(0).numel(), *op.dy(), op.dx(0)); }
 Tensor sum(const Tensor& x, Loc where) {
@@ -24,7 +24,7 @@ Tensor sum(const Tensor& x, Loc where) {
   return record(kind, {x}, Shape{}, nullptr, where);
 }
 
-constexpr OpMath kMeanMath{.formula = "y = Σ_i x[i] / n", .gradient = "dx[i] += dy / n", .inputs = "x"};
+constexpr OpMath kMeanMath{.formula = "y = Σ_i u[i] / n", .gradient = "∂u[i] += ∂y / n", .inputs = "u"};
 void mean_forward(Op& op) { *op.y() = real(total(op.shape(0).numel(), op.x(0)) / double(op.shape(0).numel())); }
 void mean_backward(Op& op) {
   const int64_t n = op.shape(0).numel();
@@ -36,7 +36,7 @@ Tensor mean(const Tensor& x, Loc where) {
   return record(kind, {x}, Shape{}, nullptr, where);
 }
 
-constexpr OpMath kRowMeansMath{.formula = "y[n] = Σ_j x[n,j] / M", .gradient = "dx[n,j] += dy[n] / M", .inputs = "x"};
+constexpr OpMath kRowMeansMath{.formula = "y[n] = Σ_j u[n,j] / M", .gradient = "∂u[n,j] += ∂y[n] / M", .inputs = "u"};
 void row_means_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   for (int64_t n = 0; n < N; ++n) op.y()[n] = kernel::sum(M, op.x(0) + n * M) / real(M);
@@ -56,7 +56,7 @@ Tensor row_means(const Tensor& x, Loc where) {
 }
 
 constexpr OpMath kSoftmaxMath{
-    .formula = "y_j = e^x_j / Σ_k e^x_k on each row", .gradient = "dx += y ∘ (dy − y·dy)", .inputs = "x"};
+    .formula = "y_j = e^u_j / Σ_k e^u_k on each row", .gradient = "∂u += y ∘ (∂y − y·∂y)", .inputs = "u"};
 void softmax_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   for (int64_t n = 0; n < N; ++n) kernel::softmax_row(M, op.x(0) + n * M, op.y() + n * M);
@@ -79,7 +79,7 @@ struct LogSoftmaxSaved {
   real* p;  // [N,M], the softmax
 };
 constexpr OpMath kLogSoftmaxMath{
-    .formula = "y_j = x_j − log Σ_k e^x_k on each row", .gradient = "dx += dy − softmax(x) Σ_k dy_k", .inputs = "x"};
+    .formula = "y_j = u_j − log Σ_k e^u_k on each row", .gradient = "∂u += ∂y − softmax(u) Σ_k ∂y_k", .inputs = "u"};
 void log_softmax_forward(Op& op) {
   const int64_t N = op.shape(0)[0], M = op.shape(0)[1];
   real* p = op.get<LogSoftmaxSaved>().p;
@@ -107,9 +107,9 @@ Tensor log_softmax(const Tensor& x, Loc where) {
   return record(kind, {x}, x.shape(), arena.make<LogSoftmaxSaved>(arena.reals(x.numel())), where);
 }
 
-constexpr OpMath kCausalSoftmaxMath{.formula = "Row t of each block: y_j = e^x_j / Σ_{k≤t} e^x_k for j ≤ t, else 0",
-                                    .gradient = "dx += y ∘ (dy − y·dy)",
-                                    .inputs = "x"};
+constexpr OpMath kCausalSoftmaxMath{.formula = "row t of each block: y_j = e^u_j / Σ_{k≤t} e^u_k for j ≤ t, else 0",
+                                    .gradient = "∂u += y ∘ (∂y − y·∂y)",
+                                    .inputs = "u"};
 void causal_softmax_forward(Op& op) {
   const int64_t rows = op.shape(0)[0], T = op.shape(0)[1];
   for (int64_t r = 0; r < rows; ++r) {

@@ -15,9 +15,9 @@ struct RnnSequenceSaved {
 };
 
 constexpr OpMath kRnnSequenceMath{
-    .formula = "h_t = tanh(xw_t + h_{t-1} w_hhᵀ)",
-    .gradient = "From the last step to the first: dh_t = dy_t + da_{t+1} w_hh,  da_t = dh_t (1 − h_t²)",
-    .inputs = "xw h w_hh"};
+    .formula = "y_t = tanh(u_t + y_{t-1} sᵀ), y_{-1} = h",
+    .gradient = "from the last step to the first: ∂u_t = (∂y_t + ∂u_{t+1} s) (1 − y_t²);  ∂s += Σ_t ∂u_tᵀ y_{t-1}",
+    .inputs = "u h s"};
 void rnn_sequence_forward(Op& op) {
   real* h = op.get<RnnSequenceSaved>().h;
   const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B, BH = B * H;

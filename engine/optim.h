@@ -29,6 +29,8 @@ class AdamW {
   // REQUIRES: the parameters it was made for.
   void step(Params& params, std::span<const real> gradient, double lr, double factor = 1);
 
+  const AdamWOptions& options() const { return options_; }
+
   // State, for checkpoints: both moments lie as the parameters do; steps counts the updates made.
   std::vector<real> m, v;
   int64_t steps = 0;

@@ -28,4 +28,16 @@ const Rung& composed_rung() {
   return rung;
 }
 
+const Rung& opened_rung() {
+  static constexpr Rung rung{.name = "opened",
+                             .linear_gelu = gradus::linear_gelu,
+                             .layer_norm = gradus::layer_norm,
+                             .lstm_cell = composed::lstm_cell,
+                             .lstm_sequence = composed::lstm_sequence,
+                             .rnn_sequence = composed::rnn_sequence,
+                             .causal_attention = composed::causal_attention,
+                             .softmax_cross_entropy = gradus::softmax_cross_entropy};
+  return rung;
+}
+
 }  // namespace gradus

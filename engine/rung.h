@@ -19,5 +19,7 @@ struct Rung {
 
 const Rung& fused_rung();
 const Rung& composed_rung();
+// To look at a step: fused, but for attention and recurrent layers, whose parts are what one wants to see.
+const Rung& opened_rung();
 
 }  // namespace gradus

@@ -137,6 +137,7 @@ void Tape::new_step(const StepInfo& info, Loc where) {
   met_.clear();
   seeds_.clear();
   bound_.clear();
+  scopes_.clear();
   arena_.reset();
   scratch_.reset();
   epochs_.assign(1, new_epoch());
@@ -154,6 +155,21 @@ Tape::Mark::~Mark() {
 }
 
 NoGrad::NoGrad(Loc where) : tape_(Tape::current(where)), before_(tape_.recording_) { tape_.recording_ = false; }
+
+Tape::Scope::Scope(const char* name, int64_t index) : tape_(&Tape::current(Loc::here())) {
+  if (!tape_->recording_) tape_ = nullptr;
+  if (tape_) tape_->scopes_.push_back({.op = int64_t(tape_->ops_.size()), .name = name, .index = index});
+}
+Tape::Scope::~Scope() {
+  if (tape_) tape_->scopes_.push_back({.op = int64_t(tape_->ops_.size()), .name = nullptr, .index = -1});
+}
+
+Tensor named(const char* name, const Tensor& t, Loc where) {
+  Value* v = t.value(where);
+  require(!v->owner, "named", where, v->name, ' ', v->shape, " is a parameter, which has its name from Params::add()");
+  v->name = name;
+  return t;
+}
 
 Tensor trained(const Tensor& term, Loc where) {
   const Value* v = term.value(where);

@@ -44,8 +44,9 @@ using OpFunction = void (*)(Op&);
 // The mathematics of an op as text, for people: `gradus step`, its page and gdb show it.
 struct OpMath {
   const char* formula = "";   // what forward computes; the output is y
-  const char* gradient = "";  // what backward adds
-  const char* inputs = "";    // what both call the inputs, in order, with a blank between
+  const char* gradient = "";  // what backward adds; ∂u is the gradient of u
+  // What both call the inputs, in order, with a blank between: u v s t, which are not the names that programs give.
+  const char* inputs = "";
   // A letter for each input says which of its numbers element [.., j] of an output is made of: e, its own element
   // there; c, its element j, one for each column; -, several. Inputs beyond the last letter: several.
   const char* elements = "";
@@ -58,6 +59,8 @@ struct OpKind {
   OpFunction backward;  // adds to the gradients of the inputs that need them
   OpMath math = {};
   int64_t (*scratch)(const Op&) = nullptr;  // numbers that backward takes for itself meanwhile, where they are many
+  // Where each row of the output has an id, these: the row of the table, the column, the target (−1 for none).
+  std::span<const int32_t> (*ids)(const Op&) = nullptr;
 };
 
 // One entry of the tape. Inputs and outputs are pointers to Values in the arena; anything else that backward needs is
@@ -181,6 +184,25 @@ class Tape {
     bool recording_;
   };
 
+  // Names the ops that are recorded while it lives, for people who look at the step: "attn" within "h.0" is h.0.attn.
+  // Nothing happens where nothing is recorded. REQUIRES: a tape is current, and the name outlives its step.
+  class Scope {
+   public:
+    explicit Scope(const char* name, int64_t index = -1);  // with an index: name.index
+    ~Scope();
+    Scope(const Scope&) = delete;
+
+   private:
+    Tape* tape_;  // null where nothing is recorded
+  };
+  // Where scopes begin and end, in order.
+  struct ScopeMark {
+    int64_t op;        // the next op
+    const char* name;  // null: the innermost scope ends
+    int64_t index;
+  };
+  std::span<const ScopeMark> scopes() const { return scopes_; }
+
   static Tape& current(const Loc& where);  // throws if this thread has none
 
  private:
@@ -217,6 +239,7 @@ class Tape {
   std::vector<Met> met_;
   std::vector<Seed> seeds_;
   std::vector<Bound> bound_;
+  std::vector<ScopeMark> scopes_;
   std::vector<uint64_t> epochs_;  // of the step and of the open Marks
   std::vector<uint64_t> sums_;    // in debug builds, check sums of what each op read and wrote
   uint64_t slot_ = 0;             // in gradus_live_tapes
@@ -246,6 +269,11 @@ class NoGrad {
 // be a constant, and its weight would change nothing but the number that is printed.
 //   loss = cross_entropy + 0.1 * trained(penalty);
 Tensor trained(const Tensor& term, Loc where = Loc::here());
+
+// Gives the tensor a name of its own, for people who look at the step. REQUIRES: it is no parameter, and the name
+// outlives the step.
+//   const Tensor P = named("P", causal_softmax(scores));
+Tensor named(const char* name, const Tensor& t, Loc where = Loc::here());
 
 // Records an op and returns its first output; the last line of nearly every op.
 inline Tensor record(const OpKind& kind, std::initializer_list<Tensor> in, const Shape& out, void* saved,

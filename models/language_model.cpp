@@ -47,7 +47,7 @@ static const Rung& rung_of(const std::string& ops) {
 }
 
 Encoder::Encoder(const ModelOptions& options, int64_t vocabulary)
-    : options_(options), vocabulary_(vocabulary), rung_(rung_of(options.ops)) {}
+    : options_(options), vocabulary_(vocabulary), rung_(&rung_of(options.ops)) {}
 
 void Encoder::check_tokens(const char* what, std::span<const int32_t> tokens, int64_t wanted, Loc where) const {
   require(int64_t(tokens.size()) == wanted, what, where, tokens.size(), " tokens are given, ", wanted, " are expected");
@@ -67,7 +67,7 @@ Tensor LanguageModel::next(State& state, std::span<const int32_t> tokens, Loc wh
 
 Tensor LanguageModel::losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B,
                              int64_t T) const {
-  return rung().softmax_cross_entropy(logits(tokens, B, T), targets, Loc::here());
+  return named("−log p", rung().softmax_cross_entropy(logits(tokens, B, T), targets, Loc::here()));
 }
 
 }  // namespace gradus

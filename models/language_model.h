@@ -53,7 +53,9 @@ class Encoder {
   const Params& params() const { return params_; }
   const ModelOptions& options() const { return options_; }
   int64_t vocabulary() const { return vocabulary_; }
-  const Rung& rung() const { return rung_; }
+  const Rung& rung() const { return *rung_; }
+  // From the next step on another one than options().ops says: to look at a step in smaller pieces.
+  void use_rung(const Rung& rung) { rung_ = &rung; }
 
  protected:
   Encoder(const ModelOptions& options, int64_t vocabulary);
@@ -65,7 +67,7 @@ class Encoder {
  private:
   ModelOptions options_;
   int64_t vocabulary_;
-  const Rung& rung_;
+  const Rung* rung_;
 };
 
 class LanguageModel : public Encoder {

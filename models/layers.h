@@ -19,12 +19,14 @@ struct Linear {
 };
 
 struct LayerNorm {
+  std::string scope;  // the last part of its name
   Tensor g, b;
   LayerNorm(Params& params, const std::string& name, int64_t C, bool bias)
-      : g(params.add(name + ".weight", {C}, Init::constant(1))) {
+      : scope(name.substr(name.rfind('.') + 1)), g(params.add(name + ".weight", {C}, Init::constant(1))) {
     if (bias) b = params.add(name + ".bias", {C}, Init::constant(0));
   }
   Tensor operator()(const Rung& rung, const Tensor& x, Loc where = Loc::here()) const {
+    const Tape::Scope inside(scope.c_str());
     return rung.layer_norm(x, g, b, where);
   }
 };

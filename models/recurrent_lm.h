@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
 
 #include "models/language_model.h"
 
@@ -13,7 +14,9 @@ namespace gradus {
 class RecurrentLm : public LanguageModel {
  public:
   int64_t width() const override { return options().hidden; }
-  Tensor head(const Tensor& features) const override { return add_rows(matmul_nt(features, head_w_), head_b_); }
+  Tensor head(const Tensor& features) const override {
+    return named("logits", add_rows(matmul_nt(features, head_w_), head_b_));
+  }
   // A row of the state holds the kept vectors of each layer, one after the other.
   State start(int64_t B) const override { return State(B, int64_t(layers_.size() * kept_) * options().hidden, 0); }
 
@@ -24,7 +27,7 @@ class RecurrentLm : public LanguageModel {
   // `name` begins the names of the weights; a cell has `gates` = G rows of weights for each of its H channels, and
   // keeps `kept` vectors [H] from token to token, of which the first is its output.
   RecurrentLm(const ModelOptions& options, int64_t V, const std::string& name, int64_t gates, int64_t kept)
-      : LanguageModel(options, V), kept_(size_t(kept)) {
+      : LanguageModel(options, V), kept_(size_t(kept)), name_(name) {
     const int64_t H = options.hidden, E = options.embd;
     const Init uniform = Init::uniform(1 / std::sqrt(double(H)));
     embedding_ = params_.add("embedding.weight", {V, E}, Init::normal(1));
@@ -54,9 +57,13 @@ class RecurrentLm : public LanguageModel {
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t) const override {
     const Tensor zero = constant({B, options().hidden}, 0);
     Tensor x;
-    for (size_t l = 0; l < layers_.size(); ++l)
-      x = dropout(sequence(layers_[l], products(l, x, tokens), zero), options().dropout);
+    for (size_t l = 0; l < layers_.size(); ++l) x = layer(l, x, tokens, zero);
     return x;
+  }
+
+  Tensor layer(size_t l, const Tensor& x, std::span<const int32_t> tokens, const Tensor& zero) const {
+    const Tape::Scope scope(name_.c_str(), int64_t(l));
+    return dropout(sequence(layers_[l], products(l, x, tokens), zero), options().dropout);
   }
 
   Tensor advance(State& state, std::span<const int32_t> tokens) const override {
@@ -80,10 +87,12 @@ class RecurrentLm : public LanguageModel {
   }
 
   Tensor products(size_t layer, const Tensor& x, std::span<const int32_t> tokens) const {
-    return layer == 0 ? input_products(tokens) : add_rows(matmul_nt(x, layers_[layer].w_ih), layers_[layer].bias);
+    return named("x W_ihᵀ + b", layer == 0 ? input_products(tokens)
+                                           : add_rows(matmul_nt(x, layers_[layer].w_ih), layers_[layer].bias));
   }
 
   const size_t kept_;
+  const std::string name_;
   Tensor head_w_, head_b_;
 };
 

@@ -27,7 +27,7 @@ class TransformerLm : public LanguageModel {
   }
 
   int64_t width() const override { return options().embd; }
-  Tensor head(const Tensor& features) const override { return matmul_nt(features, wte_); }
+  Tensor head(const Tensor& features) const override { return named("logits", matmul_nt(features, wte_)); }
   // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the
   // tokens.
   State start(int64_t B) const override {
@@ -58,17 +58,26 @@ class TransformerLm : public LanguageModel {
     for (int64_t i = 0; i < B * T; ++i) position[i] = int32_t(i % T);
 
     Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(B * T)}));
-    x = dropout(x, c.dropout);
-    for (const Block& block : blocks_) {
-      const Tensor attention = rung().causal_attention(block.c_attn(block.ln_1(rung(), x)), B, T, c.heads, Loc::here());
-      x = add(x, dropout(block.attn_proj(attention), c.dropout));
-      x = add(x, dropout(mlp(block, x), c.dropout));
+    x = named("x", dropout(x, c.dropout));
+    for (size_t l = 0; l < blocks_.size(); ++l) {
+      const Block& block = blocks_[l];
+      const Tape::Scope scope("h", int64_t(l));
+      x = named("x + attn", add(x, dropout(attention(block, x, B, T), c.dropout)));
+      x = named("x + mlp", add(x, dropout(mlp(block, x), c.dropout)));
     }
     return (*ln_f_)(rung(), x);
   }
 
+  Tensor attention(const Block& block, const Tensor& x, int64_t B, int64_t T) const {
+    const Tensor normal = block.ln_1(rung(), x);
+    const Tape::Scope scope("attn");
+    return block.attn_proj(rung().causal_attention(block.c_attn(normal), B, T, options().heads, Loc::here()));
+  }
+
   Tensor mlp(const Block& block, const Tensor& x) const {
-    const Tensor hidden = rung().linear_gelu(block.ln_2(rung(), x), block.c_fc.w, block.c_fc.b, Loc::here());
+    const Tensor normal = block.ln_2(rung(), x);
+    const Tape::Scope scope("mlp");
+    const Tensor hidden = rung().linear_gelu(normal, block.c_fc.w, block.c_fc.b, Loc::here());
     return block.mlp_proj(hidden);
   }
 

@@ -1,7 +1,7 @@
-// What a browser shows of a page of `gradus step --html`, key by key, against the trace that the engine recorded
-// (`gradus step --json`). Drives Chromium over its debugging pipe; needs nothing but node and chromium.
+// What a browser shows of a page of `gradus step --html` or `gradus train --trace`, key by key, against the trace that the
+// engine recorded. Drives Chromium over its debugging pipe; needs nothing but node and chromium.
 //   node tests/step_page.js CHROMIUM PAGE.html TRACE.json [FOLDER]     FOLDER: screenshots for a person go there
-// Prints "ok"/"FAIL" lines as tests/shell.sh knows them.
+// Prints "ok"/"FAIL" lines as tests/shell.sh knows them. Over 350 lines: the browser, what is seen, what must be seen.
 'use strict';
 const { spawn } = require('child_process');
 const fs = require('fs');
@@ -9,6 +9,8 @@ const os = require('os');
 const path = require('path');
 const [chromium, page, traceFile, folder] = process.argv.slice(2);
 const trace = JSON.parse(fs.readFileSync(traceFile, 'utf8'));
+for (const s of trace.steps) for (const a of s.adds) { a.added ||= trace.values[trace.ops[s.op].in[a.input].value].grad; a.now ||= a.added; }
+for (const u of trace.updates) u.clipped ||= trace.values[u.value].grad;
 const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'gradus-browser-'));
 const browser = spawn(chromium, ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--hide-scrollbars',
   '--disable-background-networking', '--remote-debugging-pipe', '--user-data-dir=' + profile, 'about:blank'],
@@ -30,187 +32,314 @@ function send(method, params = {}) {
     browser.stdio[3].write(JSON.stringify({ id: nextId, method, params, sessionId: session }) + '\0');
   });
 }
-const evaluate = async code => (await send('Runtime.evaluate', { expression: code, returnByValue: true })).result.value;
+async function evaluate(code) {
+  const { result, exceptionDetails } = await send('Runtime.evaluate', { expression: code, returnByValue: true });
+  if (exceptionDetails) throw new Error(exceptionDetails.exception.description);
+  return result.value;
+}
 async function press(key) {
   for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, key, ...(key.length === 1 && type === 'keyDown' ? { text: key } : {}) });
 }
-let failed = 0;
+const mouse = (type, x, y, more = {}) => send('Input.dispatchMouseEvent', { type, x, y, button: 'left', buttons: type === 'mouseReleased' ? 0 : 1, clickCount: 1, ...more });
+let failed = 0, compared = 0;
 function check(name, good, detail) {
   if (!good) failed = 1;
   console.log(good ? `ok page: ${trace.name}, ${name}` : `FAIL page: ${trace.name}, ${name}: ${detail}`);
 }
 const view = size => send('Emulation.setDeviceMetricsOverride', { ...size, deviceScaleFactor: 1, mobile: false });
+const scheme = value => send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
+const pause = ms => new Promise(r => setTimeout(r, ms));
 async function shot(name) {
   if (!folder) return;
-  await new Promise(r => setTimeout(r, 900));  // the contributions have arrived
+  await pause(900);  // the contributions have arrived
   fs.writeFileSync(path.join(folder, `${trace.name}-${name}.png`), Buffer.from((await send('Page.captureScreenshot')).data, 'base64'));
 }
+const begin = trace.ops.length, firstUpdate = begin + 1 + trace.steps.length, last = firstUpdate + trace.updates.length - 1;
+const at = async () => Number(await evaluate('document.body ? document.body.dataset.position : NaN'));
+const until = async to => { for (let i = 0; i < 50 && await at() !== to; ++i) await pause(100); };
 
-// Every table that is shown: its kind and numbers.
-const tables = () => evaluate(`[...document.querySelectorAll('#detail table')].map(t => [t.dataset.kind, ...[...t.querySelectorAll('td')].map(c => c.textContent)])`);
-// A shown number has four digits of the engine's, and may be nan or inf.
-const close = (shown, x, zero) => typeof x === 'string' ? shown === x : Math.abs(Number(shown) - x) <= 6e-4 * Math.abs(x) + zero;
+// ------------------------------------------------------------------------------------ tables of numbers
+
+// Every table that is shown: its kind, whether it has three digits, its numbers.
+const tables = () => evaluate(`[...document.querySelectorAll('#detail table.heat')].map(t => [t.dataset.kind, t.matches('.small, .dense'), ...[...t.querySelectorAll('tbody td')].map(c => c.textContent)])`);
+// A shown number has three or four digits of the engine's, and may be nan or inf.
+const close = (shown, x, bound, zero) => typeof x === 'string' ? shown === x : Math.abs(Number(shown) - x) <= bound * Math.abs(x) + zero;
 function same(shown, kind, xs) {
   const zero = 1e-10 * Math.max(...xs.map(x => Math.abs(Number(x)) || 0));
-  return shown && shown[0] === kind && shown.length === xs.length + 1 && xs.every((x, i) => close(shown[i + 1], x, zero));
+  compared += xs.length;
+  return shown && shown[0] === kind && shown.length === xs.length + 2 && xs.every((x, i) => close(shown[i + 2], x, shown[1] ? 6e-3 : 6e-4, zero));
 }
-const part = (xs, input) => xs.slice(input.offset, input.offset + input.shape.reduce((a, b) => a * b, 1));
+const numel = shape => shape.reduce((a, b) => a * b, 1);
+const part = (xs, input) => xs.slice(input.offset, input.offset + numel(input.shape));
+const adding = value => trace.steps.flatMap((t, k) => t.adds.filter(a => trace.ops[t.op].in[a.input].value === value).map(a => ({ k, a })));
 
-// What the page must show after step n of the backward part.
-function wanted(n) {
-  const s = trace.steps[n], op = trace.ops[s.op], all = [];
+// The tables that the page must show at a position: kind and numbers.
+function wanted(position) {
+  const all = [];
+  if (position >= firstUpdate) {
+    const u = trace.updates[position - firstUpdate], v = trace.values[u.value];
+    all.push(['before', v.data], ['gradient', v.grad]);
+    if (u.clipped !== v.grad) all.push(['clipped', u.clipped]);
+    return [...all, ['m', u.m], ['v', u.v], ['change', u.change], ['after', u.after]];
+  }
+  if (position === begin) return trace.seeds.map(s => ['seed', s.grad]);
+  if (position < begin) {
+    const op = trace.ops[position];
+    return [...op.in.map(i => ['input', part(trace.values[i.value].data, i)]), ...op.out.map(o => ['output', trace.values[o].data])];
+  }
+  const n = position - begin - 1, s = trace.steps[n], op = trace.ops[s.op];
   for (const o of op.out) if (trace.values[o].grad.length) all.push(['arrived', trace.values[o].grad]);
   for (const [k, a] of s.adds.entries()) {
-    const input = op.in[a.input];
+    const input = op.in[a.input], v = trace.values[input.value], of = adding(input.value);
     all.push(['added', a.added]);
     if (s.adds.slice(k + 1).some(b => op.in[b.input].value === input.value)) continue;  // only the last has the sum
     if (a.now.some((x, e) => x !== a.added[e])) all.push(['now', a.now]);
-    all.push(['numeric', part(trace.values[input.value].numeric, input)]);
+    // Finite differences are those of the whole gradient: they stand beside it when it is complete.
+    if (of[of.length - 1].a === a && v.numeric.length) all.push(['numeric', part(v.numeric, input)]);
   }
   return all;
 }
-async function shows(n) {
-  const shown = await tables(), all = wanted(n);
+async function shows(position) {
+  const shown = await tables(), all = wanted(position);
   return shown.length === all.length && all.every(([kind, xs], i) => same(shown[i], kind, xs));
 }
 
-// What else is seen at a position: words, the colours of tables, and the graph, whose boxes stand in the order of the values.
-const seen = () => evaluate(`(() => {
+// ------------------------------------------------------------------------------------ everything else that is seen
+
+// Words, the colours of tables, and the graph, whose boxes stand in the order of the values. `which`: boxes whose
+// numbers are wanted.
+const seen = which => evaluate(`(() => {
   const all = (where, what) => [...document.querySelectorAll(where)].map(what), words = where => all(where, e => e.textContent);
-  return { count: words('#count')[0], formula: all('#detail .formula', e => e.firstChild.textContent)[0], source: words('#detail .source')[0],
-    worked: words('#detail .worked'), which: words('#detail h3 span'),
-    hidden: all('#graph .active .frame', e => [e.getBoundingClientRect(), document.getElementById('graph').getBoundingClientRect()]).some(([a, g]) =>
-      a.top < g.top || a.bottom > g.bottom || a.left < g.left || a.right > g.right),
-    lit: all('#graph path.lit', e => 1).length,
-    heat: all('#detail table', t => [...t.querySelectorAll('td')].map(c => [c.style.getPropertyValue('--hue'), parseFloat(c.style.getPropertyValue('--part'))])),
-    boxes: all('#graph .node', n => ({ later: n.matches('.later'), active: n.matches('.active'), touched: n.matches('.touched'),
-      maps: ['value', 'gradient'].map(k => [...n.querySelectorAll('.' + k + ' .fill')].map(r =>
-        ({ fill: r.style.fill, opacity: Number(r.style.fillOpacity), x: +r.getAttribute('x'), y: +r.getAttribute('y'), w: +r.getAttribute('width') }))) })) };
+  const which = new Set(${JSON.stringify(which)}), g = document.getElementById('graph').getBoundingClientRect();
+  return { count: words('#count')[0], formula: all('#detail .formula', e => e.firstChild.textContent), source: words('#detail .source')[0],
+    letters: words('#detail .formula small')[0], worked: words('#detail .worked'), which: words('#detail h3 span'), checks: words('#detail .check'),
+    hidden: all('#graph .active', e => e.getBoundingClientRect()).some(a => a.top < g.top - 1 || a.bottom > g.bottom + 1 || a.left < g.left - 1 || a.right > g.right + 1),
+    lit: all('#plane path.lit', e => 1).length,
+    marks: all('#detail table.heat', t => [...t.querySelectorAll('tbody td')].flatMap((c, i) => c.matches('.mark') ? [i] : [])),
+    targets: all('#detail table.heat', t => [...t.querySelectorAll('tbody td')].flatMap((c, i) => c.matches('.target') ? [i] : [])),
+    heat: all('#detail table.heat', t => [...t.querySelectorAll('tbody td')].map(c => [c.style.getPropertyValue('--hue'), parseFloat(c.style.getPropertyValue('--part'))])),
+    boxes: all('#graph .node', (n, i) => ({ later: n.matches('.later'), active: n.matches('.active'), touched: n.matches('.touched'),
+      numbers: which.has(i) ? [...n.querySelectorAll('.numbers span')].map(s => s.textContent) : [],
+      maps: which.has(i) ? [...n.querySelectorAll('canvas')].map(c => c.width && c.height ? [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data] : []) : [] })) };
 })()`);
 const near = (a, b, bound) => Math.abs(a - b) <= bound;
 const most = xs => Math.max(...xs.map(x => Math.abs(Number(x)) || 0)) || 1;
 const hue = x => `var(--${x < 0 ? 's2' : 's1'})`;
-// A map of the graph: each number at its place, blue above 0 and orange below, as dark as it is large beside the largest of `scale`.
-function painted(cells, xs, shape, scale) {
-  const M = shape.length ? shape[shape.length - 1] : 1, top = most(scale);
-  return cells.length === xs.length && cells.every((c, i) => c.fill === hue(xs[i]) && near(c.opacity, Math.min(1, .06 + .94 * Math.abs(xs[i]) / top), .002) &&
-    near(c.x, cells[0].x + i % M * c.w, .06 * M + .06) && near(c.y, cells[0].y + Math.floor(i / M) * c.w, .06 * xs.length / M + .06));
+const kBlue = [0x2a, 0x6f, 0xc9], kOrange = [0xd4, 0x58, 0x1c];
+// A map of the graph: a pixel for each number, blue above 0 and orange below, as dark as it is large beside the largest of `scale`.
+function painted(pixels, xs, scale, n) {
+  const top = most(scale);
+  compared += xs.length;
+  if (!xs.length) return pixels.every(p => p === 0);
+  return pixels.length === 4 * n && xs.every((x, i) => {
+    const alpha = 255 * Math.min(1, .06 + .94 * Math.abs(x) / top), [r, g, b] = x < 0 ? kOrange : kBlue, p = pixels.slice(4 * i, 4 * i + 4);
+    // What is nearly transparent is kept with less of its colour.
+    const slack = 3 + 300 / Math.max(1, alpha);
+    return near(p[3], alpha, 1.5) && near(p[0], r, slack) && near(p[1], g, slack) && near(p[2], b, slack);
+  });
 }
 // The colours of a table, without those of what finite differences leave of 0.
-const coloured = (cells, xs) => cells.every(([h, part], i) => near(part, 55 * Math.abs(xs[i]) / most(xs), .51) && (h === hue(xs[i]) || part === 0));
-// The first thing that is wrong at step n of the backward part (n < 0: position n + ops + 1), or nothing. `grads`: what has been added so far.
-async function wrong(n, grads) {
-  const at = n + trace.ops.length + 1, back = n >= 0, begins = n === -1;
-  const op = back ? trace.ops[trace.steps[n].op] : trace.ops[at], adds = back ? trace.steps[n].adds : [], s = await seen();
-  const touched = new Set(adds.map(a => op.in[a.input].value));
-  if (s.count !== (back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${at + 1} of ${trace.ops.length}`)) return 'count';
-  if (!begins && s.formula !== (back ? op.backward : op.forward)) return 'formula';
-  if (!begins && s.source !== op.where + '  ' + op.source) return 'source line';
+const coloured = (cells, xs) => cells.every(([h, p], i) => near(p, 55 * Math.abs(xs[i]) / most(xs), .51) && (h === hue(xs[i]) || p === 0));
+const big = trace.values.reduce((s, v) => s + v.data.length, 0) > 3000;
+
+// The first thing that is wrong at a position, or nothing. `grads`: what has been added so far.
+async function wrong(position, grads) {
+  const n = position - begin - 1, back = n >= 0 && position < firstUpdate, begins = n === -1, update = position >= firstUpdate;
+  const op = back ? trace.ops[trace.steps[n].op] : trace.ops[position], adds = back ? trace.steps[n].adds : [];
+  const u = update ? trace.updates[position - firstUpdate] : undefined;
+  const touched = new Set(adds.map(a => op.in[a.input].value)), mine = update ? [u.value] : begins ? [] : op.out;
+  const which = trace.values.map((_, i) => i).filter(i => !big || position % 16 === 0 || touched.has(i) || mine.includes(i));
+  const s = await seen(which);
+  if (s.count !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position + 1} of ${begin}`)) return 'count';
+  if (update && s.formula.join() !== trace.update_rule.join()) return 'the rule of the update';
+  if (!begins && !update && s.formula.join() !== (back ? op.backward : op.forward)) return 'formula';
+  if (!begins && !update && s.letters !== op.letters) return 'letters';
+  if (!begins && !update && s.source !== op.where + '  ' + op.source) return 'source line';
+  const worked = update ? u.worked : back ? adds.map(a => a.worked) : begins ? [] : [op.worked];
+  if (s.worked.join() !== worked.filter(w => w).join()) return 'numbers put in';
+  const all = wanted(position);
+  if (!all.every(([, xs], i) => coloured(s.heat[i], xs))) return 'colours of a table';
+  // The element that is worked out is marked in its table.
+  const marked = back ? adds.map(a => a.element) : begins ? [] : update ? [u.element] : [op.element];
+  const inTables = back ? s.marks.filter((_, i) => all[i][0] === 'added') : update ? s.marks.slice(0, 1) : s.marks.slice(op && op.in.length, op && op.in.length + 1);
+  if (!begins && inTables.map(m => m.join()).join(';') !== marked.map(e => e >= 0 ? String(e) : '').join(';')) return 'marks: ' + JSON.stringify(inTables);
   if (back) {
-    if (s.worked.join() !== adds.map(a => a.worked).filter(w => w).join()) return 'numbers put in';
-    const all = v => trace.steps.flatMap((t, k) => t.adds.filter(a => trace.ops[t.op].in[a.input].value === v).map(a => ({ k, a })));
-    const which = adds.map(a => { const c = all(op.in[a.input].value); return c.length === 1 ? 'its only contribution' : `contribution ${c.findIndex(x => x.a === a) + 1} of ${c.length}`; });
-    if (s.which.join() !== which.join()) return 'which contribution: ' + s.which.join();
-    if (!wanted(n).every(([, xs], i) => coloured(s.heat[i], xs))) return 'colours of a table';
+    const order = adds.map(a => { const c = adding(op.in[a.input].value); return c.length === 1 ? 'its only contribution' : `contribution ${c.findIndex(x => x.a === a) + 1} of ${c.length}`; });
+    if (s.which.join() !== order.join()) return 'which contribution: ' + s.which.join();
+    if (op.kind === 'softmax_cross_entropy' && s.targets[all.findIndex(([kind]) => kind === 'added')].join() !==
+      op.ids.flatMap((id, row) => id < 0 ? [] : [row * op.in[0].shape[1] + id]).join()) return 'targets';
   }
-  if (s.hidden) return `${op.kind} is out of sight`;
-  if (s.lit !== (begins ? 0 : back ? touched.size : new Set(op.in.map(i => i.value)).size) * (begins ? 0 : op.out.length)) return 'lit edges: ' + s.lit;
+  if (s.hidden) return (op ? op.kind : 'the parameter') + ' is out of sight';
+  if (s.lit !== (begins || update ? 0 : (back ? touched.size : new Set(op.in.map(i => i.value)).size) * op.out.length)) return 'lit edges: ' + s.lit;
   for (const [i, v] of trace.values.entries()) {
-    const box = s.boxes[i], there = v.op < 0 || back || begins || v.op <= at;
-    if (box.later === there) return v.name + ' dimmed';
-    if (box.active !== (!begins && op.out.includes(i))) return v.name + ' active';
-    if (box.touched !== touched.has(i)) return v.name + ' touched';
-    if (!painted(box.maps[0], there ? v.data : [], v.shape, v.data)) return v.name + ' value';
-    if (!painted(box.maps[1], back || begins ? grads[i] || [] : [], v.shape, v.grad)) return v.name + ' gradient';
+    const b = s.boxes[i], there = v.op < 0 || position >= begin || v.op <= position, k = trace.updates.findIndex(x => x.value === i);
+    if (b.later === there) return v.name + ' dimmed';
+    if (b.active !== mine.includes(i)) return v.name + ' active';
+    if (b.touched !== touched.has(i)) return v.name + ' touched';
+    if (!which.includes(i)) continue;
+    const data = !there ? [] : update && k >= 0 && k <= position - firstUpdate ? trace.updates[k].after : v.data, grad = position >= begin ? grads[i] || [] : [];
+    if (v.data.length === 1) {
+      compared += 2;
+      for (const [k2, xs] of [data, grad].entries())
+        if (xs.length ? !close(b.numbers[k2], xs[0], 6e-4, 1e-12) || b.numbers[k2] === '' : b.numbers[k2] !== '') return `${v.name} number: ${b.numbers}`;
+    } else {
+      if (!painted(b.maps[0], data, v.data, v.data.length)) return v.name + ' value';
+      if (!painted(b.maps[1], grad, v.grad, v.data.length)) return v.name + ' gradient';
+    }
   }
 }
 
-async function main() {
-  const { targetInfos } = await send('Target.getTargets');
-  session = (await send('Target.attachToTarget', { targetId: targetInfos.find(t => t.type === 'page').targetId, flatten: true })).sessionId;
-  for (const domain of ['Page', 'Runtime', 'Network']) await send(domain + '.enable');
-  await view({ width: 1280, height: 800 });
-  await send('Page.navigate', { url: 'file://' + path.resolve(page) });
-  for (let i = 0; i < 100 && !await evaluate('document.body && document.body.dataset.position'); ++i) await new Promise(r => setTimeout(r, 100));
-  const begin = trace.ops.length, at = async () => Number(await evaluate('document.body.dataset.position'));
-  check('opens where backward begins', await at() === begin, await at());
-  await shot('begin');
+// ------------------------------------------------------------------------------------ the walk
+
+// Through all positions with one key: words, light and numbers of each.
+async function walk(name, key, positions, grads) {
+  let good = 0, bad;
+  for (const position of positions) {
+    await press(key);
+    if (position > begin && position < firstUpdate && key === 'ArrowRight')
+      for (const a of trace.steps[position - begin - 1].adds) {
+        const i = trace.ops[trace.steps[position - begin - 1].op].in[a.input];
+        a.added.forEach((x, e) => { (grads[i.value] ||= trace.values[i.value].data.map(() => 0))[i.offset + e] += x; });
+      }
+    good += await shows(position);
+    if (key === 'ArrowRight' && !bad) { const w = await wrong(position, grads); bad = w && `${w}, at ${position}`; }
+    if (position === begin + 1 + Math.floor(trace.steps.length / 2)) await shot('middle');
+  }
+  check(`${name}: each ${key === 'ArrowRight' ? '→' : '←'} shows the engine's numbers`, good === positions.length, `${good} of ${positions.length} positions`);
+  if (key === 'ArrowRight') check(`${name}: words, colours and light`, !bad, bad);
+}
+const range = (from, to) => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+
+async function graph() {
   const behind = await evaluate(`plan.edges.flatMap(e => {
     const length = e.element.getTotalLength(), points = Array.from({ length: 100 }, (_, i) => e.element.getPointAtLength(i / 100 * length));
     return plan.nodes.filter(n => n.value !== e.from && n.value !== e.to && points.some(p => Math.abs(p.x - n.x) < n.w / 2 - 1 && Math.abs(p.y - n.y) < n.h / 2 - 1))
       .map(n => values[n.value].name + ' before an edge to ' + values[e.to].name);
   }).join()`);
   check('no edge runs behind a box', !behind, behind);
-  const grads = trace.values.map(() => undefined), sum = (v, e, x) => { (grads[v] ||= trace.values[v].data.map(() => 0))[e] += x; };
-  for (const t of trace.seeds) t.grad.forEach((x, e) => sum(t.value, e, x));
-  let good = 0, bad = await wrong(-1, grads);
-  for (let n = 0; n < trace.steps.length; ++n) {
-    await press('ArrowRight');
-    good += await shows(n);
-    for (const a of trace.steps[n].adds) a.added.forEach((x, e) => { const i = trace.ops[trace.steps[n].op].in[a.input]; sum(i.value, i.offset + e, x); });
-    bad ||= await wrong(n, grads);
-    if (n === Math.floor(trace.steps.length / 2)) await shot('middle');
-  }
-  check('words, colours and light of each step', !bad, bad);
-  check('each → shows the engine\'s numbers', good === trace.steps.length, `${good} of ${trace.steps.length} steps`);
-  await press('ArrowRight');
-  check('stays at the last step', await at() === begin + trace.steps.length, await at());
-  check('no check fails', await evaluate(`document.querySelectorAll('.check.bad').length`) === 0, 'a gradient differs');
-  await shot('end');
-  good = 0;
-  for (let n = trace.steps.length - 2; n >= 0; --n) { await press('ArrowLeft'); good += await shows(n); }
-  check('each ← shows them again', good === trace.steps.length - 1, good);
-  await press('f');
-  check('f goes to the forward part', await at() === 0, await at());
-  good = 0, bad = undefined;
-  for (let n = 0; n < begin; ++n) {
-    bad ||= await wrong(n - begin - 1, grads);
-    const shown = (await tables()).filter(t => t[0] === 'output'), outs = trace.ops[n].out;
-    good += shown.length === outs.length && outs.every((o, i) => same(shown[i], 'output', trace.values[o].data));
-    if (n === Math.floor(begin / 2)) await shot('forward');
-    await press(' ');
-  }
-  check('words, colours and light of the forward part', !bad, bad);
-  check('the forward part shows every value', good === begin && await at() === begin, `${good} of ${begin}`);
-  // Gradients in the graph: as many cells as have arrived.
-  const lit = () => evaluate(`document.querySelectorAll('.gradient .fill').length`);
-  await press('b');
-  const before = await lit();
-  await press('End');
-  const arrived = trace.values.reduce((s, v) => s + v.grad.length, 0);
-  check('contributions light up in the graph', before < arrived && await lit() === arrived, `${before}, then ${await lit()} of ${arrived}`);
-  // Every other way to move.
-  const until = async to => { for (let i = 0; i < 50 && await at() !== to; ++i) await new Promise(r => setTimeout(r, 100)); };
-  const last = begin + trace.steps.length, click = where => evaluate(`document.querySelector(${JSON.stringify(where)}).dispatchEvent(new MouseEvent('click'))`);
+  const cut = await evaluate(`[...document.querySelectorAll('.node')].filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.textContent).join()`);
+  check('no box is too small for what is in it', !cut, cut);
+  const outside = () => evaluate(`(() => { const g = document.getElementById('graph').getBoundingClientRect();
+    return [...document.querySelectorAll('.node')].map(n => n.getBoundingClientRect()).filter(b => b.left < g.left - 1 || b.right > g.right + 1 || b.top < g.top - 1 || b.bottom > g.bottom + 1).length; })()`);
+  check('the whole graph is in the window', await outside() === 0, await outside());
+  const scale = () => evaluate('view.scale'), where = () => evaluate(`document.querySelector('.node').getBoundingClientRect().left`);
+  const g = await evaluate(`(({ left, top, width, height }) => ({ x: left + width - 40, y: top + 20, width, height }))(document.getElementById('graph').getBoundingClientRect())`);
+  const first = await scale();
+  await send('Input.dispatchMouseEvent', { type: 'mouseWheel', x: g.x, y: g.y, deltaX: 0, deltaY: -400 });
+  const wheel = await scale(), place = await where();
+  await mouse('mousePressed', g.x, g.y);
+  await mouse('mouseMoved', g.x - 60, g.y + 40);
+  await mouse('mouseReleased', g.x - 60, g.y + 40);
+  const moved = await where();
+  await press('+');
+  const plus = await scale();
+  await evaluate(`control('smaller').click()`);
+  const minus = await scale();
+  await evaluate(`control('larger').click()`);
+  const larger = await scale();
+  await press('0');
+  check('the graph zooms and moves', wheel > 1.5 * first && Math.abs(place - moved - 60) < 1.5 && plus > wheel && minus < plus && near(larger, plus, 1e-3) && near(await scale(), first, 1e-3),
+    [first, wheel, place, moved, plus, minus, larger, await scale()].join());
+}
+
+async function everyWayToMove() {
+  const click = where => evaluate(`document.querySelector(${JSON.stringify(where)}).dispatchEvent(new MouseEvent('click', { bubbles: true }))`);
+  const child = i => `#graph .node[title^="${trace.values[i].name} ["]`;
   const ways = [['Home', () => press('Home'), 0], ['n', () => press('n'), 1], ['↓', () => press('ArrowDown'), 2], ['p', () => press('p'), 1], ['↑', () => press('ArrowUp'), 0],
     ['← at the first', () => press('ArrowLeft'), 0], ['the button →', () => click('#next'), 1], ['the button ←', () => click('#back'), 0],
+    ['b', () => press('b'), begin], ['f', () => press('f'), 0], ['End', () => press('End'), last],
+    ['u', () => press('u'), trace.updates.length ? firstUpdate : last],
     ['the button backward', () => click('#backward-part'), begin], ['the button forward', () => click('#forward-part'), 0],
     ['the slider', () => evaluate(`{ const s = document.getElementById('slider'); s.value = 2; s.dispatchEvent(new Event('input')); }`), 2],
-    ['a box', () => click(`#graph .node:nth-of-type(${trace.ops[trace.steps[1].op].out[0] + 1})`), begin + 2],
-    ['a leaf', () => click(`#graph .node:nth-of-type(${trace.values.findIndex(v => v.op < 0) + 1})`), begin],
+    ['a box', () => click(child(trace.ops[trace.steps[1].op].out[0])), begin + 2],
+    ['a leaf', () => click(child(trace.values.findIndex(v => v.op < 0))), begin],
     ['a line of the program', () => click('#detail .program li:nth-child(2)'), 1],
-    ['the address', async () => { await evaluate(`location.hash = '#${last - 1}'`); await until(last - 1); }, last - 1],
-    ['a page loaded anew', async () => { await send('Page.reload'); await until(last - 1); }, last - 1]];
-  bad = '';
+    ['the address', async () => { await evaluate(`location.hash = '#${begin + 3}'`); await until(begin + 3); }, begin + 3],
+    ['a page loaded anew', async () => { await send('Page.reload'); await until(begin + 3); }, begin + 3]];
+  if (trace.updates.length) ways.splice(12, 0, ['the button update', async () => { await press('b'); await click('#update-part'); }, firstUpdate]);
+  let bad = '';
   for (const [way, go, to] of ways) { await go(); if (await at() !== to) bad += `${way}: ${await at()} instead of ${to}; `; }
   check('every way to move', !bad, bad);
-  // A gradient that is wrong is called so: the page gets other finite differences, and an op that fails its own check.
-  const n = trace.steps.findIndex(t => t.adds.length > 0), t = trace.steps[n], addsTo = u => u.adds.map(a => trace.ops[u.op].in[a.input].value);
-  await evaluate(`{ const op = ops[${t.op}]; op.passes = false; for (const i of op.in) values[i.value].numeric = values[i.value].numeric.map(x => x + 1); go(${begin + 1 + n}); }`);
-  const complaints = await evaluate(`[...document.querySelectorAll('.check.bad')].map(e => e.textContent.replace(/[:0-9].*/, ''))`);
-  const complete = [...new Set(addsTo(t))].filter(v => !trace.steps.slice(n + 1).some(u => addsTo(u).includes(v)));
-  check('wrong gradients are called so', complaints.join() === [...complete.map(() => '✗ differs from finite differences by '), '✗ this op alone'].join(), complaints.join());
-  await view({ width: 390, height: 844 });
-  await press('ArrowLeft');
-  check('fits a phone', await evaluate('document.documentElement.scrollWidth <= 390'), await evaluate('document.documentElement.scrollWidth'));
-  await shot('phone');
-  await send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: 'dark' }] });
-  await shot('phone-dark');
+}
+
+async function main() {
+  const { targetInfos } = await send('Target.getTargets');
+  session = (await send('Target.attachToTarget', { targetId: targetInfos.find(t => t.type === 'page').targetId, flatten: true })).sessionId;
+  for (const domain of ['Page', 'Runtime', 'Network']) await send(domain + '.enable');
+  await scheme('light');
   await view({ width: 1280, height: 800 });
-  await shot('dark');
-  check('asks for nothing', requests.filter(u => !u.startsWith('file:')).length === 0 && new Set(requests).size === 1, requests.join(' '));
+  let paint = Infinity;
+  for (let load = 0; load < 3; ++load) {
+    await send('Page.navigate', { url: 'about:blank' });
+    await send('Page.navigate', { url: 'file://' + path.resolve(page) });
+    for (let i = 0; i < 100 && !await evaluate('document.body && document.body.dataset.position'); ++i) await pause(50);
+    for (let i = 0; i < 20 && !await evaluate(`performance.getEntriesByName('first-contentful-paint').length`); ++i) await pause(50);
+    paint = Math.min(paint, await evaluate(`(performance.getEntriesByName('first-contentful-paint')[0] || { startTime: 1e9 }).startTime`));
+  }
+  check('first paint within half a second', paint < 500, `${paint} ms`);
+  check('opens where backward begins', await at() === begin, await at());
+  await shot('begin');
+  await graph();
+  const lists = await evaluate(`[...document.querySelectorAll('table.list')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.textContent)))`);
+  const visible = token => token.replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥');
+  check('tables of the step', lists.length === trace.tables.length && trace.tables.every((t, i) => lists[i].length === t.rows.length && t.rows.every((r, n) => r.every((c, m) => {
+    ++compared;
+    return typeof c === 'number' ? close(lists[i][n][m], c, 6e-4, 1e-12) : lists[i][n][m] === visible(c);
+  }))), JSON.stringify(lists).slice(0, 200));
+
+  const grads = trace.values.map(() => undefined);
+  for (const t of trace.seeds) t.grad.forEach((x, e) => { (grads[t.value] ||= trace.values[t.value].data.map(() => 0))[e] += x; });
+  const starts = await wrong(begin, grads);
+  check('the beginning', !starts && await shows(begin), starts);
+  await walk('backward', 'ArrowRight', range(begin + 1, firstUpdate), grads);
+  check('no check fails', await evaluate(`document.querySelectorAll('.check.bad').length`) === 0 && trace.values.every(v => v.agrees), 'a gradient differs');
+  await shot('end');
+  // The page's sums, each of six digits, are those of the engine.
+  for (const [i, v] of trace.values.entries()) if (v.grad.length) grads[i] = v.grad;
+  await walk('updates', 'ArrowRight', range(firstUpdate, last + 1), grads);
+  if (trace.updates.length) await shot('update');
+  await press('ArrowRight');
+  check('stays at the last step', await at() === last, await at());
+  await walk('back again', 'ArrowLeft', range(big ? last - 5 : begin + 1, last).reverse());
+  await press('f');
+  check('f goes to the forward part', await at() === 0, await at());
+  const first = await wrong(0, grads);
+  check('the first op', !first && await shows(0), first);
+  await walk('forward', 'ArrowRight', range(1, begin), grads);
+  await shot('forward');
+  await everyWayToMove();
+
+  // A dense table shows its numbers when asked, and the one that is pointed at.
+  const toggled = await evaluate(`(() => { for (let p = 0; p <= last; ++p) { go(p); const f = [...document.querySelectorAll('#detail figure')].find(f => f.querySelector('.dense tbody td:nth-of-type(2)'));
+    if (!f) continue;
+    const table = f.querySelector('table'), cell = table.querySelectorAll('tbody td')[1], before = getComputedStyle(cell).fontSize;
+    cell.dispatchEvent(new PointerEvent('pointerover', { bubbles: true }));
+    const read = f.querySelector('output').textContent;
+    f.querySelector('.toggle').click();
+    return { before, after: getComputedStyle(cell).fontSize, read, shown: cell.textContent, p }; } })()`);
+  if (toggled) check('a table of colours tells its numbers', toggled.before === '0px' && parseFloat(toggled.after) >= 11 && near(Number(toggled.read.split(' ').pop()), Number(toggled.shown), 6e-3 * Math.abs(Number(toggled.shown)) + 1e-12), JSON.stringify(toggled));
+
+  // A gradient that is wrong is called so: the page gets another verdict, and an op that fails its own check.
+  const n = trace.steps.findIndex(t => t.adds.length > 0), t = trace.steps[n], addsTo = u => u.adds.map(a => trace.ops[u.op].in[a.input].value);
+  await evaluate(`{ const op = ops[${t.op}]; op.passes = false; for (const i of op.in) values[i.value].agrees = false; go(${begin + 1 + n}); }`);
+  const complaints = await evaluate(`[...document.querySelectorAll('.check.bad')].map(e => e.textContent.replace(/[0-9].*/, ''))`);
+  const complete = [...new Set(addsTo(t))].filter(v => !trace.steps.slice(n + 1).some(u => addsTo(u).includes(v)));
+  check('wrong gradients are called so', complaints.join() === [...complete.map(() => '✗ differs from finite differences of the loss by '), '✗ this op\'s backward differs from finite differences by '].join(), complaints.join());
+
+  for (const [name, size] of [['phone', { width: 390, height: 844 }], ['small', { width: 1280, height: 800 }], ['large', { width: 1920, height: 1080 }]]) {
+    await view(size);
+    let wide = 0;
+    for (const p of new Set([0, begin, begin + Math.ceil(trace.steps.length / 2), last])) {
+      await evaluate(`go(${p})`);
+      wide = Math.max(wide, await evaluate('document.documentElement.scrollWidth'));
+      for (const mode of folder ? ['light', 'dark'] : []) { await scheme(mode); await shot(`${name}-${mode}-${p}`); }
+    }
+    check(`fits ${size.width} × ${size.height}`, wide <= size.width, wide);
+  }
+  check('asks for nothing', requests.filter(u => !u.startsWith('file:') && u !== 'about:blank').length === 0 && new Set(requests).size <= 2, requests.join(' '));
   check('no error in the script', errors.length === 0, errors.join(' '));
+  console.log(`# ${trace.name}: ${fs.statSync(page).size} bytes, first paint ${paint.toFixed(0)} ms, ${compared} numbers compared`);
 }
 const stop = code => { browser.kill(); browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true }); process.exit(code); }); };
-setTimeout(() => { console.log(`FAIL page: ${trace.name}: the browser did not answer within three minutes`); stop(1); }, 180000).unref();
+setTimeout(() => { console.log(`FAIL page: ${trace.name}: the browser did not answer within four minutes`); stop(1); }, 240000).unref();
 main().then(() => stop(failed), e => { console.log(`FAIL page: ${trace.name}: ${e.message}`); stop(1); });

@@ -54,11 +54,11 @@ why-nan
 tape 0 0' "$program" step kl
     says "steps: $real" 'A backward pass begins: 5 ops' '=> %4 (KL(π‖q)) = sum(%3)' \
       '%1 (log π) = log_softmax(z)' '[1,4] = [-0.693147 -1.60944 -2.30259 -1.60944]' '=> %4 (KL(π‖q)) = sum(%3)' \
-      'backward of %4' 'dx[i] += dy' 'arrived at %4 (KL(π‖q)) [1]' 'grad %3' '+= [1 1 1 1]' '=> %3' \
+      'backward of %4' '∂u[i] += ∂y' 'arrived at %4 (KL(π‖q)) [1]' 'grad %3' '+= [1 1 1 1]' '=> %3' \
       'backward of %1' 'grad z' 'backward of %0' 'grad z' '-0.101052 -0.0792941 0.118671]' 'pass is over, after 5 ops' \
       'grad z [1,4] = [0.061675 -0.101052 -0.0792941 0.118671]' 'grad %0 (π) [1,4]' 'Back at step 3' '=> %1' 'z [1,4]: no gradient has reached it' \
       'backward of %1' '=> %0' 'softmax: of 4 elements' 'agrees' '5 ops checked: all agree' 'every value and gradient is finite' \
-      '%0 (π) = softmax(z)' 'y_j = e^x_j / Σ_k e^x_k on each row' 'dx += y ∘ (dy − y·dy)'
+      '%0 (π) = softmax(z)' 'y_j = e^u_j / Σ_k e^u_k on each row' '∂u += y ∘ (∂y − y·∂y)'
   done
 }
 
@@ -203,7 +203,7 @@ why-nan
 set var gradus_live_tapes[0].ops_._M_impl._M_start[3].in[0].grad[0] = 0/0.0
 why-nan' "$(program_of $real)" step scalar
     says "planted: $real" 'first bad value: op %1 (d) = add' 'element [] of %1 is nan' 'first bad value: op %3 (0.1 d²) = scale' 'element [] of %3 is -inf' \
-      'every value and gradient is finite' 'first bad gradient: backward of op %3 (0.1 d²) = scale(%2) at apps/step/examples.cpp:29, into %2: element [] is nan'
+      'every value and gradient is finite' 'first bad gradient: backward of op %3 (0.1 d²) = scale(%2) at apps/step/examples.cpp:23, into %2: element [] is nan'
   done
 }
 

@@ -1,18 +1,20 @@
-// apps/step/trace.h and what reads it: the examples of `gradus step`, their gradients, the numbers put into the
-// derivatives.
+// engine/step/: the examples of `gradus step`, their gradients, the numbers put into the rules, and what a terminal
+// shows of them.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstring>
+#include <set>
+#include <sstream>
 
 #include "apps/commands.h"
 #include "apps/step/examples.h"
-#include "apps/step/math.h"
-#include "apps/step/text.h"
-#include "apps/step/trace.h"
 #include "engine/composed.h"
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
+#include "engine/step/math.h"
+#include "engine/step/text.h"
+#include "engine/step/trace.h"
 #include "tests/near.h"
 
 namespace {
@@ -29,17 +31,32 @@ struct Recorded {
     const StepExample& example = step_example(name);
     loss = example.build();
     tape.backward(loss);
-    trace = record_trace(tape, example.name, example.title);
+    trace = record_trace(tape, {.name = example.name, .title = example.title});
   }
   const TraceValue& value(const std::string& name) const {
     for (const TraceValue& v : trace.values)
-      if (v.name == name || v.label == name) return v;
+      if (v.name == name || v.place == name) return v;
     FAIL("no value " << name);
     return trace.values[0];
   }
 };
 
 bool close(double a, double b, double bound) { return std::fabs(a - b) <= bound * std::max(1.0, std::fabs(b)); }
+
+// Rules that no example uses.
+Tensor other_rules() {
+  const auto reals = [](std::initializer_list<double> list) { return std::vector<real>(list.begin(), list.end()); };
+  const Tensor x = variable("x", {2, 3}, reals({1, 2, 3, 0.5, 4, 5}));
+  const Tensor g = variable("g", {3}, reals({1, -2, 0.5})), b = variable("b", {3}, reals({0.1, 0.2, -0.3}));
+  const Tensor w = variable("w", {3, 3}, reals({0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, 0.8, 0.9}));
+  const Tensor y = mul_rows(exp(relu(rsqrt(log(sub(exp(x), x))))), g);
+  const Tensor z = linear(gelu(layer_norm(y, g, b)), w, b);
+  const Tensor h = linear_gelu(z, w, b);
+  const Tensor found = embedding(h, std::vector<int32_t>{1, 0, 1});
+  const Tensor loss = softmax_cross_entropy(dropout(found, 0.3), std::vector<int32_t>{2, 0, 1});
+  const Tensor picked = pick(linear(h, w, Tensor()), std::vector<int32_t>{0, 2});
+  return add(mean(mul(loss, constant({3}, reals({1, 2, 3})))), sum(mul(row_means(y), picked)));
+}
 
 }  // namespace
 
@@ -56,11 +73,14 @@ TEST_SUITE("step") {
         CHECK(op.checked);
         CHECK(op.passes);
         CHECK(op.source.find(kind == "scale" || kind == "add" || kind == "mul" ? "named" : kind) != std::string::npos);
+        CHECK(op.error <= kGradBound);
       }
       for (const TraceValue& v : r.trace.values) {
         CAPTURE(v.name);
         REQUIRE(v.numeric.size() == v.grad.size());
         CHECK(v.grad.empty() != v.needs_grad);
+        CHECK(v.checked == int64_t(v.grad.size()));
+        CHECK(v.agrees);
         for (size_t e = 0; e < v.grad.size(); ++e) CHECK(close(v.numeric[e], v.grad[e], kBound));
       }
     }
@@ -111,48 +131,45 @@ TEST_SUITE("step") {
         return all;
       };
       const std::vector<real> before = bits();
-      record_trace(tape, "x", "x");
+      record_trace(tape, {});
       const std::vector<real> after = bits();
       REQUIRE(before.size() == after.size());
       CHECK(std::memcmp(before.data(), after.data(), before.size() * sizeof(real)) == 0);
     }
   }
 
-  TEST_CASE("step: the derivative with the numbers put in comes to what backward added") {
+  TEST_CASE("step: the rules with the numbers put in come to what forward computed and backward added") {
     int lines = 0;
-    for (const StepExample& example : step_examples()) {
-      Recorded r(example.name);
-      for (const Op& op : r.tape.ops()) {
+    const double bound = kDouble ? 1e-12 : 1e-4;
+    const auto check = [&](const Tape& tape, bool all) {
+      for (const Op& op : tape.ops()) {
+        CAPTURE(op.kind->name);
+        const Worked y = worked_forward(op);
+        if (all) REQUIRE_FALSE(y.text.empty());
+        if (!y.text.empty()) CHECK(close(y.value, double(op.y()[y.element]), bound));
         const auto added = contributions(op);
         for (int i = 0; i < op.n_in; ++i) {
           if (!op.in[i]->needs_grad) continue;
-          CAPTURE(op.kind->name);
           CAPTURE(i);
           const Worked w = worked(op, i, added[size_t(i)]);
+          if (all) REQUIRE_FALSE(w.text.empty());
           if (w.text.empty()) continue;
           ++lines;
-          CHECK(close(w.value, double(added[size_t(i)][size_t(w.element)]), kDouble ? 1e-13 : 1e-5));
+          CAPTURE(w.text);
+          CHECK(close(w.value, double(added[size_t(i)][size_t(w.element)]), bound));
         }
       }
+    };
+    for (const StepExample& example : step_examples()) {
+      CAPTURE(example.name);
+      check(Recorded(example.name).tape, false);
     }
     CHECK(lines > 70);
-    // Rules that no example uses.
     Tape tape;
     const Tape::Use use(tape);
-    const Tensor x = variable("x", {2, 3}, std::vector<real>{1, 2, 3, real(0.5), 4, 5});
-    const Tensor g = variable("g", {3}, std::vector<real>{1, -2, real(0.5)});
-    const Tensor y = mul_rows(exp(relu(rsqrt(log(sub(exp(x), x))))), g);
-    tape.backward(sum(mul(row_means(y), constant({2}, std::vector<real>{1, 3}))));
-    for (const Op& op : tape.ops()) {
-      const auto added = contributions(op);
-      for (int i = 0; i < op.n_in; ++i) {
-        if (!op.in[i]->needs_grad) continue;
-        CAPTURE(op.kind->name);
-        const Worked w = worked(op, i, added[size_t(i)]);
-        REQUIRE_FALSE(w.text.empty());
-        CHECK(close(w.value, double(added[size_t(i)][size_t(w.element)]), kDouble ? 1e-13 : 1e-5));
-      }
-    }
+    tape.new_step({.seed = 3, .step = 1, .training = true, .sequences = 3});
+    tape.backward(other_rules());
+    check(tape, true);
   }
 
   TEST_CASE("step: the KL example is that of the articles that `gradus kl` lists") {
@@ -203,16 +220,18 @@ TEST_SUITE("step") {
     Tape tape;
     const Tape::Use use(tape);
     step_example("scalar").build();
-    CHECK_THROWS_WITH_AS(record_trace(tape, "x", "x"), doctest::Contains("backward has not run"), ShapeError);
+    CHECK_THROWS_WITH_AS(record_trace(tape, {}), doctest::Contains("backward has not run"), ShapeError);
     tape.new_step();
     static constexpr auto wrong = [](Op& op) { op.dx(0)[0] += op.dy()[0] * op.x(0)[0]; };  // of x²: the 2 is missing
     static constexpr OpKind kind{"square", [](Op& op) { op.y()[0] = op.x(0)[0] * op.x(0)[0]; }, wrong};
     tape.backward(record(kind, {variable("x", 3.0)}, {}, nullptr, Loc::here()));
-    const Trace t = record_trace(tape, "x", "x");
+    const Trace t = record_trace(tape, {});
     CHECK_FALSE(t.ops[0].passes);
+    CHECK_FALSE(t.values[0].agrees);
     CHECK(close(t.values[0].grad[0], 3, 1e-6));
     CHECK(close(t.values[0].numeric[0], 6, 1e-4));
-    CHECK(check_text(t, 2).find("DOES NOT AGREE") != std::string::npos);
+    CHECK(check_text(t, 2).find("This op's backward DOES NOT MATCH finite differences") != std::string::npos);
+    CHECK(check_text(t, 2).find("It DOES NOT MATCH finite differences of the loss") != std::string::npos);
   }
 
   TEST_CASE("step: texts name the op, its line, what arrived and what it added") {
@@ -224,13 +243,95 @@ TEST_SUITE("step") {
         CHECK(text.find(part) != std::string::npos);
       }
     };
-    has(position_text(r.trace, 2), {"forward 3/6  %2 (o) = tanh(%1 (a))", "apps/step/examples.cpp:", "y = tanh x"});
-    has(position_text(r.trace, 6), {"Backward begins", "loss is 0.019"});
-    has(position_text(r.trace, 10),
-        {"backward 4/6  %2 (o) = tanh(%1 (a))", "dx += dy (1 − y²)", "arrived: d%2 (o)", "d%1 (a) +="});
-    has(derivative_text(r.trace, 10), {"dy (1 − y²) = "});
-    has(check_text(r.trace, 10), {"agrees", "is complete"});
-    has(check_text(Recorded("scalar").trace, 6), {"1 of its 2 contributions"});
-    has(gradients_text(r.trace), {"dw [3,1]", "db [1]", "differs by"});
+    has(position_text(r.trace, 2),
+        {"forward 3/6, op 2: o = tanh(a)\n", "apps/step/examples.cpp:", "y = tanh u (u = a, y = o)\n"});
+    has(worked_text(r.trace, 2), {"o: tanh u = tanh 1.3 = 0.8617\n"});
+    has(position_text(r.trace, 6), {"Backward begins. The loss is 0.019", "Its gradient with respect to itself is\n"});
+    has(position_text(r.trace, 10), {"backward 4/6, op 2: o = tanh(a)\n", "∂u += ∂y (1 − y²) (u = a, y = o)\n",
+                                     "  arrived: ∂o [1,1]", "  ∂a += [1,1]"});
+    has(worked_text(r.trace, 10), {"∂a: ∂y (1 − y²) = "});
+    has(check_text(r.trace, 10), {"This op's backward matches finite differences (largest error ",
+                                  "∂a is complete. It matches finite differences of the loss"});
+    has(gradients_text(r.trace), {"∂w [3,1]", "∂b [1]", "differs by"});
+    // A gradient that is not complete is not compared with that of the loss.
+    const std::string half = check_text(Recorded("scalar").trace, 6);
+    has(half, {"∂a has 1 of its 2 contributions: not yet to be compared."});
+    CHECK(half.find("numeric", half.find("∂a has")) == std::string::npos);
+  }
+
+  TEST_CASE("step: no two values have one name, and no letter of a rule is the name of a value") {
+    const auto check = [](const Trace& t) {
+      std::set<std::string> names;
+      for (const TraceValue& v : t.values) CHECK_MESSAGE(names.insert(v.name).second, v.name);
+      for (const TraceOp& op : t.ops) {
+        std::istringstream pairs(op.letters);
+        for (std::string letter, equals, name; pairs >> letter >> equals && std::getline(pairs, name, ',');) {
+          CHECK_MESSAGE(!names.contains(letter), letter);
+          CHECK_MESSAGE((op.forward + op.backward).find(letter) != std::string::npos, letter);
+        }
+        CHECK(op.letters.find(", ,") == std::string::npos);
+        CHECK_FALSE(op.letters.ends_with(", "));
+      }
+    };
+    for (const StepExample& example : step_examples()) check(Recorded(example.name).trace);
+    Tape tape;
+    const Tape::Use use(tape);
+    const Tensor u = variable("u", 2.0), y = variable("y", 3.0);
+    tape.backward(named("y", add(mul(u, y), u)));
+    const Trace t = record_trace(tape, {});
+    check(t);
+    CHECK(t.ops[0].forward == "y′ = u′ v");
+    CHECK(t.ops[0].backward == "∂u′ += ∂y′ v,  ∂v += ∂y′ u′");
+    CHECK(t.ops[0].letters == "u′ = u, v = y, y′ = %0");
+    CHECK(t.ops[0].worked == "u′ v = 2·3 = 6");
+    CHECK(t.ops[1].letters == "u′ = %0, v = u, y′ = y#2");
+  }
+
+  TEST_CASE("step: every position fits a terminal of 80 columns and 24 lines, whatever is asked for") {
+    for (const StepExample& example : step_examples()) {
+      CAPTURE(example.name);
+      const Trace t = Recorded(example.name).trace;
+      for (int p = 0; p < t.positions(); ++p)
+        for (const char asked : {' ', 'w', 'v', 'e'}) {
+          CAPTURE(p);
+          CAPTURE(asked);
+          std::istringstream lines(screen_text(t, p, asked, asked == 'e' ? "That was the last step." : "", 80, 24));
+          int n = 0;
+          for (std::string line; std::getline(lines, line); ++n)
+            CHECK_MESSAGE(std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }) <= 80,
+                          line);
+          CHECK(n <= 24);
+        }
+    }
+  }
+
+  TEST_CASE("step: names come from scopes, modules and the program, labels from the rows of a leaf") {
+    Params params;
+    const Tensor table = params.add("table.weight", {3, 2}, Init::normal(1));
+    const Tensor w = params.add("layer.0.weight", {2, 2}, Init::normal(1));
+    params.init(1);
+    Tape tape;
+    const Tape::Use use(tape);
+    Tensor scores;
+    {
+      const Tape::Scope outer("h", 0);
+      const Tensor x = embedding(table, std::vector<int32_t>{2, 0, 1, 2});
+      const Tape::Scope inner("attn");
+      const Tensor q = linear(x, w, Tensor()), k = matmul(x, w);
+      scores = named("S", matmul_nt(q, k.rows(1, 2)));
+    }
+    tape.backward(named("loss", sum(tanh(scores))));
+    const Trace t = record_trace(tape, {.rows = {{"table.weight", {"a", "b", "c"}}}});
+    std::vector<std::string> names;
+    for (const TraceValue& v : t.values)
+      if (v.op >= 0) names.push_back(v.name);
+    CHECK(names == std::vector<std::string>{"table", "layer.0", "h.0.attn.matmul", "h.0.attn.S", "%4", "loss"});
+    CHECK(t.ops[3].in[1].name == "h.0.attn.matmul[2:6]");
+    const auto labels = [&](int i) { return i < 0 ? std::vector<std::string>{} : t.labels[size_t(i)]; };
+    const TraceValue& of_scores = t.values[size_t(t.ops[3].out[0])];
+    CHECK(labels(of_scores.rows) == std::vector<std::string>{"c", "a", "b", "c"});
+    CHECK(labels(of_scores.columns) == std::vector<std::string>{"a", "b"});
+    CHECK(labels(t.values[size_t(t.ops[4].out[0])].rows) == labels(of_scores.rows));
+    CHECK(t.ops[0].ids == std::vector<int32_t>{2, 0, 1, 2});
   }
 }

@@ -12,12 +12,6 @@ namespace {
 
 using Reals = std::vector<real>;
 
-// Gives the result of an op a name for those who look at the tape. REQUIRES: name outlives the tape.
-Tensor named(const char* name, const Tensor& t) {
-  t.value(Loc::here())->name = name;
-  return t;
-}
-
 // a reaches the loss along two paths, and so does d: their gradients are sums.
 Tensor scalar() {
   const Tensor a = variable("a", 2.0);
@@ -101,14 +95,14 @@ Tensor attention() {
   const Tensor w_v = variable("w_v", {2, 2}, Reals{1, real(-0.6), real(0.3), real(0.8)});
   const Tensor w_out =
       variable("w_out", {2, 3}, Reals{real(0.7), real(-0.2), real(0.5), real(-0.4), real(0.9), real(0.1)});
-  const Tensor q = named("q", matmul(x, w_q));
-  const Tensor k = named("k", matmul(x, w_k));
-  const Tensor v = named("v", matmul(x, w_v));
-  const Tensor qk = named("q kᵀ", matmul_nt(q, k));
-  const Tensor s = named("s", scale(qk, 1 / std::sqrt(2.0)));
-  const Tensor P = named("P", causal_softmax(s));
-  const Tensor y = named("y", matmul(P, v));
-  const Tensor logits = named("logits", matmul(y, w_out));
+  const Tensor Q = named("Q", matmul(x, w_q));
+  const Tensor K = named("K", matmul(x, w_k));
+  const Tensor V = named("V", matmul(x, w_v));
+  const Tensor QK = named("Q Kᵀ", matmul_nt(Q, K));
+  const Tensor S = named("S", scale(QK, 1 / std::sqrt(2.0)));
+  const Tensor P = named("P", causal_softmax(S));
+  const Tensor PV = named("P V", matmul(P, V));
+  const Tensor logits = named("logits", matmul(PV, w_out));
   const Tensor log_p = named("log p", log_softmax(logits));
   const Tensor of_target = named("log p[target]", pick(log_p, std::vector<int32_t>{1, 2, 0}));
   const Tensor average = named("mean log p", mean(of_target));

@@ -1,50 +1,57 @@
 // gradus step: one small step, recorded forward and backward, and a walk through it: with single keys in a terminal,
-// as text on a pipe, as a page for the browser.
+// as text on a pipe, as a page for the browser. In double precision, so that a zero is a zero: the float program hands
+// over to gradus-f64.
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/proposal.h"
 #include "apps/step/examples.h"
-#include "apps/step/page.h"
-#include "apps/step/text.h"
-#include "apps/step/trace.h"
-#include "apps/step/walk.h"
 #include "engine/io/file.h"
+#include "engine/step/page.h"
+#include "engine/step/text.h"
+#include "engine/step/walk.h"
 
 namespace gradus {
 
-namespace {
-
-void print_all(const Trace& trace) {
-  std::printf("%s: %s\n\n", trace.name.c_str(), trace.title.c_str());
-  for (int p = 0; p < trace.positions(); ++p) {
-    std::printf("%s", position_text(trace, p).c_str());
-    if (step_at(trace, p) >= 0) std::printf("%s%s", derivative_text(trace, p).c_str(), check_text(trace, p).c_str());
-    std::printf("\n");
-  }
-  std::printf("%s", gradients_text(trace).c_str());
+// Becomes the program of double precision that stands beside this one: gradus-f64, or in a build folder that of the
+// other flavour. Returns where there is none.
+static void become_f64() {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error),
+                              folder = self.parent_path();
+  std::filesystem::path other = folder / "gradus-f64";
+  if (const std::string name = folder.string(); !std::filesystem::exists(other, error) && name.ends_with("-f32"))
+    other = name.substr(0, name.size() - 3) + "f64/" + self.filename().string();
+  std::vector<char*> words;
+  for (const std::string& word : command_line_words()) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  execv(other.c_str(), words.data());
 }
-
-}  // namespace
 
 int step(const StepCommand& command) {
   const StepExample& example = step_example(command.example);
+  if (!kDouble) {
+    become_f64();
+    Console(command.common).warn("gradus-f64 is not beside this program, so these numbers are of single precision");
+  }
   Tape tape;
   const Tape::Use use(tape);
   tape.backward(example.build());  // the pass that a debugger walks through (make gdb)
-  const Trace trace = record_trace(tape, example.name, example.title);
+  const Trace trace = record_trace(tape, {.name = example.name, .title = example.title});
   if (!command.html.empty()) {
     write_file_atomically(command.html, step_page(trace));
-    Console(command.common).note("Wrote " + command.html + ", a page to open in a browser.");
+    Console(command.common).note("Wrote " + command.html + "; open it in a browser.");
   }
   if (command.common.json)
     std::printf("%s\n", to_json(trace).dump().c_str());
   else if (!command.html.empty())
     return kDone;
   else if (command.all || !isatty(STDIN_FILENO) || !can_rewrite(stdout))
-    print_all(trace);
+    std::printf("%s", whole_text(trace).c_str());
   else
     walk(trace);
   return kDone;

@@ -3,7 +3,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "engine/parallel.h"
+#include "engine/step/trace.h"
 #include "models/run/checkpoint.h"
 #include "models/text/corpus.h"
 
@@ -13,8 +13,19 @@ namespace gradus {
 // where the page cannot be written: better said before the run begins.
 void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const Corpus& corpus);
 
-// The page of the step that the first shard has just done. A page that cannot be written does not end the run: returns
-// why, or "".
-std::string write_trace(Shards& shards, int64_t step, const Checkpoint& run, const std::string& file, Console& console);
+// A step that has run forward and backward, before its update.
+struct TracedStep {
+  int64_t step;
+  Batch& batch;
+  double loss;                     // as the log has it
+  std::span<const real> gradient;  // as the optimiser gets it, with this rate and this factor of the clipping
+  double lr, factor;
+};
+// The step of the whole batch: computed again on one tape with attention and recurrent layers in their parts; the loss
+// and the gradients of the parameters are those of the run, to the bit, and the update is what its optimiser will do.
+Trace trace_of(const TracedStep& step, Checkpoint& run);
+
+// Its page. One that cannot be written does not end the run: returns why, or "".
+std::string write_trace(const TracedStep& step, Checkpoint& run, const std::string& file, Console& console);
 
 }  // namespace gradus

@@ -3,10 +3,12 @@
 
 #include <string>
 
-#include "apps/step/trace.h"
+#include "engine/step/trace.h"
 
 namespace gradus {
 
 std::string step_page(const Trace& trace);
+// The same of a step that is on a tape, on which backward has run.
+inline std::string step_page(Tape& tape, const TraceOptions& options) { return step_page(record_trace(tape, options)); }
 
 }  // namespace gradus

@@ -1,5 +1,6 @@
-#include "apps/step/walk.h"
+#include "engine/step/walk.h"
 
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -7,8 +8,8 @@
 #include <cstdio>
 #include <optional>
 
-#include "apps/step/text.h"
 #include "engine/error.h"
+#include "engine/step/text.h"
 
 namespace gradus {
 
@@ -60,7 +61,7 @@ char key() {
 
 // A line that is typed after `prompt`, seen.
 std::string ask(const char* prompt) {
-  std::printf("%s", prompt);
+  std::printf("\n%s", prompt);
   std::fflush(stdout);
   std::string line;
   for (char c; read(STDIN_FILENO, &c, 1) == 1 && c != '\n' && c != '\r';) {
@@ -77,10 +78,15 @@ std::string ask(const char* prompt) {
   return line;
 }
 
-constexpr char kHelp[] =
-    "n next   p back   f forward part   b backward part   q quit\n"
-    "g go to an op by its number   j jump to a gradient by its name\n"
-    "d the derivative with the numbers put in   v verify by finite differences\n";
+// Columns and lines of the terminal, 80 and 24 where it does not say.
+winsize size_of_terminal() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 40 || size.ws_row < 10) {
+    size.ws_col = 80;
+    size.ws_row = 24;
+  }
+  return size;
+}
 
 }  // namespace
 
@@ -88,24 +94,27 @@ void walk(const Trace& trace) {
   const RawMode raw_mode;
   const int begin = trace.forward_positions(), last = trace.positions() - 1;
   int position = begin;
-  std::string below;
+  std::string remark;
+  char asked = 0;
   for (;;) {
-    std::printf("\033[H\033[2J%s: %s\n\n%s\n%s\n%s", trace.name.c_str(), trace.title.c_str(),
-                position_text(trace, position).c_str(), below.c_str(), kHelp);
+    const winsize size = size_of_terminal();
+    std::printf("\033[H\033[2J%s",
+                screen_text(trace, position, asked, remark, size_t(size.ws_col), size_t(size.ws_row)).c_str());
     std::fflush(stdout);
-    below.clear();
+    remark.clear();
+    asked = 0;
     const auto go = [&](const std::optional<int>& to, const std::string& otherwise) {
       if (to)
         position = *to;
       else
-        below = otherwise;
+        remark = otherwise;
     };
-    switch (key()) {
+    switch (const char pressed = key()) {
       case 'n':
       case ' ':
       case '\n':
       case '\r':
-        if (position == last) below = gradients_text(trace) + "That was the last step.\n";
+        if (position == last) asked = 'e', remark = "That was the last step.";
         position = std::min(position + 1, last);
         break;
       case 'p':
@@ -123,22 +132,23 @@ void walk(const Trace& trace) {
         const bool is_number =
             !digits.empty() && digits.size() < 9 && digits.find_first_not_of("0123456789") == std::string::npos;
         go(is_number ? position_of_op(trace, std::stoi(digits)) : std::nullopt,
-           text("There is no op ", word, "; they are 0 to ", trace.ops.size() - 1, ".\n"));
+           text("There is no op ", word, "; they are 0 to ", trace.ops.size() - 1, "."));
         break;
       }
       case 'j': {
         const std::string name = ask("jump to the gradient of: ");
-        go(position_of_name(trace, name), "There is no tensor named " + name + ".\n");
+        go(position_of_name(trace, name), "There is no tensor named " + name + ".");
         break;
       }
-      case 'd':
-        below = derivative_text(trace, position);
-        break;
+      case 'w':
       case 'v':
-        below = check_text(trace, position);
+      case 'e':
+        asked = pressed;
+        if (pressed == 'e') position = last;
         break;
       case 'q':
       case 0:
+        std::printf("\n");
         return;
       default:
         break;

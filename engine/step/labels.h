@@ -1,0 +1,31 @@
+// What the rows and columns of a step's values stand for, such as tokens: known of some leaves, and handed on by ops.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "engine/step/trace.h"
+
+namespace gradus {
+
+class Labels {
+ public:
+  // `known`: by the name of a leaf, what its rows stand for. The lists go to `lists`, Trace::labels.
+  Labels(std::vector<std::vector<std::string>>& lists, const std::map<std::string, std::vector<std::string>>& known)
+      : lists_(lists), known_(known) {}
+  void leaf(TraceValue& v);
+  // From the inputs of an op to its first output.
+  void hand_on(const TraceOp& op, std::vector<TraceValue>& values);
+
+ private:
+  struct Axes {
+    int rows = -1, columns = -1;  // in lists_
+  };
+  Axes of(const TraceInput& in, const std::vector<TraceValue>& values);
+  int list(std::vector<std::string> labels);
+
+  std::vector<std::vector<std::string>>& lists_;
+  const std::map<std::string, std::vector<std::string>>& known_;
+};
+
+}  // namespace gradus

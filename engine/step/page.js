@@ -1,0 +1,505 @@
+// Over 350 lines: the whole page, what it shows and how one moves in it.
+'use strict';
+// The walk: `position` runs over the ops of the forward part, then "the pass begins", then the steps of the backward
+// part, then the updates of the parameters, as in engine/step/trace.h. draw() makes everything that is seen from the
+// trace and the position alone.
+const trace = JSON.parse(document.getElementById('trace').textContent);
+const { values, ops, steps, updates, labels } = trace;
+const begin = ops.length, firstUpdate = begin + 1 + steps.length, last = firstUpdate + updates.length - 1;
+let position = begin;
+
+// What the trace leaves out because it stands elsewhere: see engine/step/trace_json.cpp.
+for (const s of steps)
+  for (const a of s.adds) {
+    a.added ||= values[ops[s.op].in[a.input].value].grad;
+    a.now ||= a.added;
+  }
+for (const u of updates) u.clipped ||= values[u.value].grad;
+
+const size = v => v.shape.reduce((a, b) => a * b, 1);
+const columns = shape => shape.length ? shape[shape.length - 1] : 1;
+const digits = (x, n) => typeof x === 'string' ? x : x === 0 ? '0' : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5
+  ? String(Number(x.toPrecision(n))) : Number(x.toPrecision(n)).toExponential().replace('e+', 'e');
+const num = x => digits(x, 4);
+const magnitude = x => typeof x === 'string' ? Infinity : Math.abs(x);
+const most = xs => xs.reduce((m, x) => Number.isFinite(magnitude(x)) ? Math.max(m, magnitude(x)) : m, 0);
+// A token as it is seen: blanks and ends of lines have signs of their own.
+const seen = token => token.replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
+const index = (e, shape) => '[' + shape.map((n, i) => Math.floor(e / shape.slice(i + 1).reduce((a, b) => a * b, 1)) % n).join(',') + ']';
+
+// Gradients after the first n steps, by value; undefined where none has arrived.
+function gradientsAfter(n) {
+  const grads = values.map(() => undefined);
+  const at = v => grads[v] || (grads[v] = new Array(size(values[v])).fill(0));
+  for (const s of trace.seeds) s.grad.forEach((g, e) => { at(s.value)[e] = g; });
+  for (const s of steps.slice(0, n))
+    for (const a of s.adds) {
+      const input = ops[s.op].in[a.input];
+      a.now.forEach((g, e) => { at(input.value)[input.offset + e] = g; });
+    }
+  return grads;
+}
+// How many contributions a value gets in the first n steps.
+const contributions = (value, n) => steps.slice(0, n).reduce((sum, s) =>
+  sum + s.adds.filter(a => ops[s.op].in[a.input].value === value).length, 0);
+const call = op => `${op.kind}(${op.in.map(i => i.name).join(', ')})`;
+
+// ------------------------------------------------------------------------------------------------ elements
+
+function el(tag, attributes, ...children) {
+  const svg = ['svg', 'path'].includes(tag);
+  const e = svg ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
+  for (const [k, v] of Object.entries(attributes || {})) e.setAttribute(k, v);
+  e.append(...children.filter(c => c !== undefined && c !== null));
+  return e;
+}
+const control = id => document.getElementById(id);
+
+// What the rows and columns of a window on a value stand for: lists of words, or undefined.
+function axes(v, offset, shape) {
+  const C = columns(v.shape), whole = shape.join() === v.shape.join();
+  const first = C && columns(shape) === C && shape.length === 2 ? offset / C : 0;
+  return { rows: v.rows >= 0 && (whole || columns(shape) === C) ? labels[v.rows].slice(first, first + (shape[0] || 0)) : undefined,
+    columns: v.columns >= 0 && columns(shape) === C ? labels[v.columns] : undefined };
+}
+
+// A table of numbers, coloured by sign and size. Where the numbers do not fit, colours alone and the number of the cell
+// that is pointed at; a button shows the numbers then, in a table that scrolls. `more`: rows and columns, lists of
+// words; mark, an element that stands out; ids, for each row a column with a frame.
+function heat(caption, xs, shape, kind, more = {}) {
+  const M = columns(shape), rows = M ? xs.length / M : 0, top = most(xs) || 1;
+  const room = control('detail').clientWidth - 40, head = more.rows ? 30 : 0;
+  const shown = n => xs.map(x => digits(magnitude(x) < 1e-10 * top ? 0 : x, n));  // what finite differences leave of 0
+  const wide = (list, letter, margin) => M * (list.reduce((m, s) => Math.max(m, s.length), 0) * letter + margin) + head;
+  const four = shown(4), three = shown(3), large = M < 9 && wide(four, 8.7, 18) <= room;
+  const dense = !large && M > 4 && wide(three, 7, 11) > room, small = !large && !dense, texts = large ? four : three;
+  const table = el('table', { class: 'heat' + (dense ? ' dense' : small ? ' small' : ''), 'data-kind': kind });
+  if (dense) table.style.setProperty('--cell', Math.max(4, Math.min(18, Math.floor((room - head) / M) - 1)) + 'px');
+  if (more.columns) table.append(el('thead', {}, el('tr', {}, more.rows ? el('td') : undefined, ...more.columns.map(c => el('th', { scope: 'col' }, seen(c))))));
+  const body = el('tbody');
+  for (let n = 0; n < rows; ++n) {
+    const row = el('tr', {}, more.rows ? el('th', { scope: 'row' }, seen(more.rows[n] || '')) : undefined);
+    for (let m = 0; m < M; ++m) {
+      const e = n * M + m, x = xs[e], part = Number.isFinite(magnitude(x)) ? 55 * magnitude(x) / top : 100;
+      const cell = el('td', { style: `--hue: var(--${x < 0 ? 's2' : 's1'}); --part: ${part.toFixed(0)}%` },
+        texts[e]);
+      cell.number = e;
+      if (e === more.mark) cell.classList.add('mark');
+      if (more.ids && more.ids[n] === m) cell.classList.add('target');
+      row.append(cell);
+    }
+    body.append(row);
+  }
+  table.append(body);
+  const figure = el('figure', {}, el('figcaption', {}, caption), el('div', { class: 'scroll' }, table));
+  if (!dense) return figure;
+  const read = el('output', {}), words = (list, i) => list ? seen(list[i] || '') + ' ' : '';
+  const tell = e => {
+    read.textContent = e === undefined || e < 0 ? '' : `${index(e, shape)} ${words(more.rows, Math.floor(e / M))}${words(more.columns, e % M)} ${num(xs[e])}`;
+  };
+  const toggle = el('button', { type: 'button', class: 'toggle' }, 'numbers');
+  toggle.addEventListener('click', () => { toggle.textContent = table.classList.toggle('dense') ? 'numbers' : 'colours'; });
+  for (const event of ['pointerover', 'pointerdown'])
+    body.addEventListener(event, p => { if (p.target.number !== undefined) tell(p.target.number); });
+  tell(more.mark);
+  figure.firstChild.append(' ', toggle, ' ', read);
+  return figure;
+}
+const tables = (...figures) => el('div', { class: 'tables' }, ...figures);
+
+// ------------------------------------------------------------------------------------------------ the graph
+
+const words = 'system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+const ruler = document.createElement('canvas').getContext('2d');
+const width = (text, font) => { ruler.font = font; return ruler.measureText(text).width; };
+const isScalar = v => size(v) === 1;
+// An innermost scope of three values or more gets a frame with its name, if nothing else lies within; its boxes then have
+// short names.
+const scopeOf = v => { const at = v.name.lastIndexOf('.'); return v.op >= 0 && at > 0 ? v.name.slice(0, at) : ''; };
+const scopes = [...new Set(values.map(scopeOf))].map(name => ({ name, of: values.map((v, i) => i).filter(i => name && scopeOf(values[i]) === name) }))
+  .filter((s, _, all) => s.of.length > 2 && !all.some(t => t.name.startsWith(s.name + '.')));
+const shortName = v => { const s = scopes.find(t => t.name === scopeOf(v)); return s && s.fits !== false ? v.name.slice(s.name.length + 1) : v.name; };
+
+// Layers from the leaves down to the loss; each value is a node. Edges over a few layers go through points of their own,
+// edges over many down a lane beside all nodes. Order within a layer: by the mean place of the neighbours, a few times up and down; then places, the same way.
+function layout() {
+  const layer = values.map(() => -1), uses = values.map(() => []);
+  ops.forEach((op, i) => {
+    const ins = op.in.map(x => x.value);
+    const level = 1 + Math.max(0, ...ins.filter(v => values[v].op >= 0).map(v => layer[v]));
+    op.out.forEach(v => { layer[v] = level; });
+    ins.forEach(v => uses[v].push(i));
+  });
+  values.forEach((v, i) => { if (v.op < 0) layer[i] = Math.min(...uses[i].map(o => layer[ops[o].out[0]])) - 1; });
+  const nodes = values.map((v, i) => {
+    const M = columns(v.shape), rows = size(v) / (M || 1);
+    const cell = Math.max(1.5, Math.min(13, 72 / M, 60 / rows)), kind = v.op < 0 ? '' : ops[v.op].kind;
+    const map = isScalar(v) ? { w: 0, h: 32 } : { w: cell * M, h: cell * rows };
+    const name = Math.max(width(shortName(v), `600 13px ${words}`), width(kind, `11px ${words}`), 10);
+    return { value: i, layer: layer[i], w: name + 26 + (isScalar(v) ? 92 : 2 * map.w + 12), h: Math.max(map.h, kind ? 33 : 18) + 12, map, up: [], down: [] };
+  });
+  const edges = [];
+  ops.forEach((op, o) => [...new Set(op.in.map(x => x.value))].forEach(from => op.out.forEach(to => {
+    const path = [nodes[from]];
+    for (let l = layer[from] + 1; l < layer[to]; ++l) {
+      const point = { layer: l, w: 10, h: 0, up: [], down: [], point: true, lane: layer[to] - layer[from] > 4 };
+      nodes.push(point);
+      path.push(point);
+    }
+    path.push(nodes[to]);
+    for (let k = 0; k + 1 < path.length && !path[1].lane; ++k) { path[k].down.push(path[k + 1]); path[k + 1].up.push(path[k]); }
+    edges.push({ op: o, from, to, path });
+  })));
+  const layers = [];
+  for (const n of nodes) if (!n.lane) (layers[n.layer] ||= []).push(n);
+  layers.forEach(l => l.forEach((n, i) => { n.x = i * 100; }));
+  const mean = ns => ns.reduce((s, n) => s + n.x, 0) / ns.length;
+  const spread = l => {  // least distances, kept order, and the centre where the wishes have it
+    let right = -Infinity;
+    const wishes = l.reduce((s, n) => s + n.x, 0);
+    for (const n of l) { n.x = Math.max(n.x, right + n.w / 2); right = n.x + n.w / 2 + (n.point ? 8 : 14); }
+    const shift = (wishes - l.reduce((s, n) => s + n.x, 0)) / l.length;
+    for (const n of l) n.x += shift;
+  };
+  layers.forEach(spread);
+  for (let round = 0; round < 24; ++round) {
+    const down = round % 2 === 0;
+    for (const l of down ? layers : [...layers].reverse()) {
+      for (const n of l) { const near = down ? n.up : n.down; if (near.length) n.x = mean(near); }
+      if (round < 16) l.sort((a, b) => a.x - b.x);
+      spread(l);
+    }
+  }
+  // What is in a frame stands below each other, around the widest layer of it.
+  for (let round = 0; round < 4; ++round) {
+    for (const s of scopes.filter(t => t.fits !== false)) {
+      const rows = layers.map(l => l.filter(n => s.of.includes(n.value))).filter(r => r.length);
+      const edges = rows.map(r => [Math.min(...r.map(n => n.x - n.w / 2)), Math.max(...r.map(n => n.x + n.w / 2))]);
+      const widest = edges.reduce((a, b) => b[1] - b[0] > a[1] - a[0] ? b : a), middle = (widest[0] + widest[1]) / 2;
+      rows.forEach((r, i) => r.forEach(n => { n.x += middle - (edges[i][0] + edges[i][1]) / 2; }));
+    }
+    for (const l of layers) { l.sort((a, b) => a.x - b.x); spread(l); }
+  }
+  let y = 10;
+  for (const l of layers) {
+    const h = Math.max(...l.map(n => n.h));
+    for (const n of l) n.y = y + h / 2;
+    l.band = [y, y + h];
+    y += h + 22;
+  }
+  for (const n of nodes) n.band = layers[n.layer].band;  // an edge goes straight through a layer, bends between
+  const sides = layers.map(l => [Math.min(...l.map(n => n.x - n.w / 2)), Math.max(...l.map(n => n.x + n.w / 2))]);
+  for (const { path } of edges.filter(e => e.path[1].lane)) {
+    const points = path.slice(1, -1), ends = (path[0].x + path.at(-1).x) / 2;
+    const lanes = [Math.min(...points.map(p => sides[p.layer][0])) - 14, Math.max(...points.map(p => sides[p.layer][1])) + 14];
+    const side = ends - lanes[0] < lanes[1] - ends ? 0 : 1;
+    for (const p of points) { p.x = lanes[side]; sides[p.layer][side] = lanes[side]; }
+  }
+  const left = Math.min(...nodes.map(n => n.x - n.w / 2)) - 10, right = Math.max(...nodes.map(n => n.x + n.w / 2)) + 10;
+  for (const n of nodes) n.x -= left;
+  return { nodes: nodes.slice(0, values.length), edges, w: right - left, h: y - 12 };
+}
+
+let plan = layout();
+const frameAll = () => scopes.filter(s => s.fits !== false).forEach(s => {
+  const own = s.of.map(i => plan.nodes[i]), edge = f => own.map(f);
+  s.left = Math.min(...edge(n => n.x - n.w / 2)) - 7, s.right = Math.max(...edge(n => n.x + n.w / 2)) + 7;
+  s.top = Math.min(...edge(n => n.y - n.h / 2)) - 7, s.bottom = Math.max(...edge(n => n.y + n.h / 2)) + 7;
+  s.fits = plan.nodes.every(n => own.includes(n) || n.x + n.w / 2 <= s.left || n.x - n.w / 2 >= s.right || n.y + n.h / 2 <= s.top || n.y - n.h / 2 >= s.bottom);
+});
+frameAll();
+if (scopes.some(s => !s.fits)) {  // with the longer names
+  plan = layout();
+  frameAll();
+}
+const box = control('graph'), plane = el('div', { id: 'plane' });
+plane.style.width = plan.w + 'px';
+plane.style.height = plan.h + 'px';
+const svg = el('svg', { width: plan.w.toFixed(0), height: plan.h.toFixed(0), 'aria-hidden': 'true' });
+for (const s of scopes.filter(t => t.fits)) {
+  const frame = el('div', { class: 'scope' }, el('span', {}, s.name));
+  Object.assign(frame.style, { left: s.left + 'px', top: s.top + 'px', width: s.right - s.left + 'px', height: s.bottom - s.top + 'px' });
+  plane.append(frame);
+}
+plane.append(svg);
+for (const e of plan.edges) {
+  let d = `M${e.path[0].x.toFixed(1)} ${(e.path[0].y + e.path[0].h / 2).toFixed(1)}`;
+  for (let k = 1; k < e.path.length; ++k) {
+    const p = e.path[k - 1], n = e.path[k], from = p.band[1], to = n.band[0], bend = (to - from) / 2;
+    d += `V${from.toFixed(1)}C${p.x.toFixed(1)} ${(from + bend).toFixed(1)} ${n.x.toFixed(1)} ${(to - bend).toFixed(1)} ${n.x.toFixed(1)} ${to.toFixed(1)}`;
+  }
+  d += `V${(e.path.at(-1).y - e.path.at(-1).h / 2).toFixed(1)}`;
+  e.element = svg.appendChild(el('path', { d }));
+}
+for (const n of plan.nodes) {
+  const v = values[n.value], kind = v.op < 0 ? '' : ops[v.op].kind;
+  n.element = el('div', { class: 'node' + (kind ? '' : ' leaf'), title: `${v.name} [${v.shape}]` },
+    el('div', { class: 'name' }, el('b', {}, shortName(v)), kind ? el('small', {}, kind) : undefined));
+  Object.assign(n.element.style, { left: n.x - n.w / 2 + 'px', top: n.y - n.h / 2 + 'px', width: n.w + 'px', height: n.h + 'px' });
+  if (isScalar(v)) {
+    n.numbers = [el('span', { class: 'value' }), el('span', { class: 'gradient' })];
+    n.element.append(el('div', { class: 'numbers' }, el('i', {}, 'data'), n.numbers[0], el('i', {}, 'grad'), n.numbers[1]));
+  } else {
+    n.maps = ['value', 'gradient'].map(kindOf => {
+      const map = el('canvas', { class: kindOf, width: columns(v.shape), height: size(v) / (columns(v.shape) || 1) });
+      Object.assign(map.style, { width: n.map.w + 'px', height: n.map.h + 'px' });
+      n.element.append(map);
+      return map;
+    });
+  }
+  n.element.addEventListener('click', () => {
+    if (dragged) return;
+    const s = steps.findIndex(x => x.op === v.op), u = updates.findIndex(x => x.value === n.value);
+    go(v.op < 0 ? u >= 0 && position >= firstUpdate ? firstUpdate + u : begin : s >= 0 ? begin + 1 + s : v.op);
+  });
+  plane.append(n.element);
+}
+box.append(plane);
+
+// The numbers of a value in its box: a pixel each, blue above 0 and orange below, as dark as it is large beside the
+// largest of its own; undefined where there are none yet.
+let colours;
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  colours = ['--s1', '--s2', '--s4'].map(c => [1, 3, 5].map(i => parseInt(style.getPropertyValue(c).trim().slice(i, i + 2), 16)));
+}
+function paint(n, which, xs) {
+  const v = values[n.value];
+  if (n.numbers) {
+    n.numbers[which].textContent = xs ? num(xs[0]) : '';
+    return;
+  }
+  const map = n.maps[which], scale = most(which ? v.grad : v.data) || most(xs || []) || 1;
+  if (!map.width || !map.height) return;
+  const image = new ImageData(map.width, map.height);
+  if (xs)
+    xs.forEach((x, i) => {
+      const [r, g, b] = colours[x === 'nan' ? 2 : x < 0 || x === '-inf' ? 1 : 0];
+      image.data.set([r, g, b, 255 * (Number.isFinite(magnitude(x)) ? Math.min(1, .06 + .94 * magnitude(x) / scale) : 1)], 4 * i);
+    });
+  map.getContext('2d').putImageData(image, 0, 0);
+}
+
+function drawGraph() {
+  const step = position - begin - 1, back = step >= 0 && position < firstUpdate;
+  const grads = gradientsAfter(Math.max(0, Math.min(step + 1, steps.length)));
+  const done = position < begin ? position : begin, active = back ? ops[steps[step].op] : ops[position];
+  const updated = position >= firstUpdate ? updates[position - firstUpdate].value : -1;
+  const touched = new Set(back ? steps[step].adds.map(a => active.in[a.input].value) : []);
+  for (const n of plan.nodes) {
+    const v = values[n.value], there = v.op < 0 || v.op <= done, u = updates.findIndex(x => x.value === n.value);
+    n.element.classList.toggle('later', !there);
+    n.element.classList.toggle('active', updated === n.value || !!active && active.out.includes(n.value));
+    n.element.classList.toggle('touched', touched.has(n.value));
+    paint(n, 0, !there ? undefined : u >= 0 && position >= firstUpdate + u ? updates[u].after : v.data);
+    paint(n, 1, position >= begin ? grads[n.value] : undefined);
+  }
+  for (const e of plan.edges) {
+    const lit = active === ops[e.op] && (!back || touched.has(e.from));
+    e.element.classList.toggle('lit', lit);
+    e.element.classList.toggle('ahead', !back);
+  }
+  const around = updated >= 0 ? [updated] : active ? [active.out[0], ...active.in.map(i => i.value)] : [];
+  look(around.map(v => plan.nodes[v]));
+}
+
+// ---------------------------------------------------------------- what of the graph is seen: zoom, pan, follow
+
+// mode: 'whole', or 'follow', in which the op is kept in sight at a scale that can be read. Until a person chooses, the
+// whole graph is shown where it can be read, and where the pass begins.
+const view = { x: 0, y: 0, scale: 1, mode: undefined, chosen: undefined };
+const kReadable = .62, kWorking = .9;
+const fitting = () => Math.min(1.3, (box.clientWidth - 4) / plan.w, (box.clientHeight - 4) / plan.h);
+function place() {
+  plane.style.setProperty('--enlarged', Math.max(1, Math.min(2.6, .85 / view.scale)));
+  plane.style.transform = `translate(${view.x.toFixed(1)}px, ${view.y.toFixed(1)}px) scale(${view.scale.toFixed(4)})`;
+}
+function look(nodes) {
+  const whole = fitting(), W = box.clientWidth, H = box.clientHeight;
+  if (view.mode === 'whole' || (!view.mode && (whole >= kReadable || !nodes.length))) {
+    view.scale = whole;
+    view.x = (W - plan.w * whole) / 2;
+    view.y = (H - plan.h * whole) / 2;
+    return place();
+  }
+  view.scale = view.chosen || Math.max(kWorking, whole);
+  if (nodes.length) {  // the op in the middle, with its inputs as far as they fit
+    const top = Math.min(...nodes.map(n => n.y - n.h / 2)), bottom = nodes[0].y + nodes[0].h / 2;
+    const left = Math.min(...nodes.map(n => n.x - n.w / 2)), right = Math.max(...nodes.map(n => n.x + n.w / 2));
+    const fits = (right - left) * view.scale < W - 16, middle = fits ? (left + right) / 2 : nodes[0].x;
+    view.x = W / 2 - middle * view.scale;
+    view.y = (bottom - top) * view.scale < H - 24 ? H / 2 - (top + bottom) / 2 * view.scale : H - 12 - bottom * view.scale;
+  }
+  if (plan.w * view.scale <= W) view.x = (W - plan.w * view.scale) / 2;
+  place();
+}
+// By a factor, around a point of the box.
+function zoom(factor, x = box.clientWidth / 2, y = box.clientHeight / 2) {
+  const scale = Math.max(Math.min(fitting(), .2), Math.min(4, view.scale * factor)), by = scale / view.scale;
+  Object.assign(view, { x: x - (x - view.x) * by, y: y - (y - view.y) * by, scale, mode: 'follow', chosen: scale });
+  place();
+}
+function showWhole() { view.mode = 'whole'; look([]); }
+
+const pointers = new Map();
+let dragged = false;
+box.addEventListener('wheel', e => {
+  e.preventDefault();
+  const at = box.getBoundingClientRect();
+  zoom(Math.exp(-e.deltaY / (e.ctrlKey ? 100 : 400)), e.clientX - at.left, e.clientY - at.top);
+}, { passive: false });
+box.addEventListener('pointerdown', e => { pointers.set(e.pointerId, e); if (pointers.size === 1) dragged = false; });
+addEventListener('pointermove', e => {
+  const before = pointers.get(e.pointerId);
+  if (!before) return;
+  const at = box.getBoundingClientRect(), other = [...pointers.values()].find(p => p.pointerId !== e.pointerId);
+  if (!dragged && Math.hypot(e.clientX - before.clientX, e.clientY - before.clientY) < 5) return;
+  dragged = true;
+  if (other) {  // two fingers
+    const distance = p => Math.hypot(p.clientX - other.clientX, p.clientY - other.clientY);
+    zoom(distance(e) / Math.max(1, distance(before)), (e.clientX + other.clientX) / 2 - at.left, (e.clientY + other.clientY) / 2 - at.top);
+  } else {
+    view.x += e.clientX - before.clientX;
+    view.y += e.clientY - before.clientY;
+    place();
+  }
+  pointers.set(e.pointerId, e);
+});
+box.addEventListener('click', () => { dragged = false; });
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, e => pointers.delete(e.pointerId));
+
+// ------------------------------------------------------------------------------------------------ the step
+
+const heading = (part, what, below) => el('h2', {}, el('small', {}, part), what, below ? el('small', {}, below) : undefined);
+const formula = (text, op) => el('p', { class: 'formula' + (text.length > 60 ? ' long' : '') }, text, el('small', {}, op.letters));
+const source = op => el('p', { class: 'source' }, op.where + '  ', el('code', {}, op.source));
+const worked = text => text ? [el('p', { class: 'worked' }, text)] : [];
+const names = op => op.out.map(v => values[v].name).join(', ');
+// Columns with a frame: the targets of the loss, the numbers that were picked.
+const targets = (op, i) => i === 0 && ['softmax_cross_entropy', 'pick'].includes(op.kind) ? op.ids : undefined;
+const ofInput = (op, k, more) => ({ ...axes(values[op.in[k].value], op.in[k].offset, op.in[k].shape), ids: targets(op, k), ...more });
+const ofValue = (v, more) => ({ ...axes(v, 0, v.shape), ...more });
+
+// The words of what finite differences say of a complete gradient.
+function agreement(v) {
+  if (!v.agrees) return el('p', { class: 'check bad' }, `✗ differs from finite differences of the loss by ${num(v.worst)}`);
+  const all = v.checked === size(v) ? '' : ` at ${v.checked} of its ${size(v)} elements`;
+  return el('p', { class: 'check good' }, `✓ complete, matches finite differences of the loss${all}`);
+}
+
+function backwardParts(step) {
+  const s = steps[step], op = ops[s.op];
+  const parts = [heading(`backward, step ${step + 1} of ${steps.length}`, `backward of ${names(op)}`, `${names(op)} = ${call(op)}`), formula(op.backward, op), source(op)];
+  const arrived = op.out.filter(o => values[o].grad.length).map(o => heat(`received: ∂${values[o].name}`, values[o].grad, values[o].shape, 'arrived', ofValue(values[o])));
+  parts.push(tables(...arrived));
+  for (const [k, a] of s.adds.entries()) {
+    const i = op.in[a.input], v = values[i.value], more = ofInput(op, a.input, {});
+    const to = s.adds.slice(k + 1).filter(b => op.in[b.input].value === i.value).length;  // it still adds to the same value
+    const all = contributions(i.value, steps.length), got = contributions(i.value, step + 1) - to;
+    parts.push(el('h3', {}, `∂${i.name} `, el('span', {}, all > 1 ? `contribution ${got} of ${all}` : 'its only contribution')));
+    const shown = [heat('added', a.added, i.shape, 'added', { ...more, mark: a.element })];
+    if (!to && a.now.some((x, e) => x !== a.added[e])) shown.push(heat('sum so far', a.now, i.shape, 'now', more));
+    if (got === all && v.numeric.length) shown.push(heat('by finite differences', v.numeric.slice(i.offset, i.offset + a.now.length), i.shape, 'numeric', more));
+    parts.push(tables(...shown), ...worked(a.worked));
+    if (to) continue;
+    parts.push(got < all ? el('p', { class: 'check' }, 'more contributions to come') : agreement(v));
+  }
+  if (op.checked && !op.passes) parts.push(el('p', { class: 'check bad' }, `✗ this op's backward differs from finite differences by ${num(op.error)}`));
+  return parts;
+}
+
+function forwardParts(op) {
+  const inputs = op.in.map((i, k) => heat(i.name, values[i.value].data.slice(i.offset, i.offset + i.shape.reduce((a, b) => a * b, 1)), i.shape, 'input', ofInput(op, k, {})));
+  const results = op.out.map((o, k) => heat(values[o].name, values[o].data, values[o].shape, 'output', ofValue(values[o], { mark: k === 0 ? op.element : undefined })));
+  return [heading(`forward, op ${position + 1} of ${ops.length}`, names(op), `${names(op)} = ${call(op)}`), formula(op.forward, op), source(op),
+    el('h3', {}, 'inputs'), tables(...inputs), el('h3', {}, 'result'), tables(...results), ...worked(op.worked)];
+}
+
+function updateParts(u) {
+  const v = values[u.value], more = ofValue(v, { mark: u.element });
+  const shown = [['w', v.data, 'before'], ['its gradient', v.grad, 'gradient'], ['g, clipped', u.clipped, 'clipped'], ['m', u.m, 'm'], ['v', u.v, 'v'],
+    ['change of w', u.change, 'change'], ['new w', u.after, 'after']].filter(([, xs, kind]) => kind !== 'clipped' || xs !== v.grad);
+  return [heading(`update ${position - firstUpdate + 1} of ${updates.length}`, v.name, 'what the optimiser makes of its gradient'),
+    ...trace.update_rule.map(line => el('p', { class: 'formula long' }, line)),
+    ...u.worked.map(line => el('p', { class: 'worked' }, line)), tables(...shown.map(([caption, xs, kind]) => heat(caption, xs, v.shape, kind, more)))];
+}
+
+// A table of the step that is no tensor.
+function listed(t) {
+  const numeric = t.columns.map((_, i) => t.rows.every(r => typeof r[i] === 'number'));
+  const cells = r => r.map((c, i) => el('td', numeric[i] ? { class: 'number' } : {}, numeric[i] ? num(c) : seen(String(c))));
+  return [el('h3', {}, t.title + ' ', el('span', {}, t.note)), el('div', { class: 'scroll list' }, el('table', { class: 'list' },
+    el('thead', {}, el('tr', {}, ...t.columns.map(c => el('th', { scope: 'col' }, c)))), el('tbody', {}, ...t.rows.map(r => el('tr', {}, ...cells(r))))))];
+}
+
+function beginParts() {
+  const parts = [heading('the backward pass begins', `loss = ${digits(trace.loss, 6)}`)];
+  for (const s of trace.seeds) {
+    const itself = trace.seeds.length === 1 && s.grad.length === 1;
+    parts.push(tables(heat(itself ? 'Its gradient with respect to itself is' : `Its gradient with respect to ${values[s.value].name} is`, s.grad, values[s.value].shape, 'seed', ofValue(values[s.value]))));
+  }
+  parts.push(el('p', { class: 'keys' }, 'Press → for the backward pass of one op, ← to go back, f for the forward part' + (updates.length ? ', u for the updates.' : '.')));
+  for (const t of trace.tables) parts.push(...listed(t));
+  parts.push(el('h3', {}, 'The forward pass'), el('ol', { class: 'program', start: 0 }, ...ops.map((op, i) => {
+    const line = el('li', {}, `${names(op)} = ${call(op)}  `, el('span', {}, `[${values[op.out[0]].shape}]`));
+    line.addEventListener('click', () => go(i));
+    return line;
+  })));
+  if (trace.note) parts.push(el('p', { class: 'hint' }, trace.note));
+  parts.push(el('p', { class: 'hint' }, 'A box of the graph shows a value and, right of it, its gradient: blue is positive, orange negative. Click a box to go to its op. The graph zooms with the wheel or two fingers and moves with the pointer.'));
+  return parts;
+}
+
+function drawStep() {
+  const detail = control('detail'), step = position - begin - 1;
+  const parts = position >= firstUpdate ? updateParts(updates[position - firstUpdate]) : step >= 0 ? backwardParts(step) : step === -1 ? beginParts() : forwardParts(ops[position]);
+  detail.replaceChildren(...parts);
+  detail.scrollTop = 0;
+}
+
+// ------------------------------------------------------------------------------------------------ moving
+
+function draw() {
+  drawGraph();
+  drawStep();
+  const step = position - begin - 1;
+  control('slider').value = position;
+  control('count').textContent = position >= firstUpdate ? `update ${position - firstUpdate + 1} of ${updates.length}`
+    : step >= 0 ? `backward ${step + 1} of ${steps.length}` : step === -1 ? 'backward begins' : `forward ${position + 1} of ${ops.length}`;
+  control('back').disabled = position === 0;
+  control('next').disabled = position === last;
+  control('forward-part').classList.toggle('chosen', position < begin);
+  control('backward-part').classList.toggle('chosen', position >= begin && position < firstUpdate);
+  control('update-part').classList.toggle('chosen', position >= firstUpdate);
+  document.body.dataset.position = position;
+}
+// The address follows when one stands still: browsers take only so many changes of it (Chromium 200 in 30 seconds).
+let address;
+function go(to) {
+  position = Math.max(0, Math.min(last, to));
+  clearTimeout(address);
+  address = setTimeout(() => history.replaceState(null, '', '#' + position), 200);
+  draw();
+}
+const keys = { ArrowRight: () => go(position + 1), ArrowDown: () => go(position + 1), n: () => go(position + 1), ' ': () => go(position + 1),
+  ArrowLeft: () => go(position - 1), ArrowUp: () => go(position - 1), p: () => go(position - 1),
+  Home: () => go(0), End: () => go(last), f: () => go(0), b: () => go(begin), u: () => { if (updates.length) go(firstUpdate); },
+  '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(.8), 0: showWhole };
+document.addEventListener('keydown', e => {
+  if (e.ctrlKey || e.altKey || e.metaKey || !keys[e.key]) return;
+  e.preventDefault();
+  keys[e.key]();
+});
+for (const [id, act] of [['next', () => go(position + 1)], ['back', () => go(position - 1)], ['forward-part', () => go(0)], ['backward-part', () => go(begin)],
+  ['update-part', () => go(firstUpdate)], ['larger', () => zoom(1.25)], ['smaller', () => zoom(.8)], ['whole', showWhole]])
+  control(id).addEventListener('click', act);
+control('update-part').hidden = !updates.length;
+control('slider').max = last;
+control('slider').addEventListener('input', e => go(Number(e.target.value)));
+addEventListener('resize', draw);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { readColours(); draw(); });
+// The address that was asked for: the one that follows may have been written over it by now.
+addEventListener('hashchange', e => go(Number(e.newURL.split('#')[1])));
+if (/^#\d+$/.test(location.hash)) position = Math.min(last, Number(location.hash.slice(1)));
+readColours();
+draw();
