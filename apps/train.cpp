@@ -5,6 +5,7 @@
 
 #include "apps/format.h"
 #include "apps/json_number.h"
+#include "apps/layer_sizes.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/train_trace.h"
@@ -216,9 +217,13 @@ int train(const TrainCommand& command) {
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
     if (step == command.trace_step) no_trace = write_trace(shards, step, run, command.trace_file, console);
+    std::optional<LayerSizes> sizes;  // at each evaluation
+    if (step == config.steps || (config.eval_every > 0 && step % config.eval_every == 0))
+      sizes.emplace(run.model->params(), gradient);
     run.optimizer->step(run.model->params(), gradient, lr, clip_factor(norm, config.clip));
     run.step = step;
     progress.end_step(loss, lr, norm, batch.scored);
+    if (sizes) folder.log(sizes->record(step, run.model->params()));
 
     if (due(config.eval_every)) evaluate_now(false, true);
     stop = step == command.stop_after;

@@ -24,6 +24,7 @@ class Nnlm : public LanguageModel {
   // A feature is what y is linear in: x and tanh(d + H x) side by side.
   int64_t width() const override { return seen() * options().embd + options().hidden; }
   Tensor head(const Tensor& features) const override { return add_rows(matmul_nt(features, head_w_), head_b_); }
+  Tensor token_vectors() const override { return embedding_; }
   // A row of the state holds the last n tokens.
   State start(int64_t B) const override { return State(B, 0, seen(), nothing()); }
 

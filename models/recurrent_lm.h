@@ -13,6 +13,7 @@ namespace gradus {
 class RecurrentLm : public LanguageModel {
  public:
   int64_t width() const override { return options().hidden; }
+  Tensor token_vectors() const override { return embedding_; }
   Tensor head(const Tensor& features) const override { return add_rows(matmul_nt(features, head_w_), head_b_); }
   // A row of the state holds the kept vectors of each layer, one after the other.
   State start(int64_t B) const override { return State(B, int64_t(layers_.size() * kept_) * options().hidden, 0); }

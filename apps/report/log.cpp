@@ -33,6 +33,14 @@ void append(Records& records, const Json& record) {
   for (auto& [name, column] : records.columns) column.resize(n + 1, kNone);
 }
 
+// The same of records that are kept whole.
+void append_whole(std::vector<Json>& records, const Json& record) {
+  const Json* step = record.find("step");
+  if (!step || !step->is_number_integer()) return;
+  while (!records.empty() && records.back()["step"].get<int64_t>() >= step->get<int64_t>()) records.pop_back();
+  records.push_back(record);
+}
+
 // The record behind those before it; what is wrong with it, or nothing.
 std::string add(RunLog& log, const Json& record) {
   if (!record.is_object()) return "is not a JSON object";
@@ -43,6 +51,7 @@ std::string add(RunLog& log, const Json& record) {
                      : *type == "sample" ? &log.samples
                                          : nullptr;
   if (*type == "posterior") log.posterior = record;
+  if (*type == "layers") append_whole(log.layers, record);
   if (!records) return "";
   constexpr int64_t kMostSteps = int64_t{1} << 53;  // that a double counts
   if (!step || !step->is_number_integer() || step->get<int64_t>() < 0 || step->get<int64_t>() > kMostSteps)
