@@ -44,7 +44,8 @@ LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.c
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(filter-out tests/fault_new.cpp,$(wildcard tests/*.cpp tests/plain/*.cpp)) tests/fuzz/targets.cpp
 PROGRAM_TEST := $(wildcard tests/program/*.cpp)
-EMBEDDED := $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
+LIB_EMBEDDED := $(wildcard engine/*/*.css engine/*/*.js)
+EMBEDDED := $(LIB_EMBEDDED) $(wildcard apps/*/*.css apps/*/*.js apps/*/*.txt)
 EXERCISES := $(patsubst %/,%,$(wildcard tests/exercises/[0-9]*/))
 # Tests of parts of the program are linked with all of it.
 TESTED_APP := $(filter-out apps/main.cpp,$(APP))
@@ -173,7 +174,7 @@ $(B)/%.o: %.cpp Makefile
 	@mkdir -p $(@D); echo "  CXX      $<"
 	$(Q)$(CXX) -DGRADUS_NO_REAL $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
-# A style, a script or a page of text becomes the array that apps/embedded.h declares.
+# A style, a script or a page of text becomes the array that the embedded.h of the program or a wing declares.
 $(EMBEDDED:%=$(B)/%.o): $(B)/%.o: % Makefile
 	@mkdir -p $(@D); echo "  EMBED    $<"
 	$(Q)printf '.section .rodata\n.global %s\n%s:\n.incbin "$<"\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' \
@@ -216,9 +217,9 @@ $(EXERCISES:%=$(B64)/%/yours): %/yours: %/test.o %/exercise.o $(EXERCISED)
 	$(LINK)
 $(EXERCISES:%=$(B64)/%/solved): %/solved: %/test.o %/solution.o $(EXERCISED)
 	$(LINK)
-$(B32)/libgradus-f32.a: $(call objects,$(B32),$(LIB))
+$(B32)/libgradus-f32.a: $(call objects,$(B32),$(LIB)) $(LIB_EMBEDDED:%=$(B)/%.o)
 	$(ARCHIVE)
-$(B64)/libgradus-f64.a: $(call objects,$(B64),$(LIB))
+$(B64)/libgradus-f64.a: $(call objects,$(B64),$(LIB)) $(LIB_EMBEDDED:%=$(B)/%.o)
 	$(ARCHIVE)
 # Of the last MODE and CXX that were asked for.
 build/gradus: $(B32)/gradus FORCE

@@ -10,7 +10,7 @@
 
 #include "apps/commands.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "models/run/checkpoint.h"
 #include "rl/rollout.h"
 #include "rl/tables/running_moments.h"

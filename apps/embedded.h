@@ -3,4 +3,4 @@
 #pragma once
 
 extern "C" const char apps_kl_lesson_txt[], apps_kl_numbers_txt[], apps_look_page_css[], apps_look_page_js[],
-    apps_report_page_css[], apps_step_page_css[], apps_step_page_js[];
+    apps_report_page_css[];

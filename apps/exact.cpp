@@ -12,7 +12,7 @@
 
 #include "apps/features.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/memory.h"
 #include "models/text/utf8.h"
 #include "rl/tables/posterior.h"

@@ -8,7 +8,7 @@
 #include "apps/exact.h"
 #include "apps/features.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/memory.h"
 #include "apps/run.h"
 #include "engine/io/safetensors.h"

@@ -5,7 +5,7 @@
 
 #include "apps/exact.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/io/file.h"

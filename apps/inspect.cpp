@@ -4,7 +4,7 @@
 
 #include "apps/commands.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "engine/io/safetensors.h"
 #include "engine/kernels.h"
 #include "models/run/checkpoint.h"

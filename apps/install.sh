@@ -18,7 +18,7 @@ list=$DESTDIR$PREFIX/share/gradus/installed
 # The headers of the rooms that a program of one's own begins at, and all that they include. What only our own files
 # include stays here.
 headers() {
-  found=$(ls engine/*.h engine/io/json.h engine/io/safetensors.h models/*.h models/text/corpus.h models/text/tokenizer.h \
+  found=$(ls engine/*.h engine/io/json.h engine/io/safetensors.h engine/step/page.h engine/step/text.h engine/step/walk.h models/*.h models/text/corpus.h models/text/tokenizer.h \
     models/grammar/grammar.h models/run/*.h rl/*.h rl/tables/*.h rl/worlds/*.h rl/rewards/reward.h rl/methods/method.h)
   while more=$(echo "$found" | xargs sed -n 's|^#include "\(.*\)"|\1|p' | sort -u); do
     all=$(printf '%s\n%s\n' "$found" "$more" | sort -u)

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <cmath>
 
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 
 namespace gradus {
 

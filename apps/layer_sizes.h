@@ -1,5 +1,5 @@
-// How large gradient and update of each layer are beside its weights, measured around one step of the optimiser: a layer
-// that stands still or jumps is seen here first. `gradus look` draws what the log has.
+// How large gradient and update of each layer are beside its weights, measured around one step of the optimiser: a
+// layer that stands still or jumps is seen here first. `gradus look` draws what the log has.
 #pragma once
 
 #include <span>

@@ -7,8 +7,8 @@
 #include "apps/candidates.h"
 #include "apps/commands.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
 #include "apps/memory.h"
+#include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
@@ -108,9 +108,11 @@ int sample(const SampleCommand& command) {
       }
       if (k > 0) begin(first + k);
       for (size_t t = 0; k > 0 && t < tokens.size(); ++t)
-        write({k, tokens[t], log_probs[t], command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
-      if (command.top > 0) writer.add("\n" + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
-                                       run.tokenizer.decode(tokens));
+        write({k, tokens[t], log_probs[t],
+               command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
+      if (command.top > 0)
+        writer.add("\n" + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
+                   run.tokenizer.decode(tokens));
       writer.finish();
     }
   }

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "apps/commands.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/memory.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"

@@ -4,13 +4,13 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/json_number.h"
 #include "apps/layer_sizes.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/train_trace.h"
 #include "apps/train_run.h"
 #include "engine/inspect.h"
+#include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/loss.h"
 #include "models/sampler.h"

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/memory.h"
 #include "apps/proposal.h"
 #include "engine/gemm.h"

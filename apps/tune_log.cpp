@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "engine/gemm.h"
 #include "models/text/utf8.h"
 #include "rl/rollout.h"

@@ -1,5 +1,5 @@
-// What heavy ops work out on the way to their output and keep for their backward pass, for people who look into a model.
-// Each function copies it out of one recorded op; of another op it returns nothing.
+// What heavy ops work out on the way to their output and keep for their backward pass, for people who look into a
+// model. Each function copies it out of one recorded op; of another op it returns nothing.
 #pragma once
 
 #include <string>

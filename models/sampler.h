@@ -25,8 +25,8 @@ struct Candidate {
   int32_t token;
   double log_prob;
 };
-// Fills `best` with the most probable tokens, the most probable first; of equal ones the lower id. REQUIRES: not more of
-// them than of log_p.
+// Fills `best` with the most probable tokens, the most probable first; of equal ones the lower id. REQUIRES: not more
+// of them than of log_p.
 void find_likeliest(std::span<const double> log_p, std::span<Candidate> best);
 
 // log_p = log softmax(logits / temperature), in double; at temperature 0, 0 for the most probable token (the lowest id
@@ -90,15 +90,16 @@ class Sampler {
 };
 
 struct Drawn {
-  std::vector<int32_t> tokens;    // the end mark counted
-  std::vector<double> log_probs;  // of each, as Sampler::Draw has them
+  std::vector<int32_t> tokens;                         // the end mark counted
+  std::vector<double> log_probs;                       // of each, as Sampler::Draw has them
   std::vector<std::vector<Candidate>> likeliest = {};  // at each, where options.likeliest asks for them
 };
 // The sequences of a Sampler from beginning to end, on the current tape. `watch` is called with each draw of the first
 // of them as it is made.
 std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
                                   std::span<const int32_t> of, const SampleOptions& options, const Rng& rng,
-                                  int64_t first_sequence = 0, const std::function<void(const Sampler::Draw&)>& watch = {});
+                                  int64_t first_sequence = 0,
+                                  const std::function<void(const Sampler::Draw&)>& watch = {});
 
 // The same behind one prompt, sequences first .. first + count - 1, on the threads of the pool: each takes
 // side_by_side() sequences at a time, 32, or fewer where what the model remembers of them would take more than 64 MB.

@@ -24,7 +24,7 @@ test_floors() {
   planted 'a text that includes a run' models/text/corpus.cpp '#include "models/run/config.h"' 'models/run/config.h, which stands above it'
   planted 'a library that includes the program' rl/learner.cpp '#include "apps/console.h"' 'apps/console.h, which stands above it'
   planted 'an exhibit that includes another' apps/kl/kl.cpp '#include "apps/report/page.h"' 'of a wing that it may not know'
-  planted 'a report that includes the stepper' apps/report/report.cpp '#include "apps/step/trace.h"' 'of a wing that it may not know' 2
+  planted 'a report that includes the stepper' apps/report/report.cpp '#include "apps/step/train_trace.h"' 'of a wing that it may not know' 2
   planted 'a method that includes a reward' rl/methods/reinforce.cpp '#include "rl/rewards/reward.h"' 'of a wing that it may not know'
   planted 'a reward that includes a world' rl/rewards/reward.cpp '#include "rl/worlds/enumerate.h"' 'of a wing that it may not know'
   planted 'a circle within a room' models/text/tokenizer.h '#include "models/text/words.h"' 'is part of a circle of includes'

@@ -7,12 +7,12 @@
 
 #include "apps/commands.h"
 #include "apps/step/examples.h"
-#include "apps/step/math.h"
-#include "apps/step/text.h"
-#include "apps/step/trace.h"
 #include "engine/composed.h"
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
+#include "engine/step/math.h"
+#include "engine/step/text.h"
+#include "engine/step/trace.h"
 #include "tests/near.h"
 
 namespace {

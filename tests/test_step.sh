@@ -63,7 +63,7 @@ test_page() {
 
 test_script() {
   if ! command -v node >/dev/null; then skip script 'node is not installed'; return; fi
-  for script in apps/step/page.js tests/step_page.js; do
+  for script in engine/step/page.js tests/step_page.js; do
     must "script: node can read $script" 0 node --check "$root/$script"
   done
   echo 'const a = ;' >wrong.js

@@ -10,7 +10,7 @@
 #include "apps/commands.h"
 #include "apps/embedded.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
+#include "engine/io/json_number.h"
 #include "apps/kl/pages.h"
 #include "apps/proposal.h"
 #include "engine/io/json.h"

@@ -55,9 +55,7 @@ class Windows {
   explicit Windows(const LanguageModel& model, bool windowed)
       : context_(windowed ? model.options().context : INT64_MAX), fresh_(context_ - (windowed ? context_ / 2 : 0)) {}
   int64_t first(int64_t at) const { return at < context_ ? 0 : ((at - context_) / fresh_ + 1) * fresh_; }
-  int64_t end(int64_t first, int64_t inputs) const {
-    return context_ > inputs - first ? inputs : first + context_;
-  }
+  int64_t end(int64_t first, int64_t inputs) const { return context_ > inputs - first ? inputs : first + context_; }
 
  private:
   int64_t context_, fresh_;

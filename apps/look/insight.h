@@ -24,19 +24,19 @@ struct Place {
   int64_t at = 0;        // in its sequence; its newest input is input `at`, the token before it
   int64_t first = 0;     // the first input that the model saw there; later ones than 0 where the context is full
   int32_t token = 0;
-  double log_prob = 0;                         // natural
-  int64_t rank = 1;                            // 1: no token was likelier
-  std::vector<Candidate> likeliest = {};       // the five
-  std::vector<std::vector<double>> parts = {}; // the numbers of each part here
+  double log_prob = 0;                          // natural
+  int64_t rank = 1;                             // 1: no token was likelier
+  std::vector<Candidate> likeliest = {};        // the five
+  std::vector<std::vector<double>> parts = {};  // the numbers of each part here
 };
 
 struct Insight {
   std::vector<std::vector<int32_t>> inputs;  // of each sequence: the mark or start, then its tokens but for the last
   std::vector<Place> places;
   std::vector<Part> parts;
-  int64_t left_out = 0;       // tokens of the text behind the last place, for which there was no room
-  std::vector<int32_t> named; // tokens whose vectors are drawn: those of the text, then the first of the vocabulary
-  Plane plane;                // their vectors, in the same order; no points where the model has none
+  int64_t left_out = 0;        // tokens of the text behind the last place, for which there was no room
+  std::vector<int32_t> named;  // tokens whose vectors are drawn: those of the text, then the first of the vocabulary
+  Plane plane;                 // their vectors, in the same order; no points where the model has none
 
   double nats() const;  // the mean of −log_prob
 };

@@ -7,9 +7,9 @@
 #include "apps/candidates.h"
 #include "apps/embedded.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
+#include "engine/io/json_number.h"
 #include "models/text/cutters.h"
 #include "models/text/utf8.h"
 
@@ -143,8 +143,8 @@ Json to_json(const Checkpoint& run, const Insight& insight, const std::vector<Js
           {"parts", parts},
           {"inputs", inputs},
           {"tokens", tokens},
-          {"embeddings", {{"share", list_of({insight.plane.share.begin(), insight.plane.share.end()}, number)},
-                          {"tokens", named}}},
+          {"embeddings",
+           {{"share", list_of({insight.plane.share.begin(), insight.plane.share.end()}, number)}, {"tokens", named}}},
           {"training", Json(training)}};
 }
 
@@ -153,10 +153,11 @@ std::string look_page(const Checkpoint& run, const Insight& insight, const std::
   Page page("Inside " + run.path, text(model_of(run), " after ", grouped(run.step), " steps"));
   page.style(apps_look_page_css);
   const double nats = insight.nats();
-  page.figures({{"surprise", fixed(nats, 3), text("nats a ", unit, "; ", fixed(nats / std::log(2.0), 3), " bits")},
-                {"as if among", fixed(std::exp(nats), 2), text("equally likely ", unit, "s of ", run.model->vocabulary())},
-                {"tokens", grouped(int64_t(insight.places.size())),
-                 insight.left_out > 0 ? text(grouped(insight.left_out), " more left out") : "all of the text"}});
+  page.figures(
+      {{"surprise", fixed(nats, 3), text("nats a ", unit, "; ", fixed(nats / std::log(2.0), 3), " bits")},
+       {"as if among", fixed(std::exp(nats), 2), text("equally likely ", unit, "s of ", run.model->vocabulary())},
+       {"tokens", grouped(int64_t(insight.places.size())),
+        insight.left_out > 0 ? text(grouped(insight.left_out), " more left out") : "all of the text"}});
   page.section("The text, coloured by surprise");
   page.html(kText);
   const auto any = [&](bool weights) {
@@ -179,9 +180,8 @@ std::string look_page(const Checkpoint& run, const Insight& insight, const std::
     page.side_by_side(plots);
   else
     page.paragraph("The log of this run has no sizes of layers. Training writes them at each evaluation.");
-  page.bare("<script type=\"application/json\" id=\"look\">" +
-            embedded(to_json(run, insight, training, true).dump()) + "</script>\n<script>" +
-            std::string(apps_look_page_js) + "</script>\n");
+  page.bare("<script type=\"application/json\" id=\"look\">" + embedded(to_json(run, insight, training, true).dump()) +
+            "</script>\n<script>" + std::string(apps_look_page_js) + "</script>\n");
   return page.str(text("gradus look, ", kRealName, ". Keys: → next token, ← the one before, h another head."));
 }
 

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "apps/embedded.h"
+#include "engine/step/embedded.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -94,7 +95,7 @@ void Page::passages(const std::vector<Passage>& passages) {
 std::string Page::str(std::string_view foot) const {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         title_ + "</title>\n<style>\n" + std::string(apps_report_page_css) + style_ +
+         title_ + "</title>\n<style>\n" + std::string(engine_step_palette_css) + apps_report_page_css + style_ +
          "</style>\n</head>\n<body>\n<main>\n" + body_ + (open_ ? "</section>\n" : "") + "<footer>" +
          escape_html(foot) + "</footer>\n</main>\n</body>\n</html>\n";
 }

@@ -7,11 +7,11 @@
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "apps/step/examples.h"
-#include "apps/step/page.h"
-#include "apps/step/text.h"
-#include "apps/step/trace.h"
-#include "apps/step/walk.h"
 #include "engine/io/file.h"
+#include "engine/step/page.h"
+#include "engine/step/text.h"
+#include "engine/step/trace.h"
+#include "engine/step/walk.h"
 
 namespace gradus {
 

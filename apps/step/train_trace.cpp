@@ -1,7 +1,7 @@
 #include "apps/step/train_trace.h"
 
-#include "apps/step/page.h"
 #include "engine/io/file.h"
+#include "engine/step/page.h"
 #include "models/loss.h"
 
 namespace gradus {

@@ -1,6 +1,6 @@
-// A whole GPT: it reads names, one a line, and learns to make up new ones. The design is that of Andrej Karpathy's microgpt
-// (2026): no biases, RMS norm, ReLU, one layer, four heads, sixteen channels, one name a step. microgpt_scalar.cpp is the
-// same on single numbers.
+// A whole GPT: it reads names, one a line, and learns to make up new ones. The design is that of Andrej Karpathy's
+// microgpt (2026): no biases, RMS norm, ReLU, one layer, four heads, sixteen channels, one name a step.
+// microgpt_scalar.cpp is the same on single numbers.
 //   ./microgpt names.txt [STEPS]
 #include <algorithm>
 #include <cstdio>
@@ -18,7 +18,7 @@ constexpr int64_t kLayers = 1, C = 16, kHeads = 4, kContext = 16;
 // x / √(mean x² + 1e-5) on each row.   x [T,C]
 Tensor rms_norm(const Tensor& x) {
   const Tensor mean_square = row_means(x * x);
-  const Tensor scale = rsqrt(mean_square + constant(mean_square.shape(), 1e-5));// [T]
+  const Tensor scale = rsqrt(mean_square + constant(mean_square.shape(), 1e-5));  // [T]
   return x * matmul(scale.reshape({x.dim(0), 1}), constant({1, x.dim(1)}, 1.0));  // on every column
 }
 

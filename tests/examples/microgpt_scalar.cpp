@@ -1,5 +1,6 @@
 // microgpt.cpp again, on single numbers: every weight, every product and every sum is a node of the tape, as in Andrej
-// Karpathy's microgpt (2026). It gives the same losses, some hundred times more slowly, and each op can be stepped through.
+// Karpathy's microgpt (2026). It gives the same losses, some hundred times more slowly, and each op can be stepped
+// through.
 //   ./microgpt_scalar names.txt [STEPS]
 #include <algorithm>
 #include <cstdio>
@@ -87,7 +88,9 @@ struct Gpt {
       l.values.push_back(times(l.wv, y));
       Scalars attended;
       for (size_t h = 0; h < kHeads; ++h) {
-        const auto part = [&](const Scalars& v) { return Scalars(&v[h * C / kHeads], &v[h * C / kHeads] + C / kHeads); };
+        const auto part = [&](const Scalars& v) {
+          return Scalars(&v[h * C / kHeads], &v[h * C / kHeads] + C / kHeads);
+        };
         Scalars scores;
         for (const Scalars& k : l.keys) scores.push_back(0.5 * dot(part(q), part(k)));  // 1 / √(C / heads)
         const Scalars p = softmax(scores);

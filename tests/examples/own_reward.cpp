@@ -1,5 +1,5 @@
-// A reward and a loop of reinforcement learning of one's own: REINFORCE with a baseline and a KL penalty to the prior, on
-// a run of --lines:   ./own_reward RUN
+// A reward and a loop of reinforcement learning of one's own: REINFORCE with a baseline and a KL penalty to the prior,
+// on a run of --lines:   ./own_reward RUN
 #include <cmath>
 #include <cstdio>
 #include <numeric>

@@ -38,6 +38,7 @@ int main() {
   Tape tape;
   const Tape::Use use(tape);
   const std::vector<int32_t> prompt = tokenizer.encode("the m"), of{0};
-  const auto drawn = draw_sequences(*model, {&prompt, 1}, of, {.temperature = 0, .max_tokens = 38}, Rng(1, Stream::kSample));
+  const auto drawn =
+      draw_sequences(*model, {&prompt, 1}, of, {.temperature = 0, .max_tokens = 38}, Rng(1, Stream::kSample));
   std::printf("the m%s\n", tokenizer.decode(drawn[0].tokens).c_str());
 }

@@ -12,11 +12,12 @@
 
 #include "apps/embedded.h"
 #include "apps/format.h"
-#include "apps/json_number.h"
 #include "apps/report/log.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/error.h"
+#include "engine/io/json_number.h"
+#include "engine/step/embedded.h"
 
 namespace {
 
@@ -89,8 +90,9 @@ TEST_CASE("a page has nothing in it that a browser would fetch") {
 
 TEST_CASE("what the build embeds is what the files hold") {
   for (const auto& [path, embedded] : {std::pair{"apps/report/page.css", apps_report_page_css},
-                                       {"apps/step/page.css", apps_step_page_css},
-                                       {"apps/step/page.js", apps_step_page_js},
+                                       {"engine/step/palette.css", engine_step_palette_css},
+                                       {"engine/step/page.css", engine_step_page_css},
+                                       {"engine/step/page.js", engine_step_page_js},
                                        {"apps/kl/numbers.txt", apps_kl_numbers_txt},
                                        {"apps/kl/lesson.txt", apps_kl_lesson_txt}}) {
     CAPTURE(path);

@@ -1,16 +1,25 @@
-#include "apps/step/text.h"
+#include "engine/step/text.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "apps/format.h"
-#include "apps/step/math.h"
 #include "engine/error.h"
-#include "models/text/utf8.h"
+#include "engine/step/math.h"
 
 namespace gradus {
 
 namespace {
+
+// Code points of UTF-8.
+size_t characters(const std::string& s) {
+  return size_t(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+std::string left(const std::string& s, size_t width) {
+  return s + std::string(width - std::min(width, characters(s)), ' ');
+}
+std::string right(const std::string& s, size_t width) {
+  return std::string(width - std::min(width, characters(s)), ' ') + s;
+}
 
 // Rows of numbers, each line behind `indent`; what does not fit a page is left out with dots.
 std::string table(const std::vector<double>& x, const Shape& shape, const std::string& indent) {
@@ -30,7 +39,7 @@ std::string table(const std::vector<double>& x, const Shape& shape, const std::s
 // "w [2,3]" in a column of its own, then the numbers.
 std::string entry(const std::string& mark, const std::string& name, const Shape& shape, const std::vector<double>& x) {
   const std::string head = "  " + left(mark + name + " " + text(shape), 26);
-  return head + table(x, shape, std::string(size_t(count_characters(head)), ' '));
+  return head + table(x, shape, std::string(characters(head), ' '));
 }
 
 std::string called(const TraceValue& v) { return v.label.empty() ? v.name : v.name + " (" + v.label + ")"; }

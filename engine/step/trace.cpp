@@ -1,4 +1,4 @@
-#include "apps/step/trace.h"
+#include "engine/step/trace.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,11 +9,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "apps/json_number.h"
-#include "apps/step/math.h"
 #include "engine/gradcheck.h"
 #include "engine/inspect.h"
-#include "models/text/utf8.h"
+#include "engine/io/json_number.h"
+#include "engine/step/math.h"
 
 namespace gradus {
 
@@ -22,6 +21,24 @@ namespace {
 std::vector<double> doubles(const real* x, int64_t n) { return {x, x + n}; }
 
 Value* root(Value* v) { return v->base ? v->base : v; }
+
+// A line as a terminal may be given it: at most 120 characters of UTF-8, and a question mark for each that it would
+// obey or that cannot be seen.
+std::string printable(std::string_view line) {
+  std::string s;
+  for (size_t at = 0, n = 0; at < line.size() && n < 120; ++n) {
+    const auto byte = [&](size_t i) { return at + i < line.size() ? uint8_t(line[at + i]) : uint8_t(0); };
+    const size_t length = byte(0) < 0x80 ? 1 : byte(0) >> 5 == 6 ? 2 : byte(0) >> 4 == 14 ? 3 : 0;
+    uint32_t code = length == 1 ? byte(0) : byte(0) & (0xFF >> (length + 1));
+    bool good = length > 0;
+    for (size_t i = 1; i < length; ++i) good &= byte(i) >> 6 == 2, code = code << 6 | (byte(i) & 0x3F);
+    good &= (code >= 0x20 && code < 0x7F) || (code >= 0xA1 && code < 0x600) || (code >= 0x1E00 && code < 0x200B) ||
+            (code >= 0x2010 && code < 0x2028) || (code >= 0x2030 && code < 0x2060) || (code >= 0x2070 && code < 0xD800);
+    s += good ? std::string(line.substr(at, length)) : "?";
+    at += good ? length : 1;
+  }
+  return s;
+}
 
 // The lines of source files, as far as they lie here. What lies here may be anything of that name.
 class Sources {
@@ -40,7 +57,7 @@ class Sources {
     if (number < 1 || size_t(number) > lines.size()) return "";
     const std::string& s = lines[size_t(number) - 1];
     const size_t begin = s.find_first_not_of(" \t");
-    return begin == std::string::npos ? "" : one_line(std::string_view(s).substr(begin), 120);
+    return begin == std::string::npos ? "" : printable(std::string_view(s).substr(begin));
   }
 
  private:

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "apps/step/trace.h"
+#include "engine/step/trace.h"
 
 namespace gradus {
 

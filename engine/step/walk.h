@@ -1,7 +1,7 @@
 // The walk through a Trace in a terminal, with single keys.
 #pragma once
 
-#include "apps/step/trace.h"
+#include "engine/step/trace.h"
 
 namespace gradus {
 

@@ -1,4 +1,4 @@
-#include "apps/step/math.h"
+#include "engine/step/math.h"
 
 #include <cmath>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "apps/step/walk.h"
+#include "engine/step/walk.h"
 
 #include <termios.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <optional>
 
-#include "apps/step/text.h"
 #include "engine/error.h"
+#include "engine/step/text.h"
 
 namespace gradus {
 
