@@ -11,7 +11,7 @@ namespace gradus {
 
 std::string shown_token(const Tokenizer& tokenizer, int32_t token) {
   constexpr size_t kLongest = 20;
-  if (token == tokenizer.end_id()) return "(end)";
+  if (token == tokenizer.end_id()) return "end";
   const std::string shown = harmless_line(tokenizer.token(token));
   const std::string_view part = first_columns(shown, kLongest);
   return "\"" + std::string(part) + (part.size() < shown.size() ? "…\"" : "\"");
@@ -40,6 +40,7 @@ std::string candidates_text(const Tokenizer& tokenizer, std::span<const Candidat
   size_t at = begin;
   for (const std::string& cell : cells) {
     if (at > begin && at + kGap + widest > kLine) {
+      out.erase(out.find_last_not_of(' ') + 1);
       out += "\n" + std::string(begin, ' ');
       at = begin;
     }

@@ -39,10 +39,10 @@ class Writer {
 
 // One line for each draw: its place, the token and its probability, and the likeliest tokens there.
 static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::Draw& draw) {
-  constexpr size_t kToken = 12;
-  const std::string head = right(grouped(place), 5) + "  " + to_columns(shown_token(tokenizer, draw.token), kToken) +
+  constexpr size_t kToken = 8;
+  const std::string head = right(grouped(place), 5) + " " + to_columns(shown_token(tokenizer, draw.token), kToken) +
                            fixed(std::exp(draw.log_prob), 3) + "   ";
-  std::printf("%s%s\n", head.c_str(), candidates_text(tokenizer, draw.likeliest, 5 + 2 + kToken + 5 + 3).c_str());
+  std::printf("%s%s\n", head.c_str(), candidates_text(tokenizer, draw.likeliest, 5 + 1 + kToken + 5 + 3).c_str());
   if (isatty(STDOUT_FILENO)) std::fflush(stdout);
 }
 
@@ -72,11 +72,13 @@ int sample(const SampleCommand& command) {
   bool follows = false;  // a token or a prompt precedes the next token
   int64_t place = 0;     // of the next draw
   const auto begin = [&](int64_t i) {
+    place = 0;
+    if (command.top > 0) {
+      std::printf("%splace token   prob.   likeliest, with their probabilities\n", i > 0 ? "\n---\n" : "");
+      return;
+    }
     writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
     follows = !command.prompt.empty();
-    place = 0;
-    if (command.top > 0 && (i > 0 || follows)) writer.finish();
-    if (command.top > 0) std::printf("place  %-12s%-8s%s\n", "token", "p", "likeliest, with their probabilities");
   };
   const auto write = [&](const Sampler::Draw& draw) {
     if (!show) return;

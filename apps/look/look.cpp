@@ -74,11 +74,11 @@ int look(const LookCommand& command) {
     console.note(text("note: the last ", grouped(insight.left_out), " tokens of the text are left out: ",
                       "what is shown has room for ", grouped(int64_t(insight.places.size()))));
   if (!command.html.empty()) {
-    write_file_atomically(command.html, look_page(run, insight, training));
+    write_file_atomically(command.html, look_page(command.run, run, insight, training));
     console.note("Wrote " + command.html + "; open it in a browser.");
   }
   if (command.common.json)
-    std::printf("%s\n", to_json(run, insight, training, false).dump().c_str());
+    std::printf("%s\n", to_json(command.run, run, insight, training, false).dump().c_str());
   else if (command.html.empty())
     std::printf("%s%s\n%s%s tokens, %s nats a token\n", coloured_text(run, insight, has_colours()).c_str(),
                 places_text(run, insight).c_str(), heads_text(insight).c_str(),

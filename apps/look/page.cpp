@@ -29,12 +29,12 @@ constexpr const char* kAttention = R"(<div class="columns">
 <div>
 <div id="heads"></div>
 <p class="hint">Each square is one head: a row for each token that is predicted, a column for each token before it.</p>
+<canvas id="head-map" role="img" aria-label="attention of the chosen head"></canvas>
 </div>
 <div>
 <h3 id="head-name"></h3>
 <div id="attended" class="tokens"></div>
 <div id="attended-most"></div>
-<canvas id="head-map" role="img" aria-label="attention of the chosen head"></canvas>
 </div>
 </div>
 )";
@@ -45,7 +45,7 @@ constexpr const char* kUnits = R"(<div id="layers"></div>
 <div id="unit-numbers"></div>
 )";
 
-using Number = Json (*)(double);
+using Format = Json (*)(double);
 Json whole_number(double x) { return json_number(x); }
 Json short_number(double x) {
   char digits[32];
@@ -53,13 +53,13 @@ Json short_number(double x) {
   return json_number(std::isfinite(x) ? std::strtod(digits, nullptr) : x);
 }
 
-Json list_of(const std::vector<double>& numbers, Number number) {
+Json list_of(const std::vector<double>& numbers, Format number) {
   Json list = Json::array();
   for (const double x : numbers) list.push_back(number(x));
   return list;
 }
 
-Json token_json(const Checkpoint& run, const Place& place, Number number) {
+Json token_json(const Checkpoint& run, const Place& place, Format number) {
   Json parts = Json::array();
   for (const std::vector<double>& numbers : place.parts) parts.push_back(list_of(numbers, number));
   return {{"text", valid_utf8(run.tokenizer.token(place.token))},
@@ -116,8 +116,9 @@ std::string model_of(const Checkpoint& run) {
 
 }  // namespace
 
-Json to_json(const Checkpoint& run, const Insight& insight, const std::vector<Json>& training, bool short_numbers) {
-  const Number number = short_numbers ? short_number : whole_number;
+Json to_json(const std::string& name, const Checkpoint& run, const Insight& insight, const std::vector<Json>& training,
+             bool short_numbers) {
+  const Format number = short_numbers ? short_number : whole_number;
   const auto text_of = [&](int32_t token) { return valid_utf8(run.tokenizer.token(token)); };
   Json parts = Json::array(), inputs = Json::array(), tokens = Json::array(), named = Json::array();
   for (const Part& part : insight.parts)
@@ -132,7 +133,7 @@ Json to_json(const Checkpoint& run, const Insight& insight, const std::vector<Js
     named.push_back({{"text", text_of(insight.named[i])},
                      {"x", number(insight.plane.points[i][0])},
                      {"y", number(insight.plane.points[i][1])}});
-  return {{"run", run.path},
+  return {{"run", name},
           {"model", run.config.model},
           {"unit", find_cutter(run.config.tokenizer).unit},
           {"separator", run.tokenizer.separator()},
@@ -148,9 +149,10 @@ Json to_json(const Checkpoint& run, const Insight& insight, const std::vector<Js
           {"training", Json(training)}};
 }
 
-std::string look_page(const Checkpoint& run, const Insight& insight, const std::vector<Json>& training) {
+std::string look_page(const std::string& name, const Checkpoint& run, const Insight& insight,
+                      const std::vector<Json>& training) {
   const std::string unit = find_cutter(run.config.tokenizer).unit;
-  Page page("Inside " + run.path, text(model_of(run), " after ", grouped(run.step), " steps"));
+  Page page("Inside " + name, text(model_of(run), " after ", grouped(run.step), " steps"));
   page.style(apps_look_page_css);
   const double nats = insight.nats();
   page.figures(
@@ -180,8 +182,9 @@ std::string look_page(const Checkpoint& run, const Insight& insight, const std::
     page.side_by_side(plots);
   else
     page.paragraph("The log of this run has no sizes of layers. Training writes them at each evaluation.");
-  page.bare("<script type=\"application/json\" id=\"look\">" + embedded(to_json(run, insight, training, true).dump()) +
-            "</script>\n<script>" + std::string(apps_look_page_js) + "</script>\n");
+  page.bare("<script type=\"application/json\" id=\"look\">" +
+            embedded(to_json(name, run, insight, training, true).dump()) + "</script>\n<script>" +
+            std::string(apps_look_page_js) + "</script>\n");
   return page.str(text("gradus look, ", kRealName, ". Keys: → next token, ← the one before, h another head."));
 }
 

@@ -15,9 +15,12 @@ namespace gradus {
 //             "parts":[[numbers]]}],         of attention the weights of inputs first .. at
 //  "embeddings":{"share":[2],"tokens":[{"text","x","y"}]},
 //  "training":[{"step","layers":[{"name","grad_norm","update_ratio"}]}]}
-// Numbers of parts, probabilities and coordinates have five significant digits with `short_numbers`.
-Json to_json(const Checkpoint& run, const Insight& insight, const std::vector<Json>& training, bool short_numbers);
+// `name` is that of the run, as it was typed. Numbers of parts, probabilities and coordinates have five significant
+// digits with `short_numbers`.
+Json to_json(const std::string& name, const Checkpoint& run, const Insight& insight, const std::vector<Json>& training,
+             bool short_numbers);
 
-std::string look_page(const Checkpoint& run, const Insight& insight, const std::vector<Json>& training);
+std::string look_page(const std::string& name, const Checkpoint& run, const Insight& insight,
+                      const std::vector<Json>& training);
 
 }  // namespace gradus

@@ -28,7 +28,7 @@ const hue = x => x < 0 ? 'var(--s2)' : 'var(--s1)';
 // The tokens of `list` as spans: text, what to show on hovering, what a click does; the line breaks of the text stay.
 function spans(box, list) {
   const made = list.map((t, i) => {
-    const last = t.text === look.end || t.text.endsWith('\n');
+    const last = (t.text === look.end && i > 0) || t.text.endsWith('\n');
     const shown = t.text === look.end ? el('span', { class: 'sign' }, '∎') : t.text.endsWith('\n')
       ? el('span', {}, t.text.slice(0, -1), el('span', { class: 'sign' }, '␊')) : t.text;
     const e = el('span', { class: 'token' }, shown);
@@ -60,7 +60,7 @@ function drawPlace() {
   by('count').textContent = `token ${chosen + 1} of ${tokens.length}`;
   by('back').disabled = chosen === 0;
   by('next').disabled = chosen === tokens.length - 1;
-  const told = Number.isFinite(nats) ? `${num(nats)} nats (${num(nats / Math.LN2)} bits), probability ${num(Math.exp(-nats))}, number ${t.rank} of the likely ones`
+  const told = Number.isFinite(nats) ? `${num(nats)} nats (${num(nats / Math.LN2)} bits), probability ${num(Math.exp(-nats))}, rank ${t.rank} of ${look.vocabulary}`
     : 'impossible to this model: probability 0';
   by('place').replaceChildren(el('h3', {}, 'Here stands ', el('code', {}, named(t.text))), el('p', { class: 'numbers' }, told),
     ...t.candidates.map(c => bar(named(c.text), c.probability, num(c.probability), c.text === t.text)));

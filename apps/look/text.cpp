@@ -34,12 +34,12 @@ std::string coloured_text(const Checkpoint& run, const Insight& insight, bool co
 }
 
 std::string places_text(const Checkpoint& run, const Insight& insight) {
-  constexpr size_t kToken = 12, kBegin = 5 + 2 + kToken + 9 + 6 + 2;
-  std::string out = "place  " + to_columns("token", kToken) + " surprise  rank  likeliest, with their probabilities\n";
+  constexpr size_t kToken = 8, kBegin = 5 + 1 + kToken + 6 + 5 + 2;
+  std::string out = "place token     nats rank  likeliest, with their probabilities\n";
   for (size_t i = 0; i < insight.places.size(); ++i) {
     const Place& place = insight.places[i];
-    out += right(grouped(int64_t(i) + 1), 5) + "  " + to_columns(shown_token(run.tokenizer, place.token), kToken) +
-           right(fixed(-place.log_prob, 3), 9) + right(grouped(place.rank), 6) + "  " +
+    out += right(grouped(int64_t(i) + 1), 5) + " " + to_columns(shown_token(run.tokenizer, place.token), kToken) +
+           right(fixed(-place.log_prob, 3), 6) + right(grouped(place.rank), 5) + "  " +
            candidates_text(run.tokenizer, place.likeliest, kBegin) + "\n";
   }
   return out;
