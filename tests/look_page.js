@@ -15,7 +15,7 @@ function check(what, good, detail) {
 // A shown number has four digits of the engine's.
 const close = (shown, x) => Math.abs(Number(shown) - x) <= 6e-4 * Math.abs(x) + 1e-300;
 const last = s => s.trim().split(/[ \n]/).pop();
-const signs = { '\n': '␊', '\t': '␉', '\r': '␍', ' ': '␣' };
+const signs = { '\n': '↵', '\t': '⇥', '\r': '\\r', ' ': '␣' };
 const named = text => text === look.end ? '(end)' : [...text].map(c => signs[c] || c).join('');
 const heads = parts.map((p, k) => k).filter(k => parts[k].weights), units = parts.map((p, k) => k).filter(k => !parts[k].weights);
 const lines = i => tokens.map((t, k) => k).filter(k => tokens[k].sequence === tokens[i].sequence);

@@ -28,8 +28,10 @@ constexpr const char* kText = R"(<div id="bar">
 constexpr const char* kAttention = R"(<div class="columns">
 <div>
 <div id="heads"></div>
-<p class="hint">Each square is one head: a row for each token that is predicted, a column for each token before it.</p>
+</div>
+<div>
 <canvas id="head-map" role="img" aria-label="attention of the chosen head"></canvas>
+<p class="hint">A square is one head: a row for each token that is predicted, a column for each token before it.</p>
 </div>
 <div>
 <h3 id="head-name"></h3>

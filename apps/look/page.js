@@ -16,7 +16,7 @@ function el(tag, attributes, ...children) {
 }
 const num = (x, digits = 4) => typeof x === 'string' ? x : x === 0 ? '0' : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5
   ? String(Number(x.toPrecision(digits))) : Number(x.toPrecision(digits)).toExponential().replace('e+', 'e');
-const signs = { '\n': '␊', '\t': '␉', '\r': '␍', ' ': '␣' };
+const signs = { '\n': '↵', '\t': '⇥', '\r': '\\r', ' ': '␣' };
 const named = text => text === look.end ? '(end)' : [...text].map(c => signs[c] || c).join('');
 // An infinite surprise, of what the model holds for impossible, has the full colour.
 const size = x => typeof x === 'string' ? Infinity : Math.abs(x);
@@ -28,9 +28,9 @@ const hue = x => x < 0 ? 'var(--s2)' : 'var(--s1)';
 // The tokens of `list` as spans: text, what to show on hovering, what a click does; the line breaks of the text stay.
 function spans(box, list) {
   const made = list.map((t, i) => {
-    const last = (t.text === look.end && i > 0) || t.text.endsWith('\n');
+    const last = i > 0 && (t.text === look.end || t.text.endsWith('\n'));
     const shown = t.text === look.end ? el('span', { class: 'sign' }, '∎') : t.text.endsWith('\n')
-      ? el('span', {}, t.text.slice(0, -1), el('span', { class: 'sign' }, '␊')) : t.text;
+      ? el('span', {}, t.text.slice(0, -1), el('span', { class: 'sign' }, '↵')) : t.text;
     const e = el('span', { class: 'token' }, shown);
     if (t.click) e.addEventListener('click', t.click);
     if (look.separator && i && !last) box.append(look.separator);

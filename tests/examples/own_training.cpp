@@ -1,6 +1,7 @@
 // A training loop of one's own: an LSTM learns a line of text by heart.
 #include <cstdio>
 
+#include "gradus/engine/optim.h"
 #include "gradus/models/families.h"
 #include "gradus/models/loss.h"
 #include "gradus/models/sampler.h"
