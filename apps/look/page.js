@@ -14,12 +14,11 @@ function el(tag, attributes, ...children) {
   e.append(...children);
   return e;
 }
-const num = (x, digits = 4) => typeof x === 'string' ? x : x === 0 ? '0' : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5
+const num = (x, digits = 4) => !Number.isFinite(x) ? '∞' : x === 0 ? '0' : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5
   ? String(Number(x.toPrecision(digits))) : Number(x.toPrecision(digits)).toExponential().replace('e+', 'e');
 const signs = { '\n': '↵', '\t': '⇥', '\r': '\\r', ' ': '␣' };
 const named = text => text === look.end ? '(end)' : [...text].map(c => signs[c] || c).join('');
-// An infinite surprise, of what the model holds for impossible, has the full colour.
-const size = x => typeof x === 'string' ? Infinity : Math.abs(x);
+const size = Math.abs;
 const percent = (x, most) => `${(75 * Math.min(1, most ? size(x) / most : 0)).toFixed(1)}%`;
 const hue = x => x < 0 ? 'var(--s2)' : 'var(--s1)';
 
@@ -45,23 +44,31 @@ function colour(e, x, most, colourOf, title) {
   e.style.setProperty('--hue', colourOf);
   e.title = title;
 }
+// An infinite surprise is of what the model holds for impossible.
+const nats = t => typeof t.log_prob === 'string' ? Infinity : -t.log_prob;
 const uniform = Math.log(Math.max(2, look.vocabulary));
 const texts = spans(by('text'), tokens.map((t, i) => ({ text: t.text, click: () => choose(i) })));
-texts.forEach((e, i) => colour(e, tokens[i].log_prob, uniform, 'var(--s2)', `${named(tokens[i].text)}: ${num(-tokens[i].log_prob)} nats`));
+texts.forEach((e, i) => colour(e, nats(tokens[i]), uniform, 'var(--s2)', `${named(tokens[i].text)}: ${num(nats(tokens[i]))} nats`));
+by('text').classList.toggle('lines', look.inputs.length > 1);
 by('ramp-end').textContent = `${num(uniform, 3)} nats and more: a guess among all ${look.vocabulary}`;
 
 function bar(name, share, text, isTrue) {
   const fill = el('i', { style: `width: ${(100 * share).toFixed(2)}%` });
   return el('div', { class: 'row' + (isTrue ? ' true' : '') }, el('code', {}, name), el('div', { class: 'track' }, fill), el('div', { class: 'value' }, text));
 }
+// What is chosen is seen: scrolls the box alone, not the page.
+function reveal(box, e) {
+  const outer = box.getBoundingClientRect(), inner = e.getBoundingClientRect();
+  if (inner.top < outer.top || inner.bottom > outer.bottom) box.scrollTop += inner.top - outer.top - outer.height / 2;
+}
 function drawPlace() {
-  const t = tokens[chosen], nats = typeof t.log_prob === 'string' ? Infinity : -t.log_prob;
+  const t = tokens[chosen], x = nats(t);
   texts.forEach((e, i) => e.classList.toggle('chosen', i === chosen));
+  reveal(by('text'), texts[chosen]);
   by('count').textContent = `token ${chosen + 1} of ${tokens.length}`;
   by('back').disabled = chosen === 0;
   by('next').disabled = chosen === tokens.length - 1;
-  const told = Number.isFinite(nats) ? `${num(nats)} nats (${num(nats / Math.LN2)} bits), probability ${num(Math.exp(-nats))}, rank ${t.rank} of ${look.vocabulary}`
-    : 'impossible to this model: probability 0';
+  const told = `${num(x)} nats (${num(x / Math.LN2)} bits), probability ${num(Math.exp(-x))}, rank ${t.rank} of ${look.vocabulary}`;
   by('place').replaceChildren(el('h3', {}, 'Here stands ', el('code', {}, named(t.text))), el('p', { class: 'numbers' }, told),
     ...t.candidates.map(c => bar(named(c.text), c.probability, num(c.probability), c.text === t.text)));
 }
