@@ -281,7 +281,7 @@ TEST_SUITE("families") {
           for (int t = 0; t < 20; ++t) {  // beyond the context of 8, and beyond the end
             sampler.next();
             REQUIRE(sampler.draws().size() == 7);
-            for (const auto& [s, token, log_prob] : sampler.draws()) {
+            for (const auto& [s, token, log_prob, likeliest] : sampler.draws()) {
               drawn[size_t(s)].push_back(token);
               said[size_t(s)].push_back(log_prob);
             }

@@ -20,6 +20,11 @@ static bool narrow(const std::string& text, size_t columns) {
   return true;
 }
 
+static Json first_sample(const Run& run) {
+  const Json all = run.json();
+  return all["samples"].at(0);
+}
+
 TEST_CASE("surprise is what score says, bit for bit, also beyond the context; each place has its likeliest tokens") {
   const std::string text = fables().substr(100, 45);  // the context is 8
   for (const auto& [model, real] : kinds()) {
@@ -57,7 +62,7 @@ TEST_CASE("attention of each head sums to 1 over the inputs that are seen, and t
   const Text dir;
   dir.must(f64, "train text.txt --out r --steps 5 --quiet" + tiny("transformer"));
   const Json look = dir.run(f64, "look r --json", {.words = {"--text", fables().substr(0, 30)}}).json();
-  const Json config = dir.log("r")[0]["config"];
+  const Json config = dir.log("r").front().at("config");
   const int64_t context = config["context"].get<int64_t>(), kept = context / 2;
   REQUIRE(look["parts"].size() == size_t(config["layers"].get<int64_t>() * config["heads"].get<int64_t>()));
   int64_t first = 0;
@@ -189,19 +194,20 @@ TEST_CASE("a terminal gets at most 80 columns, and on a pipe no colours") {
 TEST_CASE("sample --top shows the likeliest tokens, which are those of look") {
   const Text dir;
   dir.must(f64, "train text.txt --out r --steps 20 --lr 1e-2 --warmup 0 --quiet" + tiny("transformer"));
-  const Json sample = dir.run(f64, "sample r --tokens 6 --top 5 --json").json()["samples"][0];
+  const Json sample = first_sample(dir.run(f64, "sample r --tokens 6 --top 5 --json"));
   REQUIRE(sample["candidates"].size() == 6);
   const Json look = dir.run(f64, "look r --json", {.words = {"--text", sample["text"].get<std::string>()}}).json();
   for (size_t i = 0; i < 6; ++i) CHECK(sample["candidates"][i] == look["tokens"][i]["candidates"]);
-  CHECK(!dir.run(f64, "sample r --tokens 6 --json").json()["samples"][0].contains("candidates"));
-  CHECK(dir.run(f64, "sample r --tokens 6 --top 5 --json").json()["samples"][0]["tokens"] ==
-        dir.run(f64, "sample r --tokens 6 --json").json()["samples"][0]["tokens"]);
+  const Json without = first_sample(dir.run(f64, "sample r --tokens 6 --json"));
+  CHECK(!without.contains("candidates"));
+  CHECK(without["tokens"] == sample["tokens"]);
   const Run shown = dir.run(f64, "sample r --tokens 6 --top 5 --count 2");
   CHECK(narrow(shown.out, 80));
   CHECK(count(shown.out, "place token") == 2);
   CHECK(lines(shown.out).size() >= 2 * 9);
-  CHECK(dir.run(f64, "sample r --tokens 2 --top 100 --json").json()["samples"][0]["candidates"][0].size() ==
-        size_t(dir.log("r")[0]["vocabulary"].get<int64_t>()));
+  const Json all = first_sample(dir.run(f64, "sample r --tokens 2 --top 100 --json"))["candidates"];
+  const Json run = dir.log("r").front();
+  CHECK(all.at(0).size() == size_t(run["vocabulary"].get<int64_t>()));
   CHECK(refuses(dir.run(f64, "sample r --top 101"), 2, "from 0 to 100"));
 }
 
