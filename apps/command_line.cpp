@@ -281,6 +281,8 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   number(app, "--temperature", c.temperature, "divides the logits; 0: always the most probable token (1)", 0, 1e6);
   number(app, "--top-k", c.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
   number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
+  number(app, "--top", c.top, "show so many of the likeliest tokens at each place, with their probabilities (0)", 0,
+         kMostShown);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
 }
 
@@ -317,6 +319,18 @@ Check corpus_options(CLI::App& app, CorpusCommand& c) {
   return [&c] {
     if (c.bytes == 0 && !c.common.json)
       throw UsageError("corpus needs a size, --bytes N, or --json for the entropy alone");
+  };
+}
+
+Check look_options(CLI::App& app, LookCommand& c) {
+  add_run(app, c.run);
+  app.add_option("FILE", c.file, "text to read (default: a text that the model writes)");
+  app.add_option("--text", c.text, "text to read, as it is");
+  app.add_option("--html", c.html, "write all of it as a page for the browser");
+  return [&app, &c] {
+    c.text_given = app.count("--text") > 0;
+    if (c.text_given && !c.file.empty()) throw UsageError("FILE and --text are both given; use only one of them");
+    if (c.text_given && c.text.empty()) throw UsageError("--text is empty; leave it out to see a text of the model");
   };
 }
 
@@ -463,6 +477,8 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "score", "log-probability of each line of standard input, as JSON lines", score_options, score);
   add(app, run, "inspect", "list the tensors and metadata of a safetensors file", inspect_options, inspect);
   add(app, run, "report", "write RUN/report.html: curves, samples, configuration", report_options, report);
+  add(app, run, "look", "look inside a trained model: surprise, likeliest tokens, attention, gates, embeddings",
+      look_options, look);
   add(app, run, "corpus", "write text drawn from a grammar; with --json its entropy", corpus_options, corpus);
   add(app, run, "kl", "compare two tables; without a file, print worked examples of KL-penalised RL", kl_options, kl);
   add(

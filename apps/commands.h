@@ -62,6 +62,8 @@ struct TuneCommand : RunCommand {
 };
 int tune(const TuneCommand& command);
 
+inline constexpr int64_t kMostShown = 100;  // likeliest tokens at one place
+
 struct SampleCommand {
   Common common;
   std::string run;
@@ -70,6 +72,7 @@ struct SampleCommand {
   int64_t tokens = 200, count = 1;
   double temperature = 1, top_p = 1;
   int64_t top_k = 0;
+  int64_t top = 0;  // how many of the likeliest tokens are shown at each place
 };
 int sample(const SampleCommand& command);
 
@@ -168,6 +171,14 @@ std::string write_report(const std::string& folder);
 // The same at the end of a run, which must not fail because of its page: returns the reason if no page was written, or
 // "".
 std::string try_write_report(const std::string& folder);
+
+struct LookCommand {
+  Common common;
+  std::string run, file, html;  // file: the text; html: the page to write; empty for none
+  std::string text;
+  bool text_given = false;
+};
+int look(const LookCommand& command);
 
 struct KlCommand {
   Common common;

@@ -15,6 +15,9 @@ esac
 PREFIX=${PREFIX%/}
 list=$DESTDIR$PREFIX/share/gradus/installed
 
+# Headers lie in include/gradus and include each other as "gradus/engine/ops.h", so that a program's own engine/ is never
+# taken for ours; gradus.h includes them all.
+#
 # The headers of the rooms that a program of one's own begins at, and all that they include. What only our own files
 # include stays here.
 headers() {
@@ -36,6 +39,8 @@ $OBJECTS-f32/libgradus-f32.a lib/libgradus-f32.a
 $OBJECTS-f64/libgradus-f64.a lib/libgradus-f64.a
 - lib/pkgconfig/gradus.pc
 - lib/pkgconfig/gradus-f64.pc
+- include/gradus/gradus.h
+engine/gdb/gradus.py share/gradus/gradus.py
 LICENSE share/gradus/LICENSE"
   headers | sed 's|.*|& include/gradus/&|'
 }
@@ -49,19 +54,27 @@ folder() {
 "
 }
 
+all_of_it() {
+  printf '// All of gradus. A program that includes what it uses, such as "gradus/engine/ops.h", compiles faster.\n#pragma once\n\n'
+  headers | sed 's|.*|#include "gradus/&"|'
+}
+
 # pkg_config FLAVOUR REAL WORDS: a .pc file on stdout. The library is static, so Libs lists all that it needs; the
 # arithmetic flags are in Cflags, because inline functions of the headers have to be compiled as those of the library.
+# -u keeps what only a debugger calls: check-grad of gradus.py.
 pkg_config() {
+  checker=$(nm "$OBJECTS-$1/libgradus-$1.a" 2>/dev/null | sed -n 's/.* T \(_ZN6gradus10show_check.*\)/\1/p')
   cat <<TEXT
 prefix=$PREFIX
-includedir=\${prefix}/include/gradus
+includedir=\${prefix}/include
 libdir=\${prefix}/lib
+gdb=\${prefix}/share/gradus/gradus.py
 
 Name: gradus
 Description: a small deep-learning engine with its own reverse-mode autodiff, in $3 precision
 Version: $VERSION
 Cflags: -std=c++20 -I\${includedir} -DGRADUS_REAL=$2 $CFLAGS
-Libs: -L\${libdir} -lgradus-$1 $LIBS
+Libs: -L\${libdir} -Wl,-u,$checker -lgradus-$1 $LIBS
 TEXT
 }
 
@@ -88,6 +101,8 @@ install_all() {
     bin/*) mode=755 ;;
     *-f64.pc) pkg_config f64 double double >"$target" ;;
     *.pc) pkg_config f32 float single >"$target" ;;
+    include/gradus/gradus.h) all_of_it >"$target" ;;
+    include/*) sed 's|^#include "|#include "gradus/|' "$from" >"$target" && from=- ;;
     esac
     if [ "$from" = - ]; then chmod $mode "$target"; else install -m $mode -- "$from" "$target"; fi
   done

@@ -2,10 +2,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "apps/candidates.h"
 #include "apps/commands.h"
-#include "engine/io/json_number.h"
+#include "apps/format.h"
 #include "apps/memory.h"
+#include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
@@ -34,6 +37,15 @@ class Writer {
   std::string held_;
 };
 
+// One line for each draw: its place, the token and its probability, and the likeliest tokens there.
+static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::Draw& draw) {
+  constexpr size_t kToken = 8;
+  const std::string head = right(grouped(place), 5) + " " + to_columns(shown_token(tokenizer, draw.token), kToken) +
+                           fixed(std::exp(draw.log_prob), 3) + "   ";
+  std::printf("%s%s\n", head.c_str(), candidates_text(tokenizer, draw.likeliest, 5 + 1 + kToken + 5 + 3).c_str());
+  if (isatty(STDOUT_FILENO)) std::fflush(stdout);
+}
+
 int sample(const SampleCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
@@ -44,7 +56,8 @@ int sample(const SampleCommand& command) {
                               .top_k = command.top_k,
                               .top_p = command.top_p,
                               .end_id = end_id,
-                              .max_tokens = command.tokens};
+                              .max_tokens = command.tokens,
+                              .likeliest = command.top};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
   const int64_t group = side_by_side(*run.model);
   const int threads = threads_for(command.common, (command.count + group - 1) / group);
@@ -57,13 +70,21 @@ int sample(const SampleCommand& command) {
   Json samples = Json::array();
   Writer writer;
   bool follows = false;  // a token or a prompt precedes the next token
+  int64_t place = 0;     // of the next draw
   const auto begin = [&](int64_t i) {
+    place = 0;
+    if (command.top > 0) {
+      std::printf("%splace token   prob.   likeliest, with their probabilities\n", i > 0 ? "\n---\n" : "");
+      return;
+    }
     writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
     follows = !command.prompt.empty();
   };
-  const auto write = [&](int32_t token) {
-    if (!show || token == end_id) return;
-    writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&token, 1}));
+  const auto write = [&](const Sampler::Draw& draw) {
+    if (!show) return;
+    if (command.top > 0) return show_draw(run.tokenizer, ++place, draw);
+    if (draw.token == end_id) return;
+    writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&draw.token, 1}));
     follows = true;
   };
   if (show && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
@@ -75,16 +96,25 @@ int sample(const SampleCommand& command) {
     if (show) begin(first);
     const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool, write);
     for (int64_t k = 0; k < count; ++k) {
-      const auto& [tokens, log_probs] = batch[size_t(k)];
+      const auto& [tokens, log_probs, likeliest] = batch[size_t(k)];
       if (!show) {
-        samples.push_back({{"text", valid_utf8(run.tokenizer.decode(tokens))},
-                           {"tokens", tokens},
-                           {"log_probs", json_numbers(log_probs)},
-                           {"ended", !tokens.empty() && tokens.back() == end_id}});
+        Json sample{{"text", valid_utf8(run.tokenizer.decode(tokens))},
+                    {"tokens", tokens},
+                    {"log_probs", json_numbers(log_probs)},
+                    {"ended", !tokens.empty() && tokens.back() == end_id}};
+        if (command.top > 0) sample["candidates"] = Json::array();
+        for (const std::vector<Candidate>& here : likeliest)
+          sample["candidates"].push_back(candidates_json(run.tokenizer, here));
+        samples.push_back(std::move(sample));
         continue;
       }
       if (k > 0) begin(first + k);
-      if (k > 0) std::for_each(tokens.begin(), tokens.end(), write);
+      for (size_t t = 0; k > 0 && t < tokens.size(); ++t)
+        write({k, tokens[t], log_probs[t],
+               command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
+      if (command.top > 0)
+        writer.add("\n" + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
+                   run.tokenizer.decode(tokens));
       writer.finish();
     }
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "apps/format.h"
+#include "apps/layer_sizes.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/train_trace.h"
@@ -218,9 +219,13 @@ int train(const TrainCommand& command) {
     const double factor = clip_factor(norm, config.clip);
     if (step == command.trace_step)
       no_trace = write_trace({step, batch, loss, gradient, lr, factor}, run, command.trace_file, console);
+    std::optional<LayerSizes> sizes;  // at each evaluation
+    if (step == config.steps || (config.eval_every > 0 && step % config.eval_every == 0))
+      sizes.emplace(run.model->params(), gradient);
     run.optimizer->step(run.model->params(), gradient, lr, factor);
     run.step = step;
     progress.end_step(loss, lr, norm, batch.scored);
+    if (sizes) folder.log(sizes->record(step, run.model->params()));
 
     if (due(config.eval_every)) evaluate_now(false, true);
     stop = step == command.stop_after;

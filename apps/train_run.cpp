@@ -23,7 +23,7 @@ constexpr double kPresent = 3 * sizeof(real);  // bytes of a parameter that a ch
 double refuse_beyond_memory(const Config& c, const LanguageModel& model, double present = 0) {
   const int64_t B = c.batch, T = c.context, n = model.params().declared_size();
   const double all = c.counts() ? double(n) * sizeof(real) + evaluation_bytes(model, B, T, c.shards)
-                                : training_bytes(model, B, T, c.shards);
+                                : training_bytes(model, B, T, c.shards) + double(n) * sizeof(real);  // LayerSizes
   const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;  // much of it is the model
   const std::string size = n > 0 ? text(" of ", grouped(n), " parameters") : "";
   require_memory(all - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),

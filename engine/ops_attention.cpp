@@ -6,6 +6,7 @@
 #include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
+#include "engine/ops_inside.h"
 
 namespace gradus {
 
@@ -73,6 +74,17 @@ Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, 
   Arena& arena = Tape::current(where).arena();
   auto* saved = arena.make<AttentionSaved>(arena.reals(B * heads * T * T), B, T, heads);
   return record(kind, {qkv}, {B * T, qkv.dim(1) / 3}, saved, where);
+}
+
+std::vector<Inside> inside_of_attention(const Op& op, int64_t sequence) {
+  if (op.kind->backward != causal_attention_backward) return {};
+  const auto& s = op.get<AttentionSaved>();
+  std::vector<Inside> heads;
+  for (int64_t head = 0; head < s.heads; ++head) {
+    const real* P = s.P + (sequence * s.heads + head) * s.T * s.T;
+    heads.push_back({.name = text("head ", head), .weights = true, .columns = s.T, .numbers = {P, P + s.T * s.T}});
+  }
+  return heads;
 }
 
 }  // namespace gradus

@@ -5,6 +5,7 @@
 #include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
+#include "engine/ops_inside.h"
 #include "engine/vmath.h"
 
 namespace gradus {
@@ -169,6 +170,27 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
   const Tensor in[] = {xw, start.h, start.c, w_hh};
   const Op& op = tape.record(kind, in, {Shape{B * T, H}, Shape{B, H}}, saved, where);
   return {tape.output(op, 0), tape.output(op, 1)};
+}
+
+std::vector<Inside> inside_of_lstm(const Op& op, int64_t sequence) {
+  if (op.kind->backward != lstm_sequence_backward) return {};
+  const auto& s = op.get<LstmSequenceSaved>();
+  const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B;
+  std::vector<Inside> all;
+  // `x` [T,B,width], of which the columns from `first` on.
+  const auto add = [&](const char* name, const real* x, int64_t width, int64_t first) {
+    Inside units{.name = name, .columns = H, .numbers = {}};
+    for (int64_t t = 0; t < T; ++t) {
+      const real* row = x + (t * B + sequence) * width + first;
+      units.numbers.insert(units.numbers.end(), row, row + H);
+    }
+    all.push_back(std::move(units));
+  };
+  for (const auto& [name, gate] : {std::pair("i", 0), std::pair("f", 1), std::pair("g", 2), std::pair("o", 3)})
+    add(name, s.gate, 4 * H, gate * H);
+  add("c", s.c + B * H, H, 0);
+  add("h", s.h + B * H, H, 0);
+  return all;
 }
 
 }  // namespace gradus

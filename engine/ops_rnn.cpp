@@ -5,6 +5,7 @@
 #include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
+#include "engine/ops_inside.h"
 #include "engine/vmath.h"
 
 namespace gradus {
@@ -61,6 +62,13 @@ Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, L
   Arena& arena = Tape::current(where).arena();
   auto* saved = arena.make<RnnSequenceSaved>(arena.reals((T + 1) * B * H));
   return record(kind, {xw, start, w_hh}, {B * T, H}, saved, where);
+}
+
+std::vector<Inside> inside_of_rnn(const Op& op, int64_t sequence) {
+  if (op.kind->backward != rnn_sequence_backward) return {};
+  const int64_t B = op.shape(1)[0], H = op.shape(1)[1], T = op.shape(0)[0] / B;
+  const real* h = op.y() + sequence * T * H;
+  return {{.name = "h", .columns = H, .numbers = {h, h + T * H}}};
 }
 
 }  // namespace gradus

@@ -45,6 +45,8 @@ class Encoder {
   // there are not B·T tokens, or more of a sequence than the net sees at once, or an id is not below vocabulary().
   Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T, Loc where = Loc::here()) const;
   virtual int64_t width() const = 0;  // C
+  // The learned vector of each token v, row v of [V or more, E], for people who look; empty where a family has none.
+  virtual Tensor token_vectors() const { return {}; }
 
   // A constructor only declares the parameters; this draws their values, from options().seed.
   virtual void initialise() { params_.init(uint64_t(options_.seed)); }

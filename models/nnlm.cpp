@@ -26,6 +26,7 @@ class Nnlm : public LanguageModel {
   Tensor head(const Tensor& features) const override {
     return named("logits", add_rows(matmul_nt(features, head_w_), head_b_));
   }
+  Tensor token_vectors() const override { return embedding_; }
   // A row of the state holds the last n tokens.
   State start(int64_t B) const override { return State(B, 0, seen(), nothing()); }
 

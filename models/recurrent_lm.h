@@ -17,6 +17,7 @@ class RecurrentLm : public LanguageModel {
   Tensor head(const Tensor& features) const override {
     return named("logits", add_rows(matmul_nt(features, head_w_), head_b_));
   }
+  Tensor token_vectors() const override { return embedding_; }
   // A row of the state holds the kept vectors of each layer, one after the other.
   State start(int64_t B) const override { return State(B, int64_t(layers_.size() * kept_) * options().hidden, 0); }
 

@@ -42,6 +42,16 @@ void sampling_distribution(std::span<const real> logits, const SampleOptions& op
   }
 }
 
+void find_likeliest(std::span<const double> log_p, std::span<Candidate> best) {
+  size_t n = 0;
+  for (size_t v = 0; v < log_p.size() && !best.empty(); ++v) {
+    if (n == best.size() && !(log_p[v] > best.back().log_prob)) continue;
+    size_t at = n < best.size() ? n++ : n - 1;
+    for (; at > 0 && log_p[v] > best[at - 1].log_prob; --at) best[at] = best[at - 1];
+    best[at] = {int32_t(v), log_p[v]};
+  }
+}
+
 static constexpr size_t kRows = 256;  // sequences that are scored side by side
 
 void require_numbers(std::span<const double> log_p) {
@@ -121,8 +131,10 @@ Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t
     rows_.push_back({int64_t(i), prompt});
     token_.push_back(prompt[0]);
   }
+  options_.likeliest = std::clamp<int64_t>(options_.likeliest, 0, model.vocabulary());
   open_.reserve(rows_.size());
   draws_.reserve(rows_.size());
+  likeliest_.resize(rows_.size() * size_t(options_.likeliest));
 }
 
 // A row that has ended keeps its end mark as its token.
@@ -148,7 +160,10 @@ bool Sampler::next() {
     sampling_distribution(logits.span().subspan(r * V, V), options_, log_p_, p_, order_);
     require_numbers(log_p_);
     token_[r] = int32_t(categorical(p_, rng_.at(first_sequence_ + sequence).uniform(t)));
-    draws_.push_back({sequence, token_[r], log_p_[size_t(token_[r])]});
+    const size_t K = size_t(options_.likeliest);
+    const std::span<Candidate> best = std::span(likeliest_).subspan(r * K, K);
+    find_likeliest(log_p_, best);
+    draws_.push_back({sequence, token_[r], log_p_[size_t(token_[r])], best});
   }
   ++read_;
   close_up();
@@ -172,7 +187,7 @@ void Sampler::close_up() {
 
 std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
                                   std::span<const int32_t> of, const SampleOptions& options, const Rng& rng,
-                                  int64_t first_sequence, const std::function<void(int32_t)>& watch) {
+                                  int64_t first_sequence, const std::function<void(const Sampler::Draw&)>& watch) {
   std::vector<Drawn> drawn(of.size());
   Sampler sampler(model, prompts, of, options, rng, first_sequence);
   const LongLoop loop("drawing tokens", options.max_tokens);
@@ -180,7 +195,9 @@ std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const st
     for (const Sampler::Draw& d : sampler.draws()) {
       drawn[size_t(d.sequence)].tokens.push_back(d.token);
       drawn[size_t(d.sequence)].log_probs.push_back(d.log_prob);
-      if (watch && d.sequence == 0) watch(d.token);
+      if (options.likeliest > 0)
+        drawn[size_t(d.sequence)].likeliest.emplace_back(d.likeliest.begin(), d.likeliest.end());
+      if (watch && d.sequence == 0) watch(d);
     }
     loop.at(t);
   }
@@ -194,7 +211,7 @@ int64_t side_by_side(const LanguageModel& model) {
 
 std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,
                                   int64_t count, const SampleOptions& options, const Rng& rng, Pool& pool,
-                                  const std::function<void(int32_t)>& watch) {
+                                  const std::function<void(const Sampler::Draw&)>& watch) {
   const int64_t rows = side_by_side(model);
   const std::vector<int32_t> of(static_cast<size_t>(rows), 0);
   std::vector<Drawn> drawn(static_cast<size_t>(count));

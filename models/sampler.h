@@ -17,7 +17,17 @@ struct SampleOptions {
   double top_p = 1;                // only the most probable tokens that together reach this probability
   int32_t end_id = -1;             // the draw that ends a sequence; -1: none does
   int64_t max_tokens = INT64_MAX;  // largest number of draws in a sequence, including the end mark
+  int64_t likeliest = 0;           // how many of the most probable tokens each draw names beside its own
 };
+
+// A token that could come next, and its natural log-probability.
+struct Candidate {
+  int32_t token;
+  double log_prob;
+};
+// Fills `best` with the most probable tokens, the most probable first; of equal ones the lower id. REQUIRES: not more
+// of them than of log_p.
+void find_likeliest(std::span<const double> log_p, std::span<Candidate> best);
 
 // log_p = log softmax(logits / temperature), in double; at temperature 0, 0 for the most probable token (the lowest id
 // of equal ones) and -inf for the others. NaN where a logit is NaN.
@@ -52,6 +62,7 @@ class Sampler {
     int64_t sequence;  // i of the constructor
     int32_t token;
     double log_prob;  // natural, under softmax(logits / temperature): that of the model, before top-k and top-p
+    std::span<const Candidate> likeliest = {};  // options.likeliest of them, with such log-probabilities; until next()
   };
   std::span<const Draw> draws() const { return draws_; }  // made by the last call, in the order of the sequences
 
@@ -65,7 +76,7 @@ class Sampler {
   void close_up();
 
   const LanguageModel& model_;
-  const SampleOptions options_;
+  SampleOptions options_;
   const Rng rng_;
   const int64_t first_sequence_;
   int64_t read_ = 0;  // tokens of every row that the model has seen
@@ -75,23 +86,26 @@ class Sampler {
   std::vector<int64_t> open_;
   std::vector<Draw> draws_;
   std::vector<double> log_p_, p_;
+  std::vector<Candidate> likeliest_;  // of each row
 };
 
 struct Drawn {
-  std::vector<int32_t> tokens;    // the end mark counted
-  std::vector<double> log_probs;  // of each, as Sampler::Draw has them
+  std::vector<int32_t> tokens;                         // the end mark counted
+  std::vector<double> log_probs;                       // of each, as Sampler::Draw has them
+  std::vector<std::vector<Candidate>> likeliest = {};  // at each, where options.likeliest asks for them
 };
 // The sequences of a Sampler from beginning to end, on the current tape. `watch` is called with each draw of the first
 // of them as it is made.
 std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts,
                                   std::span<const int32_t> of, const SampleOptions& options, const Rng& rng,
-                                  int64_t first_sequence = 0, const std::function<void(int32_t)>& watch = {});
+                                  int64_t first_sequence = 0,
+                                  const std::function<void(const Sampler::Draw&)>& watch = {});
 
 // The same behind one prompt, sequences first .. first + count - 1, on the threads of the pool: each takes
 // side_by_side() sequences at a time, 32, or fewer where what the model remembers of them would take more than 64 MB.
 int64_t side_by_side(const LanguageModel& model);
 std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,
                                   int64_t count, const SampleOptions& options, const Rng& rng, Pool& pool,
-                                  const std::function<void(int32_t)>& watch = {});
+                                  const std::function<void(const Sampler::Draw&)>& watch = {});
 
 }  // namespace gradus

@@ -28,6 +28,7 @@ class TransformerLm : public LanguageModel {
 
   int64_t width() const override { return options().embd; }
   Tensor head(const Tensor& features) const override { return named("logits", matmul_nt(features, wte_)); }
+  Tensor token_vectors() const override { return wte_; }
   // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the
   // tokens.
   State start(int64_t B) const override {

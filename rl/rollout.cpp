@@ -7,9 +7,9 @@
 namespace gradus {
 
 static void append(const std::vector<Drawn>& drawn, Rollouts& r) {
-  for (const auto& [tokens, log_probs] : drawn) {
-    r.sequences.add(tokens);
-    r.log_prob.push_back(std::accumulate(log_probs.begin(), log_probs.end(), 0.0));
+  for (const Drawn& d : drawn) {
+    r.sequences.add(d.tokens);
+    r.log_prob.push_back(std::accumulate(d.log_probs.begin(), d.log_probs.end(), 0.0));
   }
 }
 

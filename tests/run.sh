@@ -27,6 +27,7 @@ ahead sh tests/test_faults.sh short
 program signals 'Ctrl-C and kill -9 at any step, locks'
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
 program sample 'temperature, counts, prompts'
+program look 'inside a trained run: surprise, attention, gates'
 ahead timeout 1800 build/release/tests/program/all --no-colors=true --test-suite=waiting
 program memory 'memory promised before it is taken; time that grows evenly'
 program waiting 'progress, and the end at once, of all long work'
@@ -49,8 +50,10 @@ program target 'targets and divergences: f-DPG, moments, priors, gradients'
 program frontier 'the frontier, best of N, sampled divergences'
 program bench 'gradus bench: works, fields, figures that agree'
 checks packages 'machines that lack a package' sh tests/test_packages.sh
+ahead sh tests/test_look.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
 checks readme 'README shows what is printed' sh tests/test_readme.sh
+checks look-pages 'gradus look: pages in a browser' sh tests/test_look.sh
 program step 'gradus step: text, refusals'
 ahead sh tests/test_gdb.sh
 checks pages 'gradus step: keys, pages in a browser' sh tests/test_step.sh

@@ -281,7 +281,7 @@ TEST_SUITE("families") {
           for (int t = 0; t < 20; ++t) {  // beyond the context of 8, and beyond the end
             sampler.next();
             REQUIRE(sampler.draws().size() == 7);
-            for (const auto& [s, token, log_prob] : sampler.draws()) {
+            for (const auto& [s, token, log_prob, likeliest] : sampler.draws()) {
               drawn[size_t(s)].push_back(token);
               said[size_t(s)].push_back(log_prob);
             }
@@ -317,7 +317,7 @@ TEST_SUITE("families") {
         Pool one(1), two(2);
         const int64_t count = side_by_side(*model) + 9;  // a whole group and a part of one
         Ids watched;
-        const auto watch = [&](int32_t token) { watched.push_back(token); };
+        const auto watch = [&](const Sampler::Draw& draw) { watched.push_back(draw.token); };
         const std::vector<Drawn> all = draw_sequences(*model, prompts[0], 3, count, options, rng, two, watch);
         const std::vector<Drawn> again = draw_sequences(*model, prompts[0], 3, count, options, rng, one);
         REQUIRE(int64_t(all.size()) == count);

@@ -132,7 +132,7 @@ TEST_SUITE("steady state") {
   TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
     for (const std::string& family : stepped_families())
       for (const SampleOptions& options : {SampleOptions{}, SampleOptions{.temperature = 0.7, .top_k = 5, .top_p = 0.8},
-                                           SampleOptions{.temperature = 0}}) {
+                                           SampleOptions{.temperature = 0, .likeliest = 3}}) {
         INFO(family, ", temperature ", options.temperature);
         const auto model = make_model(config_of(family), kVocabulary);
         const std::vector<int32_t> prompt{1, 2, 3}, of(5, 0);

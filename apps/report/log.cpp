@@ -33,6 +33,20 @@ void append(Records& records, const Json& record) {
   for (auto& [name, column] : records.columns) column.resize(n + 1, kNone);
 }
 
+// {"step","layers":[{"name","grad_norm","update_ratio"},...]}, kept whole. What is wrong with it, or nothing.
+std::string append_layers(std::vector<Json>& records, const Json& record) {
+  const Json *step = record.find("step"), *layers = record.find("layers");
+  if (!step || !step->is_number_integer()) return "has no \"step\"";
+  if (!layers || !layers->is_array()) return "has no \"layers\"";
+  for (const Json& layer : *layers) {
+    const Json *name = layer.find("name"), *norm = layer.find("grad_norm"), *ratio = layer.find("update_ratio");
+    if (!name || !name->is_string() || !norm || !ratio) return "has a layer without name, grad_norm or update_ratio";
+  }
+  while (!records.empty() && records.back()["step"].get<int64_t>() >= step->get<int64_t>()) records.pop_back();
+  records.push_back(record);
+  return "";
+}
+
 // The record behind those before it; what is wrong with it, or nothing.
 std::string add(RunLog& log, const Json& record) {
   if (!record.is_object()) return "is not a JSON object";
@@ -43,6 +57,7 @@ std::string add(RunLog& log, const Json& record) {
                      : *type == "sample" ? &log.samples
                                          : nullptr;
   if (*type == "posterior") log.posterior = record;
+  if (*type == "layers") return append_layers(log.layers, record);
   if (!records) return "";
   constexpr int64_t kMostSteps = int64_t{1} << 53;  // that a double counts
   if (!step || !step->is_number_integer() || step->get<int64_t>() < 0 || step->get<int64_t>() > kMostSteps)

@@ -23,7 +23,8 @@ struct Records {
 struct RunLog {
   Json run;  // the first record
   Records steps, evals, samples;
-  Json posterior;  // of a fine-tuned run, the last record of that type: probabilities of the likeliest sequences
+  std::vector<Json> layers;  // records of that type, whole, in the order of their steps
+  Json posterior;            // of a fine-tuned run, the last record of that type: probabilities of the likeliest sequences
   int64_t last_step = 0;
 };
 

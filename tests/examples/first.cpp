@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "engine/ops.h"
+#include "gradus/engine/ops.h"
 using namespace gradus;
 
 int main() {

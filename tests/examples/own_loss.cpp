@@ -1,8 +1,8 @@
 // A two-layer network learns XOR with a custom hinge loss: each score must be at least 1 on the correct side of zero.
 #include <cstdio>
 
-#include "engine/ops.h"
-#include "engine/optim.h"
+#include "gradus/engine/ops.h"
+#include "gradus/engine/optim.h"
 using namespace gradus;
 
 int main() {

@@ -76,7 +76,7 @@ TEST_CASE("train --json prints one object, progress goes to stderr, and the log 
       sampled += record["step"].dump() + " ";
     }
     CHECK(sampled == "0 2 4 6 ");
-    CHECK(log.size() == 1 + 6 + 3 + 4);  // and nothing else
+    CHECK(log.size() == 1 + 6 + 3 + 3 + 4);  // and nothing else
     const Json last = dir.log("r", "eval").back();
     CHECK(last["train_loss"] == said["train_loss"]);
     CHECK(last["val_loss"] == said["val_loss"]);

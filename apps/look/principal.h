@@ -1,0 +1,27 @@
+// The plane in which points of many dimensions are spread the most, to draw them on paper.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace gradus {
+
+struct Plane {
+  std::vector<std::array<double, 2>>
+      points;                     // of each row: its coordinates on the two axes, about the mean of all rows
+  std::array<double, 2> share{};  // of the whole variance, on each axis
+};
+// The first two principal components of x [rows, columns] (Pearson 1901; Hotelling 1933). Of two opposite axes that one
+// is taken on which the coordinate that is largest in size is positive. Points that are all the same lie at 0.
+Plane principal_plane(std::span<const double> x, int64_t rows, int64_t columns);
+
+// Eigenvalues of a symmetric matrix a [n,n], the largest first, and their eigenvectors as rows, of length 1, by cyclic
+// rotations (Jacobi 1846).
+struct Eigen {
+  std::vector<double> values, vectors;  // [n], [n,n]
+};
+Eigen symmetric_eigen(std::vector<double> a, int64_t n);
+
+}  // namespace gradus
