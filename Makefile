@@ -115,15 +115,9 @@ uninstall:  ## remove exactly what make install put there (the same PREFIX and D
 readme-check: packages  ## run what README shows and compare what it prints
 	@$(MAKE) $(JOBS) --no-print-directory MODE=release run-readme-check
 
-# N is 3 or 03; yours is built from exercise.cpp, solved from solution.cpp.
-EXERCISE := $(patsubst %/,%,$(firstword $(wildcard tests/exercises/$(N)_*/ tests/exercises/0$(N)_*/)))
-WHOSE := $(if $(SOLUTION),solved,yours)
-exercise: packages  ## a lesson: make exercise N=3 (SOLUTION=1: the solution; GDB=1: in gdb); list in tests/exercises
-	@[ -n '$(EXERCISE)' ] || { echo "make exercise N=1 ... N=$(words $(EXERCISES)); tests/exercises/README.md says what each is about"; exit 2; }
-	@$(MAKE) $(JOBS) -s --no-print-directory $(B64)/$(EXERCISE)/$(WHOSE)
-	@$(if $(GDB),gdb -q -iex 'set debuginfod enabled off' $(addprefix -x ,$(wildcard engine/gdb/gradus.py)) --args,timeout 60) \
-	  $(B64)/$(EXERCISE)/$(WHOSE) --no-intro --no-version --abort-after=1 || \
-	  { echo "To write: $(EXERCISE)/exercise.cpp. A hint: $(EXERCISE)/hint.md"; exit 1; }
+exercise: packages  ## the list of lessons; make exercise N=3: one of them (HINT=1: a hint; SOLUTION=1; GDB=1: in gdb)
+	@N='$(N)' HINT='$(HINT)' SOLUTION='$(SOLUTION)' GDB='$(GDB)' AT='$(B64)' \
+	  BUILD='$(MAKE) $(JOBS) -s --no-print-directory' sh tests/exercises/exercise.sh
 
 fuzz: packages  ## clang's fuzzer on every kind of input, one after the other (SECONDS=60 TARGET="json kl")
 	@command -v clang++ >/dev/null || { echo "fuzz needs clang++: apt-get install clang"; exit 1; }
@@ -209,7 +203,7 @@ $(B64)/stepper: $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) a
 	$(LINK)
 stepper: $(B64)/stepper
 # The suite of an exercise with the function in exercise.cpp, or with that in solution.cpp; of the library the engine only.
-EXERCISED := $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) tests/main.cpp)
+EXERCISED := $(call objects,$(B64),$(wildcard engine/*.cpp engine/io/*.cpp) tests/exercises/main.cpp)
 $(B64)/tests/exercises/%.o: FLAGS_release := -O0
 $(B64)/tests/exercises/%.o: CXXFLAGS += -Wno-unused-parameter -Wno-unused-variable
 $(EXERCISES:%=$(B64)/%/yours): %/yours: %/test.o %/exercise.o $(EXERCISED)
