@@ -56,9 +56,10 @@ int sample(const SampleCommand& command) {
   const bool show = !command.common.json;
   Json samples = Json::array();
   Writer writer;
-  bool follows = false;  // a token or a prompt precedes the next token
+  bool follows = false;                                      // a token or a prompt precedes the next token
+  const char* const between = end_id >= 0 ? "" : "\n---\n";  // lines stand below each other
   const auto begin = [&](int64_t i) {
-    writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
+    writer.add((i > 0 ? between : "") + command.prompt);
     follows = !command.prompt.empty();
   };
   const auto write = [&](int32_t token) {

@@ -22,7 +22,7 @@ std::string_view take_bytes(std::string_view& rest, size_t n) {
 class CharCutter final : public Cutter {
  public:
   CharCutter()
-      : Cutter({.name = "char", .unit = "character", .in_counts = "letter", .any_bytes = false, .keeps_white = true}) {}
+      : Cutter({.name = "char", .unit = "character", .any_bytes = false, .keeps_white = true}) {}
   std::string_view take(std::string_view& rest) const override {
     return take_bytes(rest, rest.empty() ? 0 : first_character(rest).bytes);
   }
@@ -33,7 +33,7 @@ class CharCutter final : public Cutter {
 class ByteCutter final : public Cutter {
  public:
   ByteCutter()
-      : Cutter({.name = "byte", .unit = "byte", .in_counts = "byte", .any_bytes = true, .keeps_white = true}) {}
+      : Cutter({.name = "byte", .unit = "byte", .any_bytes = true, .keeps_white = true}) {}
   std::string_view take(std::string_view& rest) const override { return take_bytes(rest, 1); }
   std::string show(std::string_view token) const override {
     return is_ascii(token[0]) ? std::string(token) : "<" + hex_byte(token[0]) + ">";
@@ -54,7 +54,7 @@ class ByteCutter final : public Cutter {
 class WordCutter final : public Cutter {
  public:
   WordCutter()
-      : Cutter({.name = "word", .unit = "word", .in_counts = "word", .any_bytes = false, .keeps_white = false}) {}
+      : Cutter({.name = "word", .unit = "word", .any_bytes = false, .keeps_white = false}) {}
   std::string_view take(std::string_view& rest) const override {
     take_bytes(rest, run_length(rest, true));
     return take_bytes(rest, run_length(rest, false));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make exercise`: lists the exercises; with N=3 builds and runs one, with HINT=1 prints one of its hints. From the root.
 # In the environment: N, HINT, SOLUTION, GDB as the user gave them; BUILD, the command that builds a target; AT, the
-# folder of what is built.
+# folder of what is built; LIMIT, the seconds that it may run (60).
 first_lines() { sed -n '1s|^// Exercise \([0-9]*\): \(.*\)\.$|\1 \2|p' "$@"; }
 all=$(ls -d tests/exercises/[0-9]*_*)
 count=$(echo "$all" | wc -l)
@@ -41,9 +41,9 @@ $BUILD "$program" || exit 1
 if [ -n "$GDB" ]; then
   exec gdb -q -iex 'set debuginfod enabled off' -x engine/gdb/gradus.py --args "$program" --no-intro --no-version
 fi
-timeout 60 "$program" --no-intro --no-version --abort-after=1
+timeout "${LIMIT:-60}" "$program" --no-intro --no-version --abort-after=1
 code=$?
-[ $code != 124 ] || echo 'It ran for 60 s and was stopped. Question: which loop in your function has no end?'
+[ $code != 124 ] || echo "It ran for ${LIMIT:-60} s and was stopped. Question: which loop in your function has no end?"
 if [ $code != 0 ]; then
   [ "$whose" = solved ] || echo "To write: $lesson/exercise.cpp. A hint: make exercise N=$number HINT=1"
   exit 1

@@ -31,7 +31,8 @@ inline void expect(bool ok, const char* what, const std::string& wanted, const s
     CHECK(ok);  // counted
     return;
   }
-  ADD_FAIL_CHECK_AT(where.file, where.line, text(what, ": expected ", wanted, ", got ", got, "\n  Question: ", question));
+  ADD_FAIL_CHECK_AT(where.file, where.line,
+                    text(what, ": expected ", wanted, ", got ", got, "\n  Question: ", question));
 }
 
 // Two lists of numbers: the greatest difference is at most bound, relative to the greatest number wanted or to 1.

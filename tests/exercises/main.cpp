@@ -1,5 +1,5 @@
-// The main program of every exercise: doctest's, and a sentence where the function that is being written crashes. Like a
-// failure, it names the test case and asks.
+// The main program of every exercise: doctest's, and a sentence where the function that is being written crashes. Like
+// a failure, it names the test case and asks.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
@@ -56,10 +56,10 @@ void crashed(int signal, siginfo_t* info, void*) {
     what = "ran out of stack", question = "how deep does your function call itself here?";
   }
   char message[1024];
-  const int n = std::snprintf(message, sizeof message,
-                              "%s:%u: ERROR: in the test \"%s\" your function %s.\n  Question: %s\n",
-                              running ? running->m_file.c_str() : "before the tests", running ? running->m_line : 0,
-                              running ? running->m_name : "", what, question);
+  const int n =
+      std::snprintf(message, sizeof message, "%s:%u: ERROR: in the test \"%s\" your function %s.\n  Question: %s\n",
+                    running ? running->m_file.c_str() : "before the tests", running ? running->m_line : 0,
+                    running ? running->m_name : "", what, question);
   if (n > 0 && ::write(STDOUT_FILENO, message, std::strlen(message)) < 0) _exit(2);
   _exit(1);
 }
