@@ -223,7 +223,7 @@ void refuse_beside_resume(const CLI::App& app, std::vector<std::string> kept) {
 
 void add_run(CLI::App& app, std::string& run) { app.add_option("RUN", run, "run folder or checkpoint")->required(); }
 CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
-  std::string below = "\nREWARDS (of the text that is drawn; the prompt does not count):\n";
+  std::string below = "REWARDS (of the text that is drawn; the prompt does not count):\n";
   for (const auto& [name, meaning] : Reward::meanings()) below += "  " + left(name, kHelpColumn - 2) + meaning + "\n";
   app.footer(below);
   return app
@@ -401,8 +401,7 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
     return q;
   };
   const auto world = [&](CLI::App* q) {
-    number(*q, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1,
-           1'000'000)
+    number(*q, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1, 1'000'000)
         ->required();
     q->add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
     number(*q, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
@@ -454,9 +453,7 @@ Check frontier_options(CLI::App& app, FrontierCommand& c) {
   add_run(app, c.run);
   app.add_option("RUNS", c.runs, "runs to place beside the frontier");
   add_rewards(app, c.reward)->required();
-  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1,
-         1'000'000)
-      ->required();
+  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1, 1'000'000)->required();
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
   app.add_option("--html", c.html, "write the frontier as a page for the browser");
@@ -467,8 +464,7 @@ Check compare_options(CLI::App& app, CompareCommand& c) {
   add_run(app, c.run);
   app.add_option("RUN_B", c.other, "the other run")->required();
   number(app, "--samples", c.samples, "sequences drawn from each (10000)", 1, 1'000'000'000);
-  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included (32)", 1,
-         1 << 20);
+  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included (32)", 1, 1 << 20);
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of both models (1)", 1e-3, 1e6);
   return {};

@@ -50,9 +50,8 @@ static void print_tensors(const SafetensorsFile& file, const Json& tensors) {
                                    : ("norm " + norm.get<std::string>()).c_str());
   }
   if (moments > 0)
-    std::printf(
-        "%s tensors adam.m.NAME and adam.v.NAME, the moments of the optimiser (--json lists them), %s numbers\n",
-        grouped(moments).c_str(), grouped(of_moments).c_str());
+    std::printf("%s tensors adam.m.*, adam.v.*: moments of the optimiser, %s numbers (--json)\n",
+                grouped(moments).c_str(), grouped(of_moments).c_str());
   std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
 }
 

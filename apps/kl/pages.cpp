@@ -69,7 +69,7 @@ class Writer {
  private:
   // NUMBER, TITLE and perhaps SOURCE.
   static std::string heading(const std::vector<std::string>& parts) {
-    return trimmed(left(parts[0] + "  " + parts[1], 54) + right(parts.size() > 2 ? parts[2] : "", kWidth - 54));
+    return trimmed(left(parts[0] + "  " + parts[1], 50) + right(parts.size() > 2 ? parts[2] : "", kWidth - 50));
   }
 
   std::string row(const std::string& label, const std::string& rest) const {
@@ -79,9 +79,11 @@ class Writer {
     for (const std::string& cell : columns(rest.substr(0, note)))
       for (const std::string& piece : pieces(cell)) cells += right(piece, width_), ++n;
     const int64_t room = std::clamp<int64_t>(kWidth - n * width_, 0, kLabel);
-    std::string out = left("   " + label, room);
-    if (count_characters("   " + label) > room) out = "   " + label + "\n" + left("", room);  // a line of its own
-    out += cells;
+    const std::string name = "   " + label;
+    std::string out = left("", room) + cells;
+    const int64_t free = std::min<int64_t>(int64_t(out.find_first_not_of(' ')), kWidth) - 1,
+                  wide = count_characters(name);
+    out = wide <= free ? name + out.substr(size_t(wide)) : name + "\n" + out;  // a label may need a line of its own
     if (note != std::string::npos) out += "   " + filled(rest.substr(note + 4));
     return trimmed(out);
   }

@@ -36,7 +36,8 @@ std::string page_of_trained(const RunFacts& facts);
 std::string page_of_tuned(const RunFacts& facts);
 
 // The end of both pages: all options, those that differ from their row in `usual` in bold, then `more` facts, and the
-// command that repeats the run: `begin`, then the options in bold. Options without meaning for this run are left out.
+// command that repeats the run: `begin`, then the options in bold. Options without meaning for this run are
+// left out of the list.
 void add_configuration(Page& page, const std::vector<Option>& rows, const std::vector<Option>& usual,
                        const std::string& begin, const std::vector<Page::Fact>& more = {});
 std::string out_again(const RunFacts& facts);       // --out of that command: beside the run, "-again" behind its name

@@ -187,19 +187,15 @@ std::vector<Page::Passage> milestones(const RunFacts& facts) {
   return out;
 }
 
-// What the curves show, in words.
-std::vector<std::string> remarks(const RunFacts& facts) {
-  std::vector<std::string> out;
+// What the curves show, in words; nothing where they show nothing.
+std::string remark(const RunFacts& facts) {
   const Records& evals = facts.log.evals;
-  if (const auto best = overfits_since(evals["train_loss"], evals["val_loss"]))
-    out.push_back(text("Since step ", grouped(int64_t(evals.step[*best])),
-                       " the validation loss rises while the training loss falls: the model learns its text by heart. "
-                       "The weights of that step are in best.safetensors."));
-  if (facts.logged("yardsticks", "bigram").is_number())
-    out.push_back(
-        text("The levels unigram and bigram are n-gram models fitted on the training text and measured on the ",
-             is_held_out(facts) ? "validation" : "training", " text."));
-  return out;
+  const auto best = overfits_since(evals["train_loss"], evals["val_loss"]);
+  if (!best) return "";
+  return text(
+      "Since step ", grouped(int64_t(evals.step[*best])),
+      " the validation loss rises while the training loss falls: the model learns its text by heart. The weights "
+      "of that step are in best.safetensors.");
 }
 
 std::vector<Page::Fact> dataset(const RunFacts& facts) {
@@ -221,7 +217,7 @@ std::string page_of_trained(const RunFacts& facts) {
   if (!facts.log.steps.empty() || facts.log.evals.step.size() > 1) {
     page.section("Training");
     page.html(to_html(loss_plot(facts)));
-    for (const std::string& remark : remarks(facts)) page.paragraph(remark);
+    if (const std::string words = remark(facts); !words.empty()) page.paragraph(words);
     if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
   }
   if (!facts.log.samples.empty()) {
@@ -231,6 +227,9 @@ std::string page_of_trained(const RunFacts& facts) {
   page.section("Dataset");
   if (const auto files = corpus_files(facts); !files.empty()) page.code(joined(files, "\n"));
   page.facts(dataset(facts));
+  if (facts.logged("yardsticks", "bigram").is_number())
+    page.paragraph(text("Unigram and bigram are n-gram models fitted on the training text and measured on the ",
+                        is_held_out(facts) ? "validation" : "training", " text."));
   Config config = facts.config, usual = usual_config(config);
   add_configuration(page, options(config), options(usual), command_begin(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");

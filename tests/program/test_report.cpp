@@ -95,7 +95,7 @@ TEST_CASE(
     std::string page;
     bool clock = false;
     for (std::string line : lines(dir.report(run))) {
-      clock = clock || contains(line, "aria-label=\"Tokens a second\"");
+      clock = clock || contains(line, "aria-label=\"Tokens per second\"");
       if (!clock) {
         line = line.substr(0, line.find("<dt>speed"));
         for (size_t at; (at = line.find(run)) != line.npos;) line.replace(at, run.size(), "RUN");
