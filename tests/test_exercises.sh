@@ -147,7 +147,7 @@ END
     check "crash: $1" "exit code $code: $(cat out err)" sh -c "[ $code = 1 ] && grep -qF '$2' out && grep -q '  Question: .*?$' out &&
       grep -qF 'make exercise N=1 HINT=1' out"
   }
-  crash null 'test.cpp:36: ERROR: in the test "a constant wants no gradient" your function used a null pointer'
+  crash null 'ERROR: in the test "a constant wants no gradient" your function used a null pointer'
   crash stack 'in the test "y = a b at a = 3, b = 5" your function ran out of stack'
   crash abort 'your function stopped the program (abort)'
   crash far 'your function used memory that is not its own'
