@@ -396,7 +396,7 @@ int bench(const BenchCommand& command) {
               {"real", kRealName},
               {"work", Json::array()}};
   const bool show = !command.common.json;
-  console.clear_live();
+  console.end_live();
   if (show) {
     std::printf("%s, OpenBLAS %s\n", kRealName, blas_core());
     for (const Machine& m : machines)
@@ -411,7 +411,7 @@ int bench(const BenchCommand& command) {
       console.live(text(work.name, " on ", machine.threads, machine.threads == 1 ? " thread" : " threads"));
       const Json record = measure(work, machine, uint64_t(command.common.seed), command.seconds);
       result["work"].push_back(record);
-      console.clear_live();
+      console.end_live();
       if (show) print_row(record);
     }
   }

@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "apps/commands.h"
+#include "apps/format.h"
 #include "apps/proposal.h"
 #include "apps/waiting.h"
 #include "engine/error.h"
@@ -134,12 +135,48 @@ std::string names_below(const CLI::App& app) {
   return joined(names, " | ");
 }
 
+// The least number of letters to add, remove, replace or swap with their neighbour that makes b of a (Damerau 1964).
+size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i)
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0)
+        d[i][j] = i + j;
+      else
+        d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  return d[a.size()][b.size()];
+}
+
+// " (did you mean --lr?)", or nothing where no known word is near.
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {
+  const std::string* nearest = nullptr;
+  size_t least = std::min<size_t>(2, word.size() / 3) + 1;
+  for (const std::string& other : known)
+    if (const size_t d = word.size() > 64 ? least : distance(word, other); d < least) nearest = &other, least = d;
+  return nearest ? " (did you mean " + *nearest + "?)" : "";
+}
+
+// What a command was given that it does not take: the first word that looks like an option, or else the first.
+std::string foreign(const CLI::App& command) {
+  const std::vector<std::string> rest = command.remaining(true);
+  const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& w) { return w.starts_with('-'); });
+  if (option == rest.end()) return rest.empty() ? "" : rest.front();
+  return option->substr(0, option->find('='));
+}
+
 // The error of CLI11 in our words.
 std::string sentence(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
   std::string message = error.what();
-  if (app.get_subcommands().empty())
-    return (first.empty() ? "no command is given" : first + " is not a command") + ": must be one of " +
-           names_below(app) + "; " + proposed({"--help"}) + " says what each does";
+  if (app.get_subcommands().empty() && first.empty()) return "no command given; see " + proposed({"--help"});
+  if (app.get_subcommands().empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* one : app.get_subcommands(nullptr)) names.push_back(one->get_name());
+    return first + " is not a command" + did_you_mean(first, names) + "; " + proposed({"--help"}) +
+           " lists the commands";
+  }
   const CLI::App& command = *app.get_subcommands().front();
   const std::string help = proposed({command.get_name(), "--help"});
   if (message == "A subcommand is required") return command.get_name() + " needs one of: " + names_below(command);
@@ -147,8 +184,14 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
     const size_t at = message.find(part);
     return at == std::string::npos ? std::string() : message.substr(at + part.size());
   };
-  if (const std::string extra = after("not expected: "); !extra.empty())
-    return text(command.get_name(), " does not take ", extra, "; ", help, " lists its options");
+  if (const std::string extra = foreign(command); !extra.empty() && !after("not expected: ").empty()) {
+    std::vector<std::string> names;
+    const CLI::App* innermost = &command;  // exact has commands of its own
+    while (!innermost->get_subcommands().empty()) innermost = innermost->get_subcommands().front();
+    for (const CLI::Option* o : innermost->get_options()) names.push_back(o->get_name());
+    return text(command.get_name(), " does not take ", extra, did_you_mean(extra, names), "; ", help,
+                " lists its options");
+  }
   const std::string name = message.substr(0, message.find(':'));
   if (!after(": At Most 1 required").empty()) return name + " is given more than once";
   if (!after(": 1 required").empty()) return name + " needs a value";
@@ -180,7 +223,12 @@ void refuse_beside_resume(const CLI::App& app, std::vector<std::string> kept) {
 
 void add_run(CLI::App& app, std::string& run) { app.add_option("RUN", run, "run folder or checkpoint")->required(); }
 CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
-  return app.add_option("--reward", rewards, "[WEIGHT*]NAME[:ARGUMENT], several add up: " + Reward::names())
+  std::string below = "REWARDS (of the text that is drawn; the prompt does not count):\n";
+  for (const auto& [name, meaning] : Reward::meanings()) below += "  " + left(name, kHelpColumn - 2) + meaning + "\n";
+  app.footer(below);
+  return app
+      .add_option("--reward", rewards,
+                  "[WEIGHT*]NAME[:ARGUMENT], one of those below; give --reward again to add another to it")
       ->allow_extra_args(false);
 }
 
@@ -367,8 +415,7 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
     return q;
   };
   const auto world = [&](CLI::App* q) {
-    number(*q, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark", 1,
-           1'000'000)
+    number(*q, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1, 1'000'000)
         ->required();
     q->add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
     number(*q, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
@@ -420,9 +467,7 @@ Check frontier_options(CLI::App& app, FrontierCommand& c) {
   add_run(app, c.run);
   app.add_option("RUNS", c.runs, "runs to place beside the frontier");
   add_rewards(app, c.reward)->required();
-  number(app, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark", 1,
-         1'000'000)
-      ->required();
+  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1, 1'000'000)->required();
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
   app.add_option("--html", c.html, "write the frontier as a page for the browser");
@@ -433,8 +478,7 @@ Check compare_options(CLI::App& app, CompareCommand& c) {
   add_run(app, c.run);
   app.add_option("RUN_B", c.other, "the other run")->required();
   number(app, "--samples", c.samples, "sequences drawn from each (10000)", 1, 1'000'000'000);
-  number(app, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark (32)", 1,
-         1 << 20);
+  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included (32)", 1, 1 << 20);
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of both models (1)", 1e-3, 1e6);
   return {};
@@ -482,7 +526,7 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "corpus", "write text drawn from a grammar; with --json its entropy", corpus_options, corpus);
   add(app, run, "kl", "compare two tables; without a file, print worked examples of KL-penalised RL", kl_options, kl);
   add(
-      app, run, "exact", "exact answers in worlds small enough to list every sequence", exact_options,
+      app, run, "exact", "exact results for models small enough to enumerate every sequence", exact_options,
       +[](const ExactCommand& c) { return c.answer(c); });
   add(app, run, "frontier", "the most reward at each KL from a run, in worlds small enough to list", frontier_options,
       frontier);

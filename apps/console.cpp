@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "apps/signals.h"
@@ -36,10 +37,38 @@ void Console::put(const std::string& line) {
   std::clearerr(out_);
 }
 
+// Lines of so many columns, broken between words. A command at the end, to be copied, stays in one piece.
+static std::string wrapped(const std::string& line, size_t columns) {
+  size_t command = line.size();
+  for (const std::string_view before : {"Try: ", "continue with: "})
+    if (const size_t at = line.find(before); at != line.npos) command = std::min(command, at + before.size());
+  std::string out, rest = line.substr(0, command);
+  const auto place = [&](size_t column) {  // of the byte where the character of this column begins
+    size_t at = 0;
+    for (size_t n = 0; at < rest.size() && (n += (rest[at] & 0xC0) != 0x80) <= column;) ++at;
+    return at;
+  };
+  for (size_t end; (end = place(columns)) < rest.size();) {
+    const size_t space = rest.rfind(' ', end);
+    if (space == rest.npos || space == 0) break;
+    out += rest.substr(0, space) + "\n";
+    rest.erase(0, space + 1);
+  }
+  const std::string whole = rest + line.substr(command);
+  if (command == line.size() || static_cast<size_t>(count_characters(whole)) <= columns) return out + whole;
+  return out + rest.substr(0, rest.find_last_not_of(' ') + 1) + "\n" + line.substr(command);
+}
+
+size_t Console::columns() const {
+  winsize size{};
+  return ioctl(fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 void Console::note(const std::string& line) {
   if (quiet_) return;
   end_live();
-  put(harmless_line(line) + "\n");
+  const std::string shown = harmless_line(line);
+  put((live_ ? wrapped(shown, columns()) : shown) + "\n");
 }
 
 void Console::announce(const std::string& sentence) {
@@ -59,18 +88,11 @@ void Console::warn(const std::string& sentence) {
 
 void Console::live(const std::string& line) {
   if (!live_) return;
-  winsize size{};
-  const size_t columns = ioctl(fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-  put("\r" + one_line(line, columns - 1) + "\x1b[K");
+  put("\r" + one_line(line, columns() - 1) + "\x1b[K");
   open_ = true;
 }
 
 void Console::end_live() {
-  if (open_) std::fputs("\n", out_);
-  open_ = false;
-}
-
-void Console::clear_live() {
   if (open_) std::fputs("\r\x1b[K", out_);
   open_ = false;
 }

@@ -18,7 +18,7 @@ class Console {
  public:
   explicit Console(const Common& common);
   ~Console() { end_live(); }
-  // One line, of which a terminal obeys nothing.
+  // One line, of which a terminal obeys nothing; on a terminal it is broken between words.
   void note(const std::string& line);
   void announce(const std::string& sentence);  // behind "note: ", always on stderr
   void warn(
@@ -26,11 +26,11 @@ class Console {
   // Rewrites the live line; on a pipe does nothing.
   void live(const std::string& line);
   bool is_live() const { return live_; }
-  void end_live();
-  void clear_live();  // as if it had not been
+  void end_live();  // as if it had not been
 
  private:
   void put(const std::string& line);
+  size_t columns() const;  // of the terminal
   std::FILE* out_;
   bool quiet_, live_, open_ = false;
 };

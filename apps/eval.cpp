@@ -26,9 +26,8 @@ static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Spli
   }
   int64_t n = 0;
   const std::vector<std::string_view> lines = split_lines(text);
-  const size_t first = split == Split::kValidation ? size_t(corpus.lines(Split::kTrain)) : 0;
   for (int64_t i = 0; i < corpus.lines(split); ++i) {
-    const size_t at = first + size_t(i);
+    const auto at = size_t(corpus.source_line(split, i));
     const char* const end = at + 1 < lines.size() ? lines[at + 1].data() : text.data() + text.size();
     const std::string_view whole(lines[at].data(), size_t(end - lines[at].data()));
     const std::span<const int32_t> targets = corpus.window(split, i).targets;

@@ -26,6 +26,35 @@ static std::optional<double> norm_of(const SafetensorsFile& file, const TensorIn
   return norms.size() == 1 ? norms[0] : kernel::norm(int64_t(norms.size()), norms.data());
 }
 
+// The optimiser's moments of all parameters, which --json lists, are one line for a person.
+static bool is_moment(const TensorInfo& t) { return t.name.starts_with("adam."); }
+
+static void print_tensors(const SafetensorsFile& file, const Json& tensors) {
+  int64_t numbers = 0, moments = 0, of_moments = 0;
+  size_t width = 4;
+  for (const TensorInfo& t : file.tensors())
+    if (!is_moment(t)) width = std::max(width, one_line(t.name, 80).size());
+  for (size_t i = 0; i < file.tensors().size(); ++i) {
+    const TensorInfo& t = file.tensors()[i];
+    numbers += t.numel();
+    if (is_moment(t)) {
+      ++moments;
+      of_moments += t.numel();
+      continue;
+    }
+    const Json& norm = tensors[i]["norm"];
+    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), one_line(t.name, 80).c_str(), one_line(t.dtype, 8).c_str(),
+                Json(t.shape).dump().c_str(),
+                norm.is_null()     ? "-"
+                : norm.is_number() ? ("norm " + significant(norm.get<double>(), 5)).c_str()
+                                   : ("norm " + norm.get<std::string>()).c_str());
+  }
+  if (moments > 0)
+    std::printf("%s tensors adam.m.*, adam.v.*: moments of the optimiser, %s numbers (--json)\n",
+                grouped(moments).c_str(), grouped(of_moments).c_str());
+  std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
+}
+
 int inspect(const InspectCommand& command) {
   const SafetensorsFile file = SafetensorsFile::open(checkpoint_path(command.file));
   Json tensors = Json::array();
@@ -36,22 +65,9 @@ int inspect(const InspectCommand& command) {
     std::printf("%s\n", Json{{"tensors", tensors}, {"metadata", file.metadata()}}.dump().c_str());
     return kDone;
   }
-  int64_t numbers = 0;
-  size_t width = 4;
-  for (const TensorInfo& t : file.tensors()) width = std::max(width, one_line(t.name, 80).size());
-  for (size_t i = 0; i < file.tensors().size(); ++i) {
-    const TensorInfo& t = file.tensors()[i];
-    numbers += t.numel();
-    const Json& norm = tensors[i]["norm"];
-    std::printf("%-*s  %-4s  %-12s  %s\n", int(width), one_line(t.name, 80).c_str(), one_line(t.dtype, 8).c_str(),
-                Json(t.shape).dump().c_str(),
-                norm.is_null()     ? "-"
-                : norm.is_number() ? ("norm " + fixed(norm.get<double>(), 4)).c_str()
-                                   : ("norm " + norm.get<std::string>()).c_str());
-  }
-  std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
+  print_tensors(file, tensors);
   for (const auto& [key, value] : file.metadata())
-    std::printf("%s: %s\n", one_line(key, 40).c_str(), one_line(value, 80).c_str());
+    std::printf("%s: %s\n", one_line(key, 40).c_str(), one_line(value, 76 - std::min<size_t>(key.size(), 40)).c_str());
   return kDone;
 }
 

@@ -12,9 +12,17 @@
 #include <utility>
 
 #include "engine/gemm.h"
+#include "engine/io/safetensors.h"
 #include "models/run/checkpoint.h"
 
 namespace gradus {
+
+static constexpr const char* kBest = "/best.safetensors";
+std::string RunFolder::best() const { return path_ + kBest; }
+bool RunFolder::has_best() const {
+  std::error_code error;
+  return std::filesystem::exists(best(), error);
+}
 
 bool RunFolder::has_checkpoint(const std::string& path) {
   std::error_code error;
@@ -100,6 +108,15 @@ void RunFolder::write_line(const std::string& line) {
         text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training continues without it");
 }
 
+// Of a run that came to nothing, or of one whose checkpoint somebody has deleted.
+static bool is_ours(const std::string& weights) {
+  try {
+    return SafetensorsFile::open(weights).is_ours();
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
 static void refuse_checkpoint(const std::string& out) {
   if (RunFolder::has_checkpoint(out))
     throw UsageError(text(out, " already holds a run; continue it with --resume, or use another --out"));
@@ -109,6 +126,8 @@ void refuse_existing(const std::string& out) {
   refuse_checkpoint(out);
   const std::string log = out + "/log.jsonl";
   std::error_code error;
+  if (const std::string best = out + kBest; std::filesystem::exists(best, error) && !is_ours(best))
+    throw UsageError(text(best, ": gradus did not write this file and would replace it; use another --out"));
   if (!std::filesystem::exists(log, error)) return refuse_foreign_report(out);
   std::string beginning(kLogBeginning.size(), '\0');
   std::ifstream in(std::filesystem::is_regular_file(log, error) ? log : "", std::ios::binary);
@@ -140,7 +159,8 @@ static void require_writable(const std::string& out) {
 RunFolder make_folder(const std::string& out) {
   require_writable(out);
   RunFolder folder(out);
-  refuse_checkpoint(out);  // another process may have trained here; to open the log again would end our lock
+  refuse_checkpoint(out);           // another process may have trained here; to open the log again would end our lock
+  ::unlink(folder.best().c_str());  // of a run that came to nothing: the new one may have no better weights
   return folder;
 }
 
@@ -197,6 +217,10 @@ void require_finite(const Params& params, int64_t step, const RunFolder& folder)
 
 int end_run(const RunFolder& folder, Console& console, const Next& next, int64_t step, bool stopped) {
   console.warn(folder.log_error());
+  const std::string no_report = try_write_report(folder.path());
+  console.warn(no_report);
+  console.end_live();
+  if (no_report.empty()) console.note(text("Curves and samples: ", folder.report(), "; open it in a browser."));
   console.note(stopped ? text("Stopped after step ", step, " and saved; continue with: ", next.resume)
                        : text("Saved ", folder.checkpoint(), ". Try: ", next.sample));
   return stopped ? kInterrupted : kDone;

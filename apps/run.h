@@ -1,4 +1,5 @@
-// A run on disk, and what training and fine-tuning share. A run is a folder: checkpoint.safetensors and log.jsonl. The
+// A run on disk, and what training and fine-tuning share. A run is a folder: checkpoint.safetensors, log.jsonl,
+// report.html, and of a trained run best.safetensors. The
 // process that trains holds a lock on the log, so that two never write into one run.
 #pragma once
 
@@ -24,6 +25,10 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
   static bool has_checkpoint(const std::string& path);
+  // The weights of the lowest validation loss so far, without an optimiser.
+  std::string best() const;
+  bool has_best() const;
+  std::string report() const { return path_ + "/report.html"; }
 
   // Removes what the log says of steps after `step`, and a line cut short: those steps will be done again. With step 0
   // the log becomes empty. Returns the type of the record that is then the last, if it is one of `step`, else "".
@@ -117,8 +122,8 @@ void require_finite(const Params& params, int64_t step, const RunFolder& folder)
 
 // --- The end
 
-// After the last save of a run, whether it was stopped or finished: prints how to continue, by one of two commands, and
-// returns the exit code.
+// After the last save of a run, whether it was stopped or finished: writes the report, prints where it is and how to
+// continue, by one of two commands, and returns the exit code.
 struct Next {
   std::string resume, sample;
 };

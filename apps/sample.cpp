@@ -71,13 +71,14 @@ int sample(const SampleCommand& command) {
   Writer writer;
   bool follows = false;  // a token or a prompt precedes the next token
   int64_t place = 0;     // of the next draw
+  const char* const between = end_id >= 0 && command.top == 0 ? "" : "\n---\n";  // lines stand below each other
   const auto begin = [&](int64_t i) {
     place = 0;
     if (command.top > 0) {
-      std::printf("%splace token   prob.   likeliest, with their probabilities\n", i > 0 ? "\n---\n" : "");
+      std::printf("%splace token   prob.   likeliest, with their probabilities\n", i > 0 ? between : "");
       return;
     }
-    writer.add((i > 0 ? "\n---\n" : "") + command.prompt);
+    writer.add((i > 0 ? between : "") + command.prompt);
     follows = !command.prompt.empty();
   };
   const auto write = [&](const Sampler::Draw& draw) {

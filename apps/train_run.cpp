@@ -127,6 +127,17 @@ TrainRun resume(const TrainCommand& command, Console& console) {
   return {std::move(run), std::move(files), std::move(corpus), std::move(folder)};
 }
 
+// Of lines the mark that begins the first one is none: nothing predicts it.
+int64_t tokens_of(const Corpus& corpus, Split split) {
+  return int64_t(corpus.tokens(split).size()) - int64_t(corpus.lines(Split::kAll) > 0);
+}
+
+// A model that is counted may have no parameters.
+std::string size_of(const LanguageModel& model) {
+  if (const int64_t n = model.params().size(); n > 0) return grouped(n) + " parameters";
+  return grouped(int64_t(model.counts().size()) / 3) + " counts";
+}
+
 }  // namespace
 
 TrainRun open_train_run(const TrainCommand& command, Console& console) {
@@ -138,34 +149,45 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
   std::string files = std::filesystem::path(run.files.name()).filename().string();
   if (run.files.paths.size() > 1) files += text(" and ", run.files.paths.size() - 1, " more");
   const Tokenizer& tokenizer = run.checkpoint.tokenizer;
-  const std::string unit = tokenizer.cutter().unit, of = tokenizer.cutter().in_counts;
+  const std::string unit = tokenizer.cutter().unit;
   const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
-  console.note(
-      text(c.counts() ? "Counting " : "Training ", c.family().title,
-           c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
-           c.lines ? grouped(lines) + " lines, " : "", grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks),
-           " ", unit, "s, ", tokenizer.size() - c.lines, " distinct, ", grouped(run.checkpoint.model->params().size()),
-           " parameters, ", threads, threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
-  console.note(text("Yardsticks, nats per ", unit, ": uniform ", fixed(y.uniform, 2), ", ", of, " frequencies ",
-                    fixed(y.unigram, 2), ", ", of, " pairs ", fixed(y.bigram, 2), c.lines ? " (marks counted)." : "."));
+  console.note(text(c.counts() ? "Counting " : "Training ", c.family().title,
+                    c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
+                    c.lines ? grouped(lines) + " lines, " : "",
+                    grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
+                    tokenizer.size() - c.lines, " distinct, ", size_of(*run.checkpoint.model), ", ", threads,
+                    threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
+  console.note(text("To compare, nats a ", unit, y.held_out ? " of the validation text" : "", ": uniform ",
+                    fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
+                    c.lines ? " (end marks counted)." : "."));
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
+  constexpr int64_t kMany = 50;  // parameters for each token that trains; a model that generalises has a few
+  const int64_t parameters = run.checkpoint.model->params().size(), trains = tokens_of(run.corpus, Split::kTrain);
+  if (run.checkpoint.step == 0 && c.steps > 0 && parameters > kMany * trains)
+    console.note(text("note: ", grouped(parameters), " parameters learn from ", grouped(trains), " ", unit,
+                      "s, so they can learn the text by heart; a longer text, or a smaller model, generalises better"));
 }
 
 Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<double>& entropy_rate) {
-  const auto tokens = [&](Split split) { return run.corpus.tokens(split).size(); };
-  return {{"type", "run"},
-          {"config", Json::parse(to_json(run.checkpoint.config))},
-          {"vocabulary", run.checkpoint.tokenizer.size()},
-          {"parameters", run.checkpoint.model->params().size()},
-          {"real", kRealName},
-          {"blas_core", blas_core()},
-          {"memory_bytes", run.memory},
-          {"corpus", run.files.paths},
-          {"corpus_hash", run.files.hash},
-          {"tokens", {{"train", tokens(Split::kTrain)}, {"validation", tokens(Split::kValidation)}}},
-          {"yardsticks", {{"uniform", y.uniform}, {"unigram", y.unigram}, {"bigram", y.bigram}}},
-          {"entropy_rate", json_number(entropy_rate)},
-          {"version", kGradusVersion}};
+  return {
+      {"type", "run"},
+      {"config", Json::parse(to_json(run.checkpoint.config))},
+      {"vocabulary", run.checkpoint.tokenizer.size()},
+      {"parameters", run.checkpoint.model->params().size()},
+      {"real", kRealName},
+      {"blas_core", blas_core()},
+      {"memory_bytes", run.memory},
+      {"corpus", run.files.paths},
+      {"corpus_hash", run.files.hash},
+      {"tokens",
+       {{"train", tokens_of(run.corpus, Split::kTrain)}, {"validation", tokens_of(run.corpus, Split::kValidation)}}},
+      {"yardsticks",
+       {{"uniform", y.uniform},
+        {"unigram", json_number(y.unigram)},
+        {"bigram", json_number(y.bigram)},
+        {"held_out", y.held_out}}},
+      {"entropy_rate", json_number(entropy_rate)},
+      {"version", kGradusVersion}};
 }
 
 }  // namespace gradus

@@ -8,6 +8,7 @@
 #include "apps/run.h"
 #include "models/run/checkpoint.h"
 #include "models/text/corpus.h"
+#include "models/yardsticks.h"
 
 namespace gradus {
 

@@ -5,6 +5,7 @@
 
 #include "apps/features.h"
 #include "apps/format.h"
+#include "apps/live_report.h"
 #include "apps/memory.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
@@ -182,6 +183,7 @@ int tune(const TuneCommand& command) {
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const Stopwatch all;
+  LiveReport live_report(folder.path());
   std::optional<TuneMetrics> last;
   catch_interrupts();
   bool stop = false;
@@ -211,6 +213,7 @@ int tune(const TuneCommand& command) {
     record["seconds"] = of_step.seconds();
     folder.log(record);
     show_step(console, *last, step, config.steps, truth);
+    live_report.renew();
     stop = step == command.stop_after;
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
       folder.save_on_the_way(console, [&] { save(run, tuner); });
@@ -229,7 +232,6 @@ int tune(const TuneCommand& command) {
       stop = true;
     }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
-  console.warn(try_write_report(folder.path()));
   return end_run(folder, console, next_of(command, run), run.policy.step, stop);
 }
 

@@ -42,7 +42,8 @@ void introduce(Console& console, const TunedRun& run, int threads, const KnownWo
                     " tokens a step, ", run.prompts.size(), run.prompts.size() == 1 ? " prompt, " : " prompts, ",
                     threads, threads == 1 ? " thread." : " threads."));
   if (known)
-    console.note(text("A world of ", grouped(known->sequences()), " sequences: the truth is computed at every step."));
+    console.note(text("Only ", grouped(known->sequences()),
+                      " sequences are possible: exact values are computed at every step."));
   if (run.saved) console.note(text("Resuming after step ", run.policy.step, " of ", run.config.steps, "."));
 }
 

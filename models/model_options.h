@@ -14,7 +14,7 @@ enum class Smoothing { kNone, kAdd, kKneserNey };
 inline constexpr Named<Smoothing> kSmoothings[] = {
     {"none", Smoothing::kNone}, {"add", Smoothing::kAdd}, {"kneser-ney", Smoothing::kKneserNey}};
 
-// Heavy ops in one piece, or put together from primitives (engine/composed.h).
+// Fused kernels, or ops composed from primitives (engine/composed.h).
 enum class Ops { kFused, kComposed };
 inline constexpr Named<Ops> kOps[] = {{"fused", Ops::kFused}, {"composed", Ops::kComposed}};
 

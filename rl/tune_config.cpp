@@ -91,11 +91,11 @@ std::vector<Option> options(TuneConfig& c) {
                    kFDpg)),
       option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return", kReinforce),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go,
-             "credit each draw only with rewards earned from it onward", kReinforce),
+             "credit each token only with rewards that come after it", kReinforce),
       option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)", kRl),
       option("kl_target", c.kl_target, 0, 1e9,
              "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
-      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may change by a fifth", {"kl_target"}),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "beta changes by at most 20% per this many sequences", {"kl_target"}),
       option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
              kReinforce),
       option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
@@ -104,7 +104,7 @@ std::vector<Option> options(TuneConfig& c) {
       newer(option("epochs", c.epochs, 1, 1000, "passes over the batch in each step")),
       newer(
           option("minibatches", c.minibatches, 1, 1 << 20, "parts of the batch in each epoch; each makes one update")),
-      option("max_tokens", c.max_tokens, 1, 1 << 20, "largest number of draws in a sequence, including the end mark"),
+      option("max_tokens", c.max_tokens, 1, 1 << 20, "maximum tokens per sequence, end mark included"),
       row_of(shared, "lr"),
       row_of(shared, "min_lr"),
       row_of(shared, "warmup"),
@@ -114,7 +114,7 @@ std::vector<Option> options(TuneConfig& c) {
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
       option("exact", c.exact, names_of(kExactWords),
-             "the truth by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
+             "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
              "step | never"),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),

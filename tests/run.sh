@@ -26,6 +26,7 @@ program resume 'a resumed run = an uninterrupted run'
 ahead sh tests/test_faults.sh short
 program signals 'Ctrl-C and kill -9 at any step, locks'
 checks files 'every failing call, kill -9, full disk' sh tests/test_faults.sh short
+program telling 'best weights, overfitting, yardsticks, the lines that validate'
 program sample 'temperature, counts, prompts'
 program look 'inside a trained run: surprise, attention, gates'
 ahead timeout 1800 build/release/tests/program/all --no-colors=true --test-suite=waiting

@@ -8,6 +8,7 @@
 #include "models/run/config.h"
 #include "models/text/corpus.h"
 #include "models/text/read_text.h"
+#include "models/yardsticks.h"
 #include "tests/line_world.h"
 
 namespace {
@@ -16,6 +17,7 @@ using namespace gradus;
 using Ids = std::vector<int32_t>;
 
 constexpr int32_t kEnd = 9;
+constexpr double kRounding = sizeof(real) == 4 ? 1e-6 : 1e-14;  // of a mean of losses
 
 Ids copy(std::span<const int32_t> s) { return Ids(s.begin(), s.end()); }
 Corpus corpus_of(const std::vector<Ids>& lines, double val_fraction = 0, int64_t context = 8) {
@@ -145,15 +147,36 @@ TEST_SUITE("lines") {
     CHECK(batch.scored == 12);
   }
 
-  TEST_CASE("lines: yardsticks count the mark as a target, and pairs begin with it") {
+  TEST_CASE("yardsticks: of ten sentences on themselves, entropies; on a validation split, Kneser-Ney by hand") {
     const testing::LineWorld world(testing::kTwoWords, "word");
-    const Yardsticks y = world.corpus(world.config("lstm")).yardsticks(5);
+    Shards shards(1, 1);
+    const Config all = world.config("lstm");
+    const Yardsticks y = yardsticks(world.corpus(all), all, 5, shards, 10);
+    CHECK(!y.held_out);
     CHECK(std::fabs(y.uniform - std::log(5.0)) < 1e-14);
     // 30 targets: 7 the, 3 a, 6 cat, 4 dog, 10 marks.
     double unigram = 0;
     for (const double n : {7, 3, 6, 4, 10}) unigram -= n / 30 * std::log(n / 30);
-    CHECK(std::fabs(y.unigram - unigram) < 1e-14);
-    CHECK(std::fabs(y.bigram - testing::kTwoWordsEntropy / 3) < 1e-14);
+    CHECK(std::fabs(y.unigram - unigram) < kRounding);
+    CHECK(std::fabs(y.bigram - testing::kTwoWordsEntropy / 3) < kRounding);
+
+    // a b a b a, then b b: of the pairs ab ab ba ba one has each count 2, so D = ½, and a is before and behind b alone.
+    const Tokenizer tokenizer = Tokenizer::from_text("char", "ab");
+    const Corpus stream({.context = 4, .val_fraction = 2.0 / 7}, tokenizer,
+                        "ababab"
+                        "b",
+                        "t.txt");
+    CHECK(copy(stream.tokens(Split::kTrain)) == Ids{0, 1, 0, 1, 0});
+    ModelOptions options;
+    options.context = 4;
+    const Yardsticks held = yardsticks(stream, options, 2, shards, 1);
+    CHECK(held.held_out);
+    // Unigram: 3 a, 2 b of 5; counts 3 and 2, none 1, so D = ½: p(b) = (2 − ½)/5 + ½ · 2/5 · ½ = 0.4.
+    CHECK(std::fabs(held.unigram + std::log(0.4)) < kRounding);
+    // Bigram: after b only a was seen. p(b|b) = D · 1/2 · p'(b), p' of the number of tokens before each: 1 of 2 for
+    // both, and a count of 1 makes its D = 2/(2 + 0) = 1: p'(b) = 0 + 1 · 2/2 · ½ = ½. D of pairs: counts 2 and 2, so
+    // ½.
+    CHECK(std::fabs(held.bigram + std::log(0.5 * 0.5 * 0.5)) < kRounding);
   }
 
   TEST_CASE("lines: a line that the vocabulary lacks is named by its number") {

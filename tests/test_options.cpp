@@ -106,6 +106,7 @@ TEST_SUITE("options") {
       INFO(std::string(family.name));
       Config config;
       config.model = family.name;
+      config.lines = true;
       const std::vector<Option> rows = options(config);
       for (const std::string& name : family.options) CHECK(has_meaning(row_of(rows, name), rows));
       for (const Option& row : rows) {

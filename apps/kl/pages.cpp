@@ -1,5 +1,6 @@
 #include "apps/kl/pages.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <sstream>
@@ -13,7 +14,7 @@ namespace gradus {
 
 namespace {
 
-constexpr int kLabel = 34;  // characters of the first column
+constexpr int64_t kWidth = 80, kLabel = 24;  // characters of a line, and of its first column at most
 
 std::string trimmed(const std::string& s) { return s.substr(0, s.find_last_not_of(' ') + 1); }
 
@@ -68,14 +69,21 @@ class Writer {
  private:
   // NUMBER, TITLE and perhaps SOURCE.
   static std::string heading(const std::vector<std::string>& parts) {
-    return trimmed(left(parts[0] + "  " + parts[1], 60) + right(parts.size() > 2 ? parts[2] : "", 40));
+    return trimmed(left(parts[0] + "  " + parts[1], 50) + right(parts.size() > 2 ? parts[2] : "", kWidth - 50));
   }
 
   std::string row(const std::string& label, const std::string& rest) const {
     const size_t note = rest.find(" ;; ");
-    std::string out = left("   " + label, kLabel);
+    std::string cells;
+    int64_t n = 0;
     for (const std::string& cell : columns(rest.substr(0, note)))
-      for (const std::string& piece : pieces(cell)) out += right(piece, width_);
+      for (const std::string& piece : pieces(cell)) cells += right(piece, width_), ++n;
+    const int64_t room = std::clamp<int64_t>(kWidth - n * width_, 0, kLabel);
+    const std::string name = "   " + label;
+    std::string out = left("", room) + cells;
+    const int64_t free = std::min<int64_t>(int64_t(out.find_first_not_of(' ')), kWidth) - 1,
+                  wide = count_characters(name);
+    out = wide <= free ? name + out.substr(size_t(wide)) : name + "\n" + out;  // a label may need a line of its own
     if (note != std::string::npos) out += "   " + filled(rest.substr(note + 4));
     return trimmed(out);
   }

@@ -23,7 +23,7 @@ namespace gradus {
 // With this many significant digits, zeros at the end included: 0.14397154729945. 0 is "0".
 std::string digits(double value, int significant = 14);
 
-// The page with its numbers, lines of at most 100 characters; all of it or one section. UsageError for a section that
+// The page with its numbers, lines of at most 80 characters; all of it or one section. UsageError for a section that
 // it has not, ShapeError for a name that is no worked number.
 std::string page_text(const char* page, const WorkedNumbers& numbers, std::optional<int64_t> section = {});
 

@@ -58,8 +58,11 @@ RunFacts read_run(const std::string& folder) {
     throw DataError(
         text(folder, ": is not the folder of a run; ", proposed({"train", "FILE.txt", "--out", "RUN"}), " makes one"));
   const std::string log = folder + "/log.jsonl";
-  RunFacts facts{
-      .name = fs::canonical(folder).filename().string(), .log = read_log(folder), .config = {}, .tuning = {}};
+  RunFacts facts{.folder = folder,
+                 .name = fs::canonical(folder).filename().string(),
+                 .log = read_log(folder),
+                 .config = {},
+                 .tuning = {}};
   const std::string options = facts.logged("config").dump();
   if (facts.is_tuned()) {
     facts.tuning = tune_config_from_json(options, log);
@@ -91,6 +94,20 @@ static std::string typed(const Option& row) {
   return words;
 }
 
+// A number as a person writes it: 0 for 0.0.
+static std::string shown(const std::string& value) {
+  return value.ends_with(".0") ? value.substr(0, value.size() - 2) : value;
+}
+
+std::string out_again(const RunFacts& facts) {
+  std::string typed = facts.folder;
+  while (typed.size() > 1 && typed.ends_with('/')) typed.pop_back();
+  const fs::path path = typed, last = path.filename();
+  const bool has_name = !last.empty() && last != "." && last != ".." && last != "/";
+  const fs::path parent = (has_name ? path : fs::canonical(path)).parent_path();
+  return shell_path((parent / (facts.name + "-again")).string());
+}
+
 void add_configuration(Page& page, const std::vector<Option>& rows, const std::vector<Option>& usual,
                        const std::string& begin, const std::vector<Page::Fact>& more) {
   std::string command = begin;
@@ -100,7 +117,9 @@ void add_configuration(Page& page, const std::vector<Option>& rows, const std::v
     const std::string value = value_text(rows[i]);
     const bool differs = value != value_text(usual[i]);
     if (differs) command += typed(rows[i]);
-    facts.push_back({option_name(rows[i].name).substr(2), flag ? (*flag->value ? "yes" : "no") : value, differs});
+    if (!has_meaning(rows[i], rows)) continue;
+    facts.push_back(
+        {option_name(rows[i].name).substr(2), flag ? (*flag->value ? "yes" : "no") : shown(value), differs});
   }
   facts.insert(facts.end(), more.begin(), more.end());
   page.section("Configuration");

@@ -12,6 +12,7 @@
 namespace gradus {
 
 struct RunFacts {
+  std::string folder;  // as it was typed
   std::string name;
   RunLog log;
   Config config;            // of a trained run, the checkpoint's, since a resume may raise the steps; else the log's
@@ -35,9 +36,11 @@ std::string page_of_trained(const RunFacts& facts);
 std::string page_of_tuned(const RunFacts& facts);
 
 // The end of both pages: all options, those that differ from their row in `usual` in bold, then `more` facts, and the
-// command that repeats the run: `begin`, then the options in bold.
+// command that repeats the run: `begin`, then the options in bold. Options without meaning for this run are
+// left out of the list.
 void add_configuration(Page& page, const std::vector<Option>& rows, const std::vector<Option>& usual,
                        const std::string& begin, const std::vector<Page::Fact>& more = {});
+std::string out_again(const RunFacts& facts);       // --out of that command: beside the run, "-again" behind its name
 std::string plain(const Json& value);               // a string as it is, anything else as JSON
 double last_of(const std::vector<double>& column);  // NaN if it is empty
 std::string precision_of(const RunFacts& facts);    // "double precision"

@@ -51,7 +51,7 @@ int report(const ReportCommand& command) {
     console.warn(log + " is missing or empty, so the page has no curves; a run that goes on begins a new one");
   const auto bytes = int64_t(std::filesystem::file_size(path));
   if (command.common.json) std::printf("%s\n", Json{{"report", path}, {"bytes", bytes}}.dump().c_str());
-  console.note(text("Wrote ", path, " (", (bytes + 999) / 1000, " kB); a browser opens it from disk."));
+  console.note(text("Wrote ", path, " (", (bytes + 999) / 1000, " kB); open it in a browser."));
   return kDone;
 }
 

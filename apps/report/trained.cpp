@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "apps/format.h"
+#include "apps/overfitting.h"
 #include "apps/report/facts.h"
 #include "apps/report/plot.h"
 #include "models/table.h"
@@ -23,6 +24,9 @@ std::vector<std::string> corpus_files(const RunFacts& facts) {
     for (const Json& file : list) files.push_back(plain(file));
   return files;
 }
+
+// Older logs measured their yardsticks on the training text.
+bool is_held_out(const RunFacts& facts) { return facts.logged("yardsticks", "held_out") == Json(true); }
 
 constexpr const char* kEntropyRate = "entropy rate";
 // What a loss can be compared with, as far as it is known: nats a token.
@@ -53,7 +57,7 @@ Config usual_config(const Config& config) {
 std::string command_begin(const RunFacts& facts) {
   std::string line = program_of(facts) + " train";
   for (const std::string& file : corpus_files(facts)) line += " " + shell_path(file);
-  line += " --out " + shell_word(facts.name + "-again");
+  line += " --out " + out_again(facts);
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
   return line;
 }
@@ -61,7 +65,8 @@ std::string command_begin(const RunFacts& facts) {
 std::string subtitle(const RunFacts& facts) {
   const Config& c = facts.config;
   const std::vector<std::string> files = corpus_files(facts);
-  std::string line = text(c.family().title, " of ", count(facts.logged("parameters")), " parameters");
+  std::string line = c.family().title;
+  if (facts.logged("parameters") != Json(0)) line += text(" of ", count(facts.logged("parameters")), " parameters");
   line[0] = 'A';
   if (!files.empty()) line += " on " + std::filesystem::path(files[0]).filename().string();
   if (files.size() > 1) line += text(" and ", files.size() - 1, " more");
@@ -103,12 +108,12 @@ std::vector<Page::Figure> figures(const RunFacts& facts) {
   if (!std::isfinite(above)) above = last_of(log.evals["train_loss"]);
   if (std::isfinite(above) && mark.is_number()) {
     above -= mark.get<double>();
-    const char* const name = rate.is_number() ? "the entropy rate" : "the bigram model";
-    out.push_back({text(above < 0 ? "below " : "above ", name), fixed(std::abs(above), 3), unit});
+    const char* const name = rate.is_number() ? "the entropy rate" : "a bigram model";
+    out.push_back({text(above < 0 ? "better than " : "worse than ", name), fixed(std::abs(above), 3), unit});
   }
   if (!log.steps.empty())
     out.push_back(
-        {"speed", grouped_whole(median(log.steps["tokens_per_second"])), "tokens a second, median of the steps"});
+        {"speed", grouped_whole(median(log.steps["tokens_per_second"])), "tokens per second, median of the steps"});
   return out;
 }
 
@@ -155,7 +160,7 @@ std::vector<std::string> small_plots(const RunFacts& facts) {
   LinePlot norm{.title = "Gradient norm", .x = x, .y = {.log = true}, .series = {}};
   add_noisy(norm, steps, "grad_norm", "");
   if (facts.config.clip > 0) norm.levels.push_back({"clipped above", facts.config.clip});
-  LinePlot speed{.title = "Tokens a second", .x = x, .y = {.least = 0}, .series = {}};
+  LinePlot speed{.title = "Tokens per second", .x = x, .y = {.least = 0}, .series = {}};
   add_noisy(speed, steps, "tokens_per_second", "");
   return {to_html(rate), to_html(norm), to_html(speed)};
 }
@@ -182,6 +187,17 @@ std::vector<Page::Passage> milestones(const RunFacts& facts) {
   return out;
 }
 
+// What the curves show, in words; nothing where they show nothing.
+std::string remark(const RunFacts& facts) {
+  const Records& evals = facts.log.evals;
+  const auto best = overfits_since(evals["train_loss"], evals["val_loss"]);
+  if (!best) return "";
+  return text(
+      "Since step ", grouped(int64_t(evals.step[*best])),
+      " the validation loss rises while the training loss falls: the model learns its text by heart. The weights "
+      "of that step are in best.safetensors.");
+}
+
 std::vector<Page::Fact> dataset(const RunFacts& facts) {
   std::vector<Page::Fact> out;
   const std::string unit = per_token(facts.config);
@@ -198,9 +214,12 @@ std::vector<Page::Fact> dataset(const RunFacts& facts) {
 std::string page_of_trained(const RunFacts& facts) {
   Page page(facts.name, subtitle(facts));
   if (const auto numbers = figures(facts); !numbers.empty()) page.figures(numbers);
-  page.section("Training");
-  page.html(to_html(loss_plot(facts)));
-  if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
+  if (!facts.log.steps.empty() || facts.log.evals.step.size() > 1) {
+    page.section("Training");
+    page.html(to_html(loss_plot(facts)));
+    if (const std::string words = remark(facts); !words.empty()) page.paragraph(words);
+    if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
+  }
   if (!facts.log.samples.empty()) {
     page.section("Samples");
     page.passages(milestones(facts));
@@ -208,6 +227,9 @@ std::string page_of_trained(const RunFacts& facts) {
   page.section("Dataset");
   if (const auto files = corpus_files(facts); !files.empty()) page.code(joined(files, "\n"));
   page.facts(dataset(facts));
+  if (facts.logged("yardsticks", "bigram").is_number())
+    page.paragraph(text("Unigram and bigram are n-gram models fitted on the training text and measured on the ",
+                        is_held_out(facts) ? "validation" : "training", " text."));
   Config config = facts.config, usual = usual_config(config);
   add_configuration(page, options(config), options(usual), command_begin(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");

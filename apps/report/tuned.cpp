@@ -74,15 +74,24 @@ BarPlot bars(const RunLog& log) {
 // The member that names the run whose policy this was at the beginning: the prior, if the log has no other.
 const char* policy_of(const RunFacts& facts) { return facts.logged("policy").is_string() ? "policy" : "prior"; }
 
+// Of several prompts the command that writes them to a file, unless they are too many for a page: the log has them too.
+std::string prompts_file(const Json& prompts) {
+  constexpr size_t kMost = 50;
+  if (prompts.size() < 2 || prompts.size() > kMost) return "";
+  std::string line = "printf '%s\\n'";
+  for (const Json& prompt : prompts) line += " " + shell_word(plain(prompt));
+  return line + " > prompts.txt\n";
+}
+
 // The command up to the options of the table.
 std::string command_begin(const RunFacts& facts) {
-  std::string line = program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " +
-                     shell_word(facts.name + "-again");
+  std::string line =
+      program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " + out_again(facts);
   if (facts.logged("policy").is_string()) line += " --prior " + shell_path(plain(facts.logged("prior")));
   const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
-  if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
-  return line;
+  if (prompts.size() > 1) line += " --prompts prompts.txt";
+  return prompts_file(prompts) + line;
 }
 
 }  // namespace
@@ -111,7 +120,7 @@ std::string page_of_tuned(const RunFacts& facts) {
     first.insert(first.begin(), {"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}});
   side_by_side(first);
   std::vector<Curves> more{
-      {"Different n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
+      {"Distinct n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
       {"Gradient norm", "", {{"grad_norm", "norm"}}},
       {"Baseline and spread of the advantage", "", {{"baseline", "baseline"}, {"advantage_spread", "spread"}}}};
   if (facts.tuning.kl_target > 0) more.push_back({"KL coefficient beta", "", {{"kl_coef", "beta"}}});

@@ -37,7 +37,9 @@ struct GrowingTrie {
       const uint32_t parent = order[i];
       auto edge = std::lower_bound(edges.begin(), edges.end(), std::pair(key(parent, 0), uint32_t(0)));
       for (; edge != edges.end() && edge->first >> 32 == parent; ++edge) {
-        rows.insert(rows.end(), {double(i), double(uint32_t(edge->first)), count[edge->second]});
+        // A mark that begins lines and ends none, since all are cut, counts once: every row has a count.
+        const double n = std::max(count[edge->second], 1.0);
+        rows.insert(rows.end(), {double(i), double(uint32_t(edge->first)), n});
         order.push_back(edge->second);
       }
     }

@@ -40,9 +40,9 @@ void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
                         room > 0 ? text("draw at most ", room) : "use a shorter prompt"));
 }
 
-void Checkpoint::write(ArchiveWriter& out) const {
+void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   save_params(out, model->params());
-  if (optimizer) save_moments(out, model->params(), *optimizer);
+  if (optimizer && with_optimizer) save_moments(out, model->params(), *optimizer);
   if (const std::span<const double> counts = model->counts(); !counts.empty())
     out.array(kCounts, {int64_t(counts.size()) / 3, 3}, counts);
   out.section("version", std::to_string(kVersion));
@@ -59,6 +59,12 @@ void Checkpoint::write(ArchiveWriter& out) const {
 void Checkpoint::save(const std::string& to) const {
   ArchiveWriter out;
   write(out);
+  std::move(out).write(to);
+}
+
+void Checkpoint::save_weights(const std::string& to) const {
+  ArchiveWriter out;
+  write(out, false);
   std::move(out).write(to);
 }
 

@@ -36,8 +36,10 @@ struct Checkpoint {
   // UsageError where a windowed family does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
 
-  void write(ArchiveWriter& out) const;
+  void write(ArchiveWriter& out, bool with_optimizer = true) const;
   void save(const std::string& path) const;  // as ArchiveWriter::write
+  // The same without the optimiser: for all that a run is used for, but not to be continued.
+  void save_weights(const std::string& path) const;
 };
 
 // A run folder's checkpoint, or the file itself.

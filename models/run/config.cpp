@@ -7,7 +7,11 @@ namespace gradus {
 
 const Family& Config::family() const { return family_of(model); }
 CorpusOptions Config::corpus() const {
-  return {.lines = lines, .context = context, .val_fraction = val_fraction, .whole_lines = counts()};
+  return {.lines = lines,
+          .context = context,
+          .val_fraction = val_fraction,
+          .whole_lines = counts(),
+          .random_lines = row_named(kValLines, val_lines, "val_lines").value};
 }
 bool Config::counts() const { return family().counted(); }
 
@@ -49,13 +53,13 @@ std::vector<Option> options(Config& c) {
       own(option("embd", c.embd, 1, 1 << 20, "width of the embedding, and of the transformer")),
       own(option("hidden", c.hidden, 1, 1 << 20, "width of the state or hidden layer")),
       own(option("memory", c.memory, 0, 1 << 20,
-                 "initial memory of the LSTM cells: spread from 2 to N tokens; 0: forget bias 1")),
+                 "initialise forget gates for memories of 2 to N tokens; 0: forget bias 1")),
       option("context", c.context, 1, 1 << 20, "tokens that the model sees at once"),
       own(option("dropout", c.dropout, 0, 0.99, "fraction of activations dropped while training")),
       own(option("bias", c.bias, usual.bias, "leave out the biases")),
       own(option("order", c.order, 1, 100, "n-gram order: the model sees the last order - 1 tokens")),
       own(option("smoothing", c.smoothing, names_of(kSmoothings),
-                 "raw counts; --alpha added to each count; interpolated Kneser-Ney")),
+                 "n-gram smoothing: none, --alpha added to every count, or interpolated Kneser-Ney")),
       own(option("alpha", c.alpha, 1e-9, 1e9, "number that --smoothing add adds to every count")),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch"),
       row_of(shared, "steps"),
@@ -68,12 +72,17 @@ std::vector<Option> options(Config& c) {
       option("weight_decay", c.weight_decay, 0, 1e3, "AdamW: weight decay, for tensors of rank >= 2", stepped),
       row_of(shared, "clip"),
       option("val_fraction", c.val_fraction, 0, 0.9,
-             "fraction of the text, at its end, kept for validation (default 0.1; counted families 0)"),
+             "fraction of the text kept for validation: its end, or with --lines some lines "
+             "(default 0.1; counted families 0)"),
+      newer(option("val_lines", c.val_lines, names_of(kValLines),
+                   "with --lines, the lines kept for validation: drawn at random, the same for every --seed, or the "
+                   "last ones",
+                   {"lines"})),
       option("eval_every", c.eval_every, 0, kMany, "steps between evaluations; 0: only at the end", stepped),
       option("eval_batches", c.eval_batches, 1, 1 << 20, "random batches in each intermediate evaluation", stepped),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),
-      option("ops", c.ops, names_of(kOps), "heavy ops as one fused op each, or composed from primitives", stepped),
+      option("ops", c.ops, names_of(kOps), "fused kernels, or composed from primitive ops", stepped),
       row_of(shared, "seed"),
   };
 }
@@ -85,15 +94,24 @@ static std::vector<Option> stored_options(Config& c) {
   return rows;
 }
 
+// Files from before there was a choice lack the option, and their last lines validate. So do files to which it means
+// nothing.
+static constexpr const char* kLast = "last";
+static bool draws_lines(const Config& config) { return config.lines && config.val_fraction != 0; }
+
 std::string to_json(const Config& config) {
   Config stored = config, usual;
   if (!stored.lines) stored.end_id = usual.end_id;
+  usual.val_lines = kLast;
+  if (!draws_lines(stored)) stored.val_lines = kLast;
   return options_to_json(stored_options(stored), stored_options(usual));
 }
 
 Config config_from_json(const std::string& json, const std::string& source) {
   Config config;
+  config.val_lines = kLast;
   options_from_json(stored_options(config), json, source);
+  if (!draws_lines(config)) config.val_lines = Config().val_lines;
   if (config.lines != (config.end_id >= 0))
     throw DataError(text(source, ": the configuration ", config.lines ? "lacks" : "has no use for", " 'end_id'"));
   return config;

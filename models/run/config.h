@@ -8,13 +8,17 @@
 
 namespace gradus {
 
+// With lines, which of them validate: false, the last ones; true, some at random.
+inline constexpr Named<bool> kValLines[] = {{"random", true}, {"last", false}};
+
 struct Config : ModelOptions, RunOptions {
   std::string tokenizer = "char";
   int64_t batch = 12;
   double beta1 = 0.9;
   double beta2 = 0.99;
   double weight_decay = 0.1;
-  double val_fraction = -1;  // -1: the family's default
+  double val_fraction = -1;          // -1: the family's default
+  std::string val_lines = "random";  // a word of kValLines
   int64_t eval_every = 250;
   int64_t eval_batches = 20;
 

@@ -40,7 +40,8 @@ std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& ow
       option("clip", run.clip, 0, 1e9, "largest norm of the gradient; 0: no clipping", owners),
       option("save_every", run.save_every, 0, kMany, "steps between checkpoints; 0: only at the end", owners),
       option("shards", run.shards, 0, 256,
-             "slices of the batch that are computed separately (default: cores, at most --batch)"),
+             "split each batch into N parts, summed in a fixed order: the same bits on any number of threads "
+             "(default: cores, at most --batch)"),
       option("seed", seed, 0, INT64_MAX, "random seed"),
   };
 }
@@ -82,7 +83,8 @@ bool has_meaning(const Option& row, const std::vector<Option>& rows) {
   if (row.owners.option.empty()) return true;
   const std::string value = value_text(row_of(rows, row.owners.option));
   const std::vector<std::string>& words = row.owners.words;
-  return words.empty() ? value != "0" && value != "0.0" : std::find(words.begin(), words.end(), value) != words.end();
+  return words.empty() ? value != "0" && value != "0.0" && value != "false"
+                       : std::find(words.begin(), words.end(), value) != words.end();
 }
 
 std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given) {

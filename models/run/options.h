@@ -38,7 +38,7 @@ struct Texts {  // any number of them; the command line declares such an option 
 };
 
 // To whom an option means something: where the option `option` of the same table has one of `words`, or without words
-// anything but 0. An empty `option`: to all.
+// anything but 0 and false. An empty `option`: to all.
 struct Owners {
   std::string option;
   std::vector<std::string> words = {};

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/long_loop.h"
+#include "engine/rng.h"
 #include "engine/target.h"
 #include "models/text/read_text.h"
 
@@ -25,10 +26,45 @@ static std::vector<std::vector<int32_t>> encode_lines(const Tokenizer& tokenizer
   return lines;
 }
 
+// How many of L lines validate.
+static int64_t validating(double val_fraction, int64_t L) { return std::llround(val_fraction * double(L)); }
+
+// The places of L lines with those that validate behind the others; empty where they are the last ones anyway. Line i
+// has a random number of its own, and the smallest numbers validate. Training begins with step 1, so the numbers of
+// step 0 are free.
+static std::vector<int64_t> drawn_to_the_end(double val_fraction, int64_t L) {
+  const int64_t n = validating(val_fraction, L);
+  if (n == 0) return {};
+  const Rng rng(0, Stream::kBatch, 0);
+  std::vector<std::pair<double, int64_t>> by_number;
+  for (int64_t i = 0; i < L; ++i) by_number.emplace_back(rng.uniform(i), i);
+  std::nth_element(by_number.begin(), by_number.begin() + n - 1, by_number.end());
+  std::vector<int64_t> places;
+  for (auto i = by_number.begin(); i != by_number.end(); ++i) places.push_back(i->second);
+  std::sort(places.begin(), places.begin() + n);
+  std::sort(places.begin() + n, places.end());
+  std::rotate(places.begin(), places.begin() + n, places.end());
+  return places;
+}
+
 Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name)
-    : Corpus(options.lines ? of_lines(encode_lines(tokenizer, text, name), tokenizer.end_id(), options.val_fraction,
-                                      options.whole_lines ? INT64_MAX : options.context, name)
-                           : of_stream(tokenizer.encode(text), options.val_fraction, options.context, name)) {}
+    : context_(options.context) {
+  if (!options.lines) {
+    *this = of_stream(tokenizer.encode(text), options.val_fraction, options.context, name);
+    return;
+  }
+  std::vector<std::vector<int32_t>> lines = encode_lines(tokenizer, text, name);
+  std::vector<int64_t> source;
+  if (options.random_lines) source = drawn_to_the_end(options.val_fraction, int64_t(lines.size()));
+  if (!source.empty()) {
+    std::vector<std::vector<int32_t>> in_order;
+    for (const int64_t i : source) in_order.push_back(std::move(lines[size_t(i)]));
+    lines = std::move(in_order);
+  }
+  *this = of_lines(lines, tokenizer.end_id(), options.val_fraction, options.whole_lines ? INT64_MAX : options.context,
+                   name);
+  source_ = std::move(source);
+}
 
 Corpus::Corpus(double val_fraction, int64_t context, Loc where) : context_(context) {
   require(context >= 1, "Corpus", where, "the context is ", context, ", it must be at least 1");
@@ -72,7 +108,7 @@ Corpus Corpus::of_lines(std::span<const std::vector<int32_t>> lines, int32_t end
     corpus.tokens_.push_back(end_id);
     cut += int64_t(line.size()) >= context;
   }
-  const int64_t L = int64_t(lines.size()), asked = std::llround(val_fraction * double(L));
+  const int64_t L = int64_t(lines.size()), asked = validating(val_fraction, L);
   corpus.train_ = std::max<int64_t>(L - asked, 1);
   std::string& note = corpus.note_;
   if (cut > 0)
@@ -125,42 +161,6 @@ Window Corpus::window(Split split, int64_t i, int64_t stride, Loc where) const {
   const std::span<const int32_t> from = tokens(split).subspan(size_t(i * apart));
   const size_t n = size_t(std::min(context_, int64_t(from.size()) - 1));
   return {from.first(n), from.subspan(1, n), i == 0 ? 0 : context_ - apart};
-}
-
-Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first, Loc where) {
-  const int64_t N = int64_t(train.size());
-  require(N > first, "yardsticks", where, "the training split is empty");
-  std::vector<int64_t> count(size_t(V), 0);
-  for (int32_t a : train) {
-    require(a >= 0 && a < V, "yardsticks", where, "id ", a, " is outside the vocabulary of ", V, " tokens");
-    ++count[size_t(a)];
-  }
-  // Each term is n/total ln(total/n): exactly 0 for what is certain.
-  const auto term = [](int64_t n, int64_t among, int64_t total) {
-    return double(n) / double(total) * std::log(double(among) / double(n));
-  };
-  Yardsticks y{std::log(double(V)), 0, 0};
-  for (int64_t i = 0; i < first; ++i) --count[size_t(train[size_t(i)])];
-  for (int64_t n : count)
-    if (n > 0) y.unigram += term(n, N - first, N - first);
-  for (int64_t i = 0; i < first; ++i) ++count[size_t(train[size_t(i)])];
-
-  // Successors grouped by the token before them (a counting sort), then counted group by group: O(N + V) for any V.
-  --count[size_t(train.back())];  // the last token begins no pair
-  std::vector<int64_t> end(size_t(V), 0);
-  for (int64_t a = 1; a < V; ++a) end[size_t(a)] = end[size_t(a - 1)] + count[size_t(a - 1)];
-  std::vector<int32_t> successor(size_t(N - 1));
-  for (int64_t i = 0; i + 1 < N; ++i) successor[size_t(end[size_t(train[size_t(i)])]++)] = train[size_t(i + 1)];
-  std::vector<int64_t> after(size_t(V), 0);
-  int64_t begin = 0;
-  for (int64_t a = 0; a < V; ++a) {
-    const auto group = std::span(successor).subspan(size_t(begin), size_t(count[size_t(a)]));
-    for (int32_t b : group) ++after[size_t(b)];
-    for (int32_t b : group)
-      if (int64_t& n = after[size_t(b)]; n > 0) y.bigram += term(n, count[size_t(a)], N - 1), n = 0;
-    begin += count[size_t(a)];
-  }
-  return y;
 }
 
 void Batch::draw(const Corpus& corpus, Split split, const Rng& rng, int64_t first, int64_t sequences) {

@@ -25,32 +25,18 @@ struct Window {
 
 // How a text is cut.
 struct CorpusOptions {
-  bool lines = false;        // each line is a sequence; else one long text, in windows
-  int64_t context = 64;      // tokens of a window, and of a line at most
-  double val_fraction = 0;   // of the text, at its end, that validates
-  bool whole_lines = false;  // no line is cut, however long
+  bool lines = false;         // each line is a sequence; else one long text, in windows
+  int64_t context = 64;       // tokens of a window, and of a line at most
+  double val_fraction = 0;    // of the text that validates: its end, or lines of it
+  bool whole_lines = false;   // no line is cut, however long
+  bool random_lines = false;  // of lines, those that validate are drawn at random; else they are the last ones
 };
-
-// Losses of three models that know little, in nats a token.
-struct Yardsticks {
-  double uniform;  // ln V: every token equally likely
-  double unigram;  // entropy of the token frequencies
-  double bigram;   // conditional entropy of a token given the one before it
-};
-
-// The plug-in estimates of `train`, the training split: H = -sum n_a/N ln(n_a/N) over its N tokens, and
-// H' = -sum n_ab/(N-1) ln(n_ab/n_a) over its N - 1 pairs, n_a counting a as the first of a pair. Both are what a model
-// fitted to this text would score on this text itself, so they are optimistic: the unigram little, the bigram much
-// where the text is short beside V^2 pairs. On a text in which no pair begins twice alike it is 0.
-// In lines mode the mark that begins the first line is no prediction: first = 1 leaves it out of the frequencies, and a
-// mark between two lines ends one pair and begins the next, as in training.
-// REQUIRES: train has more than `first` tokens and its ids are in [0, V), else ShapeError.
-Yardsticks yardsticks(std::span<const int32_t> train, int64_t V, int64_t first = 0, Loc where = Loc::here());
 
 class Corpus {
  public:
-  // Messages call the text `name`. DataError for a token that the tokenizer does not know, and as of_stream() and
-  // of_lines().
+  // Messages call the text `name`. With options.random_lines the lines that validate are drawn at random, the same ones
+  // whatever the seed of a run, so that runs can be compared; both splits keep the order of the text. DataError for a
+  // token that the tokenizer does not know, and as of_stream() and of_lines().
   Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::string_view text, const std::string& name);
 
   // One long text. Its first tokens train, the last val_fraction validate; no token belongs to both. The validation
@@ -77,9 +63,12 @@ class Corpus {
   // Of lines: whole ones, with a mark before, between and behind them.
   std::span<const int32_t> tokens(Split split) const;
   int64_t lines(Split split) const { return has_marks() ? last(split) - first(split) : 0; }  // 0 for one long text
+  // The place in the text of line i of a split.
+  int64_t source_line(Split split, int64_t i) const {
+    return source_.empty() ? first(split) + i : source_[size_t(first(split) + i)];
+  }
   // Longest window of one long text that the split has room for, up to the context; 0 without validation.
   int64_t length(Split split) const;
-  Yardsticks yardsticks(int64_t V) const { return gradus::yardsticks(tokens(Split::kTrain), V, has_marks()); }
 
   // A random window of length(split), each start equally likely, or line, each equally likely: that of a sequence
   // depends on (rng, sequence) alone. ShapeError for a split of none.
@@ -102,6 +91,7 @@ class Corpus {
   std::vector<int64_t> mark_;    // places of the marks; none in one long text
   int64_t train_ = 0;            // pieces of the training split
   int64_t context_;
+  std::vector<int64_t> source_;  // of lines that were drawn: the place of each in the text
   std::string note_;
 };
 

@@ -21,8 +21,7 @@ std::string_view take_bytes(std::string_view& rest, size_t n) {
 // A token is one code point, exactly as it stands: line ends are kept, nothing is composed or folded.
 class CharCutter final : public Cutter {
  public:
-  CharCutter()
-      : Cutter({.name = "char", .unit = "character", .in_counts = "letter", .any_bytes = false, .keeps_white = true}) {}
+  CharCutter() : Cutter({.name = "char", .unit = "character", .any_bytes = false, .keeps_white = true}) {}
   std::string_view take(std::string_view& rest) const override {
     return take_bytes(rest, rest.empty() ? 0 : first_character(rest).bytes);
   }
@@ -32,8 +31,7 @@ class CharCutter final : public Cutter {
 // A token is one byte, of any text or file. The vocabulary shows a byte beyond ASCII as <0xE5>.
 class ByteCutter final : public Cutter {
  public:
-  ByteCutter()
-      : Cutter({.name = "byte", .unit = "byte", .in_counts = "byte", .any_bytes = true, .keeps_white = true}) {}
+  ByteCutter() : Cutter({.name = "byte", .unit = "byte", .any_bytes = true, .keeps_white = true}) {}
   std::string_view take(std::string_view& rest) const override { return take_bytes(rest, 1); }
   std::string show(std::string_view token) const override {
     return is_ascii(token[0]) ? std::string(token) : "<" + hex_byte(token[0]) + ">";
@@ -53,8 +51,7 @@ class ByteCutter final : public Cutter {
 // A token is a run of characters between white space; the white space itself is not kept.
 class WordCutter final : public Cutter {
  public:
-  WordCutter()
-      : Cutter({.name = "word", .unit = "word", .in_counts = "word", .any_bytes = false, .keeps_white = false}) {}
+  WordCutter() : Cutter({.name = "word", .unit = "word", .any_bytes = false, .keeps_white = false}) {}
   std::string_view take(std::string_view& rest) const override {
     take_bytes(rest, run_length(rest, true));
     return take_bytes(rest, run_length(rest, false));

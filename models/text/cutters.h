@@ -9,10 +9,9 @@
 namespace gradus {
 
 struct CutterTraits {
-  const char* name;       // "char", as --tokenizer has it
-  const char* unit;       // "character"
-  const char* in_counts;  // the same in "letter frequencies"
-  bool any_bytes;         // cuts whatever a file holds; else only UTF-8
+  const char* name;  // "char", as --tokenizer has it
+  const char* unit;  // "character"
+  bool any_bytes;    // cuts whatever a file holds; else only UTF-8
   // Whether tokens contain white space. If not, it separates them: a text needs --lines, and decode writes one space
   // between tokens.
   bool keeps_white;

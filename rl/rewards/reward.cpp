@@ -25,22 +25,27 @@ struct Name {
   const char* name;
   const char* argument;  // null: takes none
   reward::Maker* make;
-  Opens opens = Opens::kNothing;
+  Opens opens;
+  const char* meaning;
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains},
-    {"count", "S", reward::count},
-    {"length", "N", reward::length},
-    {"end", nullptr, reward::end},
-    {"grammar", "FILE", reward::grammar, Opens::kFile},
-    {"blocklist", "FILE", reward::blocklist, Opens::kFile},
-    {"lexicon", "FILE", reward::lexicon, Opens::kFile},
-    {"similarity", "S", reward::similarity},
-    {"relevance", nullptr, reward::relevance},
-    {"distinct", "N", reward::distinct},
-    {"fluency", "RUN", reward::fluency, Opens::kRun},
-    {"table", "FILE.json", reward::table, Opens::kFile},
-    {"command", "PROGRAM", reward::command, Opens::kProgram},
+    {"contains", "S", reward::contains, Opens::kNothing, "1 if S occurs in the text, else 0"},
+    {"count", "S", reward::count, Opens::kNothing, "how often S occurs, without overlap"},
+    {"length", "N", reward::length, Opens::kNothing, "-|T - N|, T the tokens of the text without its end mark"},
+    {"end", nullptr, reward::end, Opens::kNothing, "1 if the text ended with its end mark, 0 if it was cut"},
+    {"grammar", "FILE", reward::grammar, Opens::kFile, "1 if the grammar generates the text, else 0 (data/README.md)"},
+    {"blocklist", "FILE", reward::blocklist, Opens::kFile, "-1 if the text has one of the words in the file, else 0"},
+    {"lexicon", "FILE", reward::lexicon, Opens::kFile, "mean score of the words of the text; lines word TAB score"},
+    {"similarity", "S", reward::similarity, Opens::kNothing, "share of the positions of S whose token agrees"},
+    {"relevance", nullptr, reward::relevance, Opens::kNothing,
+     "share of the words of the text that occur in the prompt"},
+    {"distinct", "N", reward::distinct, Opens::kNothing, "distinct n-grams of N tokens, as a share of all"},
+    {"fluency", "RUN", reward::fluency, Opens::kRun, "log-probability of the text under another run"},
+    {"table", "FILE.json", reward::table, Opens::kFile,
+     "{\"rewards\":{\"the cat\":1},\"default\":0}: a score for each text"},
+    {"command", "PROGRAM", reward::command, Opens::kProgram,
+     "a number for each text from a program of yours, which reads one text a line (\\n for a newline) and writes one "
+     "number a line at once (flushed)"},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
@@ -78,6 +83,12 @@ Parsed parse(const std::string& spec) {
 std::string Reward::names() {
   std::string list;
   for (const Name& n : kNames) list += (list.empty() ? "" : " | ") + usage(n);
+  return list;
+}
+
+std::vector<std::pair<std::string, std::string>> Reward::meanings() {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const Name& n : kNames) list.emplace_back(usage(n), n.meaning);
   return list;
 }
 

@@ -27,6 +27,8 @@ class Reward {
 
   // "contains:S | count:S | ...", for --help.
   static std::string names();
+  // {"contains:S", "1 if S occurs in the text, else 0"}, ...
+  static std::vector<std::pair<std::string, std::string>> meanings();
 
   // What a term opens or starts when it is made.
   enum class Opens { kNothing, kFile, kRun, kProgram };

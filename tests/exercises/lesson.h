@@ -1,4 +1,5 @@
-// What the suites of the exercises share: comparisons that say what was expected, what came, and where to look.
+// What the suites of the exercises share: comparisons that say what was expected and what came, and
+// ask a question. README.md, "The form of an exercise", says what a question may tell.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -23,29 +24,30 @@ inline std::string text_of(const Numbers& list) {
   return list.empty() ? "nothing" : out.str();
 }
 
-// Fails, at the line that calls it, with "what: expected ..., got ... Look at: ...".
-inline void expect(bool ok, const char* what, const std::string& wanted, const std::string& got, const char* look_at,
+// Fails, at the line that calls it, with "what: expected ..., got ... Question: ...".
+inline void expect(bool ok, const char* what, const std::string& wanted, const std::string& got, const char* question,
                    const Loc& where) {
   if (ok) {
     CHECK(ok);  // counted
     return;
   }
-  ADD_FAIL_CHECK_AT(where.file, where.line, text(what, ": expected ", wanted, ", got ", got, "\n  Look at: ", look_at));
+  ADD_FAIL_CHECK_AT(where.file, where.line,
+                    text(what, ": expected ", wanted, ", got ", got, "\n  Question: ", question));
 }
 
 // Two lists of numbers: the greatest difference is at most bound, relative to the greatest number wanted or to 1.
-inline void expect(const char* what, const Numbers& got, const Numbers& wanted, const char* look_at,
+inline void expect(const char* what, const Numbers& got, const Numbers& wanted, const char* question,
                    double bound = 1e-12, Loc where = Loc::here()) {
-  expect(near(got, wanted, 1) <= bound, what, text_of(wanted), text_of(got), look_at, where);
+  expect(near(got, wanted, 1) <= bound, what, text_of(wanted), text_of(got), question, where);
 }
-inline void expect(const char* what, double got, double wanted, const char* look_at, double bound = 1e-12,
+inline void expect(const char* what, double got, double wanted, const char* question, double bound = 1e-12,
                    Loc where = Loc::here()) {
-  expect(what, Numbers{got}, Numbers{wanted}, look_at, bound, where);
+  expect(what, Numbers{got}, Numbers{wanted}, question, bound, where);
 }
 // The gradient that backward computes ("analytic") and the one by finite differences ("numeric").
-inline void expect(const GradCheck& c, const char* look_at, Loc where = Loc::here()) {
+inline void expect(const GradCheck& c, const char* question, Loc where = Loc::here()) {
   expect(c.passes(), "against finite differences", text(text_of({c.numeric}), " (numeric)"),
-         text(text_of({c.analytic}), " (analytic). ", c), look_at, where);
+         text(text_of({c.analytic}), " (analytic). ", c), question, where);
 }
 
 // The gradient of a leaf; zeros if none has arrived.

@@ -1,5 +1,5 @@
 // models/text/corpus.h and its parts: reading files of every kind, splits of every size, windows that do not depend on
-// the sharding, and yardsticks worked out by hand. Long, because every kind of file and of split
+// the sharding, and lines that validate at random. Long, because every kind of file and of split
 // has a case.
 #include "models/text/corpus.h"
 
@@ -309,53 +309,39 @@ TEST_CASE("windows: with a stride each token is scored once, by the window that 
   CHECK_THROWS_AS(corpus.windows(Split::kAll, -1), ShapeError);
 }
 
-TEST_CASE("yardsticks: worked out by hand") {
-  const auto near = [](double a, double b) { return std::fabs(a - b) < 1e-14; };
-  const double ln2 = std::log(2.0), ln3 = std::log(3.0);
-  // a a b a c: p = 3/5, 1/5, 1/5. Pairs aa, ab, ba, ac: after a three equally likely (3/4 of the pairs), after b one.
-  const Yardsticks y = yardsticks(Ids{0, 0, 1, 0, 2}, 4);
-  CHECK(near(y.uniform, 2 * ln2));
-  CHECK(near(y.unigram, std::log(5.0) - 0.6 * ln3));
-  CHECK(near(y.bigram, 0.75 * ln3));
-  // a b a b a: certain, given the token before.
-  CHECK(yardsticks(Ids{0, 1, 0, 1, 0}, 2).bigram == 0);
-  CHECK(near(yardsticks(Ids{0, 1, 0, 1}, 2).unigram, ln2));
-  // a a a b, then b as the last token again: pairs aa aa ab bb; H' = 3/4 (ln 3 - 2/3 ln 2).
-  CHECK(near(yardsticks(Ids{0, 0, 0, 1, 1}, 2).bigram, 0.75 * (ln3 - 2 * ln2 / 3)));
-  // One character, many times; one token; ids that do not occur.
-  const Yardsticks same = yardsticks(Ids(1000, 0), 1);
-  CHECK(same.uniform == 0);
-  CHECK(same.unigram == 0);
-  CHECK(same.bigram == 0);
-  CHECK(yardsticks(Ids{2}, 5).bigram == 0);
-  CHECK(yardsticks(Ids{2}, 5).unigram == 0);
-  // The mark (2) that begins the first line is no prediction, but begins a pair: 2 0 2 1 2.
-  const Yardsticks lines = yardsticks(Ids{2, 0, 2, 1, 2}, 3, 1);
-  CHECK(near(lines.unigram, 1.5 * ln2));
-  CHECK(near(lines.bigram, 0.5 * ln2));
-  CHECK_THROWS_AS(yardsticks(Ids{2}, 5, 1), ShapeError);
-  CHECK_THROWS_AS(yardsticks({}, 5), ShapeError);
-  CHECK_THROWS_AS(yardsticks(Ids{0, 5}, 5), ShapeError);
-  CHECK_THROWS_AS(yardsticks(Ids{-1}, 5), ShapeError);
-}
-
-TEST_CASE("yardsticks: the chain rule against tables counted another way, on a text") {
+TEST_CASE("random lines: some validate wherever they stand, all are there once, and each split keeps their order") {
   std::string words;
-  for (int i = 0; i < 400; ++i) words += std::to_string(i * i % 97) + (i % 3 ? " " : "\n");
-  const Tokenizer tokenizer = Tokenizer::from_text("char", words);
-  const Ids ids = tokenizer.encode(words);
-  const Yardsticks y = yardsticks(ids, tokenizer.size());
-  std::map<std::pair<int32_t, int32_t>, double> pairs;
-  std::map<int32_t, double> first, single;
-  for (size_t i = 0; i < ids.size(); ++i) ++single[ids[i]];
-  for (size_t i = 0; i + 1 < ids.size(); ++i) ++pairs[{ids[i], ids[i + 1]}], ++first[ids[i]];
-  const auto entropy = [](const auto& counts) {
-    double total = 0, sum = 0;
-    for (const auto& [key, n] : counts) total += n, sum += n * std::log(n);
-    return std::log(total) - sum / total;
+  for (int i = 0; i < 300; ++i) words += std::to_string(1000 + i) + "\n";
+  const Tokenizer tokenizer = Tokenizer::from_lines("char", split_lines(words));
+  const auto cut = [&](double val_fraction, bool random) {
+    return Corpus({.lines = true, .context = 8, .val_fraction = val_fraction, .random_lines = random}, tokenizer, words,
+                  "t.txt");
   };
-  CHECK(std::fabs(y.unigram - entropy(single)) < 1e-12);
-  CHECK(std::fabs(y.bigram - (entropy(pairs) - entropy(first))) < 1e-12);  // H(b|a) = H(a,b) - H(a)
-  CHECK(y.bigram < y.unigram);
-  CHECK(y.unigram < y.uniform);
+  const Corpus corpus = cut(0.1, true), last = cut(0.1, false), again = cut(0.1, true), half = cut(0.5, true);
+  CHECK(corpus.lines(Split::kValidation) == 30);
+  CHECK(copy(corpus.tokens(Split::kAll)) == copy(again.tokens(Split::kAll)));
+  std::vector<int> seen(300);
+  int at_the_end = 0;
+  for (const Split split : {Split::kTrain, Split::kValidation}) {
+    int64_t before = -1;
+    for (int64_t i = 0; i < corpus.lines(split); ++i) {
+      const int64_t source = corpus.source_line(split, i);
+      CHECK(source > before);
+      before = source;
+      ++seen.at(size_t(source));
+      CHECK(tokenizer.decode(corpus.window(split, i).targets) == std::to_string(1000 + source));
+      at_the_end += split == Split::kValidation && source >= 270;
+      CHECK(last.source_line(split, i) == (split == Split::kTrain ? i : 270 + i));
+    }
+  }
+  CHECK(std::count(seen.begin(), seen.end(), 1) == 300);
+  CHECK(at_the_end < 12);  // 3 are to be expected; 12 or more have a probability below 1e-5
+  // A line that validates with a tenth validates with a half: each has a number of its own.
+  std::vector<int64_t> of_half;
+  for (int64_t i = 0; i < half.lines(Split::kValidation); ++i)
+    of_half.push_back(half.source_line(Split::kValidation, i));
+  for (int64_t i = 0; i < 30; ++i)
+    CHECK(std::count(of_half.begin(), of_half.end(), corpus.source_line(Split::kValidation, i)) == 1);
+  CHECK(cut(0, true).lines(Split::kValidation) == 0);
+  CHECK(cut(0.001, true).lines(Split::kTrain) == 300);
 }

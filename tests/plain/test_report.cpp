@@ -12,6 +12,7 @@
 
 #include "apps/embedded.h"
 #include "apps/format.h"
+#include "apps/overfitting.h"
 #include "apps/report/log.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
@@ -375,6 +376,20 @@ TEST_CASE("of a step that is there twice the later holds, and what stood between
   CHECK(log.steps.step == Numbers{1, 2});
   CHECK(log.steps["loss"] == Numbers{4, 2.5});
   CHECK(log.last_step == 2);
+}
+
+TEST_CASE("a run overfits where two evaluations in a row are 1% above the best and training has gone on falling") {
+  using Losses = std::vector<double>;
+  const Losses falls{3, 2, 1, 0.5};
+  CHECK(overfits_since(falls, Losses{3, 2, 2.1, 2.2}) == std::optional<size_t>(1));
+  CHECK(overfits_since(falls, Losses{2, 2.1, 2.2, 2.3}) == std::optional<size_t>(0));
+  CHECK(!overfits_since(falls, Losses{3, 2, 2.015, 2.2}));  // within 1%
+  CHECK(!overfits_since(falls, Losses{3, 2, 1.9, 2.2}));    // one evaluation may be chance
+  CHECK(!overfits_since(falls, Losses{3, 2, 1.9, 1.8}));
+  CHECK(!overfits_since(Losses{3, 2, 2.5, 3}, Losses{3, 2, 2.1, 2.2}));  // it diverges
+  CHECK(!overfits_since(Losses{}, Losses{}));
+  CHECK(!overfits_since(falls, Losses(4, NAN)));
+  CHECK(best_evaluation(Losses{NAN, 2, 1, 3}) == std::optional<size_t>(2));
 }
 
 TEST_CASE("what is no log is refused in a sentence that says where") {

@@ -103,7 +103,8 @@ TEST_CASE("an option value that means nothing is refused with what would be righ
                          {"--model foo", "must be one of transformer"},
                          {"--tokenizer foo", "must be one of char"},
                          {"--ops foo", "must be one of fused | composed"},
-                         {"--stpes 5", "--stpes"},
+                         {"--stpes 5", "train does not take --stpes (did you mean --steps?); "},
+                         {"--temprature 0.3", "train does not take --temprature; "},
                          {"--steps 3 --steps 4", "--steps is given more than once"},
                          {"--layers", "--layers needs a value"}}) {
     CAPTURE(row.options);
@@ -113,8 +114,8 @@ TEST_CASE("an option value that means nothing is refused with what would be righ
 
 TEST_CASE("a command that is unknown or incomplete is refused with what is missing") {
   const Text dir;
-  CHECK(refuses(dir.run(f32, ""), 2, "train | tune | sample"));
-  CHECK(refuses(dir.run(f32, "trian text.txt --out new"), 2, "trian is not a command"));
+  CHECK(refuses(dir.run(f32, ""), 2, "no command given; see " + program(f32) + " --help"));
+  CHECK(refuses(dir.run(f32, "trian text.txt --out new"), 2, "trian is not a command (did you mean train?); "));
   CHECK(refuses(dir.run(f32, "train text.txt"), 2, "--out"));
   CHECK(refuses(dir.run(f32, "train text.txt --out ''"), 2, "--out"));
   CHECK(refuses(dir.run(f32, "train --out new"), 2, "FILE"));

@@ -9,10 +9,10 @@ using namespace gradus::testing;
 
 TEST_SUITE_BEGIN("kl");
 
-// No line of more than 100 characters, and no spaces at its end.
+// No line of more than 80 characters, and no spaces at its end.
 static Verdict narrow(const std::string& page) {
   for (const std::string& line : lines(page)) {
-    if (characters(line) > 100) return {"too long: " + line};
+    if (characters(line) > 80) return {"too long: " + line};
     if (line.ends_with(' ')) return {"spaces at the end of: " + line};
   }
   return {};

@@ -11,8 +11,8 @@ TEST_CASE("y = a b at a = 3, b = 5") {
   const Tape::Use use(tape);
   const Tensor a = variable("a", 3), b = variable("b", 5);
   tape.backward(product(a, b));
-  expect("dL/da", gradient_of(a), Numbers{5.0}, "da += dy b: how fast does 3·5 grow when the 3 grows?");
-  expect("dL/db", gradient_of(b), Numbers{3.0}, "db += dy a");
+  expect("dL/da", gradient_of(a), Numbers{5.0}, "how fast does 3·5 grow when the 3 grows?");
+  expect("dL/db", gradient_of(b), Numbers{3.0}, "how fast does 3·5 grow when the 5 grows?");
 }
 
 TEST_CASE("what arrives is passed on: L = 10 a b") {
@@ -20,8 +20,10 @@ TEST_CASE("what arrives is passed on: L = 10 a b") {
   const Tape::Use use(tape);
   const Tensor a = variable("a", 3), b = variable("b", 5);
   tape.backward(scale(product(a, b), 10));
-  expect("dL/da", gradient_of(a), Numbers{50.0}, "da += dy b, and dy is 10 here");
-  expect("dL/db", gradient_of(b), Numbers{30.0}, "db += dy a, and dy is 10 here");
+  expect("dL/da", gradient_of(a), Numbers{50.0},
+         "the loss grows by 10 for each unit of y: where does your function learn of that?");
+  expect("dL/db", gradient_of(b), Numbers{30.0},
+         "the loss grows by 10 for each unit of y: where does your function learn of that?");
 }
 
 TEST_CASE("gradients add up: y = a a, and b used twice") {
@@ -29,8 +31,10 @@ TEST_CASE("gradients add up: y = a a, and b used twice") {
   const Tape::Use use(tape);
   const Tensor a = variable("a", 3), b = variable("b", 5);
   tape.backward(product(a, a) + product(a, b) + product(b, b));
-  expect("dL/da of a a + a b + b b", gradient_of(a), Numbers{2.0 * 3 + 5}, "+=, not =: every use of a adds its share");
-  expect("dL/db of a a + a b + b b", gradient_of(b), Numbers{3 + 2.0 * 5}, "+=, not =: every use of b adds its share");
+  expect("dL/da of a a + a b + b b", gradient_of(a), Numbers{2.0 * 3 + 5},
+         "a is used three times: what happens to the share of an earlier use?");
+  expect("dL/db of a a + a b + b b", gradient_of(b), Numbers{3 + 2.0 * 5},
+         "b is used three times: what happens to the share of an earlier use?");
 }
 
 TEST_CASE("a constant wants no gradient") {
@@ -38,13 +42,14 @@ TEST_CASE("a constant wants no gradient") {
   const Tape::Use use(tape);
   const Tensor a = variable("a", 3), c = constant({}, 5.0);
   tape.backward(product(c, a));
-  expect("dL/da of 5 a", gradient_of(a), Numbers{5.0}, "op.dx(0) is null here; op.dx(1) is not");
+  expect("dL/da of 5 a", gradient_of(a), Numbers{5.0},
+         "the constant 5 wants no gradient: does the other factor still get its own?");
 }
 
 TEST_CASE("arrays, against finite differences") {
   expect(check_gradient("product", {{"a", {2, 3}, some_numbers(6, 1)}, {"b", {2, 3}, some_numbers(6, 2)}},
                         [](std::span<const Tensor> x) { return product(x[0], x[1]); }),
-         "da[i] += dy[i] b[i] and db[i] += dy[i] a[i], for all i");
+         "how many numbers are there (op.shape(0)), and does each i keep to its own a, b and dy?");
 }
 
 }  // namespace gradus::lesson

@@ -41,30 +41,33 @@ static Moments moments(int G, double shift = 0) {
 
 TEST_CASE("two samples: the first has a cat, the second has none") {
   expect("estimate", reinforce(kPi, {0, 1}, {1, 0}), {0.5, -0.5, 0, 0},
-         "½ (1 − 0) s(0) + ½ (0 − 1) s(1), with s_j(x) = [x = j] − π_j: the π cancel");
+         "what is the baseline of each of the two samples, and so by how much did each beat it?");
 }
 
 TEST_CASE("three samples: each has the mean of the other two as its baseline") {
   // Advantages 1 − ½, 0 − 1 and 1 − ½, which add up to 0.
   expect("estimate", reinforce(kPi, {0, 3, 2}, {1, 0, 1}), {1. / 6, 0, 1. / 6, -1. / 3},
-         "b_i = (Σ_k r_k − r_i)/(G − 1), and the mean over G samples");
+         "which rewards go into the baseline of the first sample, and how many are they?");
 }
 
 TEST_CASE("unbiased: the mean over all groups is ∇E[r] = π (r − E[r])") {
   for (const int G : {2, 3, 4})
     expect(text("mean for G = ", G).c_str(), moments(G).mean, kTrue,
-           "the sample's own reward must not be in its baseline: that would give (G − 1)/G of the gradient");
+           "by what factor is it off? What if a sample's own reward were in its baseline?");
 }
 
 TEST_CASE("a reward that is 100 higher for everyone changes nothing") {
-  expect("mean", moments(3, 100).mean, kTrue, "r_i − b_i");
-  expect("variance", moments(3, 100).variance, moments(3).variance, "r_i − b_i", 1e-9);
+  expect("mean", moments(3, 100).mean, kTrue, "what do 100 more for everyone do to r_i − b_i?");
+  expect("variance", moments(3, 100).variance, moments(3).variance, "what do 100 more for everyone do to r_i − b_i?",
+         1e-9);
 }
 
 // Without a baseline the variance is 0.2136/G; with E[r] as baseline it would be 0.1104/G.
 TEST_CASE("variance with and without the baseline") {
-  expect("variance for G = 2", moments(2).variance, 0.1696, "E‖g‖² − ‖E g‖² over the 16 pairs");
-  expect("variance for G = 4", moments(4).variance, 7.0 / 150, "E‖g‖² − ‖E g‖² over the 256 groups");
+  expect("variance for G = 2", moments(2).variance, 0.1696,
+         "the mean is right; is every score times its own advantage, over all 16 pairs?");
+  expect("variance for G = 4", moments(4).variance, 7.0 / 150,
+         "the mean is right; is every score times its own advantage, over all 256 groups?");
   for (const int G : {2, 3, 4, 6})
     MESSAGE(text("G = ", G, ": variance without a baseline ", 0.2136 / G, ", leave-one-out ", moments(G).variance));
 }

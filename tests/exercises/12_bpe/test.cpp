@@ -20,30 +20,35 @@ static Numbers trained(std::string_view text, int most) { return flat(train_bpe(
 
 TEST_CASE("aaabdaaabac") {
   expect("the first merge", trained("aaabdaaabac", 1), {'a', 'a'},
-         "a a (97 97) occurs four times: \"aaa\" holds it twice");
+         "how often do the neighbours a a (97 97) occur, if \"aaa\" holds them twice?");
   expect("the first two", trained("aaabdaaabac", 2), {'a', 'a', 'a', 'b'},
-         "then 256 97 and 97 98 occur twice each; the smaller left token wins");
-  expect("all", trained("aaabdaaabac", 100), {'a', 'a', 'a', 'b', 256, 257}, "stop where no pair occurs twice");
+         "which pairs occur twice after the first merge, and which of them does rule 2 take?");
+  expect("all", trained("aaabdaaabac", 100), {'a', 'a', 'a', 'b', 256, 257},
+         "when is there nothing left that is worth a token?");
 }
 
 TEST_CASE("of equals the smaller left token, then the smaller right one") {
-  expect("the first merge of cdxabxcdyab", trained("cdxabxcdyab", 1), {'a', 'b'}, "a b and c d occur twice each");
-  expect("the first merge of abxacyabzac", trained("abxacyabzac", 1), {'a', 'b'}, "a b and a c occur twice each");
+  expect("the first merge of cdxabxcdyab", trained("cdxabxcdyab", 1), {'a', 'b'},
+         "a b and c d occur twice each: what does rule 2 say?");
+  expect("the first merge of abxacyabzac", trained("abxacyabzac", 1), {'a', 'b'},
+         "a b and a c occur twice each: what does rule 2 say?");
 }
 
 TEST_CASE("replaced from left to right") {
-  expect("merges of aaaaa", trained("aaaaa", 100), {'a', 'a'}, "aaaaa → 256 256 a, where no pair occurs twice");
+  expect("merges of aaaaa", trained("aaaaa", 100), {'a', 'a'},
+         "which tokens are left of aaaaa after one merge from left to right?");
 }
 
 TEST_CASE("nothing to merge") {
-  expect("merges of the empty text", trained("", 10), {}, "a loop over pairs that also works for no pair");
-  expect("merges of a", trained("a", 10), {}, "a loop over pairs that also works for no pair");
-  expect("merges of abcd", trained("abcd", 10), {}, "stop where the most frequent pair occurs only once");
-  expect("no merge wanted", trained("aaaa", 0), {}, "at most `most` merges");
+  expect("merges of the empty text", trained("", 10), {},
+         "does your loop over pairs also work where there is no pair?");
+  expect("merges of a", trained("a", 10), {}, "does your loop over pairs also work where there is no pair?");
+  expect("merges of abcd", trained("abcd", 10), {}, "what does rule 3 say of a pair that occurs once?");
+  expect("no merge wanted", trained("aaaa", 0), {}, "how many merges may there be at most?");
 }
 
 TEST_CASE("bytes above 127: é is 195 169") {
-  expect("merges of ééé", trained("ééé", 1), {195, 169}, "a char may be negative: static_cast<unsigned char>");
+  expect("merges of ééé", trained("ééé", 1), {195, 169}, "is a char of 195 positive on this machine?");
 }
 
 // Each merge is checked against a count of its own, and the last tokens must spell the text.
@@ -52,7 +57,7 @@ TEST_CASE("the fables: 40 merges") {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   REQUIRE_MESSAGE(text.size() > 1000, "data/fables.txt is read from the root of the repository");
   const std::vector<Merge> merges = train_bpe(text, 40);
-  expect("number of merges", double(merges.size()), 40, "the text has plenty of pairs");
+  expect("number of merges", double(merges.size()), 40, "the text has plenty of pairs: why did it stop?");
   std::vector<std::string> spelling;
   std::vector<int> tokens;
   for (int b = 0; b < 256; ++b) spelling.push_back(std::string(1, char(b)));
@@ -65,7 +70,7 @@ TEST_CASE("the fables: 40 merges") {
       if (i->second > best->second) best = i;
     const std::string what = gradus::text("merge ", spelling.size() - 256);
     expect(what.c_str(), {double(m.left), double(m.right)}, {double(best->first.first), double(best->first.second)},
-           "count again after each merge, on the tokens as they are then");
+           "are the pairs counted again after each merge, on the tokens as they are then?");
     const int made = int(spelling.size());
     spelling.push_back(spelling[size_t(best->first.first)] + spelling[size_t(best->first.second)]);
     std::vector<int> shorter;

@@ -1,0 +1,146 @@
+#include "apps/train_progress.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "apps/format.h"
+#include "apps/overfitting.h"
+#include "apps/report/log.h"
+#include "engine/error.h"
+#include "engine/io/json_number.h"
+#include "models/sampler.h"
+#include "models/text/utf8.h"
+
+namespace gradus {
+
+// About so many characters.
+static std::string draw_sample(const Checkpoint& run, size_t characters) {
+  Tape tape;
+  const Tape::Use use(tape);
+  const std::vector<int32_t> prompt{run.start_id}, of{0};
+  const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = int64_t(characters)};
+  Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
+  std::vector<int32_t> ids;
+  std::string drawn;
+  try {
+    while (drawn.size() < characters && sampler.next())
+      for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token), drawn += run.tokenizer.token(d.token);
+  } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
+  }
+  return valid_utf8(run.tokenizer.decode(ids));
+}
+
+static constexpr size_t kLiveSample = 48;  // characters of a sample in a line
+
+TrainProgress::TrainProgress(Console& console, RunFolder& folder, Checkpoint& run)
+    : console_(console), folder_(folder), run_(run), first_(run.step) {
+  if (run.step > 0) read_evaluations();
+  renew_sample();
+  if (run.step == 0 && !run.config.counts()) console_.note(text("step 0  ", sample_));
+  if (run.step == 0 && run.config.steps > 0) log_sample();
+}
+
+// Of a resumed run, those before this process. They serve notes only, so a log that cannot be read is no matter.
+void TrainProgress::read_evaluations() try {
+  const RunLog log = read_run_log(folder_.path() + "/log.jsonl", true);
+  steps_ = log.evals.step;
+  train_ = log.evals["train_loss"];
+  validation_ = log.evals["val_loss"];
+  noted_ = overfits_since(train_, validation_).has_value();
+} catch (const DataError&) {
+}
+
+void TrainProgress::end_step(double loss, double lr, double norm, int64_t tokens) {
+  const double seconds = step_.seconds();
+  tokens_ += tokens;
+  training_ += seconds;
+  const double per_step = this->seconds() / double(run_.step - first_);
+  if (console_.is_live() && (!shown_ || shown_->seconds() > 0.1)) {
+    shown_.emplace();
+    renew_live_sample();
+    console_.live(text("step ", run_.step, "/", run_.config.steps, "  loss ", fixed(loss, 3), "  ",
+                       duration(per_step * double(run_.config.steps - run_.step)), " left  ", sample_));
+  }
+  folder_.log({{"type", "step"},
+               {"step", run_.step},
+               {"loss", loss},
+               {"lr", lr},
+               {"grad_norm", norm},
+               {"tokens_per_second", double(tokens) / seconds}});
+}
+
+void TrainProgress::evaluated(const Losses& losses, bool log) {
+  const auto& [train, validation] = losses;
+  const bool finite = std::isfinite(train) && std::isfinite(validation.value_or(0));
+  if (!finite && !run_.config.counts())  // what was counted may hold a text for impossible
+    stop_diverged(run_.step, "the loss of an evaluation is not finite", folder_);
+  renew_sample();
+  const bool counted = run_.config.counts();
+  const std::string when = counted ? "counted" : text("step ", run_.step, "/", run_.config.steps);
+  const std::string val = validation ? "  val " + fixed(*validation, 3)
+                          : counted  ? "  (no validation: --val-fraction 0)"
+                                     : "";
+  console_.note(text(when, "  train ", fixed(train, 3), val, "  ", duration(seconds()), "  ", sample_));
+  if (log) {
+    log_sample();
+    folder_.log({{"type", "eval"}, {"step", run_.step}, {"train_loss", train}, {"val_loss", json_number(validation)}});
+    steps_.push_back(double(run_.step));
+    train_.push_back(train);
+    validation_.push_back(validation.value_or(std::numeric_limits<double>::quiet_NaN()));
+  }
+  if (validation) keep_best(*validation);
+  note_overfitting();
+}
+
+// Without the optimiser, so that the file is a third of a checkpoint: it is there to be used, not to be continued.
+void TrainProgress::keep_best(double validation) {
+  if (run_.best_val_loss && validation >= *run_.best_val_loss) return;
+  run_.best_val_loss = validation;
+  if (run_.config.counts()) return;
+  require_finite(run_.model->params(), run_.step, folder_);
+  folder_.save_on_the_way(console_, [&] { run_.save_weights(folder_.best()); });
+}
+
+void TrainProgress::note_overfitting() {
+  const std::optional<size_t> best = overfits_since(train_, validation_);
+  if (!best || noted_) return;
+  noted_ = true;
+  console_.note(text("note: since step ", int64_t(steps_[*best]),
+                     " the validation loss rises while the training loss falls: the model learns its text by heart"));
+}
+
+void TrainProgress::tell_best() {
+  const std::optional<size_t> best = best_evaluation(validation_);
+  if (!best || steps_[*best] == double(run_.step) || !folder_.has_best()) return;
+  console_.note(text("The best validation loss was ", fixed(validation_[*best], 3), " at step ", int64_t(steps_[*best]),
+                     "; its weights are in ", folder_.best(), "."));
+}
+
+std::string TrainProgress::to_sample() const {
+  return overfits_since(train_, validation_) && folder_.has_best() ? folder_.best() : folder_.path();
+}
+
+double TrainProgress::tokens_per_second() const { return training_ > 0 ? double(tokens_) / training_ : 0; }
+
+void TrainProgress::renew_sample() {
+  const Stopwatch drawing;
+  text_ = draw_sample(run_, 240);
+  sample_ = one_line(text_, kLiveSample);
+  sampled_ = run_.step;
+  sampling_ = drawing.seconds();
+  sampled_ago_.restart();
+}
+
+// At most every second, and in one fiftieth of the time.
+void TrainProgress::renew_live_sample() {
+  if (sampled_ago_.seconds() < std::max(1.0, 50 * sampling_)) return;
+  const Stopwatch drawing;
+  sample_ = one_line(draw_sample(run_, kLiveSample), kLiveSample);
+  sampling_ = drawing.seconds();
+  sampled_ago_.restart();
+}
+
+void TrainProgress::log_sample() { folder_.log({{"type", "sample"}, {"step", sampled_}, {"text", text_}}); }
+
+}  // namespace gradus
