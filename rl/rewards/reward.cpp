@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "engine/long_loop.h"
 #include "models/table.h"
@@ -23,24 +24,25 @@ using Opens = Reward::Opens;
 // Every reward: its name above and a row here; its maker in a file of this folder.
 struct Name {
   const char* name;
-  const char* argument;  // null: takes none
+  const char* argument;           // null: takes none
+  std::optional<double> largest;  // none: it is no hard constraint
   reward::Maker* make;
   Opens opens = Opens::kNothing;
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains},
-    {"count", "S", reward::count},
-    {"length", "N", reward::length},
-    {"end", nullptr, reward::end},
-    {"grammar", "FILE", reward::grammar, Opens::kFile},
-    {"blocklist", "FILE", reward::blocklist, Opens::kFile},
-    {"lexicon", "FILE", reward::lexicon, Opens::kFile},
-    {"similarity", "S", reward::similarity},
-    {"relevance", nullptr, reward::relevance},
-    {"distinct", "N", reward::distinct},
-    {"fluency", "RUN", reward::fluency, Opens::kRun},
-    {"table", "FILE.json", reward::table, Opens::kFile},
-    {"command", "PROGRAM", reward::command, Opens::kProgram},
+    {"contains", "S", 1, reward::contains},
+    {"count", "S", {}, reward::count},
+    {"length", "N", 0, reward::length},
+    {"end", nullptr, 1, reward::end},
+    {"grammar", "FILE", 1, reward::grammar, Opens::kFile},
+    {"blocklist", "FILE", 0, reward::blocklist, Opens::kFile},
+    {"lexicon", "FILE", {}, reward::lexicon, Opens::kFile},
+    {"similarity", "S", 1, reward::similarity},
+    {"relevance", nullptr, 1, reward::relevance},
+    {"distinct", "N", 1, reward::distinct},
+    {"fluency", "RUN", {}, reward::fluency, Opens::kRun},
+    {"table", "FILE.json", 1, reward::table, Opens::kFile},
+    {"command", "PROGRAM", 1, reward::command, Opens::kProgram},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
@@ -84,6 +86,16 @@ std::string Reward::names() {
 Reward::Source Reward::source_of(const std::string& term) {
   const Parsed parsed = parse(term);
   return {parsed.row->opens, parsed.argument};
+}
+
+double Reward::largest(const std::string& term) {
+  const Parsed parsed = parse(term);
+  if (parsed.weight != 1) fail(term, "a hard constraint takes no weight");
+  if (parsed.row->largest) return *parsed.row->largest;
+  std::string list;
+  for (const Name& n : kNames)
+    if (n.largest) list += (list.empty() ? "" : " | ") + usage(n);
+  fail(term, "has no largest value, so it allows no text by itself; a hard constraint is one of " + list);
 }
 
 Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer) {
