@@ -23,7 +23,7 @@ test_whole() {
       ls $2/exercise.h $2/exercise.cpp $2/solution.cpp $2/test.cpp $2/hint.md && grep -q "($2/exercise.cpp)" README.md &&
       grep -q "Write here\|mend it" $2/exercise.cpp' sh "$root" "$lesson" "$number"
   done
-  check 'whole: there are twelve' "there are $n" [ $n = 12 ]
+  check 'whole: there are fifteen' "there are $n" [ $n = 15 ]
 }
 
 test_blank() {
@@ -51,8 +51,8 @@ test_command() {
   make_="make --no-print-directory -C $root"
   must 'command: the solution of 3' 0 $make_ exercise N=3 SOLUTION=1
   must 'command: N with a zero' 0 $make_ exercise N=03 SOLUTION=1
-  must 'command: no such exercise' 2 $make_ exercise N=13
-  check 'command: it says which there are' '' grep -qF 'make exercise N=1 ... N=12' out
+  must 'command: no such exercise' 2 $make_ exercise N=16
+  check 'command: it says which there are' '' grep -qF 'make exercise N=1 ... N=15' out
   must 'command: without N' 2 $make_ exercise
   if edited 01_product_rule; then skip 'command: a blank one' 'its exercise.cpp has been edited'
   else
