@@ -14,7 +14,7 @@ rooms='
 5 engine/params. engine/optim. engine/parallel. engine/inspect. engine/gradcheck. engine/io/
 6 models/table. models/text/ models/grammar/ models/ models/counted/ models/families. models/sampler. models/loss. models/memory. models/run/
 7 rl/tables/ rl/ rl/worlds/ rl/rewards/ rl/methods/ rl/tune_config. rl/controller. rl/gdc. rl/source. rl/learner. rl/tuner. rl/exact_gradient.
-8 apps/commands. apps/signals. apps/console. apps/format. apps/json_number. apps/proposal. apps/waiting. apps/run. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/
+8 apps/commands. apps/signals. apps/console. apps/format. apps/json_number. apps/proposal. apps/waiting. apps/run. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/ apps/atlas/
 9 tests/'
 files=$(find engine models rl apps tests -name '*.h' -o -name '*.cpp' | grep -v '/build/' | sort)
 # One line a fact: FILE LINE include|declares|defines|class WHAT. Functions and classes stand at the beginning of a line.

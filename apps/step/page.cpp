@@ -22,21 +22,14 @@ constexpr const char* kBody = R"(<div id="walk">
 </div>
 )";
 
-// JSON within a script element: nothing in it may end the element, or begin what hides its end.
-std::string embedded(const std::string& json) {
-  std::string out;
-  for (const char c : json) out += c == '<' ? "\\u003c" : std::string(1, c);
-  return out;
-}
-
 }  // namespace
 
 std::string step_page(const Trace& trace) {
   Page page("gradus step: " + trace.name, trace.title);
   page.style(apps_step_page_css);
   page.bare(kBody);
-  page.bare("<script type=\"application/json\" id=\"trace\">" + embedded(to_json(trace).dump()) +
-            "</script>\n<script>" + std::string(apps_step_page_js) + "</script>\n");
+  page.data("trace", to_json(trace).dump());
+  page.script(apps_step_page_js);
   return page.str(text("gradus step, ", trace.ops.size(), " ops, ", trace.precision,
                        ". Keys: → next, ← back, f forward part, b backward part."));
 }
