@@ -236,7 +236,9 @@ CLI::Option* add_rewards(CLI::App& app, std::vector<std::string>& rewards) {
 void add_features(CLI::App& app, TuneConfig& c) {
   app.add_option("--feature", c.feature, "NAME[:ARGUMENT]=MOMENT of --target gdc: a reward and the mean it is to have")
       ->allow_extra_args(false);
-  app.add_option("--pointwise", c.pointwise, "NAME[:ARGUMENT] of --target gdc: a reward that is to be 1 in every text")
+  app.add_option("--pointwise", c.pointwise,
+                 "NAME[:ARGUMENT] of --target gdc: a hard constraint, which allows a text where this reward is at its "
+                 "largest, 0 of blocklist and length and 1 of the others")
       ->allow_extra_args(false);
 }
 
@@ -474,6 +476,28 @@ Check frontier_options(CLI::App& app, FrontierCommand& c) {
   return {};
 }
 
+Check atlas_options(CLI::App& app, AtlasCommand& c) {
+  add_run(app, c.run);
+  add_rewards(app, c.tuning.reward)->required();
+  app.add_option("--feature", c.tuning.feature, "NAME[:ARGUMENT]=MOMENT: a reward and the mean it is to have")
+      ->allow_extra_args(false)
+      ->required();
+  number(app, "--max-tokens", c.max_tokens, "largest number of draws in a sequence, including the end mark", 1,
+         1'000'000)
+      ->required();
+  const std::vector<Option> tuning = options(c.tuning);
+  std::vector<Option> rows;
+  for (const char* name : {"kl_coef", "steps", "batch", "lr", "min_lr", "clip", "shards"})
+    rows.push_back(row_of(tuning, name));
+  add_options(app, rows);
+  number(app, "--rate", c.rate, "learning rate of plain gradient descent (0.5)", 1e-9, 1e6);
+  number(app, "--seeds", c.seeds, "descents from samples for each divergence, from --seed on (3)", 1, 100);
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+  number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e3);
+  app.add_option("--html", c.html, "write the atlas as a page for the browser");
+  return {};
+}
+
 Check compare_options(CLI::App& app, CompareCommand& c) {
   add_run(app, c.run);
   app.add_option("RUN_B", c.other, "the other run")->required();
@@ -530,6 +554,8 @@ int run_command_line(int argc, char** argv) {
       +[](const ExactCommand& c) { return c.answer(c); });
   add(app, run, "frontier", "the most reward at each KL from a run, in worlds small enough to list", frontier_options,
       frontier);
+  add(app, run, "atlas", "how every divergence comes to two targets, exactly and from samples, in a small world",
+      atlas_options, atlas);
   add(app, run, "compare", "divergences between two runs, estimated from samples", compare_options, compare_runs);
   add(app, run, "step", "walk through a backward pass, one op at a time", step_options, step);
   add(app, run, "bench", "measure how fast this machine trains, fine-tunes and samples", bench_options, bench);

@@ -137,6 +137,21 @@ struct FrontierCommand {
 };
 int frontier(const FrontierCommand& command);
 
+struct AtlasCommand {
+  Common common;
+  std::string run;  // the prior, and every policy as it begins
+  std::string prompt, html;
+  int64_t max_tokens = 0, seeds = 3;
+  double temperature = 1;
+  double rate = 0.5;  // of plain gradient descent
+  TuneConfig tuning;
+  AtlasCommand() {
+    tuning.kl_coef = 1;
+    tuning.lr = 0.03;
+  }
+};
+int atlas(const AtlasCommand& command);
+
 struct CompareCommand {
   Common common;
   std::string run, other, prompt;

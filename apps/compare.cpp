@@ -11,7 +11,9 @@
 #include "apps/commands.h"
 #include "apps/format.h"
 #include "engine/io/json_number.h"
+#include "engine/long_loop.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 #include "rl/rollout.h"
 #include "rl/tables/running_moments.h"
 #include "rl/teacher_forcing.h"
@@ -27,22 +29,27 @@ struct Figure {
   double value, error;
 };
 
-// u of `samples` sequences that the model `from` drew.
-std::vector<double> log_ratios(const LanguageModel& from, const LanguageModel& a, const LanguageModel& b,
-                               const World& world, int64_t samples, uint64_t seed, int64_t stream, int threads) {
+// u of command.samples sequences that a drew, or b.
+std::vector<double> log_ratios(const CompareCommand& command, const Checkpoint& a, const Checkpoint& b,
+                               const World& world, bool drawn_by_b) {
   std::vector<double> u;
-  Shards shards(kShards, threads);
+  const uint64_t seed = uint64_t(command.common.seed);
   const std::vector<std::vector<int32_t>> prompts{world.prompt};
-  for (int64_t first = 0; first < samples; first += kChunk) {
-    const int64_t count = std::min(kChunk, samples - first);
+  Shards shards(kShards, threads_for(command.common, kShards));
+  const LongLoop loop("sampling both runs, sequences", 2 * command.samples);
+  for (int64_t first = 0; first < command.samples; first += kChunk) {
+    loop.at(first + (drawn_by_b ? command.samples : 0));
+    const int64_t count = std::min(kChunk, command.samples - first);
     const std::vector<int32_t> of(size_t(count), 0);
-    shards.begin({.seed = seed, .step = stream}, count);
-    const Rng rng(seed, Stream::kSample, 2 * (first / kChunk) + stream);
-    const Sequences drawn = roll_out(from, world, prompts, of, rng, shards).sequences;
+    shards.begin({.seed = seed, .step = drawn_by_b}, count);
+    const Rng rng(seed, Stream::kSample, 2 * (first / kChunk) + drawn_by_b);
+    const Sequences drawn = roll_out(*(drawn_by_b ? b : a).model, world, prompts, of, rng, shards).sequences;
     PaddedBatch batch;
     batch.fill(prompts, of, drawn);
-    const std::vector<double> log_a = sum_over_draws(batch, token_log_probs(a, shards, batch, world.temperature)),
-                              log_b = sum_over_draws(batch, token_log_probs(b, shards, batch, world.temperature));
+    const auto log_prob = [&](const Checkpoint& run) {
+      return sum_over_draws(batch, token_log_probs(*run.model, shards, batch, world.temperature));
+    };
+    const std::vector<double> log_a = log_prob(a), log_b = log_prob(b);
     for (size_t i = 0; i < log_a.size(); ++i) u.push_back(log_a[i] - log_b[i]);
   }
   return u;
@@ -71,13 +78,8 @@ int compare_runs(const CompareCommand& command) {
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
   const World world{a.beginning(command.prompt), a.tokenizer.end_id(), command.max_tokens, command.temperature};
   for (const Checkpoint* run : {&a, &b}) run->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
-  const int threads = threads_for(command.common, kShards);
-  const auto draw = [&](const Checkpoint& from, int64_t stream) {
-    return log_ratios(*from.model, *a.model, *b.model, world, command.samples, uint64_t(command.common.seed), stream,
-                      threads);
-  };
-  const std::vector<double> of_a = draw(a, 0);
-  std::vector<double> of_b = draw(b, 1);
+  const std::vector<double> of_a = log_ratios(command, a, b, world, false);
+  std::vector<double> of_b = log_ratios(command, a, b, world, true);
   for (double& u : of_b) u = -u;  // log b − log a
   const auto tv = [](double u) { return u > 0 ? -std::expm1(-u) : 0; };
   const auto hellinger = [](double u) { return -std::expm1(-u / 2); };
@@ -102,8 +104,8 @@ int compare_runs(const CompareCommand& command) {
     std::printf("%s\n", json.dump().c_str());
     return kDone;
   }
-  std::printf("a = %s, b = %s: whole sequences, in nats, from %s samples of each\n", command.run.c_str(),
-              command.other.c_str(), grouped(command.samples).c_str());
+  std::printf("a = %s, b = %s: whole sequences, in nats, from %s samples of each\n", one_line(command.run, 80).c_str(),
+              one_line(command.other, 80).c_str(), grouped(command.samples).c_str());
   for (const Figure& f : figures)
     std::printf("%-12s %14s   ± %s\n", f.name, fixed(f.value, 6).c_str(), fixed(f.error, 6).c_str());
   return kDone;

@@ -195,7 +195,7 @@ int answer_gdc(const ExactCommand& command) {
   NamedFeatures named(options.feature, options.pointwise, run.tokenizer, {command.prompt});
   Features& features = named.features;
   const Enumeration all = enumerate_one(run, world_of(command, run));
-  const MomentFit fit = fit_listed(features, all);
+  const MomentFit fit = fit_listed(features, {&all, 1});
   const std::vector<double>& log_q = all.log_prob[0];
   const Table q = Table::of_logs(log_q);
   const std::vector<double> values = features.values(all.sequences, std::vector<int32_t>(q.size(), 0)),

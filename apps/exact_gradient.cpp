@@ -85,7 +85,7 @@ void tell(Method& method, const Listed& listed) {
 Listed list_world(Question& q) {
   Listed l{.all = enumerate_both(q.run, q.prior, q.world), .rewards = {}, .objective = {}, .gradient = {}};
   const std::vector<double>&log_pi = l.all.log_prob[0], &log_q = l.all.log_prob[1];
-  if (q.options.is_gdc()) fit_listed(q.named.features, {l.all.sequences, {log_q}});
+  if (q.options.is_gdc()) fit_listed(q.named.features, std::vector<Enumeration>{{l.all.sequences, {log_q}}});
   l.rewards = rewards_of(l.all.sequences, q.reward);
   l.objective = exact_objective(log_pi, log_q, l.rewards, q.options.beta());
   TuneConfig options = q.options;
@@ -202,7 +202,8 @@ int answer_gradient(const ExactCommand& command) {
     return print(q, g, listed.all.sequences.size(), {});
   }
   const std::unique_ptr<Listed> listed = try_list(q);
-  if (!listed && q.options.is_gdc()) fit_sampled(q.named.features, *q.prior.model, q.world, q.options.seed);
+  if (!listed && q.options.is_gdc())
+    fit_sampled(q.named.features, *q.prior.model, q.world, {&q.world.prompt, 1}, q.options.seed);
   const std::unique_ptr<Method> method = q.method(q.options);
   if (listed) tell(*method, *listed);
   require_memory(estimate_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, q.options),

@@ -11,8 +11,9 @@ namespace gradus {
 
 class NamedFeatures {
  public:
-  // Of --feature NAME[:ARG]=MOMENT and --pointwise NAME[:ARG]; prompts[p] is the text of prompt p. UsageError and
-  // DataError as Reward, of another form than that, and for two of one name. Refers to the tokenizer.
+  // Of --feature NAME[:ARG]=MOMENT and --pointwise NAME[:ARG]; prompts[p] is the text of prompt p. A hard constraint
+  // allows a text where its reward has its largest value (Reward::largest). UsageError and DataError as Reward, of
+  // another form than that, for a constraint with a weight, and for two of one name. Refers to the tokenizer.
   NamedFeatures(const std::vector<std::string>& feature, const std::vector<std::string>& pointwise,
                 const Tokenizer& tokenizer, std::vector<std::string> prompts);
 
@@ -22,9 +23,12 @@ class NamedFeatures {
   std::deque<Reward> rewards_;  // stay where they are
 };
 
-inline constexpr int64_t kLambdaSamples = 10'000;
-// Sets Λ from a listed world, or from kLambdaSamples samples of the prior; returns p over them.
-MomentFit fit_listed(Features& features, const Enumeration& all);
-MomentFit fit_sampled(Features& features, const LanguageModel& prior, const World& world, int64_t seed);
+// Sets Λ from worlds that are listed, one for each prompt, or from samples of the prior, and returns p over them. All
+// prompts are equally likely.
+MomentFit fit_listed(Features& features, std::span<const Enumeration> all);
+MomentFit fit_sampled(Features& features, const LanguageModel& prior, const World& world,
+                      std::span<const std::vector<int32_t>> prompts, int64_t seed);
+// How many samples: the same number for each prompt, in all about 10,000, but at least 100 for each.
+int64_t lambda_samples(size_t prompts);
 
 }  // namespace gradus

@@ -47,6 +47,7 @@ static int out_of_memory() {
       {"sample", "; use a smaller --count or --tokens"},
       {"exact", "; use a smaller --max-tokens"},
       {"frontier", "; use a smaller --max-tokens"},
+      {"atlas", "; use a smaller --max-tokens or --batch"},
       {"compare", "; use a smaller --samples or --max-tokens"}};
   const char* remedy = "";
   for (const auto& [name, options] : kRemedies)

@@ -44,8 +44,6 @@ std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFu
 // Λ of a resumed run is the one it began with; of a new one it is found, exactly where the world can be listed.
 void find_lambda(TunedRun& run, Features& features, Console& console) {
   if (features.empty()) return;
-  if (run.prompts.size() > 1)
-    throw UsageError(text("--target gdc takes one prompt; --prompts has ", run.prompts.size()));
   if (run.tuning.contains("lambda")) {
     try {
       features.lambda = run.tuning.at("lambda").get<std::vector<double>>();
@@ -57,22 +55,27 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
           text(run.policy.path, ": has ", features.lambda.size(), " Lambda for ", features.count(), " features"));
     return;
   }
-  World world = run.world;
-  world.prompt = run.prompt_tokens[0];
   const auto all = listed(run, kMaxSequences, [&](int64_t limit) {
-    return std::make_unique<Enumeration>(enumerate(*run.prior, world, limit));
+    auto worlds = std::make_unique<std::vector<Enumeration>>();
+    World world = run.world;
+    for (const std::vector<int32_t>& prompt : run.prompt_tokens) {
+      world.prompt = prompt;
+      worlds->push_back(enumerate(*run.prior, world, limit));
+      limit -= worlds->back().sequences.size();
+    }
+    return worlds;
   });
   if (all)
     fit_listed(features, *all);
   else
-    fit_sampled(features, *run.prior, world, run.config.seed);
+    fit_sampled(features, *run.prior, run.world, run.prompt_tokens, run.config.seed);
   run.tuning["lambda"] = features.lambda;
   if (!all) run.tuning["lambda_stderr"] = features.lambda_error;
   for (size_t f = 0; f < features.count(); ++f)
     console.note(text("Lambda of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
                       all ? ""
-                          : text(" ± ", fixed(features.lambda_error[f], 6), ", from ", grouped(kLambdaSamples),
-                                 " samples of the prior")));
+                          : text(" ± ", fixed(features.lambda_error[f], 6), ", from ",
+                                 grouped(lambda_samples(run.prompts.size())), " samples of the prior")));
 }
 
 void save(TunedRun& run, const Tuner& tuner) {

@@ -44,11 +44,6 @@ void lay_out_prompts(TunedRun& run) {
   }
 }
 
-// Fine-tuning has its own optimiser, without weight decay, whatever the prior was trained with.
-AdamW new_optimizer(const LanguageModel& policy) {
-  return AdamW(policy.params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
-}
-
 // JsonError where those of a file cannot be continued.
 void require_prompts(const std::vector<std::string>& prompts, const Checkpoint& policy, int64_t max_tokens) {
   if (prompts.empty()) throw JsonError("has no prompts");
@@ -158,7 +153,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = member<std::vector<std::string>>(tuning, "prompts");
     require_prompts(prompts, policy, config.max_tokens);
-    policy.optimizer = new_optimizer(*policy.model);
+    policy.optimizer = tuning_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
     policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
     return {.policy = std::move(policy),
@@ -205,7 +200,7 @@ TunedRun begin(const TuneCommand& command) {
   }
   policy.step = 0;
   policy.best_val_loss.reset();
-  policy.optimizer = new_optimizer(*policy.model);
+  policy.optimizer = tuning_optimizer(*policy.model);
   Json tuning{{"config", Json::parse(to_json(config))},
               {"prior", named(prior_path)},
               {"prior_hash", prior_hash},

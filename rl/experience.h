@@ -12,20 +12,19 @@ enum Role : int32_t { kChosen, kRejected };  // of the two sequences of a pair
 
 struct Experience {
   Sequences sequences = Sequences(-1);
-  PaddedBatch batch = {};              // the same sequences, laid out
-  std::vector<int32_t> group = {};     // [B], 0 and up: the prompt that each continues, or the pair that it belongs to
-  std::vector<int32_t> role = {};      // [B] of pairs, a Role each; else empty
-  int64_t independent = 0;             // sequences b and b + independent share a prompt that was drawn for both
-  std::vector<double> features = {};   // [B,F], φ of each sequence where moments are to be met; else empty
-  std::vector<double> reward = {};     // [B,T]; a reward of the whole sequence is paid on its last draw
-  std::vector<double> log_mu = {};     // [B,T], log μ of each draw by the model that drew it
-  std::vector<double> log_q = {};      // [B,T], of the prior
-  std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins
-  std::vector<double> value = {};      // [B,T], of the value network as the step begins; empty without one
-  std::vector<double> returns = {};    // [B,T], made by Method::prepare: what each draw gets
-  std::vector<double> advantage = {};  // [B,T], made by Method::prepare: its return minus a baseline
-  std::vector<double> log_target =
-      {};  // [B], made by Method::prepare: log p of each sequence, of a method with a target
+  PaddedBatch batch = {};               // the same sequences, laid out
+  std::vector<int32_t> group = {};      // [B], 0 and up: the prompt that each continues, or the pair that it belongs to
+  std::vector<int32_t> role = {};       // [B] of pairs, a Role each; else empty
+  int64_t independent = 0;              // sequences b and b + independent share a prompt that was drawn for both
+  std::vector<double> features = {};    // [B,F], φ of each sequence where moments are to be met; else empty
+  std::vector<double> reward = {};      // [B,T]; a reward of the whole sequence is paid on its last draw
+  std::vector<double> log_mu = {};      // [B,T], log μ of each draw by the model that drew it
+  std::vector<double> log_q = {};       // [B,T], of the prior
+  std::vector<double> log_pi = {};      // [B,T], of the policy as the step begins
+  std::vector<double> value = {};       // [B,T], of the value network as the step begins; empty without one
+  std::vector<double> returns = {};     // [B,T], made by Method::prepare: what each draw gets
+  std::vector<double> advantage = {};   // [B,T], made by Method::prepare: its return minus a baseline
+  std::vector<double> log_target = {};  // [B], made by Method::prepare where there is a target: log p
 
   int64_t size() const { return batch.B; }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <numeric>
 
 namespace gradus {
 
@@ -39,28 +40,44 @@ RewardFunction Features::reward() const {
   return [this](const Sequences& s, std::span<const int32_t> prompt) { return rewards(values(s, prompt)); };
 }
 
-MomentFit Features::fit(const Table& q, std::span<const double> values, bool sampled) {
-  const size_t F = of.size(), n = count();
+MomentFit Features::fit(const Table& q, std::span<const double> values, bool sampled, std::span<const int32_t> prompt) {
+  const size_t F = of.size(), n = count(), P = prompt.empty() ? 1 : size_t(std::ranges::max(prompt)) + 1;
   const std::string where = sampled ? text("in ", q.size(), " samples of the prior") : "in the prior's texts";
   std::vector<double> log_q;
   std::vector<std::vector<double>> phi(n);
+  std::vector<int32_t> kept;           // the prompts of what is allowed
+  std::vector<bool> allows(P, false);  // whether anything is, of each prompt
+  // Of each feature the least and the largest value behind each prompt.
+  std::vector<std::vector<double>> least(n, std::vector<double>(P, kInfinity)),
+      most(n, std::vector<double>(P, -kInfinity));
   for (size_t i = 0; i < q.size(); ++i) {
     const std::span<const double> row = values.subspan(i * F, F);
     if (q.p[i] == 0 || std::ranges::count(row.subspan(n), 0.0) > 0) continue;
     log_q.push_back(q.log_p[i]);
-    for (size_t f = 0; f < n; ++f) phi[f].push_back(row[f]);
+    kept.push_back(prompt.empty() ? 0 : prompt[i]);
+    const size_t c = size_t(kept.back());
+    allows[c] = true;
+    for (size_t f = 0; f < n; ++f) {
+      phi[f].push_back(row[f]);
+      least[f][c] = std::min(least[f][c], row[f]);
+      most[f][c] = std::max(most[f][c], row[f]);
+    }
   }
-  if (log_q.empty()) throw DataError(text("--pointwise ", names[n], ": no text that is allowed was seen ", where));
+  for (size_t c = 0; c < P; ++c)
+    if (!allows[c])
+      throw DataError(text("--pointwise ", names[n], ": no text that is allowed was seen ", where,
+                           P > 1 ? text(" behind prompt ", c + 1) : ""));
   for (size_t f = 0; f < n; ++f) {
-    const auto [least, most] = std::ranges::minmax(phi[f]);
-    if (!(least < moments[f] && moments[f] < most))
-      throw DataError(text("--feature ", names[f], "=", moments[f],
-                           ": the moment is out of reach, it must lie between ", least, " and ", most,
-                           ", the least and the largest value seen ", where));
+    const double low = std::accumulate(least[f].begin(), least[f].end(), 0.0) / double(P),
+                 high = std::accumulate(most[f].begin(), most[f].end(), 0.0) / double(P);
+    if (!(low < moments[f] && moments[f] < high))
+      throw DataError(text(
+          "--feature ", names[f], "=", moments[f], ": the moment is out of reach, it must lie between ", low, " and ",
+          high, ", the least and the largest value seen ", where, P > 1 ? ", their means over the prompts" : ""));
   }
-  MomentFit found = fit_moments(Table::of_logs(std::move(log_q)), phi, moments);
+  MomentFit found = fit_moments(Table::of_logs(std::move(log_q)), phi, moments, kept);
   lambda = found.lambda;
-  lambda_error = sampled ? lambda_errors(found, phi, moments) : std::vector<double>();
+  lambda_error = sampled ? lambda_errors(found, phi, kept) : std::vector<double>();
   return found;
 }
 

@@ -4,7 +4,8 @@
 //   p(x) = q(x) b(x) e^{Λ·φ(x)} / Z
 //
 // is the nearest to the prior q in KL(p‖q). It is the posterior q e^{r/β} / Z of the reward r = Λ·φ + log b with β = 1
-// (Korbak et al. 2022, arXiv 2206.00761), so that source, learner and exact worlds know rewards alone.
+// (Korbak et al. 2022, arXiv 2206.00761), so that source, learner and exact worlds know rewards alone. With several
+// prompts each has its own p and Z, and Λ is one for all (rl/tables/moments.h).
 #pragma once
 
 #include "rl/sequences.h"
@@ -30,8 +31,9 @@ struct Features {
   RewardFunction reward() const;
 
   // Sets Λ from the table of a prior's sequences and their values() (exactly), or of samples of it, each of probability
-  // 1/N, and returns p. DataError, with the range that was seen, where a moment is out of reach.
-  MomentFit fit(const Table& q, std::span<const double> values, bool sampled);
+  // 1/N, and returns p. Of several prompts q is one table, and prompt[i] the prompt of outcome i, as in fit_moments().
+  // DataError, with the range that was seen, where a moment is out of reach.
+  MomentFit fit(const Table& q, std::span<const double> values, bool sampled, std::span<const int32_t> prompt = {});
 };
 
 // "NAME[:ARG]=MOMENT" in two. UsageError for another form or a moment that is not finite.

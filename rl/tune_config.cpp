@@ -84,7 +84,7 @@ std::vector<Option> options(TuneConfig& c) {
                    "moments of --feature and keeps --pointwise")),
       newer(divergence),
       newer(option("feature", c.feature, "mean that a reward is to have", kGdc)),
-      newer(option("pointwise", c.pointwise, "reward that is to be 1 in every text", kGdc)),
+      newer(option("pointwise", c.pointwise, "reward that is to be at its largest in every text", kGdc)),
       option("algorithm", c.algorithm, method_names(), "method that makes the weights of the gradient"),
       newer(option("proposal", c.proposal, Proposal::names(),
                    "what f-dpg draws from: the policy | the prior | a policy of before, replaced by a better one",

@@ -19,4 +19,9 @@ struct Tuner : TunerParts, Learner {
         Learner(policy, prior, source, *method, options, shards) {}
 };
 
+// Of fine-tuning, whatever the model was trained with: without weight decay.
+inline AdamW tuning_optimizer(const LanguageModel& policy) {
+  return AdamW(policy.params(), {.beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0});
+}
+
 }  // namespace gradus

@@ -49,6 +49,7 @@ program tune 'fine-tuning: truth, report, prompts, bad input'
 program tune-resume 'stopped, interrupted, or with a dead reward program'
 program target 'targets and divergences: f-DPG, moments, priors, gradients'
 program frontier 'the frontier, best of N, sampled divergences'
+program atlas 'every divergence to two targets, exactly and from samples'
 program bench 'gradus bench: works, fields, figures that agree'
 checks packages 'machines that lack a package' sh tests/test_packages.sh
 ahead sh tests/test_look.sh

@@ -116,6 +116,106 @@ TEST_CASE("Lambda from samples is within three of its standard errors, and the e
   CHECK(squares / 40 < 1.6);
 }
 
+// After "the" a cat follows in 4 of 7, after "a" in 2 of 3. With x = e^Λ the moment .8 is ½ (4x/(4x+3) + 2x/(2x+1)), so
+// x = (6 + √97.44) / 6.4.
+struct TwoPrompts : Sentences {
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<gradus::Enumeration> listed;
+  Table joint = Table::of({});
+  std::vector<int32_t> prompt;
+  TwoPrompts() {
+    std::vector<double> log_q;
+    for (const char* first : {"the", "a"}) {
+      prompts.push_back({lines.end_id(), lines.tokenizer.encode(first)[0]});
+      listed.push_back(gradus::enumerate(*prior, {prompts.back(), lines.end_id(), 2, 1}));
+      for (const double x : listed.back().log_prob[0]) log_q.push_back(x - std::log(2.0));
+      prompt.insert(prompt.end(), size_t(listed.back().sequences.size()), int32_t(listed.size() - 1));
+    }
+    joint = Table::of_logs(log_q);
+    world.max_tokens = 2;
+  }
+  std::vector<double> values_of_all(const Features& f) const {
+    std::vector<double> all;
+    for (const gradus::Enumeration& one : listed) {
+      const std::vector<double> part = f.values(one.sequences, std::vector<int32_t>(size_t(one.sequences.size()), 0));
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }
+};
+
+TEST_CASE("several prompts share Lambda, the moment is a mean over them, and f-DPG reaches the target of each") {
+  TwoPrompts w;
+  Features f = w.features({{"cat", 0.8}});
+  f.fit(w.joint, w.values_of_all(f), false, w.prompt);
+  const double x = (6 + std::sqrt(97.44)) / 6.4;
+  CHECK(std::fabs(f.lambda[0] - std::log(x)) <= kClose);
+  for (const std::string name : {"forward-kl", "js", "reverse-kl"}) {
+    INFO(name);
+    const auto policy = w.lines.model("tabular");
+    const TuneConfig options = Tuning{.algorithm = "f-dpg", .divergence = name, .kl_coef = 1};
+    Shards shards(2, 1);
+    KnownWorlds known(*w.prior, w.prompts, w.world, f.reward(), 100);
+    Tuner tuner(*policy, *w.prior, w.prompts, w.world, {}, options, shards, f);
+    AdamW optimizer(policy->params(), {.weight_decay = 0});
+    CHECK(*known.of(*policy, 1).kl_to_posterior > 0.01);
+    for (int64_t step = 1; step <= 200; ++step) tuner.step(step, optimizer, Schedule{0.03, 0, 0, 200}.at(step), 1);
+    CHECK(*known.of(*policy, 1).kl_to_posterior < 1e-3);
+    const double wanted[] = {4 * x / (4 * x + 3), 2 * x / (2 * x + 1)};
+    for (size_t c = 0; c < 2; ++c) {
+      const gradus::Enumeration all = gradus::enumerate(*policy, {w.prompts[c], w.lines.end_id(), 2, 1});
+      const Table pi = Table::of_logs(all.log_prob[0]);
+      CHECK(std::fabs(pi.mean(f.of[0](all.sequences, {})) - wanted[c]) < 0.02);
+    }
+  }
+  const auto refusal = [&](Features g) {
+    try {
+      g.fit(w.joint, w.values_of_all(g), false, w.prompt);
+    } catch (const DataError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  // Behind each prompt there is a cat, so that no moment is 1 before the mean over both is.
+  CHECK(refusal(w.features({{"cat", 1.0}}))
+            .find("between 0 and 1, the least and the largest value seen in the prior's "
+                  "texts, their means over the prompts") != std::string::npos);
+  Features second = w.features({}, {"cat"});
+  second.of[0] = [](const Sequences& s, std::span<const int32_t>) {
+    static int calls = 0;
+    return std::vector<double>(size_t(s.size()), calls++ == 0 ? 1.0 : 0.0);
+  };
+  CHECK(refusal(second).find("no text that is allowed was seen in the prior's texts behind prompt 2") !=
+        std::string::npos);
+}
+
+// As above: 20 fits, of 1000 draws behind each of two prompts.
+TEST_CASE("Lambda from samples of several prompts is within its standard errors, which are of the right size") {
+  TwoPrompts w;
+  Features exact = w.features({{"cat", 0.8}});
+  const std::vector<double> all = w.values_of_all(exact);
+  exact.fit(w.joint, all, false, w.prompt);
+  double squares = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Features f = w.features({{"cat", 0.8}});
+    const Rng rng(seed, Stream::kTest);
+    std::vector<double> values;
+    std::vector<int32_t> prompt;
+    for (int64_t i = 0; i < 2000; ++i) {
+      const size_t c = size_t(i % 2),
+                   x = size_t(categorical(Table::of_logs(w.listed[c].log_prob[0]).p, rng.uniform(i)));
+      values.push_back(all[(c == 0 ? 0 : size_t(w.listed[0].sequences.size())) + x]);
+      prompt.push_back(int32_t(c));
+    }
+    f.fit(Table::of(std::vector<double>(2000, 1 / 2000.0)), values, true, prompt);
+    const double z = (f.lambda[0] - exact.lambda[0]) / f.lambda_error.at(0);
+    CHECK(std::fabs(z) < 3);
+    squares += z * z;
+  }
+  CHECK(squares / 20 > 0.4);
+  CHECK(squares / 20 < 1.9);
+}
+
 TEST_CASE("a moment out of reach, a feature never seen and a constraint never kept are refused with what was seen") {
   Sentences w;
   const auto refusal = [&](Features f, bool sampled = false) {

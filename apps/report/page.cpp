@@ -62,6 +62,15 @@ void Page::bare(std::string_view html) { body_ += html; }
 
 void Page::style(std::string_view css) { style_ += css; }
 
+// JSON within a script element: nothing in it may end the element, or begin what hides its end.
+void Page::data(std::string_view id, std::string_view json) {
+  body_ += "<script type=\"application/json\" id=\"" + escape_html(id) + "\">";
+  for (const char c : json) body_ += c == '<' ? "\\u003c" : std::string(1, c);
+  body_ += "</script>\n";
+}
+
+void Page::script(std::string_view js) { body_.append("<script>").append(js).append("</script>\n"); }
+
 void Page::side_by_side(const std::vector<std::string>& html_parts) {
   body_ += "<div class=\"side\">\n";
   for (const std::string& part : html_parts) html(part);

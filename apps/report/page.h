@@ -19,7 +19,7 @@ namespace gradus {
 // not UTF-8 and code points that HTML forbids become U+FFFD; newlines and tabs stay.
 std::string escape_html(std::string_view text);
 
-// Every argument that is not called html or css is plain text and is escaped here.
+// Every argument that is not called html, css, js or json is plain text and is escaped here.
 class Page {
  public:
   Page(std::string_view title, std::string_view subtitle);
@@ -30,6 +30,8 @@ class Page {
   void html(std::string_view html);                         // as it is, on a card
   void bare(std::string_view html);                         // as it is, on nothing
   void style(std::string_view css);                         // added to that of every page
+  void data(std::string_view id, std::string_view json);    // for a script: the text of the element `id`
+  void script(std::string_view js);                         // runs once what stands before it is there
   void side_by_side(const std::vector<std::string>& html);  // below each other where the page is narrow
 
   // A number in large print, what it is, and a remark.

@@ -71,6 +71,7 @@ Scale scale_of(const std::vector<double>& values, const Axis& axis, double margi
     s.least -= widen;
     s.most += widen;
   }
+  if (axis.most && *axis.most > s.least) s.most = *axis.most;
   if (axis.least && *axis.least < s.most) s.least = *axis.least;
   return s;
 }

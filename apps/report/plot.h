@@ -13,8 +13,8 @@ namespace gradus {
 struct Axis {
   std::string title = {};
   bool log = false;
-  bool whole = false;                // no ticks between whole numbers
-  std::optional<double> least = {};  // where it begins; without, at the data
+  bool whole = false;                           // no ticks between whole numbers
+  std::optional<double> least = {}, most = {};  // where it begins and ends; without, at the data
 };
 
 // kFaint: thin and pale, for raw data, whose rarest values may leave the plot. kDots: marks joined by a line.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "engine/long_loop.h"
 #include "models/table.h"
@@ -23,27 +24,28 @@ using Opens = Reward::Opens;
 // Every reward: its name above and a row here; its maker in a file of this folder.
 struct Name {
   const char* name;
-  const char* argument;  // null: takes none
+  const char* argument;           // null: takes none
+  std::optional<double> largest;  // none: it is no hard constraint
   reward::Maker* make;
   Opens opens;
   const char* meaning;
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains, Opens::kNothing, "1 if S occurs in the text, else 0"},
-    {"count", "S", reward::count, Opens::kNothing, "how often S occurs, without overlap"},
-    {"length", "N", reward::length, Opens::kNothing, "-|T - N|, T the tokens of the text without its end mark"},
-    {"end", nullptr, reward::end, Opens::kNothing, "1 if the text ended with its end mark, 0 if it was cut"},
-    {"grammar", "FILE", reward::grammar, Opens::kFile, "1 if the grammar generates the text, else 0 (data/README.md)"},
-    {"blocklist", "FILE", reward::blocklist, Opens::kFile, "-1 if the text has one of the words in the file, else 0"},
-    {"lexicon", "FILE", reward::lexicon, Opens::kFile, "mean score of the words of the text; lines word TAB score"},
-    {"similarity", "S", reward::similarity, Opens::kNothing, "share of the positions of S whose token agrees"},
-    {"relevance", nullptr, reward::relevance, Opens::kNothing,
+    {"contains", "S", 1, reward::contains, Opens::kNothing, "1 if S occurs in the text, else 0"},
+    {"count", "S", {}, reward::count, Opens::kNothing, "how often S occurs, without overlap"},
+    {"length", "N", 0, reward::length, Opens::kNothing, "-|T - N|, T the tokens of the text without its end mark"},
+    {"end", nullptr, 1, reward::end, Opens::kNothing, "1 if the text ended with its end mark, 0 if it was cut"},
+    {"grammar", "FILE", 1, reward::grammar, Opens::kFile, "1 if the grammar generates the text, else 0 (data/README.md)"},
+    {"blocklist", "FILE", 0, reward::blocklist, Opens::kFile, "-1 if the text has one of the words in the file, else 0"},
+    {"lexicon", "FILE", {}, reward::lexicon, Opens::kFile, "mean score of the words of the text; lines word TAB score"},
+    {"similarity", "S", 1, reward::similarity, Opens::kNothing, "share of the positions of S whose token agrees"},
+    {"relevance", nullptr, 1, reward::relevance, Opens::kNothing,
      "share of the words of the text that occur in the prompt"},
-    {"distinct", "N", reward::distinct, Opens::kNothing, "distinct n-grams of N tokens, as a share of all"},
-    {"fluency", "RUN", reward::fluency, Opens::kRun, "log-probability of the text under another run"},
-    {"table", "FILE.json", reward::table, Opens::kFile,
+    {"distinct", "N", 1, reward::distinct, Opens::kNothing, "distinct n-grams of N tokens, as a share of all"},
+    {"fluency", "RUN", {}, reward::fluency, Opens::kRun, "log-probability of the text under another run"},
+    {"table", "FILE.json", 1, reward::table, Opens::kFile,
      "{\"rewards\":{\"the cat\":1},\"default\":0}: a score for each text"},
-    {"command", "PROGRAM", reward::command, Opens::kProgram,
+    {"command", "PROGRAM", 1, reward::command, Opens::kProgram,
      "a number for each text from a program of yours, which reads one text a line (\\n for a newline) and writes one "
      "number a line at once (flushed)"},
 };
@@ -95,6 +97,16 @@ std::vector<std::pair<std::string, std::string>> Reward::meanings() {
 Reward::Source Reward::source_of(const std::string& term) {
   const Parsed parsed = parse(term);
   return {parsed.row->opens, parsed.argument};
+}
+
+double Reward::largest(const std::string& term) {
+  const Parsed parsed = parse(term);
+  if (parsed.weight != 1) fail(term, "a hard constraint takes no weight");
+  if (parsed.row->largest) return *parsed.row->largest;
+  std::string list;
+  for (const Name& n : kNames)
+    if (n.largest) list += (list.empty() ? "" : " | ") + usage(n);
+  fail(term, "has no largest value, so it allows no text by itself; a hard constraint is one of " + list);
 }
 
 Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer) {

@@ -38,6 +38,10 @@ class Reward {
   };
   static Source source_of(const std::string& term);  // UsageError as the constructor
 
+  // The largest value of a term, where it can be a hard constraint: the texts that have it are allowed. Programs and
+  // tables are to say 1 of them. UsageError for a term that may grow without end, and for one with a weight.
+  static double largest(const std::string& term);
+
  private:
   struct Term {
     std::string spec;

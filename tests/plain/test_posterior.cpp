@@ -147,4 +147,40 @@ TEST_SUITE("posterior") {
     CHECK_THROWS_AS(fit_moments(w.q, {{0, 0, 0, 0}}, std::vector{0.5}), DataError);  // a feature never seen
     CHECK_THROWS_AS(fit_moments(w.q, {w.r, w.r}, std::vector{0.5, 0.6}), DataError);
   }
+
+  // Three prompts of five texts: a table of 15 in which each prompt has one third.
+  TEST_CASE("posterior: moments of several prompts are means over them, and no prompt becomes more likely") {
+    const auto joint = [](int64_t trial) {
+      std::vector<double> p;
+      for (int64_t c = 0; c < 3; ++c)
+        for (const double x : random_table(3 * trial + c, 5).p) p.push_back(x / 3);
+      return Table::of(p);
+    };
+    std::vector<int32_t> prompt;
+    for (int32_t i = 0; i < 15; ++i) prompt.push_back(i / 5);
+    for (int64_t trial = 0; trial < 20; ++trial) {
+      const Table q = joint(400 + trial), other = joint(440 + trial);
+      const std::vector<std::vector<double>> phi{normals(1060 + trial, 15), normals(1090 + trial, 15)};
+      const std::vector<double> mu{other.mean(phi[0]), other.mean(phi[1])};
+      const MomentFit fit = fit_moments(q, phi, mu, prompt);
+      CHECK(near(std::vector{fit.table.mean(phi[0]), fit.table.mean(phi[1])}, mu, 1) <= 1e-12);
+      double log_z = 0;
+      for (size_t c = 0; c < 3; ++c) {
+        double share = 0, z = 0;
+        for (size_t i = 5 * c; i < 5 * c + 5; ++i) {
+          share += fit.table.p[i];
+          z += 3 * q.p[i] * std::exp(fit.lambda[0] * phi[0][i] + fit.lambda[1] * phi[1][i]);
+        }
+        CHECK(near(share, 1.0 / 3) <= 1e-14);
+        log_z += std::log(z) / 3;
+      }
+      CHECK(near(fit.log_z, log_z) <= 1e-11);
+      // It is the nearest of those with these moments that keep every prompt as likely as it is.
+      CHECK(near(kl(other, q), kl(other, fit.table) + kl(fit.table, q)) <= 1e-11);
+    }
+    const std::vector<int32_t> one(12, 0);  // one prompt, named or not
+    const Table q = random_table(950, 12);
+    CHECK(fit_moments(q, {normals(1000, 12)}, std::vector{0.1}, one).lambda ==
+          fit_moments(q, {normals(1000, 12)}, std::vector{0.1}).lambda);
+  }
 }

@@ -36,15 +36,22 @@ TEST_CASE("texts with escapes, overrides and script are shown harmless by every 
     const Run trained = dir.run(f32, "train bad.txt --out r --steps 60 --lr 0.02 --eval-every 20" + tiny("lstm"));
     CHECK(exits(trained, 0));
     CHECK(harmless(trained));
-    for (const std::string command : {"sample r --count 3 --temperature 0.5", "inspect r", "report r",
-                                      "exact sequences r --max-tokens 2", "exact compare r r --max-tokens 1",
-                                      "exact posterior r --reward end --max-tokens 2 --kl-coef 1", "eval r bad.txt"}) {
+    for (const std::string command :
+         {"sample r --count 3 --temperature 0.5", "inspect r", "report r", "exact sequences r --max-tokens 2",
+          "exact compare r r --max-tokens 1", "exact posterior r --reward end --max-tokens 2 --kl-coef 1",
+          "eval r bad.txt", "compare r r --samples 9 --max-tokens 2", "frontier r r --reward end --max-tokens 1",
+          "atlas r --reward end --feature contains:e=0.5 --max-tokens 1 --steps 1 --seeds 1"
+          " --html atlas.html"}) {
       CAPTURE(command);
       const Run run = dir.run(f32, command);
       CHECK(exits(run, 0));
       CHECK(harmless(run));
     }
-    const std::string prompt = attack.substr(0, 12);
+    const std::string atlas = dir.read("atlas.html");
+    CHECK(harmless(atlas));
+    CHECK(count(atlas, "</script>") == 2);  // of its data and its own script
+    CHECK(!contains(atlas, "<img"));
+    CHECK(dir.valid_html("atlas.html"));
     const Run tuned = dir.run(f32, "tune r --out t --max-tokens 4 --batch 4 --steps 2 --exact never",
                               {.words = {"--reward", "contains:" + attack, "--prompt", attack}});
     CHECK(exits(tuned, 0));
@@ -67,6 +74,7 @@ TEST_CASE("names of runs, texts and files are shown harmless") {
     CHECK(harmless(trained));
     for (const std::string command : {"report", "inspect", "sample --tokens 3", "eval text.txt", "train --resume --out",
                                       "tune --reward end --steps 1 --out new", "exact sequences --max-tokens 1",
+                                      "compare --samples 9 --max-tokens 1", "frontier --reward end --max-tokens 1",
                                       "train --steps 1 --out", "corpus --bytes 9", "kl", "nothing", "step", "bench"}) {
       CAPTURE(command);
       const Run run = dir.run(f32, command, {.words = {attack}});

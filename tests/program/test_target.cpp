@@ -55,10 +55,69 @@ TEST_CASE("a moment out of reach, a word never seen and a feature of another for
   CHECK(refuses(dir.run(f64, gdc + "--feature bliss=1"), 2, "bliss"));
   CHECK(refuses(dir.run(f64, gdc + "--feature end=0.5 --feature end=0.6"), 2, "twice"));
   CHECK(refuses(dir.run(f64, gdc), 2, "--feature"));
-  CHECK(refuses(dir.run(f64, gdc + "--pointwise length:1"), 4, "--pointwise length:1 is "));
   CHECK(refuses(dir.run(f64, tune + "--feature contains:cat=1.2"), 4, "between 0 and 1"));
   CHECK(refuses(dir.run(f64, tune + "--exact never --feature contains:cow=0.5"), 4, "10000 samples of the prior"));
   CHECK(!dir.has("new"));
+}
+
+// The constraint of a list is that no word of it occurs, that of a length that it is met.
+TEST_CASE("a hard constraint holds where its reward is at its largest, and rewards that have no largest are refused") {
+  const Scratch dir;
+  table_prior(dir);
+  dir.write("words.txt", "dog\n");
+  dir.write("table.json", R"({"rewards":{"the cat":1,"a cat":1},"default":0})");
+  dir.write("grades.json", R"({"rewards":{"the cat":2},"default":0})");
+  const std::string gdc = "exact gdc table --max-tokens 3 --json --pointwise ";
+  const auto kl_of = [&](const std::string& name) { return dir.must(f64, gdc + name).json()["kl"].get<double>(); };
+  const double cat = -std::log(0.6);
+  for (const std::string name : {"contains:cat", "blocklist:words.txt", "table:table.json"}) {
+    CAPTURE(name);
+    CHECK(near(kl_of(name), cat, 1e-12));
+  }
+  CHECK(near(kl_of("'similarity:the cat'"), -std::log(0.4), 1e-12));  // every word
+  CHECK(near(kl_of("length:2"), 0, 1e-12));
+  CHECK(near(kl_of("distinct:1"), 0, 1e-12));
+  const Json two = dir.must(f64, gdc + "blocklist:words.txt --feature contains:the=0.5").json();
+  CHECK(near(two["moments"][0].get<double>(), 0.5, 1e-12));
+  CHECK(log_target(two, "the dog") == Json("-inf"));
+  CHECK(refuses(dir.run(f64, gdc + "length:1"), 4, "--pointwise length:1: no text that is allowed"));
+  CHECK(refuses(dir.run(f64, gdc + "table:grades.json"), 4, "is 2 for a text; a hard constraint must be 1"));
+  for (const std::string name : {"count:cat", "fluency:table"}) {
+    CAPTURE(name);
+    CHECK(refuses(dir.run(f64, gdc + name), 2, "has no largest value"));
+  }
+  CHECK(refuses(dir.run(f64, gdc + "2*end"), 2, "a hard constraint takes no weight"));
+  // From samples, and kept by the policy.
+  const Json said = dir.must(f64,
+                             "tune table --out t --target gdc --pointwise blocklist:words.txt --divergence js --lr 0.1 "
+                             "--max-tokens 3 --steps 100 --exact never --json")
+                        .json();
+  CHECK(said["pointwise"][0].get<double>() > 0.95);
+}
+
+// x = e^Λ of tests/test_gdc.cpp.
+TEST_CASE("tune to moments behind several prompts: one Lambda, exactly or from samples, and a Z for each prompt") {
+  const Scratch dir;
+  table_prior(dir);
+  dir.write("prompts.txt", "the\na\n");
+  const std::string tune =
+      "tune table --target gdc --feature contains:cat=0.8 --divergence js --prompts prompts.txt --max-tokens 2 --lr "
+      "0.1 "
+      "--json ";
+  const double lambda = std::log((6 + std::sqrt(97.44)) / 6.4);
+  const Json said = dir.must(f64, tune + "--out t --steps 100").json();
+  CHECK(near(said["lambda"][0].get<double>(), lambda, 1e-12));
+  CHECK(near(said["moments"][0].get<double>(), 0.8, 0.15));
+  CHECK(said["kl_to_target"].get<double>() < 1e-3);
+  CHECK(said["kl_from_target"].get<double>() < 1e-3);
+  CHECK(!said.contains("z"));
+  const Run sampled = dir.run(f64, tune + "--out s --steps 1 --exact never");
+  CHECK(exits(sampled, 0));
+  CHECK(contains(sampled.err, "from 10,000 samples of the prior"));
+  const double error = dir.log("s").at(0)["lambda_stderr"].at(0).get<double>();
+  CHECK(near(sampled.json()["lambda"].at(0).get<double>(), lambda, 4 * error));
+  CHECK(error < 0.05);
+  CHECK(refuses(dir.run(f64, tune + "--out new --pointwise contains:dog"), 4, "--feature contains:cat=0.8"));
 }
 
 TEST_CASE("tune to moments logs moments, Lambda, Z and its error, and reaches the target") {
@@ -132,10 +191,6 @@ TEST_CASE("target and divergence imply f-dpg and refuse another algorithm and wh
     CAPTURE(row.options);
     CHECK(refuses(dir.run(f64, "tune table --out new --max-tokens 3 --steps 1 " + row.options), row.code, row.message));
   }
-  dir.write("prompts.txt", "the\na\n");
-  CHECK(
-      refuses(dir.run(f64, "tune table --out new --max-tokens 2 --target gdc --feature end=0.5 --prompts prompts.txt"),
-              2, "takes one prompt"));
   CHECK(!dir.has("new"));
   const Run noted = dir.run(f64,
                             "tune table --out noted --target gdc --feature contains:cat=0.5 --reward end --kl-coef 2"

@@ -24,6 +24,7 @@ static std::vector<Work> works() {
       {"sample small --count 1000000 --tokens 2000 --json", "drawing"},
       {"eval small long.txt --stride 1", "evaluating sequences: "},
       {"corpus stories.grammar --bytes 1000000000000 --json", "writing bytes: "},
+      {"compare small small --samples 1000000000", "sampling both runs, sequences: "},
       {"train text.txt --out asked --eval-every 1 --eval-batches 1048576 --model lstm", "evaluating sequences: "},
       {"exact gradient table --prior table --reward 'command:while read l; do sleep 1; echo 1; done' --max-tokens 3"
        " --out g.safetensors",
