@@ -287,6 +287,34 @@ TEST_SUITE("step") {
     CHECK(t.ops[1].letters == "u′ = %0, v = u, y′ = y#2");
   }
 
+  TEST_CASE("step: of a large step some elements are compared with finite differences, and a wrong one is seen") {
+    const StepExample& example = step_example("attention");
+    Tape tape;
+    const Tape::Use use(tape);
+    tape.backward(example.build());
+    for (const TraceValue& v : record_trace(tape, {.checked = 4}).values) {
+      if (v.grad.empty()) continue;
+      CAPTURE(v.name);
+      CHECK(v.checked == std::min<int64_t>(4, v.shape.numel()));
+      CHECK(v.numeric.empty() == (v.shape.numel() > 4));
+      CHECK(v.agrees);
+    }
+    tape.new_step();
+    static constexpr auto wrong = [](Op& op) {
+      for (int64_t i = 0; i < 8; ++i) op.dx(0)[i] += op.dy()[i] * real(i == 6 ? 1.1 : 1);  // of x + 1
+    };
+    static constexpr OpKind kind{.name = "one_more",
+                                 .forward =
+                                     [](Op& op) {
+                                       for (int64_t i = 0; i < 8; ++i) op.y()[i] = op.x(0)[i] + 1;
+                                     },
+                                 .backward = wrong};
+    const Tensor x = variable("x", {8}, std::vector<real>(8, real(0.5)));
+    tape.backward(sum(record(kind, {x}, {8}, nullptr, Loc::here())));
+    CHECK_FALSE(record_trace(tape, {.checked = 4}).values[0].agrees);  // elements 0, 2, 4, 6
+    CHECK(record_trace(tape, {.checked = 3}).values[0].agrees);        // 0, 2, 5
+  }
+
   TEST_CASE("step: every position fits a terminal of 80 columns and 24 lines, whatever is asked for") {
     for (const StepExample& example : step_examples()) {
       CAPTURE(example.name);
@@ -326,6 +354,8 @@ TEST_SUITE("step") {
     for (const TraceValue& v : t.values)
       if (v.op >= 0) names.push_back(v.name);
     CHECK(names == std::vector<std::string>{"table", "layer.0", "h.0.attn.matmul", "h.0.attn.S", "%4", "loss"});
+    CHECK(t.values[size_t(t.ops[2].out[0])].scope == "h.0.attn");
+    CHECK(t.values[size_t(t.ops[1].out[0])].scope == "");
     CHECK(t.ops[3].in[1].name == "h.0.attn.matmul[2:6]");
     const auto labels = [&](int i) { return i < 0 ? std::vector<std::string>{} : t.labels[size_t(i)]; };
     const TraceValue& of_scores = t.values[size_t(t.ops[3].out[0])];

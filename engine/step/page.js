@@ -115,10 +115,9 @@ const width = (text, font) => { ruler.font = font; return ruler.measureText(text
 const isScalar = v => size(v) === 1;
 // An innermost scope of three values or more gets a frame with its name, if nothing else lies within; its boxes then have
 // short names.
-const scopeOf = v => { const at = v.name.lastIndexOf('.'); return v.op >= 0 && at > 0 ? v.name.slice(0, at) : ''; };
-const scopes = [...new Set(values.map(scopeOf))].map(name => ({ name, of: values.map((v, i) => i).filter(i => name && scopeOf(values[i]) === name) }))
+const scopes = [...new Set(values.map(v => v.scope))].filter(s => s).map(name => ({ name, of: values.map((v, i) => i).filter(i => values[i].scope === name) }))
   .filter((s, _, all) => s.of.length > 2 && !all.some(t => t.name.startsWith(s.name + '.')));
-const shortName = v => { const s = scopes.find(t => t.name === scopeOf(v)); return s && s.fits !== false ? v.name.slice(s.name.length + 1) : v.name; };
+const shortName = v => { const s = scopes.find(t => t.name === v.scope); return s && s.fits !== false ? v.name.slice(s.name.length + 1) : v.name; };
 
 // Layers from the leaves down to the loss; each value is a node. Edges over a few layers go through points of their own,
 // edges over many down a lane beside all nodes. Order within a layer: by the mean place of the neighbours, a few times up and down; then places, the same way.
@@ -309,13 +308,14 @@ function drawGraph() {
 // whole graph is shown where it can be read, and where the pass begins.
 const view = { x: 0, y: 0, scale: 1, mode: undefined, chosen: undefined };
 const kReadable = .62, kWorking = .9;
-const fitting = () => Math.min(1.3, (box.clientWidth - 4) / plan.w, (box.clientHeight - 4) / plan.h);
+const room = () => box.clientHeight - 42;  // above the buttons
+const fitting = () => Math.min(1.3, (box.clientWidth - 4) / plan.w, room() / plan.h);
 function place() {
   plane.style.setProperty('--enlarged', Math.max(1, Math.min(2.6, .85 / view.scale)));
   plane.style.transform = `translate(${view.x.toFixed(1)}px, ${view.y.toFixed(1)}px) scale(${view.scale.toFixed(4)})`;
 }
 function look(nodes) {
-  const whole = fitting(), W = box.clientWidth, H = box.clientHeight;
+  const whole = fitting(), W = box.clientWidth, H = room();
   if (view.mode === 'whole' || (!view.mode && (whole >= kReadable || !nodes.length))) {
     view.scale = whole;
     view.x = (W - plan.w * whole) / 2;
@@ -328,7 +328,7 @@ function look(nodes) {
     const left = Math.min(...nodes.map(n => n.x - n.w / 2)), right = Math.max(...nodes.map(n => n.x + n.w / 2));
     const fits = (right - left) * view.scale < W - 16, middle = fits ? (left + right) / 2 : nodes[0].x;
     view.x = W / 2 - middle * view.scale;
-    view.y = (bottom - top) * view.scale < H - 24 ? H / 2 - (top + bottom) / 2 * view.scale : H - 12 - bottom * view.scale;
+    view.y = (bottom - top) * view.scale < H - 12 ? H / 2 - (top + bottom) / 2 * view.scale : H - 6 - bottom * view.scale;
   }
   if (plan.w * view.scale <= W) view.x = (W - plan.w * view.scale) / 2;
   place();

@@ -94,6 +94,7 @@ class DisplayNames {
       return unique(name + number);
     return within.empty() ? place : unique(within + op.kind->name + number);
   }
+  const std::string& scope(size_t i) const { return scope_[i]; }  // of op i
   bool taken(const std::string& name) const { return taken_.contains(name); }
 
  private:
@@ -164,6 +165,7 @@ class Recorder {
       t.name =
           display_.of_output(op, size_t(maker), int32_t(std::find(op.out, op.out + op.n_out, v) - op.out), t.place);
     }
+    if (maker >= 0 && t.name.starts_with(display_.scope(size_t(maker)) + ".")) t.scope = display_.scope(size_t(maker));
     trace_.values.push_back(std::move(t));
     return found->second;
   }

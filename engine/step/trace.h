@@ -21,6 +21,7 @@ namespace gradus {
 // A leaf, a parameter, or an output of an op.
 struct TraceValue {
   std::string name;  // no two have the same: what the program calls it, h.0.attn.head.1.P, or %3 where nothing names it
+  std::string scope;  // of an op's output: the scope that its name begins with, h.0.attn.head.1; empty if none
   std::string place;  // as engine/inspect.h and gdb say it: %3, and of a leaf its name
   Shape shape;
   int op = -1;  // that made it

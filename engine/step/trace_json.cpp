@@ -34,6 +34,7 @@ Json of_value(const TraceValue& v) {
          {"checked", v.checked},
          {"worst", json_number(v.worst)},
          {"agrees", v.agrees}};
+  if (!v.scope.empty()) j["scope"] = v.scope;
   if (v.rows >= 0) j["rows"] = v.rows;
   if (v.columns >= 0) j["columns"] = v.columns;
   return j;
