@@ -80,8 +80,8 @@ int main(int argc, char** argv) {
   if (argc > 1) command = argv[1];
   set_command_line(argc, argv);
   std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
-  // Blocks of a megabyte and more go back to the machine when they are freed. Left alone, glibc learns to keep them, and
-  // how much it then holds depends on the order of the small ones: up to 11 % of a step of fine-tuning.
+  // Blocks of a megabyte and more go back to the machine when they are freed. Left alone, glibc learns to keep them,
+  // and how much it then holds depends on the order of the small ones: up to 11 % of a step of fine-tuning.
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
   try {
     const int code = run_command_line(argc, argv);
