@@ -10,7 +10,8 @@
 
 namespace gradus {
 
-// A token in quotes, nothing in it that a terminal would obey: "a", "␊" for a newline; end, without quotes, for the end mark.
+// A token in quotes, nothing in it that a terminal would obey: "a", "␊" for a newline; end, without quotes, for the end
+// mark.
 std::string shown_token(const Tokenizer& tokenizer, int32_t token);
 // Filled up with spaces on the right to so many columns of a terminal, of which a wide character takes two.
 std::string to_columns(const std::string& text, size_t columns);

@@ -1,5 +1,6 @@
 // The gradus program: runs the command line and turns every error into one sentence and an exit code.
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio_ext.h>
 #include <unistd.h>
 
@@ -80,6 +81,9 @@ int main(int argc, char** argv) {
   if (argc > 1) command = argv[1];
   set_command_line(argc, argv);
   std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
+  // Blocks of a megabyte and more go back to the machine when they are freed. Left alone, glibc learns to keep them,
+  // and how much it then holds depends on the order of the small ones: up to 11 % of a step of fine-tuning.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
   try {
     const int code = run_command_line(argc, argv);
     if (code == kInterrupted && !takes_bytes(stdout)) __fpurge(stdout);  // nobody reads: the end must not wait for it

@@ -54,6 +54,7 @@ program bench 'gradus bench: works, fields, figures that agree'
 checks packages 'machines that lack a package' sh tests/test_packages.sh
 ahead sh tests/test_look.sh
 checks install 'install, uninstall, programs that use the library' sh tests/test_install.sh
+checks examples 'programs of a user: an op, a loop, a reward, microgpt' sh tests/test_install.sh examples
 checks readme 'README shows what is printed' sh tests/test_readme.sh
 checks look-pages 'gradus look: pages in a browser' sh tests/test_look.sh
 program step 'gradus step: text, refusals'

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/layer_sizes.h"
+#include "apps/look/insight.h"
 #include "engine/composed.h"
 #include "engine/ops_inside.h"
 #include "engine/optim.h"
@@ -69,7 +70,7 @@ TEST_SUITE("inside") {
     const Tape::Use use(tape);
     const Tensor x = variable("xw", {B * T, 4 * H}, xw), w_hh = variable("w", {4 * H, H}, w);
     const LstmState begin{constant({B, H}, start), constant({B, H}, start)};
-    const LstmOutput y = lstm_sequence(x, begin, w_hh);
+    lstm_sequence(x, begin, w_hh);
     const Op op = tape.ops().back();
     for (int64_t b = 0; b < B; ++b) {
       const std::vector<Inside> all = inside(op, b);
@@ -108,6 +109,46 @@ TEST_SUITE("inside") {
     CHECK(near(second[0].numbers, y.span().subspan(size_t(T * H)), 1).absolute == 0);
     tanh(y);
     CHECK(inside(tape.ops().back()).empty());
+  }
+
+  // A full window of 5 drops all but the 2 newest inputs: it begins at input 3, then at 6.
+  TEST_CASE("look: attention at each place is that of the composed model on the inputs that it sees") {
+    const std::string content = "the miller saw";
+    Config config;
+    config.layers = 2;
+    config.heads = 2;
+    config.embd = 8;
+    config.context = 5;
+    Tokenizer tokenizer = Tokenizer::from_text("char", content);
+    auto model = make_model(config, tokenizer.size());
+    const Checkpoint run{config, std::move(tokenizer), std::move(model), {}, 0, {}, 1, {}, "", "", ""};
+    ModelOptions options = config;
+    options.ops = "composed";
+    const auto composed_model = declare_model(options, run.tokenizer.size());
+    composed_model->params().allocate();
+    composed_model->params().copy_from(run.model->params());
+    std::vector<int32_t> tokens = run.tokenizer.encode(content);
+    tokens.resize(10);
+    const Insight insight = look_into(run, {tokens});
+    REQUIRE(insight.places.size() == 10);
+    REQUIRE(insight.parts.size() == 4);
+    const int64_t firsts[] = {0, 0, 0, 0, 0, 3, 3, 3, 6, 6};
+    for (size_t i = 0; i < 10; ++i) {
+      const Place& place = insight.places[i];
+      CHECK(place.first == firsts[i]);
+      std::vector<int32_t> inputs;  // of this place alone: later ones change nothing
+      for (size_t at = size_t(place.first); at <= i; ++at) inputs.push_back(at == 0 ? run.start_id : tokens[at - 1]);
+      Tape tape;
+      const Tape::Use use(tape);
+      composed_model->features(inputs, 1, int64_t(inputs.size()));
+      const std::vector<const Value*> P = outputs(tape, "causal_softmax");
+      REQUIRE(P.size() == 4);
+      for (size_t k = 0; k < 4; ++k) {
+        CHECK(insight.parts[k].layer == int64_t(k / 2));
+        const real* last = P[k]->data + (inputs.size() - 1) * inputs.size();
+        CHECK(near(place.parts[k], std::span(last, inputs.size()), 1).absolute <= 10 * kClose);
+      }
+    }
   }
 
   TEST_CASE("layer sizes: names of layers, and sums of squares by hand") {

@@ -86,7 +86,7 @@ test_programs() {
 build() {
   name_=$1
   shift
-  check "examples: $name_.cpp builds" '' $cxx -O1 -Wall -Wextra -Werror "$@" "$root/tests/examples/$name_.cpp" $(pkg-config --cflags --libs gradus-f64) -o "$name_"
+  check "examples: $name_.cpp builds" '' $cxx -O0 -Wall -Wextra -Werror "$@" "$root/tests/examples/$name_.cpp" $(pkg-config --cflags --libs gradus-f64) -o "$name_"
 }
 # prints NAME EXPECTED: what the last run printed.
 prints() { check "examples: $1" "$(cat out err)" [ "$code $(cat out)" = "0 $2" ]; }
@@ -96,6 +96,7 @@ difference() {
        END { print n + 0, most + 0; exit !(n == 50 && most <= 1e-10) }' "$root/tests/goldens/microgpt_losses.txt" "$1"
 }
 
+# A row of its own in tests/run.sh: nine programs are compiled.
 test_examples() {
   must 'examples: install' 0 $make_ install PREFIX="$tmp/usr"
   export PKG_CONFIG_PATH="$tmp/usr/lib/pkgconfig"
@@ -206,6 +207,6 @@ test_headers() {
   must 'headers: uninstall' 0 $make_ uninstall PREFIX="$tmp/usr"
 }
 
-[ $# -gt 0 ] || set -- files programs clash builders debugger examples
+[ $# -gt 0 ] || set -- files programs clash builders debugger
 groups files programs clash builders debugger examples headers -- "$@"
 finish

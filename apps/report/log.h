@@ -24,7 +24,7 @@ struct RunLog {
   Json run;  // the first record
   Records steps, evals, samples;
   std::vector<Json> layers;  // records of that type, whole, in the order of their steps
-  Json posterior;            // of a fine-tuned run, the last record of that type: probabilities of the likeliest sequences
+  Json posterior;  // of a fine-tuned run, the last record of that type: probabilities of the likeliest sequences
   int64_t last_step = 0;
 };
 
