@@ -180,6 +180,13 @@ TEST_CASE("several prompts share Lambda, the moment is a mean over them, and f-D
   CHECK(refusal(w.features({{"cat", 1.0}}))
             .find("between 0 and 1, the least and the largest value seen in the prior's "
                   "texts, their means over the prompts") != std::string::npos);
+  // Behind the second prompt there is none, so that the mean over both is below one half.
+  Features half = w.features({{"cat", 0.6}});
+  std::vector<double> values = w.values_of_all(half);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (w.prompt[i] == 1) values[i] = 0;
+  CHECK_THROWS_WITH_AS(half.fit(w.joint, values, false, w.prompt), doctest::Contains("between 0 and 0.5, the least"),
+                       DataError);
   Features second = w.features({}, {"cat"});
   second.of[0] = [](const Sequences& s, std::span<const int32_t>) {
     static int calls = 0;

@@ -7,6 +7,9 @@
 // divergence is f' of log π/p (rl/tables/divergence.h). The target is r/β: of RLHF the reward over the KL coefficient,
 // of GDC Λ·φ + log b with β = 1 (rl/gdc.h). With reverse-kl and a reward this is RLHF: ∇J = −β ∇KL(π‖p).
 //
+// With several prompts it descends the mean of the divergences to the target of each (Korbak et al. 2022, arXiv
+// 2112.00791), so that each prompt has its own Z.
+//
 // Z is estimated from earlier batches, so each weight is a function of its own sequence. With an unbiased estimate in
 // the place of Z the gradients of reverse-kl and chi2-reverse keep their means, and those of forward-kl, chi2,
 // hellinger and alpha:A, whose f' is a power of τ and a constant, their directions. js and tv are biased: with Z from

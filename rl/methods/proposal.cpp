@@ -9,9 +9,13 @@
 
 namespace gradus {
 
+namespace {
+
 enum class Kind { kPolicy, kFixed, kAdaptive };
-static constexpr Named<Kind> kProposals[] = {
+constexpr Named<Kind> kProposals[] = {
     {"policy", Kind::kPolicy}, {"fixed", Kind::kFixed}, {"adaptive", Kind::kAdaptive}};
+
+}  // namespace
 
 std::vector<std::string> Proposal::names() { return names_of(kProposals); }
 

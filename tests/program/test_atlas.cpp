@@ -1,6 +1,8 @@
 // gradus atlas: its targets are the exact ones, its sampled descents are gradus tune, its exact descents are what tune
 // tends to, and its page shows the numbers of its JSON.
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 
 #include "tests/program/priors.h"
 #include "tests/program/program.h"
@@ -18,6 +20,12 @@ static const Json& descent(const Json& atlas, size_t target, const std::string& 
   throw DataError("no descent of " + divergence);
 }
 static std::vector<double> numbers(const Json& list) { return list.get<std::vector<double>>(); }
+
+static std::string three_digits(double x) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.3g", x);
+  return digits;
+}
 
 TEST_CASE("both targets are the exact ones, and every divergence arrives at both") {
   const Scratch dir;
@@ -88,7 +96,7 @@ TEST_CASE("sampled descents are those of gradus tune, number by number, and exac
         tuned("c", "--target gdc --feature contains:the=0.5 --divergence forward-kl --seed 7"));
   CHECK(descent(atlas, 1, "chi2")["sampled"][1]["seed"] == Json(8));
   CHECK(dir.must(f64, kAtlas + same + "--seed 7 --seeds 2 --kl-coef 0.5 --json --threads 1").json() == atlas);
-  const Json large = dir.must(f64, kAtlas + "--steps 10 --batch 20000 --lr 0.05 --seeds 1 --shards 2 --json").json();
+  const Json large = dir.must(f64, kAtlas + "--steps 5 --batch 2000 --lr 0.05 --seeds 1 --shards 2 --json").json();
   for (size_t t = 0; t < 2; ++t)
     for (const char* divergence : {"forward-kl", "hellinger", "chi2-reverse"}) {
       CAPTURE(divergence);
@@ -96,7 +104,7 @@ TEST_CASE("sampled descents are those of gradus tune, number by number, and exac
       const std::vector<double> exact = numbers(d["exact"]["kl_to_target"]),
                                 sampled = numbers(d["sampled"][0]["kl_to_target"]);
       CHECK(exact.back() < 0.95 * exact.front());
-      for (size_t k = 0; k < exact.size(); ++k) CHECK(near(sampled[k], exact[k], 0.03 * exact.front()));
+      for (size_t k = 0; k < exact.size(); ++k) CHECK(near(sampled[k], exact[k], 0.05 * exact.front()));
     }
 }
 
@@ -114,10 +122,10 @@ TEST_CASE("plain descents end at the speed of f''(1)") {
   };
   const double one = speed("reverse-kl");
   CHECK(one > 0.1);
-  for (const auto& [divergence, curvature] : std::vector<std::pair<std::string, double>>{
+  for (const auto& row : std::vector<std::pair<std::string, double>>{
            {"forward-kl", 1}, {"alpha:0.5", 1}, {"js", 0.25}, {"hellinger", 0.25}, {"chi2", 2}, {"chi2-reverse", 2}}) {
-    CAPTURE(divergence);
-    CHECK(near(speed(divergence) / one, curvature, 0.12 * curvature));
+    CAPTURE(row.first);
+    CHECK(near(speed(row.first) / one, row.second, 0.12 * row.second));
   }
 }
 
@@ -131,11 +139,6 @@ TEST_CASE("the page and the text show the numbers of the JSON") {
   CHECK(Json::parse(between(page, "<script type=\"application/json\" id=\"data\">", "</script>")) == atlas);
   CHECK(count(page, "class=\"card panel\"") == 16);
   CHECK(count(page, "<div class=\"measure\"") == 48);
-  const auto shown = [](double x) {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%.3g", x);
-    return std::string(digits);
-  };
   const Run text = dir.must(f64, command);
   for (size_t t = 0; t < 2; ++t)
     for (const Json& d : atlas["targets"][t]["descents"]) {
@@ -145,8 +148,8 @@ TEST_CASE("the page and the text show the numbers of the JSON") {
                    a = numbers(d["sampled"][0]["kl_to_target"]).back(),
                    b = numbers(d["sampled"][1]["kl_to_target"]).back();
       const double plain = numbers(d["plain"]["kl_to_target"]).back();
-      CHECK(contains(page, "plain " + shown(plain) + ", exact " + shown(exact) + ", sampled " + shown(a) + " " +
-                               shown(b) + "</p>"));
+      CHECK(contains(page, "plain " + three_digits(plain) + ", exact " + three_digits(exact) + ", sampled " +
+                               three_digits(a) + " " + three_digits(b) + "</p>"));
       const Json &first = d["sampled"][0]["arrival"], &second = d["sampled"][1]["arrival"],
                  &own = d["exact"]["arrival"], &slow = d["plain"]["arrival"];
       const Json last = first.is_null() || second.is_null()            ? Json(nullptr)
@@ -155,9 +158,9 @@ TEST_CASE("the page and the text show the numbers of the JSON") {
       std::string row = "<th scope=\"row\">" + name + "</th>";
       for (const Json& step : {slow, own, last})
         row += "<td>" + (step.is_null() ? std::string("–") : step.dump()) + "</td>";
-      for (const double end : {plain, exact, std::max(a, b)}) row += "<td>" + shown(end) + "</td>";
+      for (const double end : {plain, exact, std::max(a, b)}) row += "<td>" + three_digits(end) + "</td>";
       CHECK(contains(page, row));
-      CHECK(contains(text.out, shown(exact)));
+      CHECK(contains(text.out, three_digits(exact)));
       // It has arrived at the first step from which on it stays below 1e-3; every step is shown here.
       const std::vector<double> to = numbers(d["exact"]["kl_to_target"]);
       size_t arrival = to.size();
@@ -165,6 +168,32 @@ TEST_CASE("the page and the text show the numbers of the JSON") {
       CHECK(own == (arrival == to.size() ? Json(nullptr) : Json(arrival)));
     }
   CHECK(contains(text.out, "alpha:0.5"));
+}
+
+// Choosing the third button and the second point, as a reader would.
+TEST_CASE("in a browser every panel reads its curves at the step and in the measure that the bar chooses") {
+  if (::system("command -v chromium >/dev/null") != 0) return left_out("the page in a browser", "there is no chromium");
+  const Scratch dir;
+  table_prior(dir);
+  const Json atlas = dir.must(f64, kAtlas + "--steps 4 --seeds 2 --lr 0.05 --html a.html --json").json();
+  std::string page = dir.read("a.html");
+  page.insert(page.rfind("</body>"),
+              "<script>document.querySelectorAll('#bar button')[2].click(); const point = "
+              "document.getElementById('point'); point.value = 1; point.dispatchEvent(new Event('input'));</script>");
+  dir.write("chosen.html", page);
+  const Run shown = dir.run({"chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+                             "--user-data-dir=" + dir / "profile", "file://" + dir / "chosen.html"});
+  CHECK(contains(shown.out, "<main data-measure=\"2\">"));
+  CHECK(contains(shown.out, "id=\"step\">1 of 4</output>"));
+  CHECK(contains(shown.out, "<div id=\"bar\">"));  // no longer hidden
+  CHECK(count(shown.out, "class=\"cursor\" y1=\"0\" y2=\"100%\" x1=\"25%\" x2=\"25%\"") == 48);
+  for (size_t t = 0; t < 2; ++t)
+    for (const Json& d : atlas["targets"][t]["descents"]) {
+      CAPTURE(d["divergence"].dump());
+      const auto at_one = [](const Json& curve) { return three_digits(numbers(curve["divergence"]).at(1)); };
+      CHECK(contains(shown.out, "\"reading\">plain " + at_one(d["plain"]) + ", exact " + at_one(d["exact"]) +
+                                    ", sampled " + at_one(d["sampled"][0]) + " " + at_one(d["sampled"][1]) + "</p>"));
+    }
 }
 
 TEST_CASE("what no atlas can be made of is refused in a sentence") {
