@@ -95,7 +95,8 @@ std::vector<Option> options(TuneConfig& c) {
       option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)", kRl),
       option("kl_target", c.kl_target, 0, 1e9,
              "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
-      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "beta changes by at most 20% per this many sequences", {"kl_target"}),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "beta changes by at most 20% per this many sequences",
+             {"kl_target"}),
       option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
              kReinforce),
       option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
@@ -113,9 +114,10 @@ std::vector<Option> options(TuneConfig& c) {
              {"baseline", baselines_with_value()}),
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
-      option("exact", c.exact, names_of(kExactWords),
-             "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
-             "step | never"),
+      option(
+          "exact", c.exact, names_of(kExactWords),
+          "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
+          "step | never"),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),
       row_of(shared, "seed"),

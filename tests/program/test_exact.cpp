@@ -235,7 +235,8 @@ TEST_CASE("inspect gives the norm of the largest and the smallest numbers, and n
     CHECK(tensors[4]["norm"].dump() == "0.0");
     CHECK(tensors[5]["norm"] == Json("inf"));
     const std::string out = dir.must(real, "inspect x.safetensors").out;
-    for (const std::string part : {"norm 5e+200\n", "norm 5e-200\n", "norm inf\n", "norm nan\n", "norm 0\n"}) CHECK(contains(out, part));
+    for (const std::string part : {"norm 5e+200\n", "norm 5e-200\n", "norm inf\n", "norm nan\n", "norm 0\n"})
+      CHECK(contains(out, part));
   }
 }
 
