@@ -42,6 +42,17 @@ NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std:
   }
 }
 
+NamedFeatures::NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
+                             std::vector<std::string> prompts) {
+  for (const std::string& term : terms) {
+    rewards_.emplace_back(std::vector<std::string>{term}, tokenizer);
+    features.names.push_back(term);
+    features.of.push_back(text_reward(rewards_.back(), tokenizer, prompts));
+    features.moments.push_back(std::nan(""));  // none is wanted
+    features.lambda.push_back(1);
+  }
+}
+
 MomentFit fit_listed(Features& features, std::span<const Enumeration> all) {
   const double log_prompts = std::log(double(all.size()));
   std::vector<double> log_q, values;

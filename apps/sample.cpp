@@ -8,6 +8,7 @@
 #include "apps/commands.h"
 #include "apps/format.h"
 #include "apps/memory.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
@@ -47,6 +48,7 @@ static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::
 }
 
 int sample(const SampleCommand& command) {
+  if (command.temperature > 0) note_action_values(command.run, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
   if (command.prompt_given && command.prompt.empty() && end_id < 0)

@@ -15,7 +15,8 @@ namespace gradus {
 namespace reward {
 Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, table,
     command;
-}
+WhyConstant unsayable, endless;
+}  // namespace reward
 
 namespace {
 
@@ -27,27 +28,91 @@ struct Name {
   const char* argument;           // null: takes none
   std::optional<double> largest;  // none: it is no hard constraint
   reward::Maker* make;
-  Opens opens;
   const char* meaning;
+  Opens opens = Opens::kNothing;
+  bool by_step = false;                // may be paid draw by draw
+  reward::WhyConstant* why = nullptr;  // null: it can always change
 };
 constexpr Name kNames[] = {
-    {"contains", "S", 1, reward::contains, Opens::kNothing, "1 if S occurs in the text, else 0"},
-    {"count", "S", {}, reward::count, Opens::kNothing, "how often S occurs, without overlap"},
-    {"length", "N", 0, reward::length, Opens::kNothing, "-|T - N|, T the tokens of the text without its end mark"},
-    {"end", nullptr, 1, reward::end, Opens::kNothing, "1 if the text ended with its end mark, 0 if it was cut"},
-    {"grammar", "FILE", 1, reward::grammar, Opens::kFile, "1 if the grammar generates the text, else 0 (data/README.md)"},
-    {"blocklist", "FILE", 0, reward::blocklist, Opens::kFile, "-1 if the text has one of the words in the file, else 0"},
-    {"lexicon", "FILE", {}, reward::lexicon, Opens::kFile, "mean score of the words of the text; lines word TAB score"},
-    {"similarity", "S", 1, reward::similarity, Opens::kNothing, "share of the positions of S whose token agrees"},
-    {"relevance", nullptr, 1, reward::relevance, Opens::kNothing,
-     "share of the words of the text that occur in the prompt"},
-    {"distinct", "N", 1, reward::distinct, Opens::kNothing, "distinct n-grams of N tokens, as a share of all"},
-    {"fluency", "RUN", {}, reward::fluency, Opens::kRun, "log-probability of the text under another run"},
-    {"table", "FILE.json", 1, reward::table, Opens::kFile,
-     "{\"rewards\":{\"the cat\":1},\"default\":0}: a score for each text"},
-    {"command", "PROGRAM", 1, reward::command, Opens::kProgram,
-     "a number for each text from a program of yours, which reads one text a line (\\n for a newline) and writes one "
-     "number a line at once (flushed)"},
+    {.name = "contains",
+     .argument = "S",
+     .largest = 1,
+     .make = reward::contains,
+     .meaning = "1 if S occurs in the text, else 0",
+     .why = reward::unsayable},
+    {.name = "count",
+     .argument = "S",
+     .make = reward::count,
+     .meaning = "how often S occurs, without overlap",
+     .by_step = true,
+     .why = reward::unsayable},
+    {.name = "length",
+     .argument = "N",
+     .largest = 0,
+     .make = reward::length,
+     .meaning = "-|T - N|, T the tokens of the text without its end mark",
+     .by_step = true,
+     .why = reward::endless},
+    {.name = "end",
+     .argument = nullptr,
+     .largest = 1,
+     .make = reward::end,
+     .meaning = "1 if the text ended with its end mark, 0 if it was cut",
+     .why = reward::endless},
+    {.name = "grammar",
+     .argument = "FILE",
+     .largest = 1,
+     .make = reward::grammar,
+     .meaning = "1 if the grammar generates the text, else 0 (data/README.md)",
+     .opens = Opens::kFile},
+    {.name = "blocklist",
+     .argument = "FILE",
+     .largest = 0,
+     .make = reward::blocklist,
+     .meaning = "-1 if the text has one of the words in the file, else 0",
+     .opens = Opens::kFile,
+     .by_step = true},
+    {.name = "lexicon",
+     .argument = "FILE",
+     .make = reward::lexicon,
+     .meaning = "mean score of the words of the text; lines word TAB score",
+     .opens = Opens::kFile},
+    {.name = "similarity",
+     .argument = "S",
+     .largest = 1,
+     .make = reward::similarity,
+     .meaning = "share of the positions of S whose token agrees",
+     .by_step = true},
+    {.name = "relevance",
+     .argument = nullptr,
+     .largest = 1,
+     .make = reward::relevance,
+     .meaning = "share of the words of the text that occur in the prompt"},
+    {.name = "distinct",
+     .argument = "N",
+     .largest = 1,
+     .make = reward::distinct,
+     .meaning = "distinct n-grams of N tokens, as a share of all"},
+    {.name = "fluency",
+     .argument = "RUN",
+     .make = reward::fluency,
+     .meaning = "log-probability of the text under another run",
+     .opens = Opens::kRun},
+    {.name = "table",
+     .argument = "FILE.json",
+     .largest = 1,
+     .make = reward::table,
+     .meaning = "{\"rewards\":{\"the cat\":1},\"default\":0}: a score for each text",
+     .opens = Opens::kFile,
+     .by_step = true},
+    {.name = "command",
+     .argument = "PROGRAM",
+     .largest = 1,
+     .make = reward::command,
+     .meaning = "a number for each text from a program of yours, which reads one text a line (\\n for a newline) and "
+                "writes one "
+                "number a line at once (flushed)",
+     .opens = Opens::kProgram},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
@@ -92,6 +157,19 @@ std::vector<std::pair<std::string, std::string>> Reward::meanings() {
   std::vector<std::pair<std::string, std::string>> list;
   for (const Name& n : kNames) list.emplace_back(usage(n), n.meaning);
   return list;
+}
+
+bool Reward::is_paid_by_step(const std::string& term) { return parse(term).row->by_step; }
+std::vector<std::string> Reward::paid_by_step() {
+  std::vector<std::string> names;
+  for (const Name& n : kNames)
+    if (n.by_step) names.push_back(n.name);
+  return names;
+}
+
+std::string Reward::why_constant(const std::string& term, const Tokenizer& tokenizer) {
+  const Parsed parsed = parse(term);
+  return parsed.row->why ? parsed.row->why(parsed.argument, tokenizer) : std::string();
 }
 
 Reward::Source Reward::source_of(const std::string& term) {
