@@ -5,10 +5,10 @@
 
 #include "apps/exact.h"
 #include "apps/format.h"
-#include "engine/io/json_number.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/io/file.h"
+#include "engine/io/json_number.h"
 #include "rl/rewards/reward.h"
 #include "rl/tables/frontier.h"
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "apps/commands.h"
-#include "engine/io/json_number.h"
 #include "apps/memory.h"
+#include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "apps/commands.h"
-#include "engine/io/json_number.h"
 #include "apps/memory.h"
+#include "engine/io/json_number.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"

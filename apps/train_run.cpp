@@ -4,10 +4,10 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "engine/io/json_number.h"
 #include "apps/memory.h"
 #include "apps/proposal.h"
 #include "engine/gemm.h"
+#include "engine/io/json_number.h"
 #include "engine/version.h"
 #include "models/families.h"
 #include "models/memory.h"

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "apps/format.h"
-#include "engine/io/json_number.h"
 #include "engine/gemm.h"
+#include "engine/io/json_number.h"
 #include "models/text/utf8.h"
 #include "rl/rollout.h"
 

@@ -281,7 +281,7 @@ async function main() {
   await shot('begin');
   await graph();
   const lists = await evaluate(`[...document.querySelectorAll('table.list')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.textContent)))`);
-  const visible = token => token.replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥');
+  const visible = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥');
   check('tables of the step', lists.length === trace.tables.length && trace.tables.every((t, i) => lists[i].length === t.rows.length && t.rows.every((r, n) => r.every((c, m) => {
     ++compared;
     return typeof c === 'number' ? close(lists[i][n][m], c, 6e-4, 1e-12) : lists[i][n][m] === visible(c);

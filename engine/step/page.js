@@ -24,7 +24,7 @@ const num = x => digits(x, 4);
 const magnitude = x => typeof x === 'string' ? Infinity : Math.abs(x);
 const most = xs => xs.reduce((m, x) => Number.isFinite(magnitude(x)) ? Math.max(m, magnitude(x)) : m, 0);
 // A token as it is seen: blanks and ends of lines have signs of their own.
-const seen = token => token.replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
+const seen = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
 const index = (e, shape) => '[' + shape.map((n, i) => Math.floor(e / shape.slice(i + 1).reduce((a, b) => a * b, 1)) % n).join(',') + ']';
 
 // Gradients after the first n steps, by value; undefined where none has arrived.
