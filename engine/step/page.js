@@ -281,7 +281,7 @@ function paint(n, which, xs) {
 
 function drawGraph() {
   const step = position - begin - 1, back = step >= 0 && position < firstUpdate;
-  const grads = gradientsAfter(Math.max(0, Math.min(step + 1, steps.length)));
+  const grads = position >= firstUpdate ? values.map(v => v.grad.length ? v.grad : undefined) : gradientsAfter(Math.max(0, step + 1));
   const done = position < begin ? position : begin, active = back ? ops[steps[step].op] : ops[position];
   const updated = position >= firstUpdate ? updates[position - firstUpdate].value : -1;
   const touched = new Set(back ? steps[step].adds.map(a => active.in[a.input].value) : []);
