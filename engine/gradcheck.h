@@ -111,8 +111,9 @@ struct Weighted {
   std::vector<real> w;  // as many as y has numbers
 };
 // The gradient of Σ w y with respect to every element of x by finite differences, or with `most` to so many evenly
-// spread ones, the others NaN; `analytic` is what backward gave. x is changed, and every op after the one that made it runs its forward again. Afterwards all is what it was,
-// bit for bit. Unlike backward it sees through detach(). REQUIRES: x is no window; a parameter's x is the tape's own.
+// spread ones, the others NaN; `analytic` is what backward gave. x is changed, and every op after the one that made it
+// runs its forward again. Afterwards all is what it was, bit for bit. Unlike backward it sees through detach().
+// REQUIRES: x is no window; a parameter's x is the tape's own.
 std::vector<double> numeric_gradient(Tape& tape, Value& x, std::span<const Weighted> of,
                                      std::span<const double> analytic, int64_t most = 0);
 

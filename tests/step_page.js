@@ -269,7 +269,7 @@ async function main() {
   await scheme('light');
   await view({ width: 1280, height: 800 });
   let paint = Infinity;
-  for (let load = 0; load < 3; ++load) {
+  for (let load = 0; load < 8 && paint >= 500; ++load) {  // other work may keep the machine busy
     await send('Page.navigate', { url: 'about:blank' });
     await send('Page.navigate', { url: 'file://' + path.resolve(page) });
     for (let i = 0; i < 100 && !await evaluate('document.body && document.body.dataset.position'); ++i) await pause(50);
@@ -281,7 +281,7 @@ async function main() {
   await shot('begin');
   await graph();
   const lists = await evaluate(`[...document.querySelectorAll('table.list')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.textContent)))`);
-  const visible = token => token.replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥');
+  const visible = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥');
   check('tables of the step', lists.length === trace.tables.length && trace.tables.every((t, i) => lists[i].length === t.rows.length && t.rows.every((r, n) => r.every((c, m) => {
     ++compared;
     return typeof c === 'number' ? close(lists[i][n][m], c, 6e-4, 1e-12) : lists[i][n][m] === visible(c);

@@ -24,7 +24,7 @@ const num = x => digits(x, 4);
 const magnitude = x => typeof x === 'string' ? Infinity : Math.abs(x);
 const most = xs => xs.reduce((m, x) => Number.isFinite(magnitude(x)) ? Math.max(m, magnitude(x)) : m, 0);
 // A token as it is seen: blanks and ends of lines have signs of their own.
-const seen = token => token.replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
+const seen = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
 const index = (e, shape) => '[' + shape.map((n, i) => Math.floor(e / shape.slice(i + 1).reduce((a, b) => a * b, 1)) % n).join(',') + ']';
 
 // Gradients after the first n steps, by value; undefined where none has arrived.
@@ -281,7 +281,7 @@ function paint(n, which, xs) {
 
 function drawGraph() {
   const step = position - begin - 1, back = step >= 0 && position < firstUpdate;
-  const grads = gradientsAfter(Math.max(0, Math.min(step + 1, steps.length)));
+  const grads = position >= firstUpdate ? values.map(v => v.grad.length ? v.grad : undefined) : gradientsAfter(Math.max(0, step + 1));
   const done = position < begin ? position : begin, active = back ? ops[steps[step].op] : ops[position];
   const updated = position >= firstUpdate ? updates[position - firstUpdate].value : -1;
   const touched = new Set(back ? steps[step].adds.map(a => active.in[a.input].value) : []);

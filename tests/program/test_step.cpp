@@ -30,9 +30,8 @@ TEST_CASE("the steps of the example kl show each op, where it was called, its fo
   for (const std::string part :
        {"forward 1/5, op 0: π = softmax(z)", "apps/step/examples.cpp:", "Backward begins. The loss is 0.09979",
         "π, element [0,0]: e^u_j / Σ_k e^u_k = e^-0.6931 / (e^-0.6931 + ", "backward 4/5, op 1: log π = log_softmax(z)",
-        "  ∂z += [1,4]                      0         0         0         0\n",
-        "backward 5/5, op 0: π = softmax(z)", "∂u += y ∘ (∂y − y·∂y) (u = z, y = π)", "∂z, element",
-        "0.06168   -0.1011  -0.07929    0.1187"}) {
+        "  ∂z += [1,4]                      0         0         0         0\n", "backward 5/5, op 0: π = softmax(z)",
+        "∂u += y ∘ (∂y − y·∂y) (u = z, y = π)", "∂z, element", "0.06168   -0.1011  -0.07929    0.1187"}) {
     CAPTURE(part);
     CHECK(contains(text, part));
   }
