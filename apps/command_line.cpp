@@ -253,6 +253,9 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
   app.add_option("--prior", c.prior, "another run that is the prior, of any family (default: RUN)");
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   app.add_option("--prompts", c.prompts, "file of prompts, one a line");
+  app.add_option("--held-out", c.held_out, "file of prompts, one a line, to measure on and not to train on");
+  app.add_option("--watch", c.config.watch, "another reward, which is measured and not raised (repeatable)")
+      ->allow_extra_args(false);
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, {}));
   add_options(app, rows);
@@ -260,9 +263,10 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise"});
+    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--watch"});
     if (c.run.empty()) throw UsageError("tune needs a trained run: " + typed_again({"RUN"}));
     imply_algorithm(c.config, app.count("--algorithm") > 0);
+    imply_replay(c.config, app.count("--replay") > 0);
     if (c.config.reward.empty() && !c.config.is_gdc())
       throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
@@ -278,7 +282,8 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   app.add_option("--prompt", c.prompt, "text to continue (a newline; with --lines the beginning of a line)");
   number(app, "--tokens", c.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(app, "--count", c.count, "samples (1)", 1, 1'000'000);
-  number(app, "--temperature", c.temperature, "divides the logits; 0: always the most probable token (1)", 0, 1e6);
+  number(app, "--temperature", c.temperature,
+         "divides the logits; 0: always the most probable token, which is what a run of q or dqn has learnt (1)", 0, 1e6);
   number(app, "--top-k", c.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
   number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
@@ -343,7 +348,7 @@ Check bench_options(CLI::App& app, BenchCommand& c) {
   return {};
 }
 
-// gradus exact and its four questions.
+// gradus exact and its questions.
 Check exact_options(CLI::App& app, ExactCommand& c) {
   app.require_subcommand(1);
   const auto question = [&](const char* name, const char* help, int (*answer)(const ExactCommand&)) {
@@ -373,6 +378,13 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* gdc = question("gdc", "the distribution nearest to the run that has given moments", answer_gdc);
   add_features(*gdc, c.tuning);
   world(gdc);
+  CLI::App* values = question("values", "V and Q of every beginning of a text, and the greedy policy", answer_values);
+  add_rewards(*values, c.tuning.reward)->required();
+  const std::vector<Option> tuning = options(c.tuning);
+  number(*values, "--kl-coef", c.tuning.kl_coef, "beta of E[r] - beta KL(policy, prior) (the best text alone counts)", 1e-9,
+         1e9);
+  add_options(*values, {row_of(tuning, "pay"), row_of(tuning, "gamma")});
+  world(values);
   CLI::App* gradient = question(
       "gradient", "the gradient for every parameter of what a method raises, exact or from samples", answer_gradient);
   gradient->add_option("--prior", c.other, "run that is the prior")->required();
@@ -387,14 +399,20 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
       option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
              sampled),
   };
-  const std::vector<Option> tuning = options(c.tuning);
-  for (const char* name :
-       {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef"})
+  for (const char* name : {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef",
+                           "kl_estimator", "reward_to_go", "pay", "gamma", "gae", "group", "divide_std",
+                           "divide_length", "epsilon"})
     rows.push_back(row_of(tuning, name));
   add_options(*gradient, rows);
   gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();
   world(gradient);
-  return [gradient, &c, rows] {
+  return [gradient, values, &c, rows] {
+    c.is_soft = values->count("--kl-coef") > 0;
+    if (values->parsed()) try {
+        require_payable(c.tuning);
+      } catch (const DataError& error) {
+        throw UsageError(error.what());
+      }
     if (!gradient->parsed()) return;
     imply_algorithm(c.tuning, gradient->count("--algorithm") > 0);
     if (c.tuning.reward.empty() && !c.tuning.is_gdc()) throw UsageError("exact gradient needs a --reward");

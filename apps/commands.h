@@ -59,6 +59,7 @@ struct TuneCommand : RunCommand {
   std::string prior;    // another prior; empty: run
   std::string prompt;   // empty: the start of the run's texts
   std::string prompts;  // file, one a line; empty: none
+  std::string held_out;  // file of more of them, to measure on; empty: none
 };
 int tune(const TuneCommand& command);
 
@@ -112,7 +113,8 @@ struct ExactCommand {
   std::string prompt;                            // empty: the start of the run's texts
   int64_t max_tokens = 0;
   double temperature = 1;
-  TuneConfig tuning;  // what the target and the gradient are of
+  TuneConfig tuning;  // what the target, the values and the gradient are of
+  bool is_soft = false;  // the values are those of E[r] − β KL, not those of the best text
   std::string estimator = "exact", out;
   int64_t samples = 10'000;
   ExactCommand() { tuning.baseline = "none"; }
@@ -121,6 +123,7 @@ int answer_sequences(const ExactCommand& command);
 int answer_compare(const ExactCommand& command);
 int answer_posterior(const ExactCommand& command);
 int answer_gdc(const ExactCommand& command);
+int answer_values(const ExactCommand& command);
 int answer_gradient(const ExactCommand& command);
 
 struct FrontierCommand {

@@ -1,6 +1,7 @@
 // gradus exact: worlds small enough to list every sequence, where probability, posterior and gradient are known.
 //   exact sequences   every string with its probability          exact compare    two runs, divergence by divergence
 //   exact posterior   q e^(r/beta) / Z, the optimum of tuning    exact gdc        the nearest to q with given moments
+//   exact values      V and Q of every prefix: apps/exact_values.cpp
 //   exact gradient    of a method, exact or sampled: apps/exact_gradient.cpp
 #include "apps/exact.h"
 
@@ -21,10 +22,6 @@ namespace gradus {
 namespace {
 
 constexpr size_t kShownRows = 40;  // of a table for people
-
-std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
-  return valid_utf8(run.tokenizer.decode(sequences.text(i)));
-}
 
 // From the most to the least probable, equal ones in the order of their tokens.
 std::vector<int64_t> by_probability(const Sequences& sequences, std::span<const double> log_prob) {
@@ -75,11 +72,15 @@ Enumeration checked(Enumeration all) {
 
 }  // namespace
 
+std::string text_of(const Checkpoint& run, const Sequences& sequences, int64_t i) {
+  return valid_utf8(run.tokenizer.decode(sequences.text(i)));
+}
+
 World world_of(const ExactCommand& command, const Checkpoint& run) {
   return {run.beginning(command.prompt), run.tokenizer.end_id(), command.max_tokens, command.temperature};
 }
 
-static Enumeration enumerate_models(std::span<const LanguageModel* const> models, const World& world) {
+Enumeration enumerate_models(std::span<const LanguageModel* const> models, const World& world) {
   require_listable(models, world);
   require_memory(walk_bytes(models, world), text("listing sequences of ", world.max_tokens, " tokens"),
                  "use a smaller --max-tokens");

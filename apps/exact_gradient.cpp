@@ -1,6 +1,8 @@
-// gradus exact gradient: the gradient of what a method raises, for every parameter. It is E[r] − β KL(π‖q), or with
-// f-DPG −D_f(π‖p) to a target p. Exact over all sequences of the world, or estimated from samples; then, where the
-// world can be listed, with its bias, variance and cosine to the exact one.
+// gradus exact gradient: the mean of the first gradient of a method, for every parameter. It is that of E[r] − β KL(π‖q),
+// or with f-DPG of −D_f(π‖p) to a target p; where a method makes another one of it, such as GRPO, the answer says how far
+// they are apart; of action values it is that of their error. A critic is the exact one, the values of the policy. Exact
+// over all sequences of the world, or groups of them, or estimated from samples; then, where the world can be listed,
+// with its bias, variance and cosine to the exact one.
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -14,7 +16,9 @@
 #include "engine/io/safetensors.h"
 #include "models/text/utf8.h"
 #include "rl/exact_gradient.h"
+#include "rl/pay.h"
 #include "rl/tables/posterior.h"
+#include "rl/worlds/values.h"
 
 namespace gradus {
 namespace {
@@ -30,9 +34,9 @@ struct Question {
   World world;
   Reward terms;
   NamedFeatures named;
-  RewardFunction reward;
+  RewardFunction reward, paid;  // of a text, and as the method is paid it
 
-  bool has_target;  // of the method
+  bool has_target, acts, has_critic;  // of the method
 
   explicit Question(const ExactCommand& c);
   std::unique_ptr<Method> method(const TuneConfig& o) const {
@@ -43,9 +47,10 @@ struct Question {
 TuneConfig resolved(const ExactCommand& command) {
   TuneConfig options = command.tuning;
   options.seed = command.common.seed;
+  options.temperature = command.temperature;
   if (row_named(kEstimators, command.estimator, "estimator").value == Estimator::kExact) {
     options.baseline = "moving";  // any constant may be the baseline of the mean; with J no large terms cancel
-    options.batch = TuneConfig().batch;
+    options.batch = TuneConfig().batch - (options.group > 1 ? TuneConfig().batch % options.group : 0);
   }
   resolve_options(options);
   return options;
@@ -59,12 +64,15 @@ Question::Question(const ExactCommand& c)
       world(world_of(c, run)),
       terms(options.reward, run.tokenizer),
       named(options.feature, options.pointwise, run.tokenizer, {c.prompt}),
-      has_target(method(options)->has_target()) {
+      has_target(method(options)->has_target()),
+      acts(method(options)->acting()),
+      has_critic(method(options)->needs().value) {
   if (run.model->params().size() == 0)
     throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
   for (const Checkpoint* model : {&run, &prior})
     model->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
   reward = options.is_gdc() ? named.features.reward() : text_reward(terms, run.tokenizer, {c.prompt});
+  paid = row_named(kPays, options.pay, "way of paying").value == Pay::kStep ? paid_by_step(reward) : reward;
 }
 
 // All that follows from listing the world.
@@ -73,7 +81,9 @@ struct Listed {
   std::vector<double> rewards;
   Objective objective;
   double log_z = 0;
-  std::vector<double> gradient;
+  std::optional<PrefixTree> tree;     // where the method has a critic, and
+  std::vector<double> values;         // what that says of each prefix
+  std::vector<double> gradient, of_j;  // of the method, and of J where that may be another
 };
 
 // What makes an exact mean sharp, and a sampled one unbiased: the method is told J, as its baseline, and Z.
@@ -82,17 +92,43 @@ void tell(Method& method, const Listed& listed) {
       std::vector<NamedNumbers>{{"moving", {listed.objective.objective, 1}}, {"normalisers", {listed.log_z, 1, 0}}});
 }
 
+// The values of the policy: of a method that takes the KL of whole rows without that of the row itself.
+void evaluate(const Question& q, Listed& l, std::span<const double> paid) {
+  l.tree.emplace(l.all.sequences);
+  const PrefixTree& tree = *l.tree;
+  const std::vector<double> log_pi = tree.log_conditionals(l.all.log_prob[0]);
+  Values v = policy_values(tree, tree.of_edges(l.all.sequences, paid), log_pi,
+                           tree.log_conditionals(l.all.log_prob[1]), q.options.beta(), q.options.gamma);
+  l.values = std::move(v.value);
+  if (q.options.full_kl()) l.values = mean_of_edges(tree, log_pi, v.q);
+}
+
+// WorldTooLarge where there are more than kMostGroups ordered groups of the sequences.
+void require_groups(int64_t sequences, int64_t group) {
+  constexpr double kMostGroups = 1e6;
+  if (group > 1 && std::pow(double(sequences), double(group)) > kMostGroups)
+    throw WorldTooLarge(text("groups of ", group, " of ", grouped(sequences), " sequences are more than ",
+                             grouped(int64_t(kMostGroups)), ", too many to list; use --group 2 or a smaller --max-tokens"));
+}
+
 Listed list_world(Question& q) {
-  Listed l{.all = enumerate_both(q.run, q.prior, q.world), .rewards = {}, .objective = {}, .gradient = {}};
-  const std::vector<double>&log_pi = l.all.log_prob[0], &log_q = l.all.log_prob[1];
-  if (q.options.is_gdc()) fit_listed(q.named.features, {l.all.sequences, {log_q}});
-  l.rewards = rewards_of(l.all.sequences, q.reward);
-  l.objective = exact_objective(log_pi, log_q, l.rewards, q.options.beta());
   TuneConfig options = q.options;
   options.baseline = "moving";
   const std::unique_ptr<Method> method = q.method(options);
-  if (q.options.beta() > 0) {
-    const Posterior target = posterior(Table::of_logs(log_q), l.rewards, q.options.beta());
+  std::vector<const LanguageModel*> models{q.run.model.get(), q.prior.model.get()};
+  if (q.acts) models.push_back(method->behaviour());
+  Listed l{.all = enumerate_models(models, q.world)};
+  const std::vector<double>&log_pi = l.all.log_prob[0], &log_q = l.all.log_prob[1];
+  require_groups(l.all.sequences.size(), options.group);
+  if (options.is_gdc()) fit_listed(q.named.features, {l.all.sequences, {log_q}});
+  l.rewards = rewards_of(l.all.sequences, q.reward);
+  // What another proposal draws from begins as the policy.
+  const std::vector<double>& log_mu = q.acts                                    ? l.all.log_prob[2]
+                                      : method->behaviour() == q.prior.model.get() ? log_q
+                                                                                   : log_pi;
+  l.objective = exact_objective(q.acts ? log_mu : log_pi, log_q, l.rewards, options.beta());
+  if (options.beta() > 0) {
+    const Posterior target = posterior(Table::of_logs(log_q), l.rewards, options.beta());
     l.log_z = target.log_z;
     if (q.has_target)
       l.objective.objective = -f_divergence(divergence_named(options.divergence), Table::of_logs(log_pi), target.table);
@@ -106,9 +142,21 @@ Listed list_world(Question& q) {
   Shards shards(kShards, threads_for(q.command.common, kMostThreads));
   require_memory(exact_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, shards),
                  "the gradient of these sequences", "use a smaller --max-tokens");
-  const bool from_prior = method->behaviour() == q.prior.model.get();  // another proposal begins as the policy
-  l.gradient = exact_gradient(*method, *q.run.model, *q.prior.model, q.world, l.all.sequences,
-                              from_prior ? log_q : log_pi, l.rewards, q.options.beta(), shards);
+  const std::vector<double> paid = rewards_of(l.all.sequences, q.paid);
+  std::vector<double> of_draws;
+  if (q.has_critic) {
+    evaluate(q, l, paid);
+    of_draws = l.tree->before_draws(l.all.sequences, l.values);
+  }
+  l.gradient = exact_gradient(*method, *q.run.model, *q.prior.model, q.world, l.all.sequences, log_mu, paid,
+                              options.beta(), shards, std::max<int64_t>(1, options.group), of_draws);
+  if (q.has_target || q.acts) return l;
+  TuneConfig j = options;
+  j.algorithm = TuneConfig().algorithm;
+  const std::unique_ptr<Method> plain = q.method(j);
+  tell(*plain, l);
+  l.of_j = exact_gradient(*plain, *q.run.model, *q.prior.model, q.world, l.all.sequences, log_pi, l.rewards,
+                          options.beta(), shards);
   return l;
 }
 
@@ -128,10 +176,10 @@ struct Agreement {
   double bias_z = 0;  // the largest |mean − exact| over its standard error
   double variance = 0, cosine;
 };
+double dot(std::span<const double> a, std::span<const double> b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
 Agreement compare(const EstimatedGradient& g, std::span<const double> exact) {
-  const auto dot = [](std::span<const double> a, std::span<const double> b) {
-    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
-  };
   const double norm = std::sqrt(dot(exact, exact)), rounding = (kDouble ? 1e-12 : 1e-5) * (1 + norm);
   Agreement a{.cosine = dot(g.mean, exact) / (norm * std::sqrt(dot(g.mean, g.mean)))};
   for (size_t k = 0; k < exact.size(); ++k) {
@@ -150,17 +198,27 @@ void write(const Question& q, const EstimatedGradient& g) {
   std::move(out).write(q.command.out);
 }
 
-int print(const Question& q, const EstimatedGradient& g, int64_t listed, const std::optional<Agreement>& agreement) {
+// Of the gradient of a method beside that of J: their cosine, and the ratio of their norms.
+struct BesideJ {
+  double cosine, ratio;
+};
+
+int print(const Question& q, const EstimatedGradient& g, int64_t listed, const std::optional<Agreement>& agreement,
+          const std::optional<BesideJ>& beside_j) {
   const Objective& j = g.objective;
   const bool sampled = g.samples > 0;
   if (q.command.common.json) {
     Json json{{"objective", json_number(j.objective)},
               {"reward", q.options.is_gdc() ? Json() : json_number(j.reward)},
-              {"kl", json_number(j.kl)},
-              {"entropy", json_number(j.entropy)},
+              {"kl", q.acts ? Json() : json_number(j.kl)},
+              {"entropy", q.acts ? Json() : json_number(j.entropy)},
               {"samples", g.samples}};
     if (listed > 0 && !sampled) json["sequences"] = listed;
-    if (sampled) json["kl_stderr"] = json_number(g.kl_stderr);
+    if (sampled) json["kl_stderr"] = q.acts ? Json() : json_number(g.kl_stderr);
+    if (beside_j) {
+      json["cosine_to_j"] = json_number(beside_j->cosine);
+      json["norm_to_j"] = json_number(beside_j->ratio);
+    }
     if (agreement) {
       json["objective_stderr"] = json_number(g.objective_stderr);
       json["bias_z"] = json_number(agreement->bias_z);
@@ -178,13 +236,16 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
   line(q.has_target ? "-" + q.options.divergence + "(policy, target)" : text("J = E[r] - ", q.options.beta(), " KL"),
        j.objective, error(g.objective_stderr));
   if (!q.options.is_gdc()) line("E[r]", j.reward, "");
-  line("KL(policy, prior)", j.kl, " nats" + error(g.kl_stderr));
-  line("entropy", j.entropy, " nats");
+  if (!q.acts) line("KL(policy, prior)", j.kl, " nats" + error(g.kl_stderr));
+  if (!q.acts) line("entropy", j.entropy, " nats");
+  if (beside_j)
+    std::printf("  beside the gradient of J: cosine %s, norm %s times\n", fixed(beside_j->cosine, 9).c_str(),
+                fixed(beside_j->ratio, 9).c_str());
   if (agreement)
     std::printf("  beside the exact gradient: largest |z| of the mean %s, cosine %s; variance of a sample %s\n",
                 fixed(agreement->bias_z, 3).c_str(), fixed(agreement->cosine, 6).c_str(),
                 significant(agreement->variance, 6).c_str());
-  std::printf("the gradient of %s, mean/NAME%s, is in %s\n", q.has_target ? "that objective" : "J",
+  std::printf("the gradient of %s, mean/NAME%s, is in %s\n", q.has_target ? "that objective" : q.options.algorithm == TuneConfig().algorithm ? "J" : q.options.algorithm.c_str(),
               g.variance.empty() ? "" : " and variance/NAME", one_line(q.command.out, 80).c_str());
   return kDone;
 }
@@ -199,7 +260,12 @@ int answer_gradient(const ExactCommand& command) {
     g.mean = std::move(listed.gradient);
     g.objective = listed.objective;
     write(q, g);
-    return print(q, g, listed.all.sequences.size(), {});
+    std::optional<BesideJ> beside_j;
+    if (!listed.of_j.empty()) {
+      const double a = std::sqrt(dot(g.mean, g.mean)), b = std::sqrt(dot(listed.of_j, listed.of_j));
+      beside_j = {.cosine = dot(g.mean, listed.of_j) / (a * b), .ratio = a / b};
+    }
+    return print(q, g, listed.all.sequences.size(), {}, beside_j);
   }
   const std::unique_ptr<Listed> listed = try_list(q);
   if (!listed && q.options.is_gdc()) fit_sampled(q.named.features, *q.prior.model, q.world, q.options.seed);
@@ -208,12 +274,15 @@ int answer_gradient(const ExactCommand& command) {
   require_memory(estimate_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, q.options),
                  text("a batch of ", q.options.batch, " sequences of ", q.world.max_tokens, " tokens"),
                  "use a smaller --batch or --max-tokens");
-  g = estimate_gradient(*method, *q.run.model, *q.prior.model, q.world, q.reward, q.options, command.samples,
-                        threads_for(command.common, kMostThreads));
+  RewardFunction value;
+  if (listed && q.has_critic)
+    value = [&](const Sequences& s, std::span<const int32_t>) { return listed->tree->before_draws(s, listed->values); };
+  g = estimate_gradient(*method, *q.run.model, *q.prior.model, q.world, q.paid, q.options, command.samples,
+                        threads_for(command.common, kMostThreads), value);
   std::optional<Agreement> agreement;
   if (listed) agreement = compare(g, listed->gradient);
   write(q, g);
-  return print(q, g, 0, agreement);
+  return print(q, g, 0, agreement, {});
 }
 
 }  // namespace gradus

@@ -23,6 +23,17 @@ NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std:
   for (const std::string& name : pointwise) add(name);
 }
 
+NamedFeatures::NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
+                             std::vector<std::string> prompts) {
+  for (const std::string& term : terms) {
+    rewards_.emplace_back(std::vector<std::string>{term}, tokenizer);
+    features.names.push_back(term);
+    features.of.push_back(text_reward(rewards_.back(), tokenizer, prompts));
+    features.moments.push_back(std::nan(""));  // none is wanted
+    features.lambda.push_back(1);
+  }
+}
+
 // Of sequences that all begin from the one prompt.
 static std::vector<double> values_of(const Features& features, const Sequences& sequences) {
   return features.values(sequences, std::vector<int32_t>(size_t(sequences.size()), 0));

@@ -1,4 +1,5 @@
-// The features of GDC as a command line names them, with the rewards that compute them; and Λ for a prior.
+// The features of GDC, or the terms of a reward, as a command line names them, with the rewards that compute them; and
+// Λ for a prior.
 #pragma once
 
 #include <deque>
@@ -15,6 +16,8 @@ class NamedFeatures {
   // DataError as Reward, of another form than that, and for two of one name. Refers to the tokenizer.
   NamedFeatures(const std::vector<std::string>& feature, const std::vector<std::string>& pointwise,
                 const Tokenizer& tokenizer, std::vector<std::string> prompts);
+  // Of the terms of a reward, which is their sum: each counts with its weight.
+  NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer, std::vector<std::string> prompts);
 
   Features features;
 

@@ -32,8 +32,8 @@ class ReplayReader {
     e.batch.fill(run_.prompt_tokens, e.group, e.sequences);
     const int64_t slots = B * e.batch.T;
     // Log b of a hard constraint may be -inf, and log q where the prior was counted.
-    e.reward = numbers("reward", {B}, [this](double x) { return is_bounded(x, run_.config.is_gdc()); });
-    // A checkpoint of an earlier version knows log mu of whole sequences only.
+    // A checkpoint of an earlier version knows reward and log mu of whole sequences only.
+    e.reward = numbers("reward", {B, slots}, [this](double x) { return is_bounded(x, run_.config.is_gdc()); });
     e.log_mu = numbers("log_mu", {B, slots}, [this](double x) {
       return is_log_probability(x) && x >= kLeastLogMu * double(run_.world.max_tokens);
     });
@@ -105,7 +105,7 @@ void write_replayed(ArchiveWriter& out, size_t batch, const Experience& e) {
   out.list(replay_name(batch, "tokens"), std::move(tokens));
   out.list(replay_name(batch, "lengths"), std::move(lengths));
   out.list(replay_name(batch, "prompts"), {e.group.begin(), e.group.end()});
-  out.list(replay_name(batch, "reward"), sum_over_draws(e.batch, e.reward));
+  out.list(replay_name(batch, "reward"), e.reward);
   out.list(replay_name(batch, "log_mu"), e.log_mu);
   out.list(replay_name(batch, "log_q"), e.log_q);
 }

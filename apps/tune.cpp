@@ -1,22 +1,27 @@
-// gradus tune: fine-tuning by REINFORCE with a baseline and a KL penalty to the prior. The loop is at the end of the
+// gradus tune: fine-tuning by one of the methods of rl/methods, with a KL penalty to the prior. The loop is at the end of the
 // file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h its log and messages.
 #include <algorithm>
 #include <cmath>
 
 #include "apps/features.h"
 #include "apps/format.h"
+#include "apps/held_out.h"
+#include "apps/json_number.h"
 #include "apps/memory.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/tune_log.h"
+#include "apps/tune_notes.h"
 #include "engine/long_loop.h"
 #include "models/text/shell_word.h"
+#include "rl/pay.h"
 #include "rl/rewards/reward.h"
 
 namespace gradus {
 namespace {
 
 constexpr int64_t kEveryStep = 10'000;  // sequences that --exact auto enumerates at every step
+constexpr int64_t kHeldOutTimes = 50;    // in a run that held-out prompts are measured
 
 // What `list(most)` makes of the world where it may be enumerated and has at most `most` sequences, else null.
 template <class List>
@@ -42,7 +47,7 @@ std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFu
 
 // Λ of a resumed run is the one it began with; of a new one it is found, exactly where the world can be listed.
 void find_lambda(TunedRun& run, Features& features, Console& console) {
-  if (features.empty()) return;
+  if (!run.config.is_gdc()) return;
   if (run.prompts.size() > 1)
     throw UsageError(text("--target gdc takes one prompt; --prompts has ", run.prompts.size()));
   if (run.tuning.contains("lambda")) {
@@ -90,17 +95,18 @@ std::string remedy(const Tuner& tuner) {
 }
 
 // What stdout gets at the end of all steps, but for the truth.
-Json result_of(const TunedRun& run, const std::optional<TuneMetrics>& last, double seconds) {
+Json result_of(const TunedRun& run, const Json& last, double seconds) {
   Json result{{"steps", run.policy.step}};
-  const Json all = last ? record_of(run.policy.step, *last) : Json();
   for (const char* field : {"reward", "kl", "kl_stderr", "entropy", "objective", "distinct_2", "kl_coef"})
-    result[field] = last ? all[field] : Json(nullptr);
+    result[field] = last.is_object() ? last[field] : Json(nullptr);
+  for (const char* field : {"watch", "held_out_reward", "held_out_kl", "held_out_watch"})
+    if (last.is_object() && last.contains(field)) result[field] = last[field];
   result["seconds"] = seconds;
   return result;
 }
 
 // The run names programs, which are started only where the person names them too.
-Next next_of(const TuneCommand& command, const TunedRun& run) {
+Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner) {
   std::vector<std::string> again{"tune"},
       sample{"sample", as_argument(command.out), "--tokens", std::to_string(run.config.max_tokens)};
   if (command.resume && !command.run.empty()) again.push_back(command.run);
@@ -114,6 +120,8 @@ Next next_of(const TuneCommand& command, const TunedRun& run) {
   name_programs("--reward", run.config.reward);
   name_programs("--feature", run.config.feature);
   name_programs("--pointwise", run.config.pointwise);
+  name_programs("--watch", run.config.watch);
+  if (tuner.method->acting()) sample.insert(sample.end(), {"--temperature", "0"});
   if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
   return {proposed(again), proposed(sample)};
 }
@@ -128,7 +136,29 @@ Next next_of(const TuneCommand& command, const TunedRun& run) {
   }
   save(run, tuner);
   throw DataError(
-      text(error.what(), "; saved after step ", run.policy.step, ", continue with: ", next_of(command, run).resume));
+      text(error.what(), "; saved after step ", run.policy.step, ", continue with: ", next_of(command, run, tuner).resume));
+}
+
+// The model that acts as the run has learnt, and the truth of it, if its world is known.
+const LanguageModel& acting(const TunedRun& run, const Tuner& tuner) {
+  return tuner.method->acting() ? *tuner.method->acting() : *run.policy.model;
+}
+Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
+  return known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
+}
+
+// Whether the run is to end early, by its last batch.
+bool reached(const TuneConfig& config, const TuneMetrics& m, Console& console) {
+  const bool by_reward = m.reward >= config.until_reward, by_kl = config.until_kl > 0 && m.kl >= config.until_kl;
+  if (by_reward) console.note(text("The reward has reached --until-reward ", config.until_reward, "."));
+  if (by_kl) console.note(text("The KL has reached --until-kl ", config.until_kl, "."));
+  return by_reward || by_kl;
+}
+
+double mean(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double v : x) sum += v;
+  return sum / double(x.size());
 }
 
 // The truth of the policy that is saved, if its world can be enumerated: into the result, and with `log` into the log.
@@ -137,7 +167,7 @@ void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, c
   std::unique_ptr<KnownWorlds> at_end;
   if (!known) known = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
   if (!known) return;
-  const Truth truth = known->of(*run.policy.model, tuner.kl_coef(), run.config.entropy_coef);
+  const Truth truth = truth_of(*known, run, tuner);
   const bool rewarded = !run.config.is_gdc();
   add_truth(result, truth, rewarded);
   if (!log) return;
@@ -156,15 +186,21 @@ int tune(const TuneCommand& command) {
   TunedRun run = open_tuned_run(command, console);
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
-  const Reward terms(config.reward, run.policy.tokenizer);
-  NamedFeatures named(config.feature, config.pointwise, run.policy.tokenizer, run.prompts);
+  const Tokenizer& tokenizer = run.policy.tokenizer;
+  std::vector<std::string> prompts = run.prompts;  // of the steps, and behind them those that are held out
+  prompts.insert(prompts.end(), run.held_out.begin(), run.held_out.end());
+  NamedFeatures named = config.is_gdc() ? NamedFeatures(config.feature, config.pointwise, tokenizer, prompts)
+                                        : NamedFeatures(config.reward, tokenizer, prompts);
   Features& features = named.features;
   find_lambda(run, features, console);
-  const RewardFunction reward =
-      features.empty() ? text_reward(terms, run.policy.tokenizer, run.prompts) : features.reward();
+  const RewardFunction reward = features.reward();
+  const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
+  const NamedFeatures watched(config.watch, tokenizer, prompts);
+  const RewardFunction watch = config.watch.empty() ? RewardFunction() : watched.features.reward();
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, reward, config, shards, features);
+  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, by_step ? paid_by_step(reward) : RewardFunction(), config,
+              shards, features);
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
@@ -177,22 +213,28 @@ int tune(const TuneCommand& command) {
   const std::string last_record = folder.truncate_log(run.policy.step);
   const bool finished = run.policy.step == config.steps && last_record != "" && last_record != "step";  // and resumed
   introduce(console, run, threads, known.get());
+  note_rewards(console, run);
   if (folder.lacks_beginning()) folder.begin_log(run_record(run));
-  if (run.policy.step == 0) log_samples(folder, run);
+  if (run.policy.step == 0) log_samples(folder, run, acting(run, tuner));
 
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const Stopwatch all;
   std::optional<TuneMetrics> last;
+  Json record;  // of the last step
+  StepNotes notes;
   catch_interrupts();
   bool stop = false;
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const Stopwatch of_step;
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
+    Json held_out = Json::object();
     double norm = 0;
     const double lr = schedule.at(step);
     try {
-      if (known) truth = known->of(policy, tuner.kl_coef(), config.entropy_coef);
+      if (known) truth = truth_of(*known, run, tuner);
+      if (!run.held_out.empty() && (step % std::max<int64_t>(1, config.steps / kHeldOutTimes) == 0 || step == 1))
+        held_out = measure_held_out(run, acting(run, tuner), reward, watch, shards, step);
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(command, run, tuner, error);
@@ -203,34 +245,39 @@ int tune(const TuneCommand& command) {
     run.policy.step = step;
 
     last = tuner.metrics();
-    Json record = record_of(step, *last);
+    record = record_of(step, *last);
     record["grad_norm"] = norm;
     record["lr"] = lr;
-    if (truth) add_truth(record, *truth, features.empty());
-    add_target(record, *last, *tuner.method, features);
+    if (truth) add_truth(record, *truth, !config.is_gdc());
+    add_target(record, *last, *tuner.method, config.is_gdc() ? &features : nullptr);
+    if (config.reward.size() > 1) record["terms"] = json_numbers(last->moments);
+    if (watch) record["watch"] = json_number(mean(watch(tuner.fresh().sequences, tuner.fresh().group)));
+    record.update(held_out);
     record["seconds"] = of_step.seconds();
     folder.log(record);
-    show_step(console, *last, step, config.steps, truth);
+    show_step(console, *last, step, config.steps, truth, config.is_gdc());
+    notes.look(console, *last, tuner.fresh());
     stop = step == command.stop_after;
+    if (reached(config, *last, console)) run.config.steps = step;
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
       folder.save_on_the_way(console, [&] { save(run, tuner); });
   }
   save(run, tuner);
 
-  Json result = result_of(run, last, all.seconds());
-  add_target(result, last.value_or(TuneMetrics{}), *tuner.method, features);
+  Json result = result_of(run, record, all.seconds());
+  add_target(result, last.value_or(TuneMetrics{}), *tuner.method, config.is_gdc() ? &features : nullptr);
   stop |= interrupted();
   if (!stop) try {
-      if (!finished) log_samples(folder, run);
+      if (!finished) log_samples(folder, run, acting(run, tuner));
       tell_truth(command, run, tuner, reward, known.get(), !finished, result);
       console.end_live();
-      show_samples(console, run);
+      show_samples(console, run, acting(run, tuner));
     } catch (const Interrupted&) {
       stop = true;
     }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   console.warn(try_write_report(folder.path()));
-  return end_run(folder, console, next_of(command, run), run.policy.step, stop);
+  return end_run(folder, console, next_of(command, run, tuner), run.policy.step, stop);
 }
 
 }  // namespace gradus

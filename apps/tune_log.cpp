@@ -15,13 +15,13 @@ namespace {
 constexpr int64_t kSamples = 4;
 constexpr size_t kBars = 12;  // sequences whose probabilities the log keeps
 
-std::vector<std::string> draw_samples(const TunedRun& run) {
+std::vector<std::string> draw_samples(const TunedRun& run, const LanguageModel& acting) {
   std::vector<std::string> texts;
   for (int64_t k = 0; k < kSamples; ++k) {
     World world = run.world;
     world.prompt = run.prompt_tokens[size_t(k) % run.prompts.size()];
     const Rng rng(uint64_t(run.config.seed), Stream::kSample, 0);
-    const Rollouts one = roll_out(*run.policy.model, world, rng, k, 1);
+    const Rollouts one = roll_out(acting, world, rng, k, 1);
     texts.push_back(valid_utf8(run.policy.tokenizer.decode(one.sequences.text(0))));
   }
   return texts;
@@ -59,12 +59,13 @@ Json run_record(const TunedRun& run) {
 }
 
 Json record_of(int64_t step, const TuneMetrics& m) {
+  const auto of_policy = [&](double x) { return std::isnan(m.kl) ? Json() : json_number(x); };  // none of action values
   Json record{{"type", "step"},
               {"step", step},
               {"reward", json_number(m.reward)},
-              {"kl", json_number(m.kl)},
-              {"kl_stderr", json_number(m.kl_stderr)},
-              {"entropy", json_number(m.entropy)},
+              {"kl", of_policy(m.kl)},
+              {"kl_stderr", of_policy(m.kl_stderr)},
+              {"entropy", of_policy(m.entropy)},
               {"objective", json_number(m.objective)},
               {"kl_coef", m.kl_coef},
               {"baseline", json_number(m.baseline)},
@@ -75,6 +76,8 @@ Json record_of(int64_t step, const TuneMetrics& m) {
               {"length", m.length}};
   if (m.ess) record["ess"] = json_number(*m.ess);
   if (m.value_loss) record["value_loss"] = json_number(*m.value_loss);
+  if (m.explained_variance) record["explained_variance"] = json_number(*m.explained_variance);
+  if (m.clip_share) record["clip_share"] = json_number(*m.clip_share);
   return record;
 }
 
@@ -89,29 +92,33 @@ void add_truth(Json& record, const Truth& t, bool rewarded) {
   record["kl_from_target"] = json_number(t.kl_from_posterior);
 }
 
-void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features& features) {
+void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features* target) {
   if (const std::optional<Estimate> z = method.z()) {
     record["z"] = json_number(z->value);
     record["z_stderr"] = json_number(z->error);
   }
-  if (features.empty()) return;
+  if (!target) return;
   record["reward"] = record["objective"] = nullptr;
-  const auto end = m.moments.begin() + int64_t(std::min(features.count(), m.moments.size()));
+  const auto end = m.moments.begin() + int64_t(std::min(target->count(), m.moments.size()));
   record["moments"] = std::vector<double>(m.moments.begin(), end);
-  record["lambda"] = features.lambda;
+  record["lambda"] = target->lambda;
   if (end != m.moments.end()) record["pointwise"] = std::vector<double>(end, m.moments.end());
 }
 
-void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth) {
+void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth,
+               bool has_moments) {
   std::string line = text("step ", step, "/", steps);
-  if (m.moments.empty()) line += text("  reward ", fixed(m.reward, 3));
-  for (const double moment : m.moments)
-    line += text(m.moments.data() == &moment ? "  moments " : " ", fixed(moment, 3));
-  line += text("  KL ", fixed(m.kl, 3), " (± ", fixed(m.kl_stderr, 3), ")  entropy ", fixed(m.entropy, 2));
-  if (m.moments.empty()) line += text("  J ", fixed(m.objective, 3));
+  if (!has_moments) line += text("  reward ", fixed(m.reward, 3));
+  for (size_t f = 0; f < m.moments.size() && has_moments; ++f)
+    line += text(f == 0 ? "  moments " : " ", fixed(m.moments[f], 3));
+  if (!std::isnan(m.kl))
+    line += text("  KL ", fixed(m.kl, 3), " (± ", fixed(m.kl_stderr, 3), ")  entropy ", fixed(m.entropy, 2));
+  if (!has_moments && !std::isnan(m.kl)) line += text("  J ", fixed(m.objective, 3));
+  if (m.clip_share) line += text("  clipped ", fixed(100 * *m.clip_share, 0), "%");
+  if (m.explained_variance) line += text("  explained ", fixed(*m.explained_variance, 2));
   line += text("  distinct-2 ", fixed(m.distinct_2, 2));
   if (truth && truth->kl_to_posterior)
-    line += text(m.moments.empty() ? "  KL to posterior " : "  KL to target ", fixed(*truth->kl_to_posterior, 5));
+    line += text(!has_moments ? "  KL to posterior " : "  KL to target ", fixed(*truth->kl_to_posterior, 5));
   if (step % std::max<int64_t>(1, steps / 10) == 0 || step == 1)
     console.note(line);
   else
@@ -119,8 +126,8 @@ void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t ste
 }
 
 // "text" is all of them with their prompts, one a line, as a person reads them.
-void log_samples(RunFolder& folder, const TunedRun& run) {
-  const std::vector<std::string> texts = draw_samples(run);
+void log_samples(RunFolder& folder, const TunedRun& run, const LanguageModel& acting) {
+  const std::vector<std::string> texts = draw_samples(run, acting);
   std::string lines;
   Json list = Json::array();
   for (size_t k = 0; k < texts.size(); ++k) {
@@ -131,8 +138,8 @@ void log_samples(RunFolder& folder, const TunedRun& run) {
   folder.log({{"type", "sample"}, {"step", run.policy.step}, {"text", lines}, {"samples", list}});
 }
 
-void show_samples(Console& console, const TunedRun& run) {
-  const std::vector<std::string> texts = draw_samples(run);
+void show_samples(Console& console, const TunedRun& run, const LanguageModel& acting) {
+  const std::vector<std::string> texts = draw_samples(run, acting);
   for (size_t k = 0; k < texts.size(); ++k) console.note("  " + one_line(continued(run, k, texts[k]), 76));
 }
 

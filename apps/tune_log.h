@@ -14,15 +14,17 @@ Json run_record(const TunedRun& run);
 Json record_of(int64_t step, const TuneMetrics& m);
 // `rewarded`: there is a reward; else what is said of it is null.
 void add_truth(Json& record, const Truth& t, bool rewarded);
-// What f-DPG knows of Z and, of a target with features, moments and Λ; there the reward is null, for it is Λ·φ + log b.
-void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features& features);
+// What f-DPG knows of Z and, of a target with features (else null), moments and Λ; there the reward is null, for it is
+// Λ·φ + log b.
+void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features* target);
 // In one line, of which a person keeps every tenth part of the run.
-void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth);
+void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth,
+               bool has_moments);
 
-// A few samples with their prompts. The same random numbers whenever they are drawn, so that what changed between two
+// A few samples of the model that acts, with their prompts. The same random numbers whenever they are drawn, so that what changed between two
 // calls is the policy.
-void log_samples(RunFolder& folder, const TunedRun& run);
-void show_samples(Console& console, const TunedRun& run);
+void log_samples(RunFolder& folder, const TunedRun& run, const LanguageModel& acting);
+void show_samples(Console& console, const TunedRun& run, const LanguageModel& acting);
 // Policy, prior and posterior of the most probable sequences of the first prompt.
 void log_bars(RunFolder& folder, const TunedRun& run, const KnownWorlds& known);
 

@@ -14,6 +14,7 @@
 namespace gradus {
 namespace {
 
+constexpr const char* kHeldOut = "held_out";  // the member that holds the prompts that no step is made of
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
 
 // Each line that is not empty. DataError, with its line, for one that the model cannot continue.
@@ -42,6 +43,7 @@ void lay_out_prompts(TunedRun& run) {
     run.prompt_tokens.push_back(p.beginning(prompt));
     p.require_one_window(int64_t(run.prompt_tokens.back().size()), run.config.max_tokens);
   }
+  for (const std::string& prompt : run.held_out) run.held_out_tokens.push_back(p.beginning(prompt));
 }
 
 // Fine-tuning has its own optimiser, without weight decay, whatever the prior was trained with.
@@ -150,6 +152,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     approve_rewards(command, "--reward", command.config.reward, config.reward, console);
     approve_rewards(command, "--feature", command.config.feature, config.feature, console);
     approve_rewards(command, "--pointwise", command.config.pointwise, config.pointwise, console);
+    approve_rewards(command, "--watch", command.config.watch, config.watch, console);
     Checkpoint prior = load_prior(command, tuning, console);
     if (prior.hash != member<std::string>(tuning, "prior_hash"))
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,
@@ -158,6 +161,11 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     if (command.steps_given) config.steps = command.config.steps;
     std::vector<std::string> prompts = member<std::vector<std::string>>(tuning, "prompts");
     require_prompts(prompts, policy, config.max_tokens);
+    std::vector<std::string> held_out;
+    if (tuning.contains(kHeldOut)) {
+      held_out = member<std::vector<std::string>>(tuning, kHeldOut);
+      require_prompts(held_out, policy, config.max_tokens);
+    }
     policy.optimizer = new_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
     policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
@@ -166,6 +174,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
             .prior_path = prior.path,
             .config = std::move(config),
             .prompts = std::move(prompts),
+            .held_out = std::move(held_out),
             .tuning = std::move(tuning),
             .folder = std::move(folder),
             .saved = std::move(in)};
@@ -189,16 +198,18 @@ TunedRun begin(const TuneCommand& command) {
   if (const auto bad = find_bad_byte(command.prompt))
     throw DataError(text("--prompt is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
   Checkpoint policy = load_checkpoint(command.run);
-  std::vector<std::string> prompts{command.prompt};
+  std::vector<std::string> prompts{command.prompt}, held_out;
   if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
+  if (!command.held_out.empty()) held_out = read_prompts(command.held_out, policy, config.max_tokens);
   std::unique_ptr<LanguageModel> prior;
   std::string prior_path = policy.path, prior_hash = policy.hash;
   if (command.prior.empty()) {
     prior = clone(*policy.model);
   } else {
     Checkpoint other = load_beside(command.prior, policy);
-    for (const std::string& prompt : prompts)
-      other.require_one_window(int64_t(policy.beginning(prompt).size()), config.max_tokens);
+    for (const auto* texts : {&prompts, &held_out})
+      for (const std::string& prompt : *texts)
+        other.require_one_window(int64_t(policy.beginning(prompt).size()), config.max_tokens);
     prior = std::move(other.model);
     prior_path = other.path;
     prior_hash = other.hash;
@@ -211,6 +222,7 @@ TunedRun begin(const TuneCommand& command) {
               {"prior_hash", prior_hash},
               {"prompts", prompts}};
   if (!command.prior.empty()) tuning["policy"] = named(policy.path);
+  if (!held_out.empty()) tuning[kHeldOut] = held_out;
   require_room_in_header(
       policy, Json(policy.tokenizer.vocab()).dump() + Json(policy.corpus).dump() + tuning.dump(),
       text(command.prompts.empty() ? "--prompt" : command.prompts + ": its prompts", ", with the vocabulary,"),
@@ -220,11 +232,13 @@ TunedRun begin(const TuneCommand& command) {
           .prior_path = prior_path,
           .config = std::move(config),
           .prompts = std::move(prompts),
+          .held_out = std::move(held_out),
           .tuning = std::move(tuning),
           .folder = {}};
 }
 
-constexpr const char* kOwn = "method.";  // before the names of parameters that the method keeps
+// Before the names of parameters that the method keeps, and of those of the value network.
+constexpr const char *kOwn = "method.", *kValue = "value.";
 
 }  // namespace
 
@@ -263,8 +277,8 @@ void TunedRun::restore(Tuner& tuner) {
     throw unreadable(policy.path, error);
   }
   if (tuner.value()) {
-    load_params(*saved, tuner.value()->params());
-    load_moments(*saved, tuner.value()->params(), *tuner.value_optimizer());
+    load_params(*saved, tuner.value()->params(), kValue);
+    load_moments(*saved, tuner.value()->params(), *tuner.value_optimizer(), kValue);
     tuner.value_optimizer()->steps = policy.step * config.epochs * config.minibatches;
   }
   saved->refuse_rest();
@@ -282,8 +296,8 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
   policy.write(out);
   out.section(kTuning, tuning.dump());
   if (tuner.value()) {
-    save_params(out, tuner.value()->params());
-    save_moments(out, tuner.value()->params(), *tuner.value_optimizer());
+    save_params(out, tuner.value()->params(), kValue);
+    save_moments(out, tuner.value()->params(), *tuner.value_optimizer(), kValue);
   }
   if (const Params* own = tuner.method->own_params()) save_params(out, *own, kOwn);
   for (size_t i = 0; i < memory.size(); ++i) write_replayed(out, i, *memory[i]);

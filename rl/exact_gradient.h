@@ -12,13 +12,15 @@ namespace gradus {
 // that compares sequences takes 2 or 3, N^group groups of N sequences, of whose weights the mean is taken. The first of
 // a group is its row 0.
 //
-// sequences, log_mu and reward are of one enumeration, [N]: log μ by the method's behaviour, else by the policy; those
-// of probability 0 are left out. The sum is made in chunks of about kChunkSlots slots, or in one where group > 1.
-// DataError where kl_coef > 0 and the prior excludes a sequence that is drawn.
-// REQUIRES: prompt and draws fit into what the policy sees at once; the method needs no value network.
+// sequences and log_mu are of one enumeration, [N]: log μ by the method's behaviour, else by the policy; those of
+// probability 0 are left out. `reward` is what a RewardFunction makes of them. `value` is what a critic says before each
+// draw, sequence after sequence; empty: 0, as of one that has learnt nothing. The sum is made in chunks of about
+// kChunkSlots slots, or in one where group > 1. DataError where kl_coef > 0 and the prior excludes a sequence that is
+// drawn. REQUIRES: prompt and draws fit into what the policy sees at once.
 std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
                                    const World& world, const Sequences& sequences, std::span<const double> log_mu,
-                                   std::span<const double> reward, double kl_coef, Shards& shards, int64_t group = 1);
+                                   std::span<const double> reward, double kl_coef, Shards& shards, int64_t group = 1,
+                                   std::span<const double> value = {});
 inline constexpr int64_t kChunkSlots = 4096;
 
 struct EstimatedGradient {
@@ -34,10 +36,11 @@ struct EstimatedGradient {
 
 // The same from `samples` sequences, in batches of options.batch where the method compares them (then rounded up to
 // whole batches), drawn from the method's behaviour, else from the policy. Of the options batch, seed and kl_coef are
-// read. The number of threads changes no bit. DataError where the prior excludes a sequence that is drawn and β > 0.
+// read. The number of threads changes no bit. `value` says of sequences what a critic says before each of their draws;
+// none: 0. DataError where the prior excludes a sequence that is drawn and β > 0.
 EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
                                     const World& world, const RewardFunction& reward, const TuneConfig& options,
-                                    int64_t samples, int threads);
+                                    int64_t samples, int threads, const RewardFunction& value = {});
 
 // Bytes that each takes, beside the models and the sequences.
 double exact_gradient_bytes(Method& method, const LanguageModel& policy, const LanguageModel& prior, const World& world,

@@ -1,6 +1,7 @@
 #include "rl/experience.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace gradus {
 
@@ -23,6 +24,21 @@ std::vector<double> on_last_draw(const PaddedBatch& batch, std::span<const doubl
   for (int64_t b = 0; b < batch.B; ++b)
     if (batch.length[size_t(b)] > 0) x[size_t(b * batch.T + batch.end_slot(b) - 1)] = value[size_t(b)];
   return x;
+}
+
+std::vector<double> on_draws(const PaddedBatch& batch, std::span<const double> x) {
+  std::vector<double> y(size_t(batch.B * batch.T), 0.0);
+  size_t k = 0;
+  for (int64_t b = 0; b < batch.B; ++b)
+    for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t) y[size_t(b * batch.T + t)] = x[k++];
+  return y;
+}
+
+std::vector<double> paid_on_draws(const PaddedBatch& batch, std::span<const double> reward) {
+  const int64_t draws = std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0});
+  require(std::ssize(reward) == batch.B || std::ssize(reward) == draws, "paid_on_draws", Loc::here(), reward.size(),
+          " rewards for ", batch.B, " sequences of ", draws, " draws");
+  return std::ssize(reward) == batch.B ? on_last_draw(batch, reward) : on_draws(batch, reward);
 }
 
 std::vector<double> at_first_draw(const PaddedBatch& batch, std::span<const double> x) {
@@ -55,7 +71,7 @@ Experience rows_of(const Experience& e, std::span<const int64_t> which) {
   for (const int64_t b : which) part.sequences.add(e.sequences.draws(b));
   for (const auto field :
        {&Experience::features, &Experience::reward, &Experience::log_mu, &Experience::log_q, &Experience::log_pi,
-        &Experience::value, &Experience::returns, &Experience::advantage, &Experience::log_target})
+        &Experience::row_kl, &Experience::value, &Experience::returns, &Experience::advantage, &Experience::log_target})
     part.*field = rows_of(e.*field, B, which);
   return part;
 }

@@ -21,6 +21,7 @@ struct Experience {
   std::vector<double> log_mu = {};     // [B,T], log μ of each draw by the model that drew it
   std::vector<double> log_q = {};      // [B,T], of the prior
   std::vector<double> log_pi = {};     // [B,T], of the policy as the step begins
+  std::vector<double> row_kl = {};     // [B,T], KL(π‖q) of the rows then, where the method needs it; else empty
   std::vector<double> value = {};      // [B,T], of the value network as the step begins; empty without one
   std::vector<double> returns = {};    // [B,T], made by Method::prepare: what each draw gets
   std::vector<double> advantage = {};  // [B,T], made by Method::prepare: its return minus a baseline
@@ -35,6 +36,10 @@ std::vector<double> sum_over_draws(const PaddedBatch& batch, std::span<const dou
 // value [B] on every draw of its sequence, or on its last one; [B,T], 0 in padding.
 std::vector<double> on_every_draw(const PaddedBatch& batch, std::span<const double> value);
 std::vector<double> on_last_draw(const PaddedBatch& batch, std::span<const double> value);
+// One number for each draw, sequence after sequence, on its draw.
+std::vector<double> on_draws(const PaddedBatch& batch, std::span<const double> x);
+// What a RewardFunction gave (rl/sequences.h), on the draws that it is paid on.
+std::vector<double> paid_on_draws(const PaddedBatch& batch, std::span<const double> reward);
 // x [B,T] at the first draw of each sequence → [B]. REQUIRES: every sequence has a draw.
 std::vector<double> at_first_draw(const PaddedBatch& batch, std::span<const double> x);
 

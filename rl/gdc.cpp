@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 namespace gradus {
@@ -32,6 +33,9 @@ std::vector<double> Features::rewards(std::span<const double> values) const {
         r[i] += lambda[f] * x;
       else if (x == 0)
         r[i] = -kInfinity;
+  for (const double x : r)
+    if (std::isnan(x) || x == kInfinity || (x == -kInfinity && F == count()))
+      throw DataError(text("the rewards of a text add up to ", x, "; give them a smaller weight"));
   return r;
 }
 

@@ -18,6 +18,7 @@ const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageMo
   const Scores& now = pass.forward(e.batch, temperature, info);
   e.log_pi = now.log_pi;
   e.value = now.value;
+  e.row_kl = now.kl;
   if (e.log_q.empty()) {  // fresh
     e.log_mu = behaviour ? token_log_probs(*behaviour, shards, e.batch, temperature) : now.log_pi;
     e.log_q = token_log_probs(prior, shards, e.batch, temperature);
@@ -34,7 +35,7 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
       options_(options),
       shards_(shards),
       needs_(method.needs()),
-      value_(needs_.value ? std::make_unique<ValueNetwork>(policy) : nullptr),
+      value_(needs_.value ? std::make_unique<ValueNetwork>(policy, needs_.own_critic) : nullptr),
       value_optimizer_(value_ ? std::make_unique<AdamW>(value_->params(), AdamWOptions{.weight_decay = 0}) : nullptr),
       pass_(policy, shards, needs_, &prior, value_.get()),
       kl_coef_(options.beta()) {
@@ -80,11 +81,12 @@ std::span<const real> Learner::gradient(int64_t step) {
 
 double Learner::step_bytes(int64_t prompt) const {
   // What Experience, Scores and Weights hold of a slot, and of a draw that is replayed.
-  constexpr double kSlot = 14 * sizeof(double), kReplayed = 6 * sizeof(double);
+  constexpr double kSlot = 16 * sizeof(double), kReplayed = 6 * sizeof(double);
   const World& world = source_.world();
   const LanguageModel& drawn_from = method_.behaviour() ? *method_.behaviour() : policy_;
   const int64_t B = options_.batch, T = prompt + world.max_tokens - 1;
-  const double slots = double(B) * double(T), sums = 2 * double(policy_.params().size()) * sizeof(real);
+  const double slots = double(B) * double(T), numbers = double(policy_.params().size()),
+               sums = 2 * sizeof(real) * (numbers + (needs_.own_critic ? double(value_->params().size()) : 0));
   const double drawing = sampling_bytes(drawn_from, B, world.end_id >= 0);
   return sums + slots * (kSlot + double(options_.replay) * kReplayed) +
          std::max(drawing, pass_.bytes(B, T, world.temperature));
@@ -96,12 +98,17 @@ void Learner::begin(int64_t step) {
   info_ = {.seed = uint64_t(options_.seed), .step = step};
 }
 
+static int64_t draws_of(const PaddedBatch& batch) {
+  return std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0});
+}
+
 // The gradient of update u of the step: minibatch u of every batch. The first also begins the batches, and where there
 // is one minibatch its scores are those of the beginning.
 std::span<const real> Learner::update(int64_t u) {
   const int64_t M = options_.minibatches, m = u % M;
   const double temperature = source_.world().temperature;
   if (m == 0) importance_.clear();
+  if (u == 0) clipped_ = weighed_ = 0;
   sum_.assign(size_t(policy_.params().size()), 0);
   value_sum_.assign(value_ ? size_t(value_->params().size()) : 0, 0);
   for (Experience* e : batches_) {
@@ -114,8 +121,14 @@ std::span<const real> Learner::update(int64_t u) {
     const Experience part = M > 1 ? rows_of(*e, rows) : Experience();
     const Experience& mini = M > 1 ? part : *e;
     if (u > 0 || M > 1) pass_.forward(mini.batch, temperature, info_);
-    add_gradient(mini.batch, method_.weigh(mini, pass_.scores()));
+    Weights weights = method_.weigh(mini, pass_.scores());
+    if (weights.clipped) {
+      clipped_ += *weights.clipped;
+      weighed_ += draws_of(mini.batch);
+    }
+    add_gradient(mini.batch, std::move(weights));
   }
+  if (weighed_ > 0) metrics_.clip_share = double(clipped_) / double(weighed_);
   const bool reweighed = options_.replay > 0 || options_.epochs * M > 1 || method_.behaviour();
   if (m + 1 == M && reweighed && !importance_.empty()) metrics_.ess = effective_sample_size(importance_);
   return sum_;
@@ -128,8 +141,7 @@ static void add(std::span<const real> x, std::vector<real>& sum) {
 // The one minus sign: weights raise the objective, and an optimiser descends.
 // NOLINTNEXTLINE(performance-unnecessary-value-param): it is changed, through pointers to members
 void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
-  const double draws = double(std::accumulate(batch.length.begin(), batch.length.end(), int64_t{0}));
-  const double share = 1 / double(batches_.size()), of_draw = -(share / draws),
+  const double share = 1 / double(batches_.size()), of_draw = -(share / double(draws_of(batch))),
                of_sequence = -1 / double(batches_.size() * size_t(batch.B));
   const std::vector<double>& importance = weights.importance;
   importance_.insert(importance_.end(), importance.begin(), importance.end());
@@ -146,7 +158,7 @@ void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
 }
 
 void Learner::train_value() {
-  if (value_) value_optimizer_->step(value_->params(), value_sum_, options_.value_lr);
+  if (value_) value_optimizer_->step(value_->params(), value_sum_, needs_.own_critic ? options_.critic_lr : options_.value_lr);
 }
 
 // The fresh batch has been used; only now may a baseline learn from it.
@@ -194,15 +206,16 @@ void Learner::measure(const Experience& e) {
     kl[b] -= q[b];
     cut += source_.world().end_id >= 0 && !e.sequences.ended(int64_t(b));
   }
-  if (method_.behaviour()) weights = importance_of(e, e.log_pi);
+  const bool acts = method_.acting();  // of action values: then the batch is measured as it was drawn
+  if (method_.behaviour() && !acts) weights = importance_of(e, e.log_pi);
   const auto of_policy = [&](const std::vector<double>& x) { return weights.empty() ? x : reweighed(x, weights); };
   kl = of_policy(kl);
   const double n = double(kl.size());
   metrics_ = {};
   metrics_.reward = moments(of_policy(sum_over_draws(e.batch, e.reward))).mean()[0];
-  metrics_.kl = std::accumulate(kl.begin(), kl.end(), 0.0) / n;
-  metrics_.kl_stderr = standard_error(kl, e.independent);
-  metrics_.entropy = -moments(of_policy(log_pi)).mean()[0];
+  metrics_.kl = acts ? std::nan("") : std::accumulate(kl.begin(), kl.end(), 0.0) / n;
+  metrics_.kl_stderr = acts ? std::nan("") : standard_error(kl, e.independent);
+  metrics_.entropy = acts ? std::nan("") : -moments(of_policy(log_pi)).mean()[0];
   for (size_t f = 0, F = e.features.size() / kl.size(); f < F; ++f) {
     std::vector<double> column;
     for (size_t b = 0; b < kl.size(); ++b) column.push_back(e.features[b * F + f]);
@@ -210,7 +223,8 @@ void Learner::measure(const Experience& e) {
   }
   metrics_.kl_coef = kl_coef_;
   metrics_.objective =
-      metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) + options_.entropy_coef * metrics_.entropy;
+      metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) +
+      (options_.entropy_coef > 0 ? options_.entropy_coef * metrics_.entropy : 0);
   metrics_.distinct_1 = distinct_share(e.sequences, 1);
   metrics_.distinct_2 = distinct_share(e.sequences, 2);
   metrics_.cut = cut / n;
@@ -220,14 +234,17 @@ void Learner::measure(const Experience& e) {
   metrics_.baseline = moments(at_first_draw(e.batch, e.returns)).mean()[0] - advantage.mean()[0];
   metrics_.advantage_spread = std::sqrt(advantage.variance()[0]);
   if (!value_) return;
-  double squares = 0, draws = 0;
+  RunningMoments missed, returns;
+  double squares = 0;
   for (size_t i = 0; i < e.returns.size(); ++i)
     if (e.batch.targets[i] != kNoTarget) {
       const double miss = e.value[i] - e.returns[i];
       squares += miss * miss;
-      ++draws;
+      missed.add(miss);
+      returns.add(e.returns[i]);
     }
-  metrics_.value_loss = squares / draws;
+  metrics_.value_loss = squares / double(returns.count());
+  metrics_.explained_variance = 1 - missed.variance()[0] / returns.variance()[0];
 }
 
 double distinct_share(const Sequences& sequences, int64_t n) {

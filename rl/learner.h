@@ -21,7 +21,8 @@
 namespace gradus {
 
 // Of one step's fresh batch, before the update. A spread of one sequence is NaN. Where another model drew the batch,
-// the means and errors are those of the policy, with the weights π/μ divided by their sum.
+// the means and errors are those of the policy, with the weights π/μ divided by their sum. Of action values, whose
+// softmax is no policy, KL and entropy are NaN, and the rest is that of the draws.
 struct TuneMetrics {
   double reward, kl, entropy;         // means over the batch; kl is that of k1 = log π − log q, of whole sequences
   double kl_stderr;                   // of that mean
@@ -33,6 +34,8 @@ struct TuneMetrics {
   double length;                      // mean number of draws
   std::optional<double> ess;  // effective sample size of all importance weights of the last epoch, where some are not 1
   std::optional<double> value_loss;  // mean squared error of the value network
+  std::optional<double> explained_variance;  // 1 − Var(returns − values) / Var(returns), over draws
+  std::optional<double> clip_share;          // draws that were clipped, of all draws of all updates of the step
   std::vector<double> moments;       // means of the features, where there are any
 };
 
@@ -95,6 +98,7 @@ class Learner {
   StepInfo info_;
   std::span<Experience* const> batches_;  // of the step, the fresh one last
   std::vector<double> importance_;        // of an epoch
+  int64_t clipped_ = 0, weighed_ = 0;     // draws of a step, where the method clips
   std::vector<real> sum_, value_sum_;     // gradients over all batches of an update
 };
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace gradus {
@@ -17,6 +18,7 @@ class LanguageModel;
 // Which scores a method needs; log π is always computed.
 struct Needs {
   bool value = false;                    // of the value network
+  bool own_critic = false;               // which then has an encoder of its own (rl/value.h)
   bool entropy = false;                  // of the row
   bool kl = false;                       // of the row to that of the prior
   bool logit = false;                    // of the draw
@@ -42,6 +44,7 @@ struct Weights {
   // [B], multiplies all weights of a sequence that another policy drew, π/μ: E_μ[(π/μ) w ∇ log π] = E_π[w ∇ log π].
   // Empty: 1 everywhere.
   std::vector<double> importance = {};
+  std::optional<int64_t> clipped = {};  // draws that a method which clips left out, for the log
 };
 
 // The scores that have a gradient, and their weights in the same order.

@@ -32,6 +32,7 @@ class Sequences {
   std::span<const int32_t> draws(int64_t i) const {
     return std::span(tokens_).subspan(size_t(first_[size_t(i)]), size_t(first_[size_t(i) + 1] - first_[size_t(i)]));
   }
+  int64_t first(int64_t i) const { return first_[size_t(i)]; }  // draws of the sequences before i
   bool operator==(const Sequences&) const = default;
   bool ended(int64_t i) const { return !draws(i).empty() && draws(i).back() == end_id_; }
   // The draws without the end mark, as rewards and people see them.
@@ -43,7 +44,9 @@ class Sequences {
   std::vector<int64_t> first_{0};
 };
 
-// What sequences are worth: r of each, [B]; prompt[b] is the number of the prompt that sequence b continues.
+// What sequences are worth: r of each, [B], which is paid on its last draw; or, of a reward that is paid draw by draw
+// (rl/pay.h), one number for each draw, sequence after sequence. prompt[b] is the number of the prompt that sequence b
+// continues.
 using RewardFunction = std::function<std::vector<double>(const Sequences& sequences, std::span<const int32_t> prompt)>;
 
 // B sequences laid out for one teacher-forced pass: row b reads the prompt and its draws but the last, and is scored on

@@ -6,10 +6,6 @@
 
 namespace gradus {
 
-// Different prompts that a batch of B has room for: each is continued at least twice, so that leave-one-out compares
-// like with like.
-static int64_t room_for_prompts(int64_t B) { return std::max<int64_t>(1, B / 2); }
-
 RolloutSource::RolloutSource(std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
                              const TuneConfig& options, Shards& shards, Features features)
     : prompts_(std::move(prompts)),
@@ -17,34 +13,47 @@ RolloutSource::RolloutSource(std::vector<std::vector<int32_t>> prompts, World wo
       reward_(std::move(reward)),
       features_(std::move(features)),
       batch_(options.batch),
+      group_(options.group),
       replay_(options.replay),
       seed_(uint64_t(options.seed)),
       shards_(shards) {
   require(!prompts_.empty(), "RolloutSource", Loc::here(), "there is no prompt");
 }
 
+// Units of a batch, each of one prompt. In groups they are the groups. Else they are the sequences where the batch has
+// room for all prompts, each continued at least twice, so that leave-one-out compares like with like; or there are as
+// many as it has room for.
+int64_t RolloutSource::units_of_prompts() const {
+  if (group_ > 1) return batch_ / group_;
+  const int64_t room = std::max<int64_t>(1, batch_ / 2);
+  return int64_t(prompts_.size()) <= room ? batch_ : room;
+}
+
 // All prompts in turn where the batch has room for them, so that over the steps none is continued more often than
 // another; else each step draws its own.
 std::vector<int32_t> RolloutSource::choose_prompts(int64_t step) const {
-  const int64_t P = int64_t(prompts_.size()), B = batch_, room = room_for_prompts(B);
+  const int64_t P = int64_t(prompts_.size()), units = units_of_prompts();
   const Rng rng(seed_, Stream::kPrompt, step);
   std::vector<int32_t> of;
-  for (int64_t b = 0; b < B; ++b) of.push_back(int32_t(P <= room ? ((step - 1) * B + b) % P : rng.below(b % room, P)));
+  for (int64_t b = 0; b < batch_; ++b) {
+    const int64_t unit = b % units;
+    of.push_back(int32_t(P <= units ? ((step - 1) * units + unit) % P : rng.below(unit, P)));
+  }
   return of;
 }
 
 std::span<Experience* const> RolloutSource::draw(int64_t step, const LanguageModel& behaviour) {
   if (is_open_) memory_.pop_back();
   is_open_ = false;
-  const int64_t room = room_for_prompts(batch_);
-  Experience fresh{.group = choose_prompts(step), .independent = int64_t(prompts_.size()) <= room ? batch_ : room};
+  const int64_t units = units_of_prompts();
+  Experience fresh{.group = choose_prompts(step), .independent = int64_t(prompts_.size()) <= units ? batch_ : units};
   shards_.begin({.seed = seed_, .step = step}, batch_);
   const Rng rng(seed_, Stream::kSample, step);
   fresh.sequences = roll_out(behaviour, world_, prompts_, fresh.group, rng, shards_).sequences;
   fresh.batch.fill(prompts_, fresh.group, fresh.sequences);
   if (!features_.empty()) fresh.features = features_.values(fresh.sequences, fresh.group);
-  fresh.reward = on_last_draw(
-      fresh.batch, features_.empty() ? reward_(fresh.sequences, fresh.group) : features_.rewards(fresh.features));
+  fresh.reward = paid_on_draws(
+      fresh.batch, reward_ ? reward_(fresh.sequences, fresh.group) : features_.rewards(fresh.features));
   drawn_.clear();
   for (size_t i = memory_.size() - std::min(memory_.size(), size_t(replay_)); i < memory_.size(); ++i)
     drawn_.push_back(&memory_[i]);
@@ -71,8 +80,8 @@ void RolloutSource::restore(std::vector<Experience> memory) {
   is_open_ = false;
   for (Experience& e : memory) {
     e.batch.fill(prompts_, e.group, e.sequences);
-    e.reward = on_last_draw(e.batch, e.reward);
-    // A checkpoint of an earlier version knows log μ of whole sequences only.
+    // A checkpoint of an earlier version knows rewards and log μ of whole sequences only.
+    if (int64_t(e.reward.size()) == e.size()) e.reward = on_last_draw(e.batch, e.reward);
     if (int64_t(e.log_mu.size()) == e.size()) e.log_mu = on_last_draw(e.batch, e.log_mu);
     memory_.push_back(std::move(e));
   }

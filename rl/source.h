@@ -27,8 +27,8 @@ class Source {
 class RolloutSource : public Source {
  public:
   // options.batch sequences a step, each the continuation of one of the prompts; `world` says all but the prompt. The
-  // last options.replay batches are shown again. Of features, if there are any, the reward is made. ShapeError without
-  // a prompt.
+  // last options.replay batches are shown again. Without a `reward` it is made of the features, which are kept in any
+  // case. ShapeError without a prompt.
   RolloutSource(std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
                 const TuneConfig& options, Shards& shards, Features features = {});
 
@@ -38,18 +38,19 @@ class RolloutSource : public Source {
   void remember() override;
 
   // For a checkpoint: the batches that the next step will show again, the oldest first, and back. Of each restored
-  // batch, sequences, group, reward [B], log_mu and log_q are needed.
+  // batch, sequences, group, reward [B,T] (or [B], paid at the end), log_mu and log_q are needed.
   std::vector<const Experience*> remembered() const;
   void restore(std::vector<Experience> memory);
 
  private:
+  int64_t units_of_prompts() const;
   std::vector<int32_t> choose_prompts(int64_t step) const;
 
   const std::vector<std::vector<int32_t>> prompts_;
   const World world_;
   const RewardFunction reward_;
   const Features features_;
-  const int64_t batch_, replay_;
+  const int64_t batch_, group_, replay_;
   const uint64_t seed_;
   Shards& shards_;
   std::deque<Experience> memory_;  // the last is the fresh one

@@ -64,7 +64,10 @@ TeacherForcing::ScoreRows TeacherForcing::record(std::span<const int32_t> inputs
   ScoreRows rows;
   auto& [log_pi, value, entropy, kl, logit] = rows;
   Tensor logits;
-  if (network_) {
+  if (network_ && network_->encoder()) {
+    value = (*network_)(network_->encoder()->features(inputs, count, T));
+    logits = policy_.logits(inputs, count, T);
+  } else if (network_) {
     const Tensor features = policy_.features(inputs, count, T);
     value = (*network_)(features);
     logits = policy_.head(features);

@@ -5,12 +5,20 @@
 #include "rl/methods/baselines.h"
 #include "rl/methods/method.h"
 #include "rl/methods/proposal.h"
+#include "rl/rewards/reward.h"
 #include "rl/tables/divergence.h"
 
 namespace gradus {
 
 // The methods that read the options of the table which they own.
-static const Owners kReinforce{"algorithm", {"reinforce"}}, kFDpg{"algorithm", {"f-dpg"}}, kGdc{"target", {"gdc"}},
+static const Owners kReinforce{"algorithm", {"reinforce"}}, kFDpg{"algorithm", {"f-dpg"}},
+    kGrpo{"algorithm", {"grpo"}}, kPpo{"algorithm", {"ppo"}}, kDqn{"algorithm", {"dqn"}},
+    kClipped{"algorithm", {"ppo", "grpo"}}, kCritics{"algorithm", {"ppo", "actor-critic"}},
+    kValues{"algorithm", {"q", "dqn"}}, kWithBeta{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "soft-q"}},
+    kReturns{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic"}},
+    kFull{"algorithm", {"reinforce", "ppo", "actor-critic"}},
+    kSoftQ{"algorithm", {"soft-q"}},
+    kSteps{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}}, kGdc{"target", {"gdc"}},
     kRl{"target", {"rl"}};
 
 void imply_algorithm(TuneConfig& c, bool given) {
@@ -24,9 +32,13 @@ void imply_algorithm(TuneConfig& c, bool given) {
   c.algorithm = needed;
 }
 
-static bool takes_target(TuneConfig c) {
+static bool takes(TuneConfig c, std::string_view option) {
   const std::vector<Option> rows = options(c);
-  return has_meaning(row_of(rows, "proposal"), rows);
+  return has_meaning(row_of(rows, option), rows);
+}
+
+void imply_replay(TuneConfig& c, bool given) {
+  if (!given && takes(c, "target_every")) c.replay = kReplayOfDqn;
 }
 
 // What f-DPG needs beside a batch.
@@ -46,21 +58,45 @@ static void check_target(const TuneConfig& c) {
                          "tv, chi2, hellinger or alpha:A with A below 1"));
 }
 
+// What options of single methods need.
+static void check_by_algorithm(const TuneConfig& c) {
+  if (takes(c, "group") && (c.group < 2 || c.batch % c.group != 0))
+    throw DataError(text("--batch ", c.batch, " in groups of --group ", c.group,
+                         ": a group must have at least 2 sequences, and the batch must be whole groups"));
+  if (c.algorithm == kSoftQ.words[0] && c.kl_coef == 0)
+    throw DataError("--kl-coef is 0: --algorithm soft-q goes to the prior times e^(reward / beta), which needs one above 0");
+  if (takes(c, "pay")) require_payable(c);
+}
+
+void require_payable(const TuneConfig& c) {
+  if (row_named(kPays, c.pay, "way of paying").value == Pay::kEnd) return;
+  for (const std::string& term : c.reward)
+    if (!Reward::is_paid_by_step(term))
+      throw DataError(text("--pay step with the reward ", term, ": only ", joined(Reward::paid_by_step(), ", "),
+                           " can be paid draw by draw; use --pay end"));
+}
+
 void resolve(TuneConfig& c, int cores) {
   c.resolve(cores, c.batch);
   if (!c.is_gdc()) c.feature = c.pointwise = {};
   if (c.is_gdc()) c.reward = {};
-  if (takes_target(c)) c.entropy_coef = 0;  // it belongs to others
+  if (!takes(c, "entropy_coef")) c.entropy_coef = 0;  // it belongs to others
+  if (!takes(c, "kl_coef") && !c.is_gdc()) c.kl_coef = c.kl_target = 0;
+  if (!takes(c, "group"))
+    c.group = 0;
+  else if (c.group == 0)
+    c.group = 8;
   check(c);
 }
 
 void check(const TuneConfig& c) {
   c.check(c.batch);
-  if (takes_target(c)) check_target(c);
+  if (takes(c, "proposal")) check_target(c);
+  check_by_algorithm(c);
   TuneConfig on_policy = c;  // a proposal would need models
   on_policy.proposal = TuneConfig().proposal;
   if (const int64_t least = make_method(on_policy)->needs().least_batch; c.batch < least)
-    throw DataError(text("--algorithm ", c.algorithm, " with --baseline ", c.baseline,
+    throw DataError(text("--algorithm ", c.algorithm, takes(c, "baseline") ? " with --baseline " + c.baseline : "",
                          " compares the sequences of a batch: --batch must be at least ", least));
   if (c.minibatches > c.batch)
     throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
@@ -85,19 +121,40 @@ std::vector<Option> options(TuneConfig& c) {
       newer(divergence),
       newer(option("feature", c.feature, "mean that a reward is to have", kGdc)),
       newer(option("pointwise", c.pointwise, "reward that is to be 1 in every text", kGdc)),
-      option("algorithm", c.algorithm, method_names(), "method that makes the weights of the gradient"),
+      option("algorithm", c.algorithm, method_names(),
+             "method that makes the weights of the gradient; reinforce with leave-one-out is RLOO. After q and dqn the "
+             "logits of the run are action values: sample it with --temperature 0, for what exact and sample else see is "
+             "their softmax"),
       newer(option("proposal", c.proposal, Proposal::names(),
                    "what f-dpg draws from: the policy | the prior | a policy of before, replaced by a better one",
                    kFDpg)),
       option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return", kReinforce),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go,
              "credit each draw only with rewards earned from it onward", kReinforce),
-      option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)", kRl),
+      narrowed(option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)", kRl), kWithBeta),
+      newer(option("kl_estimator", c.kl_estimator, names_of(kKlEstimators),
+                   "the KL in the gradient: of each draw | of each row over the whole vocabulary, with less variance",
+                   kFull)),
       option("kl_target", c.kl_target, 0, 1e9,
              "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
       option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "sequences over which beta may change by a fifth", {"kl_target"}),
       option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
-             kReinforce),
+             kReturns),
+      newer(option("pay", c.pay, names_of(kPays),
+                   text("when the reward is paid: with the last draw | with each draw what it adds, of ",
+                        joined(Reward::paid_by_step(), ", ")),
+                   kSteps)),
+      newer(option("gamma", c.gamma, 0, 1, "discount of a reward for each draw that it comes later", kSteps)),
+      newer(option("gae", c.gae, 0, 1, "lambda of the advantages: 0 trusts the critic, 1 the rewards alone", kPpo)),
+      newer(option("clip_ratio", c.clip_ratio, 0, 1e9, "how far the ratio of a draw may move before its gradient is 0",
+                   kClipped)),
+      newer(option("group", c.group, 0, 1 << 20, "sequences of one prompt that are compared (default: 8)", kGrpo)),
+      newer(option("divide_std", c.divide_std, usual.divide_std,
+                   "do not divide the advantage by the standard deviation of its group", kGrpo)),
+      newer(option("divide_length", c.divide_length, usual.divide_length,
+                   "do not divide the advantage by the length of its sequence", kGrpo)),
+      newer(option("epsilon", c.epsilon, 0, 1, "share of the draws that are uniform", kValues)),
+      newer(option("target_every", c.target_every, 1, kMany, "steps between two copies of the target network", kDqn)),
       option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences in a step"),
@@ -111,11 +168,16 @@ std::vector<Option> options(TuneConfig& c) {
       row_of(shared, "decay_steps"),
       option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network",
              {"baseline", baselines_with_value()}),
+      newer(option("critic_lr", c.critic_lr, 0, 1e3, "learning rate of a critic with an encoder of its own", kCritics)),
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
       option("exact", c.exact, names_of(kExactWords),
              "the truth by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
              "step | never"),
+      newer(option("until_reward", c.until_reward, -TuneConfig::kNever, TuneConfig::kNever,
+                   "end the run at a batch with this mean reward (default: never)")),
+      newer(option("until_kl", c.until_kl, 0, 1e9, "end the run at a batch with this KL (default: never)")),
+      newer(option("watch", c.watch, "another reward, which is measured and not raised")),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),
       row_of(shared, "seed"),
@@ -141,6 +203,8 @@ TuneConfig tune_config_from_json(const std::string& json, const std::string& sou
   try {
     check(config);
   } catch (const DataError& error) {
+    throw DataError(text(source, ": its configuration is not valid: ", error.what()));
+  } catch (const UsageError& error) {  // of a reward
     throw DataError(text(source, ": its configuration is not valid: ", error.what()));
   }
   return config;

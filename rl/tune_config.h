@@ -10,6 +10,11 @@ namespace gradus {
 void resolve(TuneConfig& config, int cores);
 // Sets the algorithm that target and divergence imply; UsageError where another was given.
 void imply_algorithm(TuneConfig& config, bool given);
+// Replayed batches of dqn, which is used to some, where nobody has said how many.
+inline constexpr int64_t kReplayOfDqn = 8;
+void imply_replay(TuneConfig& config, bool given);
+// DataError where a reward cannot be paid as --pay says.
+void require_payable(const TuneConfig& config);
 // Only that. REQUIRES: resolved, or read from a file.
 void check(const TuneConfig& config);
 // The table, in the order of --help and of files. The rows point into `config`.

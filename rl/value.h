@@ -1,5 +1,6 @@
-// A value network: b_φ(h) = w · f(h) + c on the features f that the policy makes of a prefix h, fitted to the returns
-// by least squares. A stop-gradient separates it from the policy: it reads the features and never changes them.
+// A value network: b_φ(h) = w · f(h) + c on features f of a prefix h, fitted to the returns by least squares. The
+// features are those that the policy makes, which it then reads and never changes, or those of an encoder of its own: a
+// copy of the policy as it began, which is trained with it.
 #pragma once
 
 #include "engine/ops.h"
@@ -10,15 +11,18 @@ namespace gradus {
 
 class ValueNetwork {
  public:
-  // All 0 at the start: the first advantages are the returns themselves. Parameters value.weight [1,C], value.bias [1].
-  explicit ValueNetwork(const LanguageModel& policy);
+  // w and c are 0 at the start: the first advantages are the returns themselves. Parameters weight [1,C], bias [1], behind
+  // those of its own encoder if it has one (its head too, which nothing reads); a checkpoint has them under `value.`.
+  explicit ValueNetwork(const LanguageModel& policy, bool own_encoder = false);
   ValueNetwork(const ValueNetwork&) = delete;
 
   Tensor operator()(const Tensor& features) const;  // [N,C] → [N,1], on the current tape
-  Params& params() { return params_; }
-  const Params& params() const { return params_; }
+  const LanguageModel* encoder() const { return encoder_.get(); }  // its own; null: the features are the policy's
+  Params& params() { return encoder_ ? encoder_->params() : params_; }
+  const Params& params() const { return encoder_ ? encoder_->params() : params_; }
 
  private:
+  std::unique_ptr<LanguageModel> encoder_;
   Params params_;
   Tensor w_, b_;
 };

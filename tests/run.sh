@@ -46,6 +46,7 @@ program score 'log-probabilities of given texts'
 program tune 'fine-tuning: truth, report, prompts, bad input'
 program tune-resume 'stopped, interrupted, or with a dead reward program'
 program target 'targets and divergences: f-DPG, moments, priors, gradients'
+program algorithms 'every method: truth, resume, bad input; values; rewards watched and held out'
 program frontier 'the frontier, best of N, sampled divergences'
 program bench 'gradus bench: works, fields, figures that agree'
 checks packages 'machines that lack a package' sh tests/test_packages.sh

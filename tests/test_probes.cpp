@@ -1,6 +1,6 @@
-// The seam of rl/methods, tried with two methods that are not in the table: PPO and DPO. Their exact gradients are the
-// derivatives of their enumerated objectives, through a table and an LSTM; wrong ones are shown wrong; each learns. And
-// every score that a method may ask for has the right gradient.
+// The seam of rl/methods, tried with a method that is not in the table: DPO. Its exact gradient is the derivative of its
+// enumerated objective, through a table and an LSTM; a wrong one is shown wrong; it learns. And every score that a method
+// may ask for has the right gradient.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -12,7 +12,6 @@
 #include "tests/line_world.h"
 #include "tests/near.h"
 #include "tests/probe_dpo.h"
-#include "tests/probe_ppo.h"
 
 namespace {
 
@@ -90,45 +89,6 @@ struct WrongSign : M {
 };
 
 TEST_SUITE_BEGIN("probes");
-
-TEST_CASE("PPO: the exact gradient is the derivative of the clipped objective; a wrong sign or no clip is seen" *
-          doctest::skip(!kDouble)) {
-  for (const std::string family : {"tabular", "lstm"}) {
-    ProbeWorld w(family);
-    Shards shards(2, 1);
-    PaddedBatch batch;
-    w.pass(shards, batch);
-    const std::vector<double> log_mu = token_log_probs(*w.old, shards, batch, 1),
-                              log_q = token_log_probs(*w.prior, shards, batch, 1);
-    constexpr double kClip = 0.1;
-    int64_t clipped = 0, free = 0;
-    const auto objective = [&] {
-      const TeacherForcing pass = w.pass(shards, batch);
-      double sum = 0;
-      for (int64_t b = 0; b < batch.B; ++b) {
-        double a = w.reward[size_t(b)];  // A_t = r − β Σ_{k≥t} log(μ/q)
-        for (int64_t t = batch.end_slot(b) - 1; t >= batch.first_slot(b); --t) {
-          const size_t i = size_t(b * batch.T + t);
-          a -= kBeta * (log_mu[i] - log_q[i]);
-          const double ratio = std::exp(pass.scores().log_pi[i] - log_mu[i]),
-                       least = std::min(ratio * a, std::clamp(ratio, 1 - kClip, 1 + kClip) * a);
-          sum += std::exp(w.log_old[size_t(b)]) * least;
-          ++(least < ratio * a ? clipped : free);
-        }
-      }
-      return sum;
-    };
-    Ppo ppo({.clip = kClip, .behaviour = w.old.get()});
-    const std::vector<double> g = w.gradient(ppo, w.log_old);
-    CHECK(norm(g) > 0.05);
-    CHECK(w.off(g, objective) <= 1e-8);
-    CHECK(clipped > free / 10);
-    Ppo without_clip({.clip = INFINITY, .behaviour = w.old.get()});
-    CHECK(w.off(w.gradient(without_clip, w.log_old), objective) > 1e-3);
-    WrongSign<Ppo> wrong({.clip = kClip, .behaviour = w.old.get()});
-    CHECK(w.off(w.gradient(wrong, w.log_old), objective) > 1e-3);
-  }
-}
 
 TEST_CASE("DPO: over ordered pairs the exact gradient is the derivative of the mean log sigma; a wrong sign is seen" *
           doctest::skip(!kDouble)) {
@@ -209,33 +169,12 @@ TEST_CASE("every score that a method may ask for has the right gradient, and the
   CHECK(near(pass.scores().largest, largest) <= (kDouble ? 1e-12 : 1e-5));
 }
 
-TEST_CASE("PPO with epochs, minibatches and a value network goes to the posterior") {
-  const auto prior = random_model("lstm", 31), policy = clone(*prior);
-  const World world = ended_world(3);
-  const gradus::Enumeration all = gradus::enumerate(*prior, world);
-  const RewardFunction reward = table_reward(all.sequences, random_rewards(all.sequences.size(), 31));
-  const TuneConfig options = Tuning{.kl_coef = kBeta, .batch = 64, .epochs = 3, .minibatches = 2};
-  Shards shards(2, 1);
-  RolloutSource source({world.prompt}, world, reward, options, shards);
-  Ppo ppo({.lambda = 0.95, .value = true});
-  Learner learner(*policy, *prior, source, ppo, options, shards);
-  KnownWorlds known(*prior, {world.prompt}, world, reward, 1000);
-  const double before = *known.of(*policy, kBeta).kl_to_posterior;
-  AdamW optimizer(policy->params(), {.weight_decay = 0});
-  const Schedule schedule{0.02, 0, 0, 150};
-  for (int64_t step = 1; step <= 150; ++step) learner.step(step, optimizer, schedule.at(step), 1);
-  CHECK(optimizer.steps == 150 * 6);
-  CHECK(learner.value_optimizer()->steps == 150 * 6);
-  INFO("KL to the posterior ", before, " before");
-  CHECK(*known.of(*policy, kBeta).kl_to_posterior < 0.03 * before);
-}
-
 TEST_CASE("how many sequences a batch must have is asked of the method, whatever baseline the options name") {
-  struct Least : Ppo {
-    using Ppo::Ppo;
+  struct Least : Dpo {
+    using Dpo::Dpo;
     Needs needs() const override { return {.least_batch = 3}; }
-  } three(PpoOptions{});
-  Ppo one(PpoOptions{});
+  } three(kBeta);
+  Dpo one(kBeta);
   const auto prior = random_model("lstm", 33), policy = clone(*prior);
   const World world = ended_world(3);
   Shards shards(1, 1);

@@ -24,11 +24,15 @@ void append(Records& records, const Json& record) {
   shorten(records, n);
   records.step.push_back(step);
   records.texts.push_back(record.contains("text") ? record["text"].get<std::string>() : "");
-  for (const auto& [name, value] : record.items()) {
-    if (!value.is_number() || name == "step") continue;
+  const auto put = [&](const std::string& name, const Json& value) {
+    if (!value.is_number() || name == "step") return;
     std::vector<double>& column = records.columns[name];
     column.resize(n, kNone);
     column.push_back(value.get<double>());
+  };
+  for (const auto& [name, value] : record.items()) {
+    put(name, value);
+    for (size_t i = 0; value.is_array() && i < value.size(); ++i) put(text(name, "_", i + 1), value[i]);
   }
   for (auto& [name, column] : records.columns) column.resize(n + 1, kNone);
 }

@@ -9,7 +9,8 @@
 
 namespace gradus {
 
-// The records of one type, in the order of their steps, each step once: a column for every field that is a number.
+// The records of one type, in the order of their steps, each step once: a column for every field that is a number,
+// and NAME_1, NAME_2, ... for one that is a list of them.
 struct Records {
   std::vector<double> step;
   std::map<std::string, std::vector<double>> columns;  // as long as step; NaN where a record has no number

@@ -82,6 +82,7 @@ std::string command_begin(const RunFacts& facts) {
   const Json prompts = facts.logged("prompts");
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts PROMPTS.txt";
+  if (facts.logged("held_out").is_array()) line += " --held-out HELD_OUT.txt";
   return line;
 }
 
@@ -125,8 +126,20 @@ std::string page_of_tuned(const RunFacts& facts) {
                {{"kl_to_posterior", "KL(policy, target)"}, {"kl_from_target", "KL(target, policy)"}}},
         Curves{"Z", "", {{"z", "estimated"}}},
         Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
-        Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}}})
+        Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}},
+        Curves{"Variance of the returns that the critic explains", "share", {{"explained_variance", "explained"}}},
+        Curves{"Clipped draws", "share", {{"clip_share", "clipped"}}},
+        Curves{"The reward that is watched", "", {{"watch", "of the batch"}, {"held_out_watch", "held-out prompts"}}},
+        Curves{"Reward of held-out prompts", "", {{"held_out_reward", "held out"}, {"reward", "of the batch"}}},
+        Curves{"KL of held-out prompts", "nats a sequence", {{"held_out_kl", "held out"}, {"kl", "of the batch"}}}})
     if (any(log.steps[row.columns[0].first])) more.push_back(row);
+  if (const auto& terms = facts.tuning.reward; terms.size() > 1) {
+    std::vector<std::string> columns;
+    for (size_t i = 0; i < terms.size(); ++i) columns.push_back(text("terms_", i + 1));
+    Curves by_term{"Reward by term", "", {}};
+    for (size_t i = 0; i < terms.size(); ++i) by_term.columns.emplace_back(columns[i].c_str(), terms[i].c_str());
+    page.side_by_side({to_html(plot_of(log, by_term))});
+  }
   side_by_side(more);
   if (log.posterior.is_object()) {
     page.section("The world");

@@ -101,9 +101,9 @@ void load_params(ArchiveReader& in, Params& params, const std::string& prefix) {
   load_parts(in, params, params.edit(), prefix);
 }
 
-void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer) {
-  save_parts(out, params, std::span(optimizer.m), kMean);
-  save_parts(out, params, std::span(optimizer.v), kSquare);
+void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer, const std::string& prefix) {
+  save_parts(out, params, std::span(optimizer.m), kMean + prefix);
+  save_parts(out, params, std::span(optimizer.v), kSquare + prefix);
 }
 
 bool has_moments(ArchiveReader& in, const Params& params) {
@@ -112,13 +112,13 @@ bool has_moments(ArchiveReader& in, const Params& params) {
   return true;
 }
 
-void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer) {
-  load_parts(in, params, std::span(optimizer.m), kMean);
-  load_parts(in, params, std::span(optimizer.v), kSquare);
+void load_moments(ArchiveReader& in, const Params& params, AdamW& optimizer, const std::string& prefix) {
+  load_parts(in, params, std::span(optimizer.m), kMean + prefix);
+  load_parts(in, params, std::span(optimizer.v), kSquare + prefix);
   const auto refuse = [&](const char* which, const std::vector<real>& numbers, const auto& is_wrong, const char* how) {
     for (int64_t i = 0; i < params.count(); ++i)
       if (std::ranges::any_of(part(params, i, std::span(numbers)), is_wrong))
-        throw DataError(text(in.file().path(), ": ", which, params.name(i), " holds a number that is ", how));
+        throw DataError(text(in.file().path(), ": ", which, prefix, params.name(i), " holds a number that is ", how));
   };
   refuse(
       kMean, optimizer.m, [](real x) { return !std::isfinite(x); }, "not finite");

@@ -18,6 +18,11 @@ Option newer(Option row) {
   return row;
 }
 
+Option narrowed(Option row, const Owners& owners_too) {
+  row.owners_too = owners_too;
+  return row;
+}
+
 void RunOptions::resolve(int cores, int64_t batch) {
   if (decay_steps == 0) decay_steps = steps;
   if (shards == 0) shards = cores;
@@ -78,11 +83,14 @@ std::string wanted(const Option& row) {
 
 const Option& row_of(const std::vector<Option>& rows, std::string_view name) { return row_named(rows, name, "option"); }
 
-bool has_meaning(const Option& row, const std::vector<Option>& rows) {
-  if (row.owners.option.empty()) return true;
-  const std::string value = value_text(row_of(rows, row.owners.option));
-  const std::vector<std::string>& words = row.owners.words;
+static bool fits(const Owners& owners, const std::vector<Option>& rows) {
+  if (owners.option.empty()) return true;
+  const std::string value = value_text(row_of(rows, owners.option));
+  const std::vector<std::string>& words = owners.words;
   return words.empty() ? value != "0" && value != "0.0" : std::find(words.begin(), words.end(), value) != words.end();
+}
+bool has_meaning(const Option& row, const std::vector<Option>& rows) {
+  return fits(row.owners, rows) && fits(row.owners_too, rows);
 }
 
 std::string without_meaning(const std::vector<Option>& rows, const std::vector<std::string>& given) {
@@ -93,10 +101,11 @@ std::string without_meaning(const std::vector<Option>& rows, const std::vector<s
   std::vector<Part> parts;
   for (const Option& row : rows) {
     if (std::find(given.begin(), given.end(), row.name) == given.end() || has_meaning(row, rows)) continue;
-    const std::string owner = option_name(row.owners.option);
-    const std::string why = row.owners.words.empty()
+    const Owners& owners = fits(row.owners, rows) ? row.owners_too : row.owners;
+    const std::string owner = option_name(owners.option);
+    const std::string why = owners.words.empty()
                                 ? "without " + owner
-                                : text("for ", owner, " ", value_text(row_of(rows, row.owners.option)));
+                                : text("for ", owner, " ", value_text(row_of(rows, owners.option)));
     const auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.why == why; });
     if (same == parts.end())
       parts.push_back({{option_name(row)}, why});

@@ -49,6 +49,7 @@ struct Option {
   std::variant<Switch, Whole, Number, Word, Texts> value;
   std::string help;
   Owners owners = {};
+  Owners owners_too = {};  // it has a meaning only where both say so
   // Younger than format 1: a file leaves it out where it has its usual value, so old files can be read.
   bool newer = false;
 };
@@ -74,6 +75,7 @@ inline Option option(const char* name, std::vector<std::string>& values, const s
   return {.name = name, .value = Texts{&values}, .help = help, .owners = owners};
 }
 Option newer(Option row);
+Option narrowed(Option row, const Owners& owners_too);
 
 // What training and tuning share. The defaults are those of training.
 struct RunOptions {

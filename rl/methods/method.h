@@ -36,6 +36,9 @@ class Method {
   virtual Needs needs() const { return {}; }
   // The model that sequences are drawn from; null: the policy.
   virtual const LanguageModel* behaviour() const { return nullptr; }
+  // The model that acts as the method has learnt, where the logits of the policy are action values and their softmax
+  // means nothing; null: the policy.
+  virtual const LanguageModel* acting() const { return nullptr; }
 
   // Once a batch, as the step begins: reward, log μ, log q, log π and value are known; makes returns and advantage.
   // kl_coef is the β of this step.

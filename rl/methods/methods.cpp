@@ -7,7 +7,7 @@ namespace gradus {
 
 // Each is made in the file of its name.
 using Make = std::unique_ptr<Method>(const TuneConfig&, const MethodModels&);
-Make make_reinforce, make_f_dpg;
+Make make_reinforce, make_f_dpg, make_grpo, make_ppo, make_actor_critic, make_q, make_soft_q, make_dqn;
 
 namespace {
 
@@ -19,6 +19,12 @@ struct Row {
 constexpr Row kMethods[] = {
     {.name = "reinforce", .help = "the return above a baseline", .make = make_reinforce},
     {.name = "f-dpg", .help = "-f'(policy/target) of an f-divergence to a target", .make = make_f_dpg},
+    {.name = "grpo", .help = "the return compared with its group's, clipped", .make = make_grpo},
+    {.name = "ppo", .help = "advantages of a critic, clipped", .make = make_ppo},
+    {.name = "actor-critic", .help = "the temporal-difference error of a critic", .make = make_actor_critic},
+    {.name = "q", .help = "action values in a table", .make = make_q},
+    {.name = "soft-q", .help = "soft action values: the posterior, token by token", .make = make_soft_q},
+    {.name = "dqn", .help = "action values in a network, with a target network", .make = make_dqn},
 };
 
 }  // namespace

@@ -14,7 +14,8 @@ namespace gradus {
 namespace reward {
 Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, table,
     command;
-}
+WhyConstant unsayable, endless;
+}  // namespace reward
 
 namespace {
 
@@ -26,21 +27,23 @@ struct Name {
   const char* argument;  // null: takes none
   reward::Maker* make;
   Opens opens = Opens::kNothing;
+  bool by_step = false;               // may be paid draw by draw
+  reward::WhyConstant* why = nullptr;  // null: it can always change
 };
 constexpr Name kNames[] = {
-    {"contains", "S", reward::contains},
-    {"count", "S", reward::count},
-    {"length", "N", reward::length},
-    {"end", nullptr, reward::end},
-    {"grammar", "FILE", reward::grammar, Opens::kFile},
-    {"blocklist", "FILE", reward::blocklist, Opens::kFile},
-    {"lexicon", "FILE", reward::lexicon, Opens::kFile},
-    {"similarity", "S", reward::similarity},
-    {"relevance", nullptr, reward::relevance},
-    {"distinct", "N", reward::distinct},
-    {"fluency", "RUN", reward::fluency, Opens::kRun},
-    {"table", "FILE.json", reward::table, Opens::kFile},
-    {"command", "PROGRAM", reward::command, Opens::kProgram},
+    {.name = "contains", .argument = "S", .make = reward::contains, .why = reward::unsayable},
+    {.name = "count", .argument = "S", .make = reward::count, .by_step = true, .why = reward::unsayable},
+    {.name = "length", .argument = "N", .make = reward::length, .by_step = true, .why = reward::endless},
+    {.name = "end", .argument = nullptr, .make = reward::end, .why = reward::endless},
+    {.name = "grammar", .argument = "FILE", .make = reward::grammar, .opens = Opens::kFile},
+    {.name = "blocklist", .argument = "FILE", .make = reward::blocklist, .opens = Opens::kFile, .by_step = true},
+    {.name = "lexicon", .argument = "FILE", .make = reward::lexicon, .opens = Opens::kFile},
+    {.name = "similarity", .argument = "S", .make = reward::similarity, .by_step = true},
+    {.name = "relevance", .argument = nullptr, .make = reward::relevance},
+    {.name = "distinct", .argument = "N", .make = reward::distinct},
+    {.name = "fluency", .argument = "RUN", .make = reward::fluency, .opens = Opens::kRun},
+    {.name = "table", .argument = "FILE.json", .make = reward::table, .opens = Opens::kFile, .by_step = true},
+    {.name = "command", .argument = "PROGRAM", .make = reward::command, .opens = Opens::kProgram},
 };
 
 std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
@@ -79,6 +82,19 @@ std::string Reward::names() {
   std::string list;
   for (const Name& n : kNames) list += (list.empty() ? "" : " | ") + usage(n);
   return list;
+}
+
+bool Reward::is_paid_by_step(const std::string& term) { return parse(term).row->by_step; }
+std::vector<std::string> Reward::paid_by_step() {
+  std::vector<std::string> names;
+  for (const Name& n : kNames)
+    if (n.by_step) names.push_back(n.name);
+  return names;
+}
+
+std::string Reward::why_constant(const std::string& term, const Tokenizer& tokenizer) {
+  const Parsed parsed = parse(term);
+  return parsed.row->why ? parsed.row->why(parsed.argument, tokenizer) : std::string();
 }
 
 Reward::Source Reward::source_of(const std::string& term) {

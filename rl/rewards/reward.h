@@ -28,6 +28,14 @@ class Reward {
   // "contains:S | count:S | ...", for --help.
   static std::string names();
 
+  // Whether a term may be paid draw by draw (rl/pay.h): it means something of the beginning of a text, and is quickly
+  // asked of every one. UsageError as the constructor.
+  static bool is_paid_by_step(const std::string& term);
+  static std::vector<std::string> paid_by_step();  // the names of those that may
+
+  // Why the term is the same for every text that the tokenizer can make, in a sentence; empty where that cannot be seen.
+  static std::string why_constant(const std::string& term, const Tokenizer& tokenizer);
+
   // What a term opens or starts when it is made.
   enum class Opens { kNothing, kFile, kRun, kProgram };
   struct Source {

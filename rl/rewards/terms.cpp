@@ -51,6 +51,23 @@ Scorer contains(const std::string& s, const Tokenizer&) {
   return each([s](const Generated& g) { return g.text.find(s) != std::string_view::npos ? 1.0 : 0.0; });
 }
 
+// A character of s that is in no token.
+std::string unsayable(const std::string& s, const Tokenizer& tokenizer) {
+  std::string all = tokenizer.separator();
+  for (int32_t id = 0; id < tokenizer.size(); ++id) all += tokenizer.decode({&id, 1});
+  for (size_t at = 0, n; at < s.size(); at += n) {
+    for (n = 1; at + n < s.size() && (uint8_t(s[at + n]) & 0xC0) == 0x80;) ++n;  // one code point
+    const std::string_view c = std::string_view(s).substr(at, n);
+    if (all.find(c) == std::string::npos) return text("the vocabulary has no ", shown(c));
+  }
+  return "";
+}
+
+// No text of the run ends by itself.
+std::string endless(const std::string&, const Tokenizer& tokenizer) {
+  return tokenizer.end_id() < 0 ? "the run has no end mark, so that every text has the same length" : "";
+}
+
 // Occurrences of s in the text, from the left, that do not overlap.
 Scorer count(const std::string& s, const Tokenizer&) {
   return each([s](const Generated& g) {

@@ -27,6 +27,8 @@ namespace reward {
 // Takes the argument behind the colon and the tokenizer of the run, and reads files once. UsageError for an argument
 // without a meaning, DataError for a file that cannot be used.
 using Maker = Scorer(const std::string& argument, const Tokenizer& tokenizer);
+// Why the term is the same for every text that the tokenizer can make; empty where that cannot be seen.
+using WhyConstant = std::string(const std::string& argument, const Tokenizer& tokenizer);
 }  // namespace reward
 
 // Share of the positions of `target` where `tokens` agrees: (1/m) Σ_{t<m} 1[t < T and tokens_t = target_t].

@@ -1,0 +1,15 @@
+// Prompts that the policy is measured on and not trained on: what it earns there says whether it has learnt the task or
+// its prompts.
+#pragma once
+
+#include "apps/tuned_run.h"
+
+namespace gradus {
+
+// "held_out_reward" (null without a reward), "held_out_kl" and, with a second reward, "held_out_watch": means over a
+// batch of --batch sequences, all held-out prompts in turn. To the rewards they come behind the prompts of the run.
+// What is drawn is a function of (seed, step) and the policy. REQUIRES: there are such prompts.
+Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const RewardFunction& reward,
+                      const RewardFunction& watch, Shards& shards, int64_t step);
+
+}  // namespace gradus

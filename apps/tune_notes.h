@@ -1,0 +1,20 @@
+// Notes of gradus tune on runs that will not do what their user wants, each said once.
+#pragma once
+
+#include "apps/tuned_run.h"
+
+namespace gradus {
+
+// As the run begins: rewards that can never change, and one that looks like several.
+void note_rewards(Console& console, const TunedRun& run);
+
+class StepNotes {
+ public:
+  // After a step: all rewards of its batch are equal, or the KL has run away.
+  void look(Console& console, const TuneMetrics& metrics, const Experience& fresh);
+
+ private:
+  bool said_equal_ = false, said_kl_ = false;
+};
+
+}  // namespace gradus

@@ -1,0 +1,51 @@
+// PPO (Schulman et al. 2017, arXiv 1707.06347) as it fine-tunes language models (Ziegler et al. 2019, arXiv 1909.08593):
+//
+//   maximise  Σ_t min(ρ_t A_t, clip(ρ_t, 1 ± ε) A_t),   ρ_t = π/μ of a draw,   A by GAE with a critic of its own encoder
+//   minimise  ½ Σ_t (V_t − (A_t + V_t before))²
+//
+// The KL to the prior is part of the rewards, as everywhere in gradus; --kl-target adapts β to it. In the first pass
+// over a batch every ratio is 1, and the gradient is that of REINFORCE with these advantages. Ratios are of single
+// draws, so that later passes are biased; the clip is what keeps that bias small.
+#include "rl/methods/clip.h"
+#include "rl/methods/returns.h"
+#include "rl/tune_values.h"
+
+namespace gradus {
+namespace {
+
+class Ppo : public Method {
+ public:
+  explicit Ppo(const TuneConfig& options)
+      : rewards_({.entropy_coef = options.entropy_coef,
+                  .full_kl = options.full_kl(),
+                  .gamma = options.gamma,
+                  .reward_to_go = true}),
+        lambda_(options.gae),
+        epsilon_(options.clip_ratio) {}
+
+  Needs needs() const override { return {.value = true, .own_critic = true, .kl = rewards_.full_kl}; }
+
+  void prepare(Experience& e, double kl_coef) override {
+    rewards_.kl_coef = kl_coef;
+    estimate_advantages(e, rewards_of_draws(e, e.log_pi, rewards_), rewards_.gamma, lambda_);
+  }
+
+  Weights weigh(const Experience& e, const Scores& now) const override {
+    Weights w = clipped_weights(e, now.log_pi, epsilon_);
+    if (rewards_.full_kl) w.kl = weights_of_rows(e.batch, rewards_);
+    w.value = errors_of(e.returns, now.value);
+    return w;
+  }
+
+ private:
+  ReturnOptions rewards_;  // with the β of this step
+  const double lambda_, epsilon_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_ppo(const TuneConfig& options, const MethodModels&) {
+  return std::make_unique<Ppo>(options);
+}
+
+}  // namespace gradus
