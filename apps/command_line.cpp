@@ -283,7 +283,8 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   number(app, "--tokens", c.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(app, "--count", c.count, "samples (1)", 1, 1'000'000);
   number(app, "--temperature", c.temperature,
-         "divides the logits; 0: always the most probable token, which is what a run of q or dqn has learnt (1)", 0, 1e6);
+         "divides the logits; 0: always the most probable token, which is what a run of q or dqn has learnt (1)", 0,
+         1e6);
   number(app, "--top-k", c.top_k, "only the k most probable tokens; 0: all (0)", 0, 1'000'000'000);
   number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
@@ -381,8 +382,8 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* values = question("values", "V and Q of every beginning of a text, and the greedy policy", answer_values);
   add_rewards(*values, c.tuning.reward)->required();
   const std::vector<Option> tuning = options(c.tuning);
-  number(*values, "--kl-coef", c.tuning.kl_coef, "beta of E[r] - beta KL(policy, prior) (the best text alone counts)", 1e-9,
-         1e9);
+  number(*values, "--kl-coef", c.tuning.kl_coef, "beta of E[r] - beta KL(policy, prior) (the best text alone counts)",
+         1e-9, 1e9);
   add_options(*values, {row_of(tuning, "pay"), row_of(tuning, "gamma")});
   world(values);
   CLI::App* gradient = question(
@@ -399,9 +400,9 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
       option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
              sampled),
   };
-  for (const char* name : {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef",
-                           "kl_estimator", "reward_to_go", "pay", "gamma", "gae", "group", "divide_std",
-                           "divide_length", "epsilon"})
+  for (const char* name :
+       {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef", "kl_estimator",
+        "reward_to_go", "pay", "gamma", "gae", "group", "divide_std", "divide_length", "epsilon"})
     rows.push_back(row_of(tuning, name));
   add_options(*gradient, rows);
   gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();

@@ -55,10 +55,10 @@ int train(const TrainCommand& command);
 
 struct TuneCommand : RunCommand {
   TuneConfig config;
-  std::string run;      // the policy as it begins, and the prior
-  std::string prior;    // another prior; empty: run
-  std::string prompt;   // empty: the start of the run's texts
-  std::string prompts;  // file, one a line; empty: none
+  std::string run;       // the policy as it begins, and the prior
+  std::string prior;     // another prior; empty: run
+  std::string prompt;    // empty: the start of the run's texts
+  std::string prompts;   // file, one a line; empty: none
   std::string held_out;  // file of more of them, to measure on; empty: none
 };
 int tune(const TuneCommand& command);
@@ -113,7 +113,7 @@ struct ExactCommand {
   std::string prompt;                            // empty: the start of the run's texts
   int64_t max_tokens = 0;
   double temperature = 1;
-  TuneConfig tuning;  // what the target, the values and the gradient are of
+  TuneConfig tuning;     // what the target, the values and the gradient are of
   bool is_soft = false;  // the values are those of E[r] − β KL, not those of the best text
   std::string estimator = "exact", out;
   int64_t samples = 10'000;

@@ -1,8 +1,8 @@
-// gradus exact gradient: the mean of the first gradient of a method, for every parameter. It is that of E[r] − β KL(π‖q),
-// or with f-DPG of −D_f(π‖p) to a target p; where a method makes another one of it, such as GRPO, the answer says how far
-// they are apart; of action values it is that of their error. A critic is the exact one, the values of the policy. Exact
-// over all sequences of the world, or groups of them, or estimated from samples; then, where the world can be listed,
-// with its bias, variance and cosine to the exact one.
+// gradus exact gradient: the mean of the first gradient of a method, for every parameter. It is that of E[r] − β
+// KL(π‖q), or with f-DPG of −D_f(π‖p) to a target p; where a method makes another one of it, such as GRPO, the answer
+// says how far they are apart; of action values it is that of their error. A critic is the exact one, the values of the
+// policy. Exact over all sequences of the world, or groups of them, or estimated from samples; then, where the world
+// can be listed, with its bias, variance and cosine to the exact one.
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -81,8 +81,8 @@ struct Listed {
   std::vector<double> rewards;
   Objective objective;
   double log_z = 0;
-  std::optional<PrefixTree> tree;     // where the method has a critic, and
-  std::vector<double> values;         // what that says of each prefix
+  std::optional<PrefixTree> tree;      // where the method has a critic, and
+  std::vector<double> values;          // what that says of each prefix
   std::vector<double> gradient, of_j;  // of the method, and of J where that may be another
 };
 
@@ -97,8 +97,8 @@ void evaluate(const Question& q, Listed& l, std::span<const double> paid) {
   l.tree.emplace(l.all.sequences);
   const PrefixTree& tree = *l.tree;
   const std::vector<double> log_pi = tree.log_conditionals(l.all.log_prob[0]);
-  Values v = policy_values(tree, tree.of_edges(l.all.sequences, paid), log_pi,
-                           tree.log_conditionals(l.all.log_prob[1]), q.options.beta(), q.options.gamma);
+  Values v = policy_values(tree, tree.of_edges(l.all.sequences, paid), log_pi, tree.log_conditionals(l.all.log_prob[1]),
+                           q.options.beta(), q.options.gamma);
   l.values = std::move(v.value);
   if (q.options.full_kl()) l.values = mean_of_edges(tree, log_pi, v.q);
 }
@@ -108,7 +108,8 @@ void require_groups(int64_t sequences, int64_t group) {
   constexpr double kMostGroups = 1e6;
   if (group > 1 && std::pow(double(sequences), double(group)) > kMostGroups)
     throw WorldTooLarge(text("groups of ", group, " of ", grouped(sequences), " sequences are more than ",
-                             grouped(int64_t(kMostGroups)), ", too many to list; use --group 2 or a smaller --max-tokens"));
+                             grouped(int64_t(kMostGroups)),
+                             ", too many to list; use --group 2 or a smaller --max-tokens"));
 }
 
 Listed list_world(Question& q) {
@@ -123,7 +124,7 @@ Listed list_world(Question& q) {
   if (options.is_gdc()) fit_listed(q.named.features, {l.all.sequences, {log_q}});
   l.rewards = rewards_of(l.all.sequences, q.reward);
   // What another proposal draws from begins as the policy.
-  const std::vector<double>& log_mu = q.acts                                    ? l.all.log_prob[2]
+  const std::vector<double>& log_mu = q.acts                                       ? l.all.log_prob[2]
                                       : method->behaviour() == q.prior.model.get() ? log_q
                                                                                    : log_pi;
   l.objective = exact_objective(q.acts ? log_mu : log_pi, log_q, l.rewards, options.beta());
@@ -245,7 +246,10 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
     std::printf("  beside the exact gradient: largest |z| of the mean %s, cosine %s; variance of a sample %s\n",
                 fixed(agreement->bias_z, 3).c_str(), fixed(agreement->cosine, 6).c_str(),
                 significant(agreement->variance, 6).c_str());
-  std::printf("the gradient of %s, mean/NAME%s, is in %s\n", q.has_target ? "that objective" : q.options.algorithm == TuneConfig().algorithm ? "J" : q.options.algorithm.c_str(),
+  std::printf("the gradient of %s, mean/NAME%s, is in %s\n",
+              q.has_target                                    ? "that objective"
+              : q.options.algorithm == TuneConfig().algorithm ? "J"
+                                                              : q.options.algorithm.c_str(),
               g.variance.empty() ? "" : " and variance/NAME", one_line(q.command.out, 80).c_str());
   return kDone;
 }

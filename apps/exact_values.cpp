@@ -1,6 +1,6 @@
 // gradus exact values: what each beginning of a text is worth, and each token behind it: V and Q of the token-level
-// decision process (rl/worlds/values.h). Without --kl-coef those of the best text that can follow, and the greedy policy
-// reaches it; with it those of E[r] − β KL(π‖q), and the optimal probability of each token.
+// decision process (rl/worlds/values.h). Without --kl-coef those of the best text that can follow, and the greedy
+// policy reaches it; with it those of E[r] − β KL(π‖q), and the optimal probability of each token.
 #include <cmath>
 #include <cstdio>
 
@@ -46,8 +46,8 @@ struct Solved {
     return {{"text", text_of_prefix(node)}, {"value", json_number(values.value[node])}, {"tokens", std::move(tokens)}};
   }
   std::string line(size_t node) const {
-    std::string line = right(fixed(values.value[node], 9), 15) + "  " +
-                       Json(one_line(text_of_prefix(node), 40)).dump() + " then";
+    std::string line =
+        right(fixed(values.value[node], 9), 15) + "  " + Json(one_line(text_of_prefix(node), 40)).dump() + " then";
     for (auto k = size_t(tree.nodes[node].first_edge); k < size_t(tree.nodes[node].end_edge); ++k)
       line += text("  ", one_line(token(k), 20), " ", fixed(values.q[k], 6),
                    command.is_soft ? text(" (", fixed(optimal(node, k), 4), ")") : std::string());
@@ -82,16 +82,18 @@ int answer_values(const ExactCommand& command) {
   const int64_t best = greedy_sequence(s);
   if (command.common.json) {
     const Json head{{"value", json_number(values.value[0])},
-                    {"greedy", {{"text", text_of(run, all.sequences, best)},
-                                {"reward", json_number(r[size_t(best)])},
-                                {"ended", all.sequences.ended(best)}}}};
+                    {"greedy",
+                     {{"text", text_of(run, all.sequences, best)},
+                      {"reward", json_number(r[size_t(best)])},
+                      {"ended", all.sequences.ended(best)}}}};
     const std::string before = head.dump();
     std::fputs((before.substr(0, before.size() - 1) + ",\"prefixes\":[").c_str(), stdout);
     for (size_t n = 0; n < tree.nodes.size(); ++n) std::fputs(((n ? "," : "") + s.record(n).dump()).c_str(), stdout);
     std::fputs("]}\n", stdout);
     return kDone;
   }
-  std::printf("%15s  prefix, then each token with its Q%s\n", "V", command.is_soft ? " (and its optimal probability)" : "");
+  std::printf("%15s  prefix, then each token with its Q%s\n", "V",
+              command.is_soft ? " (and its optimal probability)" : "");
   for (size_t n = 0; n < std::min(tree.nodes.size(), kShownPrefixes); ++n) std::printf("%s\n", s.line(n).c_str());
   if (tree.nodes.size() > kShownPrefixes)
     std::printf("%15s  %s more; --json lists all\n", "", grouped(int64_t(tree.nodes.size() - kShownPrefixes)).c_str());

@@ -8,9 +8,7 @@
 
 namespace gradus {
 
-static double mean(std::span<const double> x) {
-  return std::accumulate(x.begin(), x.end(), 0.0) / double(x.size());
-}
+static double mean(std::span<const double> x) { return std::accumulate(x.begin(), x.end(), 0.0) / double(x.size()); }
 
 Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const RewardFunction& reward,
                       const RewardFunction& watch, Shards& shards, int64_t step) {

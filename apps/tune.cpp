@@ -1,5 +1,5 @@
-// gradus tune: fine-tuning by one of the methods of rl/methods, with a KL penalty to the prior. The loop is at the end of the
-// file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h its log and messages.
+// gradus tune: fine-tuning by one of the methods of rl/methods, with a KL penalty to the prior. The loop is at the end
+// of the file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h its log and messages.
 #include <algorithm>
 #include <cmath>
 
@@ -21,7 +21,7 @@ namespace gradus {
 namespace {
 
 constexpr int64_t kEveryStep = 10'000;  // sequences that --exact auto enumerates at every step
-constexpr int64_t kHeldOutTimes = 50;    // in a run that held-out prompts are measured
+constexpr int64_t kHeldOutTimes = 50;   // in a run that held-out prompts are measured
 
 // What `list(most)` makes of the world where it may be enumerated and has at most `most` sequences, else null.
 template <class List>
@@ -135,8 +135,8 @@ Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner
     throw DataError(error.what());
   }
   save(run, tuner);
-  throw DataError(
-      text(error.what(), "; saved after step ", run.policy.step, ", continue with: ", next_of(command, run, tuner).resume));
+  throw DataError(text(error.what(), "; saved after step ", run.policy.step,
+                       ", continue with: ", next_of(command, run, tuner).resume));
 }
 
 // The model that acts as the run has learnt, and the truth of it, if its world is known.
@@ -199,8 +199,8 @@ int tune(const TuneCommand& command) {
   const RewardFunction watch = config.watch.empty() ? RewardFunction() : watched.features.reward();
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, by_step ? paid_by_step(reward) : RewardFunction(), config,
-              shards, features);
+  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, by_step ? paid_by_step(reward) : RewardFunction(),
+              config, shards, features);
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));

@@ -21,8 +21,8 @@ void add_target(Json& record, const TuneMetrics& m, const Method& method, const 
 void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth,
                bool has_moments);
 
-// A few samples of the model that acts, with their prompts. The same random numbers whenever they are drawn, so that what changed between two
-// calls is the policy.
+// A few samples of the model that acts, with their prompts. The same random numbers whenever they are drawn, so that
+// what changed between two calls is the policy.
 void log_samples(RunFolder& folder, const TunedRun& run, const LanguageModel& acting);
 void show_samples(Console& console, const TunedRun& run, const LanguageModel& acting);
 // Policy, prior and posterior of the most probable sequences of the first prompt.

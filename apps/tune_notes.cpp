@@ -39,16 +39,18 @@ void StepNotes::look(Console& console, const TuneMetrics& m, const Experience& f
   const auto [least, most] = std::ranges::minmax(r);
   if (!said_equal_ && r.size() > 1 && least == most) {
     said_equal_ = true;
-    console.note(text("note: all rewards of this batch are ", significant(least, 6),
-                      ", so that it says nothing of what is better; if that goes on, use a reward that tells these texts "
-                      "apart, or a larger --batch"));
+    console.note(
+        text("note: all rewards of this batch are ", significant(least, 6),
+             ", so that it says nothing of what is better; if that goes on, use a reward that tells these texts "
+             "apart, or a larger --batch"));
   }
   // Beyond this the policy is farther from its prior than it is from a single text.
   constexpr double kLeast = 1;
   if (!said_kl_ && m.kl > kLeast && m.kl > m.entropy) {
     said_kl_ = true;
     console.note(text("note: the KL from the prior, ", fixed(m.kl, 1), " nats, has passed the entropy that is left, ",
-                      fixed(m.entropy, 1), ": the policy gives up most of what it could write; use a larger --kl-coef, a "
+                      fixed(m.entropy, 1),
+                      ": the policy gives up most of what it could write; use a larger --kl-coef, a "
                       "smaller --lr or --kl-target"));
   }
 }

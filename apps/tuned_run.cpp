@@ -14,7 +14,7 @@
 namespace gradus {
 namespace {
 
-constexpr const char* kHeldOut = "held_out";  // the member that holds the prompts that no step is made of
+constexpr const char* kHeldOut = "held_out";    // the member that holds the prompts that no step is made of
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
 
 // Each line that is not empty. DataError, with its line, for one that the model cannot continue.

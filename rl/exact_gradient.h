@@ -13,8 +13,8 @@ namespace gradus {
 // a group is its row 0.
 //
 // sequences and log_mu are of one enumeration, [N]: log μ by the method's behaviour, else by the policy; those of
-// probability 0 are left out. `reward` is what a RewardFunction makes of them. `value` is what a critic says before each
-// draw, sequence after sequence; empty: 0, as of one that has learnt nothing. The sum is made in chunks of about
+// probability 0 are left out. `reward` is what a RewardFunction makes of them. `value` is what a critic says before
+// each draw, sequence after sequence; empty: 0, as of one that has learnt nothing. The sum is made in chunks of about
 // kChunkSlots slots, or in one where group > 1. DataError where kl_coef > 0 and the prior excludes a sequence that is
 // drawn. REQUIRES: prompt and draws fit into what the policy sees at once.
 std::vector<double> exact_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,

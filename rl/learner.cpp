@@ -158,7 +158,8 @@ void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
 }
 
 void Learner::train_value() {
-  if (value_) value_optimizer_->step(value_->params(), value_sum_, needs_.own_critic ? options_.critic_lr : options_.value_lr);
+  if (value_)
+    value_optimizer_->step(value_->params(), value_sum_, needs_.own_critic ? options_.critic_lr : options_.value_lr);
 }
 
 // The fresh batch has been used; only now may a baseline learn from it.
@@ -222,9 +223,8 @@ void Learner::measure(const Experience& e) {
     metrics_.moments.push_back(moments(of_policy(column)).mean()[0]);
   }
   metrics_.kl_coef = kl_coef_;
-  metrics_.objective =
-      metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) +
-      (options_.entropy_coef > 0 ? options_.entropy_coef * metrics_.entropy : 0);
+  metrics_.objective = metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) +
+                       (options_.entropy_coef > 0 ? options_.entropy_coef * metrics_.entropy : 0);
   metrics_.distinct_1 = distinct_share(e.sequences, 1);
   metrics_.distinct_2 = distinct_share(e.sequences, 2);
   metrics_.cut = cut / n;

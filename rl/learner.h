@@ -33,10 +33,10 @@ struct TuneMetrics {
   double cut;                         // share of sequences that reached the limit without the end mark
   double length;                      // mean number of draws
   std::optional<double> ess;  // effective sample size of all importance weights of the last epoch, where some are not 1
-  std::optional<double> value_loss;  // mean squared error of the value network
+  std::optional<double> value_loss;          // mean squared error of the value network
   std::optional<double> explained_variance;  // 1 − Var(returns − values) / Var(returns), over draws
   std::optional<double> clip_share;          // draws that were clipped, of all draws of all updates of the step
-  std::vector<double> moments;       // means of the features, where there are any
+  std::vector<double> moments;               // means of the features, where there are any
 };
 
 // Scores a batch by the policy as it is and writes what that says into it; a fresh one also by the prior and by the

@@ -3,8 +3,8 @@
 //   r_t = R(y_≤t) − R(y_<t),   R of nothing yet counted as 0
 //
 // in the token-level decision process, where a state is a prompt and the tokens so far, an action is the next token,
-// which is certain to follow, and the end mark or the limit of draws ends it. Either way the rewards of a text sum to R:
-// the differences telescope (Ng, Harada and Russell 1999, with the potential R). So the optimum is the same; what
+// which is certain to follow, and the end mark or the limit of draws ends it. Either way the rewards of a text sum to
+// R: the differences telescope (Ng, Harada and Russell 1999, with the potential R). So the optimum is the same; what
 // changes is how soon a draw hears of its worth.
 #pragma once
 

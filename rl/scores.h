@@ -32,7 +32,7 @@ struct Needs {
 struct Scores {
   std::vector<double> log_pi;   // log π(draw | what came before)
   std::vector<double> value;    // the prediction of the value network before the draw
-  std::vector<double> entropy;  // H of the row, nats. REQUIRES: no logit is infinite
+  std::vector<double> entropy;  // H of the row, nats
   std::vector<double> kl;       // KL(π‖q) of the row, nats
   std::vector<double> logit;    // of the draw, as the head gives it, before temperature and softmax
   std::vector<double> largest;  // the largest logit of the row of Needs::other; has no gradient

@@ -52,8 +52,8 @@ std::span<Experience* const> RolloutSource::draw(int64_t step, const LanguageMod
   fresh.sequences = roll_out(behaviour, world_, prompts_, fresh.group, rng, shards_).sequences;
   fresh.batch.fill(prompts_, fresh.group, fresh.sequences);
   if (!features_.empty()) fresh.features = features_.values(fresh.sequences, fresh.group);
-  fresh.reward = paid_on_draws(
-      fresh.batch, reward_ ? reward_(fresh.sequences, fresh.group) : features_.rewards(fresh.features));
+  fresh.reward =
+      paid_on_draws(fresh.batch, reward_ ? reward_(fresh.sequences, fresh.group) : features_.rewards(fresh.features));
   drawn_.clear();
   for (size_t i = memory_.size() - std::min(memory_.size(), size_t(replay_)); i < memory_.size(); ++i)
     drawn_.push_back(&memory_[i]);

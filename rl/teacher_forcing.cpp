@@ -28,6 +28,14 @@ Tensor tempered(const Tensor& logits, double temperature) {
   return temperature == 1 ? logits : scale(logits, 1 / temperature);
 }
 
+// Of a family that excludes tokens, whose logits are -inf, the same with numbers in their place that are no less
+// impossible: where p is 0, p log p is 0 and not NaN.
+Tensor finite(const LanguageModel& model, const Tensor& logits) {
+  if (model.counts().empty()) return logits;
+  const Tensor most = constant(logits.shape(), 1000.0);  // e^-1000 is 0
+  return sub(relu(add(logits, most)), most);
+}
+
 // Σ over each row of [N,V] → [N].
 Tensor row_sums(const Tensor& x) { return scale(row_means(x), double(x.dim(1))); }
 
@@ -82,13 +90,13 @@ TeacherForcing::ScoreRows TeacherForcing::record(std::span<const int32_t> inputs
   const Tensor soft = tempered(logits, temperature);
   log_pi = log_probs(policy_, soft, targets);
   if (!needs_.entropy && !needs_.kl) return rows;
-  const Tensor log_p = log_softmax(soft), p = exp(log_p);
+  const Tensor log_p = log_softmax(finite(policy_, soft)), p = exp(log_p);
   if (needs_.entropy) entropy = scale(row_sums(mul(p, log_p)), -1);
   if (needs_.kl) {
     Tensor log_q;
     {
       const NoGrad constant;
-      log_q = log_softmax(tempered(prior_->logits(inputs, count, T), temperature));
+      log_q = log_softmax(finite(*prior_, tempered(prior_->logits(inputs, count, T), temperature)));
     }
     kl = row_sums(mul(p, sub(log_p, log_q)));
   }

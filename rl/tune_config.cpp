@@ -11,13 +11,12 @@
 namespace gradus {
 
 // The methods that read the options of the table which they own.
-static const Owners kReinforce{"algorithm", {"reinforce"}}, kFDpg{"algorithm", {"f-dpg"}},
-    kGrpo{"algorithm", {"grpo"}}, kPpo{"algorithm", {"ppo"}}, kDqn{"algorithm", {"dqn"}},
-    kClipped{"algorithm", {"ppo", "grpo"}}, kCritics{"algorithm", {"ppo", "actor-critic"}},
-    kValues{"algorithm", {"q", "dqn"}}, kWithBeta{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "soft-q"}},
+static const Owners kReinforce{"algorithm", {"reinforce"}}, kFDpg{"algorithm", {"f-dpg"}}, kGrpo{"algorithm", {"grpo"}},
+    kPpo{"algorithm", {"ppo"}}, kDqn{"algorithm", {"dqn"}}, kClipped{"algorithm", {"ppo", "grpo"}},
+    kCritics{"algorithm", {"ppo", "actor-critic"}}, kValues{"algorithm", {"q", "dqn"}},
+    kWithBeta{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "soft-q"}},
     kReturns{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic"}},
-    kFull{"algorithm", {"reinforce", "ppo", "actor-critic"}},
-    kSoftQ{"algorithm", {"soft-q"}},
+    kFull{"algorithm", {"reinforce", "ppo", "actor-critic"}}, kSoftQ{"algorithm", {"soft-q"}},
     kSteps{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}}, kGdc{"target", {"gdc"}},
     kRl{"target", {"rl"}};
 
@@ -64,7 +63,8 @@ static void check_by_algorithm(const TuneConfig& c) {
     throw DataError(text("--batch ", c.batch, " in groups of --group ", c.group,
                          ": a group must have at least 2 sequences, and the batch must be whole groups"));
   if (c.algorithm == kSoftQ.words[0] && c.kl_coef == 0)
-    throw DataError("--kl-coef is 0: --algorithm soft-q goes to the prior times e^(reward / beta), which needs one above 0");
+    throw DataError(
+        "--kl-coef is 0: --algorithm soft-q goes to the prior times e^(reward / beta), which needs one above 0");
   if (takes(c, "pay")) require_payable(c);
 }
 
@@ -121,10 +121,11 @@ std::vector<Option> options(TuneConfig& c) {
       newer(divergence),
       newer(option("feature", c.feature, "mean that a reward is to have", kGdc)),
       newer(option("pointwise", c.pointwise, "reward that is to be 1 in every text", kGdc)),
-      option("algorithm", c.algorithm, method_names(),
-             "method that makes the weights of the gradient; reinforce with leave-one-out is RLOO. After q and dqn the "
-             "logits of the run are action values: sample it with --temperature 0, for what exact and sample else see is "
-             "their softmax"),
+      option(
+          "algorithm", c.algorithm, method_names(),
+          "method that makes the weights of the gradient; reinforce with leave-one-out is RLOO. After q and dqn the "
+          "logits of the run are action values: sample it with --temperature 0, for what exact and sample else see is "
+          "their softmax"),
       newer(option("proposal", c.proposal, Proposal::names(),
                    "what f-dpg draws from: the policy | the prior | a policy of before, replaced by a better one",
                    kFDpg)),

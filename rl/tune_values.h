@@ -40,11 +40,11 @@ struct TuneConfig : RunOptions {
   double kl_horizon = 1000;
   std::string kl_estimator = "k1";  // a row of kKlEstimators
   double entropy_coef = 0;
-  std::string pay = "end";  // a row of kPays
-  double gamma = 1;         // γ
-  double gae = 0.95;        // λ of ppo's advantages
-  double clip_ratio = 0.2;  // ε of ppo and grpo
-  int64_t group = 0;        // sequences of a prompt that grpo compares; 0 for others
+  std::string pay = "end";                       // a row of kPays
+  double gamma = 1;                              // γ
+  double gae = 0.95;                             // λ of ppo's advantages
+  double clip_ratio = 0.2;                       // ε of ppo and grpo
+  int64_t group = 0;                             // sequences of a prompt that grpo compares; 0 for others
   bool divide_std = true, divide_length = true;  // by which grpo does
   double epsilon = 0.1;                          // of the ε-greedy draws of q and dqn
   int64_t target_every = 10;                     // steps between two copies of dqn's target network
@@ -56,7 +56,7 @@ struct TuneConfig : RunOptions {
   double value_lr = 1e-2;
   double critic_lr = 1e-3;  // of a value network with an encoder of its own
   double temperature = 1;
-  std::string exact = "auto";  // a row of kExactWords
+  std::string exact = "auto";    // a row of kExactWords
   double until_reward = kNever;  // the run ends at a batch with this mean reward
   double until_kl = 0;           // or this KL; 0: never
   std::vector<std::string> watch = {};

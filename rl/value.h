@@ -11,12 +11,13 @@ namespace gradus {
 
 class ValueNetwork {
  public:
-  // w and c are 0 at the start: the first advantages are the returns themselves. Parameters weight [1,C], bias [1], behind
-  // those of its own encoder if it has one (its head too, which nothing reads); a checkpoint has them under `value.`.
+  // w and c are 0 at the start: the first advantages are the returns themselves. Parameters weight [1,C], bias [1],
+  // behind those of its own encoder if it has one (its head too, which nothing reads); a checkpoint has them under
+  // `value.`.
   explicit ValueNetwork(const LanguageModel& policy, bool own_encoder = false);
   ValueNetwork(const ValueNetwork&) = delete;
 
-  Tensor operator()(const Tensor& features) const;  // [N,C] → [N,1], on the current tape
+  Tensor operator()(const Tensor& features) const;                 // [N,C] → [N,1], on the current tape
   const LanguageModel* encoder() const { return encoder_.get(); }  // its own; null: the features are the policy's
   Params& params() { return encoder_ ? encoder_->params() : params_; }
   const Params& params() const { return encoder_ ? encoder_->params() : params_; }

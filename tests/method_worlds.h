@@ -25,7 +25,7 @@ inline std::vector<double> reward_of_beginnings(const Sequences& s, std::span<co
 struct MethodWorld : KnownWorld {
   RewardFunction whole = reward_of_beginnings, by_step = paid_by_step(reward_of_beginnings);
   mutable Shards shards{2, 1};
-  PaddedBatch batch;                                // of all sequences
+  PaddedBatch batch;                                    // of all sequences
   std::vector<double> log_pi_of_draws, log_q_of_draws;  // [B,T]
 
   MethodWorld(const std::string& family, uint64_t seed, World w = ended_world(3))

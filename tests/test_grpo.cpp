@@ -54,9 +54,10 @@ TEST_CASE("a batch holds several groups of each prompt, in its order; length div
   const std::vector<int32_t> group{0, 1, 0, 0, 1, 0};
   const std::vector<double> r{1, 10, 3, 5, 30, 9};
   const std::vector<int64_t> length{1, 2, 3, 1, 4, 2};
-  CHECK(near(advantages(r, length, group, tuning(2, false, false)), std::vector<double>{-1, -10, 1, -2, 10, 2}) <= 1e-15);
-  CHECK(near(advantages(r, length, group, tuning(2, false, true)),
-             std::vector<double>{-1, -5, 1.0 / 3, -2, 2.5, 1}) <= 1e-15);
+  CHECK(near(advantages(r, length, group, tuning(2, false, false)), std::vector<double>{-1, -10, 1, -2, 10, 2}) <=
+        1e-15);
+  CHECK(near(advantages(r, length, group, tuning(2, false, true)), std::vector<double>{-1, -5, 1.0 / 3, -2, 2.5, 1}) <=
+        1e-15);
   const double h = std::sqrt(0.5);
   CHECK(near(advantages(r, length, group, tuning(2, true, false)), std::vector<double>{-h, -h, h, -h, h, h}) <= 1e-15);
   CHECK_THROWS_WITH_AS(advantages(r, length, group, tuning(4, true, true)), doctest::Contains("left in groups of 4"),
@@ -90,8 +91,8 @@ TEST_CASE("each division has the bias that a sum over all pairs makes by hand") 
           for (size_t y = 0; y < N; ++y) {
             if (R[x] == R[y]) continue;
             const double apart = (R[x] - R[y]) / 2, std = std::fabs(R[x] - R[y]) / std::sqrt(2.0);
-            mean[x] += std::exp(w.log_pi()[y]) * apart / (by_std ? std : 1) /
-                       (by_length ? double(w.batch.length[x]) : 1);
+            mean[x] +=
+                std::exp(w.log_pi()[y]) * apart / (by_std ? std : 1) / (by_length ? double(w.batch.length[x]) : 1);
           }
         const std::vector<double> wanted = w.by_hand(on_every_draw(w.batch, mean));
         CHECK(norm(wanted) > 0.01);

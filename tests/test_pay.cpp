@@ -1,5 +1,5 @@
-// rl/pay: the reward of a text paid draw by draw is what a walk of the token-level decision process is paid, and sums to
-// the reward; batches, exact gradients and replayed batches take either kind.
+// rl/pay: the reward of a text paid draw by draw is what a walk of the token-level decision process is paid, and sums
+// to the reward; batches, exact gradients and replayed batches take either kind.
 #include <doctest/doctest.h>
 
 #include "rl/rewards/reward.h"

@@ -15,8 +15,8 @@ using namespace gradus::testing;
 constexpr double kClose = kDouble ? 1e-12 : 1e-5, kBeta = 0.3;
 
 // Of every draw r − β log π/q, and γ λ-weighted sums of TD errors, as written in the papers: a sum for each draw.
-std::vector<double> advantages_by_hand(const MethodWorld& w, std::span<const double> paid, std::span<const double> value,
-                                       double gamma, double lambda) {
+std::vector<double> advantages_by_hand(const MethodWorld& w, std::span<const double> paid,
+                                       std::span<const double> value, double gamma, double lambda) {
   const PaddedBatch& batch = w.batch;
   std::vector<double> a(w.log_pi_of_draws.size(), 0.0);
   size_t first = 0;
@@ -49,9 +49,9 @@ TEST_CASE("the clip: min of both, flat on one side of each sign of A, and no gra
     double ratio, advantage, value;
     bool clipped;
   };
-  for (const Row& row : {Row{1.5, 1, 1.2, true}, Row{0.5, 1, 0.5, false}, Row{1.5, -1, -1.5, false},
-                         Row{0.5, -1, -0.8, true}, Row{1, 1, 1, false}, Row{1, -1, -1, false}, Row{1.2, 1, 1.2, false},
-                         Row{3, 0, 0, false}}) {
+  for (const Row& row :
+       {Row{1.5, 1, 1.2, true}, Row{0.5, 1, 0.5, false}, Row{1.5, -1, -1.5, false}, Row{0.5, -1, -0.8, true},
+        Row{1, 1, 1, false}, Row{1, -1, -1, false}, Row{1.2, 1, 1.2, false}, Row{3, 0, 0, false}}) {
     CAPTURE(row.ratio);
     CHECK(clipped_objective(row.ratio, row.advantage, 0.2) == doctest::Approx(row.value).epsilon(1e-15));
     CHECK(is_clipped(row.ratio, row.advantage, 0.2) == row.clipped);
@@ -150,8 +150,9 @@ struct Tuned {
   TuneConfig options;
   Tuner tuner;
   Tuned(const std::string& family, uint64_t seed, TuneConfig o, bool step = false)
-      : w(family, seed), options(std::move(o)), tuner(*w.policy, *w.prior, {w.world.prompt}, w.world,
-                                                      step ? w.by_step : w.whole, options, shards) {
+      : w(family, seed),
+        options(std::move(o)),
+        tuner(*w.policy, *w.prior, {w.world.prompt}, w.world, step ? w.by_step : w.whole, options, shards) {
     Params& v = tuner.value()->params();
     for (const char* name : {"weight", "bias"})
       for (real& x : v.edit(v.find(name))) x += real(0.3 + 0.1 * double(&x - v.data().data()));
@@ -231,7 +232,8 @@ TEST_CASE("after an update the weights of the same batch are the derivative of t
     const Rng rng(17, Stream::kTest);
     const int64_t n = w.policy->params().size();
     const auto move = [&](double size, uint64_t which) {
-      for (int64_t k = 0; k < n; ++k) w.policy->params().edit()[size_t(k)] += real(size * rng.at(int64_t(which)).normal(k));
+      for (int64_t k = 0; k < n; ++k)
+        w.policy->params().edit()[size_t(k)] += real(size * rng.at(int64_t(which)).normal(k));
     };
     move(0.2, 1);  // the update
     Scores now = pass.forward(e.batch, 1);
@@ -265,8 +267,10 @@ TEST_CASE("after an update the weights of the same batch are the derivative of t
 }
 
 TEST_CASE("the KL of whole rows has the mean of k1, in every form of return, and less variance") {
-  for (const std::string family : {"lstm", "transformer"}) {
-    const MethodWorld w(family, 7);
+  const FourSentences four;
+  for (const std::string family : {"lstm", "transformer", "a table, which excludes tokens"}) {
+    const MethodWorld w =
+        family.size() > 12 ? MethodWorld(clone(*four.policy), clone(*four.prior), four.world) : MethodWorld(family, 7);
     for (const bool to_go : {false, true})
       for (const double gamma : {1.0, 0.8}) {
         TuneConfig o = Tuning{.baseline = "none", .reward_to_go = to_go, .kl_coef = 1, .seed = 3};
@@ -277,6 +281,7 @@ TEST_CASE("the KL of whole rows has the mean of k1, in every form of return, and
         const std::vector<double> g = w.exact(*k1, 1, true);
         CHECK(norm(g) > 0.1);
         CHECK(near(w.exact(*full, 1, true), g, 1) <= kClose);
+        if (family.size() > 12) continue;
         const EstimatedGradient a = w.sampled(*k1, o, 1, true, 2000), b = w.sampled(*full, o, 1, true, 2000);
         CHECK(largest_z(b, g) < 4.6);
         double of_k1 = 0, of_full = 0;

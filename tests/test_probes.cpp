@@ -1,6 +1,6 @@
-// The seam of rl/methods, tried with a method that is not in the table: DPO. Its exact gradient is the derivative of its
-// enumerated objective, through a table and an LSTM; a wrong one is shown wrong; it learns. And every score that a method
-// may ask for has the right gradient.
+// The seam of rl/methods, tried with a method that is not in the table: DPO. Its exact gradient is the derivative of
+// its enumerated objective, through a table and an LSTM; a wrong one is shown wrong; it learns. And every score that a
+// method may ask for has the right gradient.
 #include <doctest/doctest.h>
 
 #include <algorithm>

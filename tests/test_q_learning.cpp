@@ -1,5 +1,5 @@
-// rl/methods/q_learning, soft_q, greedy: errors by hand, the fixed points, the epsilon-greedy policy as a language model,
-// the target network, and what they learn: the best text, and the posterior token by token.
+// rl/methods/q_learning, soft_q, greedy: errors by hand, the fixed points, the epsilon-greedy policy as a language
+// model, the target network, and what they learn: the best text, and the posterior token by token.
 #include <doctest/doctest.h>
 
 #include "rl/methods/greedy.h"

@@ -38,8 +38,7 @@ TEST_CASE("the four sentences: what a policy earns behind each prefix, the best,
        {Row{0.1, 0.9440418261432, 0.9594557591599, 0.9489204642396, 0.6666691888087, 0.9999659512120, 0.9999773005504},
         Row{0.5, 0.7685292134965, 0.8300056935057, 0.7877785588258, 0.6735630752413, 0.9078517224991, 0.9366210616670},
         Row{1, 0.6840435330960, 0.7633825153901, 0.7085130668623, 0.6830791927762, 0.7837545974938, 0.8446375965030},
-        Row{2, 0.6306400071062, 0.7188155985578, 0.6575032505388, 0.6906607260029, 0.6873334100293,
-            0.7673034623811}}) {
+        Row{2, 0.6306400071062, 0.7188155985578, 0.6575032505388, 0.6906607260029, 0.6873334100293, 0.7673034623811}}) {
     const Values soft = soft_values(tree, r, log_q, row.beta, 1);
     const auto optimal = [&](size_t node, const std::string& word) {
       const int32_t token = w.lines.ids(word)[0];
@@ -47,7 +46,7 @@ TEST_CASE("the four sentences: what a policy earns behind each prefix, the best,
         if (tree.edges[k].token == token) return std::exp(log_q[k] + (soft.q[k] - soft.value[node]) / row.beta);
       return -1.0;
     };
-    const double mine[] = {soft.value[the], soft.value[a],      soft.value[0],
+    const double mine[] = {soft.value[the],   soft.value[a],       soft.value[0],
                            optimal(0, "the"), optimal(the, "cat"), optimal(a, "cat")};
     const double theirs[] = {row.v_the, row.v_a, row.v_root, row.p_the, row.cat_the, row.cat_a};
     CHECK(near(mine, theirs).absolute <= kClose);
@@ -135,7 +134,8 @@ TEST_CASE("where the critic is right the mean advantage is 0 in every state, wha
         e.reward = paid_on_draws(e.batch, paid);
         e.log_q = w.log_q_of_draws;
         e.value = on_draws(e.batch, tree.before_draws(w.all.sequences, v.value));
-        estimate_advantages(e, rewards_of_draws(e, w.log_pi_of_draws, {.kl_coef = beta, .gamma = gamma}), gamma, lambda);
+        estimate_advantages(e, rewards_of_draws(e, w.log_pi_of_draws, {.kl_coef = beta, .gamma = gamma}), gamma,
+                            lambda);
         std::vector<double> number, mean(tree.nodes.size(), 0.0);
         for (size_t n = 0; n < tree.nodes.size(); ++n) number.push_back(double(n));
         const std::vector<double> state = on_draws(e.batch, tree.before_draws(w.all.sequences, number));

@@ -87,7 +87,8 @@ void load_parts(ArchiveReader& in, const Params& params, std::span<real> all, co
 void require_params(ArchiveReader& in, const Params& params, const std::string& prefix = "");
 void save_params(ArchiveWriter& out, const Params& params, const std::string& prefix = "");
 void load_params(ArchiveReader& in, Params& params, const std::string& prefix = "");
-// The moments of an optimiser as adam.m.NAME and adam.v.NAME, NAME with its prefix; the caller keeps the number of its steps.
+// The moments of an optimiser as adam.m.NAME and adam.v.NAME, NAME with its prefix; the caller keeps the number of its
+// steps.
 void save_moments(ArchiveWriter& out, const Params& params, const AdamW& optimizer, const std::string& prefix = "");
 // Whether it has them; an error where it has but some.
 bool has_moments(ArchiveReader& in, const Params& params);

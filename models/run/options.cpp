@@ -103,9 +103,8 @@ std::string without_meaning(const std::vector<Option>& rows, const std::vector<s
     if (std::find(given.begin(), given.end(), row.name) == given.end() || has_meaning(row, rows)) continue;
     const Owners& owners = fits(row.owners, rows) ? row.owners_too : row.owners;
     const std::string owner = option_name(owners.option);
-    const std::string why = owners.words.empty()
-                                ? "without " + owner
-                                : text("for ", owner, " ", value_text(row_of(rows, owners.option)));
+    const std::string why =
+        owners.words.empty() ? "without " + owner : text("for ", owner, " ", value_text(row_of(rows, owners.option)));
     const auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.why == why; });
     if (same == parts.end())
       parts.push_back({{option_name(row)}, why});

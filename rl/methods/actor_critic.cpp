@@ -29,9 +29,8 @@ class ActorCritic : public Method {
   }
 
   Weights weigh(const Experience& e, const Scores& now) const override {
-    Weights w{.log_pi = e.advantage,
-              .value = errors_of(e.returns, now.value),
-              .importance = importance_of(e, now.log_pi)};
+    Weights w{
+        .log_pi = e.advantage, .value = errors_of(e.returns, now.value), .importance = importance_of(e, now.log_pi)};
     if (rewards_.full_kl) w.kl = weights_of_rows(e.batch, rewards_);
     return w;
   }

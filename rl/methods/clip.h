@@ -1,6 +1,6 @@
 // The clipped objective of PPO (Schulman et al. 2017, arXiv 1707.06347), min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) of a draw
-// with the ratio ρ = π/μ and the advantage A: once the ratio has gone ε in the direction in which the objective rises, it
-// rises no further.
+// with the ratio ρ = π/μ and the advantage A: once the ratio has gone ε in the direction in which the objective rises,
+// it rises no further.
 #pragma once
 
 #include "rl/methods/method.h"

@@ -8,7 +8,10 @@
 namespace gradus {
 
 EpsilonGreedy::EpsilonGreedy(const LanguageModel& values, double epsilon, double temperature)
-    : LanguageModel(values.options(), values.vocabulary()), values_(values), epsilon_(epsilon), temperature_(temperature) {}
+    : LanguageModel(values.options(), values.vocabulary()),
+      values_(values),
+      epsilon_(epsilon),
+      temperature_(temperature) {}
 
 Tensor EpsilonGreedy::choose(const Tensor& q) const {
   const int64_t N = q.dim(0), V = q.dim(1);

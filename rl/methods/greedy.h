@@ -1,6 +1,6 @@
-// The ε-greedy policy of action values: with probability 1 − ε the token of the largest logit (of equal ones the first),
-// else a uniform draw of those that may follow. It is a language model like any other, whose logits are the logarithms of
-// these probabilities, so that sampler, enumeration and log μ need to know nothing of it.
+// The ε-greedy policy of action values: with probability 1 − ε the token of the largest logit (of equal ones the
+// first), else a uniform draw of those that may follow. It is a language model like any other, whose logits are the
+// logarithms of these probabilities, so that sampler, enumeration and log μ need to know nothing of it.
 #pragma once
 
 #include "models/language_model.h"

@@ -5,8 +5,8 @@
 //
 // Each part has its bias (Liu et al. 2025, arXiv 2503.20783). The mean has the sequence itself in it, which makes the
 // gradient (G − 1)/G of that of J. The standard deviation (that of a sample, n − 1) gives prompts of little spread more
-// weight. The length gives long sequences less weight for each draw. Without the last two the mean of the first gradient
-// is exactly (G − 1)/G ∇J. A group without spread teaches nothing: A = 0.
+// weight. The length gives long sequences less weight for each draw. Without the last two the mean of the first
+// gradient is exactly (G − 1)/G ∇J. A group without spread teaches nothing: A = 0.
 //
 // The KL to the prior is part of the return (k1), not a loss of its own.
 #include <numeric>

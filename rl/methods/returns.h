@@ -1,9 +1,9 @@
 // Returns: the reward that each draw of a batch is credited with, from the rewards and the log-probabilities. A method
 // subtracts a baseline (rl/methods/baselines.h) from them, or the values of a critic.
 //
-// The KL and the entropy are rewards like any other. A draw gets r_t − β (log π_t − log q_t) − α log π_t, whose sum over
-// a sequence is the sampled form of E[r] − β KL(π‖q) + α H(π), the KL as k1. As a loss, k1 and log π would have gradient
-// 0 on average and k3 the gradient of KL(q‖π) (tests/test_policy_gradient.cpp shows it).
+// The KL and the entropy are rewards like any other. A draw gets r_t − β (log π_t − log q_t) − α log π_t, whose sum
+// over a sequence is the sampled form of E[r] − β KL(π‖q) + α H(π), the KL as k1. As a loss, k1 and log π would have
+// gradient 0 on average and k3 the gradient of KL(q‖π) (tests/test_policy_gradient.cpp shows it).
 //
 // With the full estimator the KL of each row over the whole vocabulary takes the place of k1. Its gradient has two
 // parts, ∇KL = E[Σ_t ∇KL_t + Σ_t ∇log π_t Σ_{k>t} KL_k]: the rows' own (Scores::kl), and that of the strictly later
@@ -28,8 +28,8 @@ struct ReturnOptions {
   bool reward_to_go = false;
 };
 
-// What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] is that of the policy whose KL
-// and entropy count. DataError where KL(π‖q) counts and q excludes a sequence.
+// What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] is that of the policy whose
+// KL and entropy count. DataError where KL(π‖q) counts and q excludes a sequence.
 std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
 // The returns of the same, [B,T].
 std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);

@@ -1,5 +1,5 @@
-// Soft Q-learning to the posterior, token by token (Haarnoja et al. 2017, arXiv 1702.08165, with a prior as in Jaques et
-// al. 2017, arXiv 1611.02796). The optimum of E[r] − β KL(π‖q) is a policy in every prefix h:
+// Soft Q-learning to the posterior, token by token (Haarnoja et al. 2017, arXiv 1702.08165, with a prior as in Jaques
+// et al. 2017, arXiv 1611.02796). The optimum of E[r] − β KL(π‖q) is a policy in every prefix h:
 //
 //   Q(h,a) = r(h,a) + γ V(ha),   V(h) = β log Σ_a q(a|h) e^{Q(h,a)/β},   π*(a|h) = q(a|h) e^{(Q(h,a) − V(h))/β}
 //

@@ -27,7 +27,7 @@ struct Name {
   const char* argument;  // null: takes none
   reward::Maker* make;
   Opens opens = Opens::kNothing;
-  bool by_step = false;               // may be paid draw by draw
+  bool by_step = false;                // may be paid draw by draw
   reward::WhyConstant* why = nullptr;  // null: it can always change
 };
 constexpr Name kNames[] = {

@@ -33,7 +33,8 @@ class Reward {
   static bool is_paid_by_step(const std::string& term);
   static std::vector<std::string> paid_by_step();  // the names of those that may
 
-  // Why the term is the same for every text that the tokenizer can make, in a sentence; empty where that cannot be seen.
+  // Why the term is the same for every text that the tokenizer can make, in a sentence; empty where that cannot be
+  // seen.
   static std::string why_constant(const std::string& term, const Tokenizer& tokenizer);
 
   // What a term opens or starts when it is made.

@@ -33,7 +33,8 @@ PrefixTree::PrefixTree(const Sequences& sequences) {
     nodes[n].first_edge = int64_t(edges.size());
     for (size_t at = first; at < end;) {
       const auto draws = sequences.draws(order[at]);
-      require(std::ssize(draws) > depth, "PrefixTree", Loc::here(), "sequence ", order[at], " is the beginning of another");
+      require(std::ssize(draws) > depth, "PrefixTree", Loc::here(), "sequence ", order[at],
+              " is the beginning of another");
       const int32_t token = draws[size_t(depth)];
       size_t next = at;
       while (next < end && sequences.draws(order[next])[size_t(depth)] == token) ++next;
@@ -81,8 +82,9 @@ std::vector<double> PrefixTree::before_draws(const Sequences& sequences, std::sp
     for (const int32_t token : sequences.draws(i)) {
       if (node < 0) throw DataError("a sequence goes on behind the end of one of the world");
       y.push_back(x[size_t(node)]);
-      const auto of_node = std::span(edges).subspan(size_t(nodes[size_t(node)].first_edge),
-                                                    size_t(nodes[size_t(node)].end_edge - nodes[size_t(node)].first_edge));
+      const auto of_node =
+          std::span(edges).subspan(size_t(nodes[size_t(node)].first_edge),
+                                   size_t(nodes[size_t(node)].end_edge - nodes[size_t(node)].first_edge));
       const auto edge = std::ranges::lower_bound(of_node, token, {}, &Edge::token);
       if (edge == of_node.end() || edge->token != token) throw DataError("a sequence is not one of the world");
       node = edge->child;
@@ -114,8 +116,8 @@ Values best_values(const PrefixTree& tree, std::span<const double> reward, std::
   });
 }
 
-Values soft_values(const PrefixTree& tree, std::span<const double> reward, std::span<const double> log_q, double kl_coef,
-                   double gamma) {
+Values soft_values(const PrefixTree& tree, std::span<const double> reward, std::span<const double> log_q,
+                   double kl_coef, double gamma) {
   require(kl_coef > 0, "soft_values", Loc::here(), "the coefficient of the KL is ", kl_coef, ", it must be positive");
   std::vector<double> x;
   return values_of(tree, reward, gamma, [&](size_t first, size_t end, const std::vector<double>& q) {

@@ -6,8 +6,8 @@
 //   soft    V(h) = β log Σ_a q(a|h) e^{Q(h,a)/β}: that of E[r] − β KL(π‖q), with the optimum q e^{(Q−V)/β}
 //   policy  V(h) = Σ_a π(a|h) (Q(h,a) − β log π(a|h)/q(a|h)): what a policy will earn
 //
-// The three are of Sutton and Barto 2018, chapters 3.6 and 4, and Levine 2018 (arXiv 1805.00909) with a prior. With γ = 1
-// the soft V of the start is J*, and the optimum over sequences is the posterior.
+// The three are of Sutton and Barto 2018, chapters 3.6 and 4, and Levine 2018 (arXiv 1805.00909) with a prior. With γ =
+// 1 the soft V of the start is J*, and the optimum over sequences is the posterior.
 #pragma once
 
 #include "rl/sequences.h"
@@ -22,7 +22,7 @@ struct PrefixTree {
     int64_t sequence;  // one that takes it
   };
   struct Node {
-    int64_t sequence, depth;         // the prefix is the first `depth` draws of that sequence
+    int64_t sequence, depth;               // the prefix is the first `depth` draws of that sequence
     int64_t first_edge = 0, end_edge = 0;  // its edges, by token
   };
   std::vector<Node> nodes;
@@ -45,8 +45,8 @@ struct Values {
 };
 // reward: of each edge. log_q: log q(a|h) of each edge; edges that it excludes are no choice.
 Values best_values(const PrefixTree& tree, std::span<const double> reward, std::span<const double> log_q, double gamma);
-Values soft_values(const PrefixTree& tree, std::span<const double> reward, std::span<const double> log_q, double kl_coef,
-                   double gamma);
+Values soft_values(const PrefixTree& tree, std::span<const double> reward, std::span<const double> log_q,
+                   double kl_coef, double gamma);
 Values policy_values(const PrefixTree& tree, std::span<const double> reward, std::span<const double> log_pi,
                      std::span<const double> log_q, double kl_coef, double gamma);
 // Σ_a p(a|h) x(h,a) of every node, x of each edge.
