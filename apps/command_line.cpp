@@ -15,6 +15,7 @@
 
 #include "apps/commands.h"
 #include "apps/proposal.h"
+#include "apps/run.h"
 #include "apps/waiting.h"
 #include "engine/error.h"
 #include "engine/io/free_memory.h"
@@ -486,7 +487,10 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "kl", "compare two tables; without a file, print worked examples of KL-penalised RL", kl_options, kl);
   add(
       app, run, "exact", "exact answers in worlds small enough to list every sequence", exact_options,
-      +[](const ExactCommand& c) { return c.answer(c); });
+      +[](const ExactCommand& c) {
+        note_action_values(c.run, c.common);
+        return c.answer(c);
+      });
   add(app, run, "frontier", "the most reward at each KL from a run, in worlds small enough to list", frontier_options,
       frontier);
   add(app, run, "compare", "divergences between two runs, estimated from samples", compare_options, compare_runs);

@@ -1,8 +1,8 @@
 // gradus exact gradient: the mean of the first gradient of a method, for every parameter. It is that of E[r] − β
 // KL(π‖q), or with f-DPG of −D_f(π‖p) to a target p; where a method makes another one of it, such as GRPO, the answer
 // says how far they are apart; of action values it is that of their error. A critic is the exact one, the values of the
-// policy. Exact over all sequences of the world, or groups of them, or estimated from samples; then, where the world
-// can be listed, with its bias, variance and cosine to the exact one.
+// policy, or 0 in a world too large. Exact over all sequences of the world, or groups of them, or from samples; then,
+// where the world can be listed, with its bias, variance and cosine to the exact one.
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -63,10 +63,11 @@ Question::Question(const ExactCommand& c)
       prior(load_beside(c.other, run)),
       world(world_of(c, run)),
       terms(options.reward, run.tokenizer),
-      named(options.feature, options.pointwise, run.tokenizer, {c.prompt}),
-      has_target(method(options)->has_target()),
-      acts(method(options)->acting()),
-      has_critic(method(options)->needs().value) {
+      named(options.feature, options.pointwise, run.tokenizer, {c.prompt}) {
+  const std::unique_ptr<Method> m = method(options);
+  has_target = m->has_target();
+  acts = m->acting();
+  has_critic = m->needs().value;
   if (run.model->params().size() == 0)
     throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
   for (const Checkpoint* model : {&run, &prior})
@@ -78,12 +79,12 @@ Question::Question(const ExactCommand& c)
 // All that follows from listing the world.
 struct Listed {
   Enumeration all;
-  std::vector<double> rewards;
-  Objective objective;
+  std::vector<double> rewards = {};
+  Objective objective = {};
   double log_z = 0;
-  std::optional<PrefixTree> tree;      // where the method has a critic, and
-  std::vector<double> values;          // what that says of each prefix
-  std::vector<double> gradient, of_j;  // of the method, and of J where that may be another
+  std::optional<PrefixTree> tree = {};           // where the method has a critic, and
+  std::vector<double> values = {};               // what that says of each prefix
+  std::vector<double> gradient = {}, of_j = {};  // of the method, and of J where that may be another
 };
 
 // What makes an exact mean sharp, and a sampled one unbiased: the method is told J, as its baseline, and Z.

@@ -13,6 +13,7 @@
 
 #include "engine/gemm.h"
 #include "models/run/checkpoint.h"
+#include "models/text/utf8.h"
 
 namespace gradus {
 
@@ -200,6 +201,20 @@ int end_run(const RunFolder& folder, Console& console, const Next& next, int64_t
   console.note(stopped ? text("Stopped after step ", step, " and saved; continue with: ", next.resume)
                        : text("Saved ", folder.checkpoint(), ". Try: ", next.sample));
   return stopped ? kInterrupted : kDone;
+}
+
+void note_action_values(const std::string& run, const Common& common) try {
+  ArchiveReader in(checkpoint_path(run));
+  const std::string* const section = in.find_section(kTuning);
+  if (common.quiet || !section) return;
+  const TuneConfig config = tune_config_from_json(Json::parse(*section).at("config").dump(), run);
+  if (learns_action_values(config))
+    std::fprintf(
+        stderr,
+        "note: the logits of %s are action values of --algorithm %s, and their softmax is no policy; sample it "
+        "with --temperature 0\n",
+        one_line(run, 80).c_str(), config.algorithm.c_str());
+} catch (const std::runtime_error&) {
 }
 
 }  // namespace gradus

@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/json_number.h"
 #include "apps/memory.h"
+#include "apps/run.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
@@ -35,6 +36,7 @@ class Writer {
 };
 
 int sample(const SampleCommand& command) {
+  if (command.temperature > 0) note_action_values(command.run, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
   if (command.prompt_given && command.prompt.empty() && end_id < 0)

@@ -251,13 +251,19 @@ int tune(const TuneCommand& command) {
     if (truth) add_truth(record, *truth, !config.is_gdc());
     add_target(record, *last, *tuner.method, config.is_gdc() ? &features : nullptr);
     if (config.reward.size() > 1) record["terms"] = json_numbers(last->moments);
-    if (watch) record["watch"] = json_number(mean(watch(tuner.fresh().sequences, tuner.fresh().group)));
+    if (watch) try {
+        record["watch"] = json_number(mean(watch(tuner.fresh().sequences, tuner.fresh().group)));
+      } catch (const DataError& error) {
+        stop_at_reward(command, run, tuner, error);
+      } catch (const Interrupted&) {
+        stop = true;
+      }
     record.update(held_out);
     record["seconds"] = of_step.seconds();
     folder.log(record);
     show_step(console, *last, step, config.steps, truth, config.is_gdc());
     notes.look(console, *last, tuner.fresh());
-    stop = step == command.stop_after;
+    stop |= step == command.stop_after;
     if (reached(config, *last, console)) run.config.steps = step;
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
       folder.save_on_the_way(console, [&] { save(run, tuner); });

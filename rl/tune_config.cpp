@@ -36,6 +36,8 @@ static bool takes(TuneConfig c, std::string_view option) {
   return has_meaning(row_of(rows, option), rows);
 }
 
+bool learns_action_values(const TuneConfig& c) { return takes(c, "epsilon"); }
+
 void imply_replay(TuneConfig& c, bool given) {
   if (!given && takes(c, "target_every")) c.replay = kReplayOfDqn;
 }
@@ -81,7 +83,7 @@ void resolve(TuneConfig& c, int cores) {
   if (!c.is_gdc()) c.feature = c.pointwise = {};
   if (c.is_gdc()) c.reward = {};
   if (!takes(c, "entropy_coef")) c.entropy_coef = 0;  // it belongs to others
-  if (!takes(c, "kl_coef") && !c.is_gdc()) c.kl_coef = c.kl_target = 0;
+  if (learns_action_values(c)) c.kl_coef = c.kl_target = 0;
   if (!takes(c, "group"))
     c.group = 0;
   else if (c.group == 0)
@@ -124,8 +126,8 @@ std::vector<Option> options(TuneConfig& c) {
       option(
           "algorithm", c.algorithm, method_names(),
           "method that makes the weights of the gradient; reinforce with leave-one-out is RLOO. After q and dqn the "
-          "logits of the run are action values: sample it with --temperature 0, for what exact and sample else see is "
-          "their softmax"),
+          "logits of the run are action values: use sample --temperature 0; their softmax, which sample and exact see "
+          "otherwise, means nothing"),
       newer(option("proposal", c.proposal, Proposal::names(),
                    "what f-dpg draws from: the policy | the prior | a policy of before, replaced by a better one",
                    kFDpg)),

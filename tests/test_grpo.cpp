@@ -2,6 +2,7 @@
 // of prompts in a batch, and training.
 #include <doctest/doctest.h>
 
+#include "rl/tables/running_moments.h"
 #include "tests/method_worlds.h"
 
 namespace {
@@ -143,6 +144,72 @@ TEST_CASE("a batch of the source is whole groups of a prompt: all prompts in tur
     if (prompts <= 4) CHECK(least == most);
     CHECK(least > 0);
   }
+}
+
+// Of two prompts, whose rewards lie apart, twice two sequences in a batch.
+TEST_CASE(
+    "leave-one-out within each prompt has the variance that enumeration says, which is less than across prompts") {
+  const std::vector<std::vector<int32_t>> prompts{{kEnd}, {0}};
+  const RewardFunction reward = [](const Sequences& s, std::span<const int32_t> prompt) {
+    std::vector<double> r = reward_of_beginnings(s, prompt);
+    for (size_t i = 0; i < r.size(); ++i) r[i] += 3 * prompt[i];
+    return r;
+  };
+  struct Outcome {
+    double p, R;
+    std::vector<double> score;
+  };
+  const auto policy = random_model("lstm", 1), prior = random_model("lstm", 1001);
+  Shards shards(2, 1);
+  std::vector<std::vector<Outcome>> of(2);
+  for (size_t p = 0; p < 2; ++p) {
+    World world = ended_world(2);
+    world.prompt = prompts[p];
+    const LanguageModel* const both[] = {policy.get(), prior.get()};
+    const gradus::Enumeration all = gradus::enumerate(both, world);
+    const std::vector<double> r = reward(all.sequences, std::vector<int32_t>(size_t(all.sequences.size()), int32_t(p)));
+    for (size_t x = 0; x < r.size(); ++x) {
+      std::vector<double> one(r.size(), 0.0);
+      one[x] = 1;
+      of[p].push_back({.p = std::exp(all.log_prob[0][x]),
+                       .R = r[x] - kBeta * (all.log_prob[0][x] - all.log_prob[1][x]),
+                       .score = weighted_score(*policy, world, all.sequences, one, shards)});
+    }
+  }
+  // E |g|² − |E g|² of a batch a, b of the first prompt and c, d of the second, the others being those of the same one.
+  const auto variance = [&](bool across) {
+    const size_t n = of[0][0].score.size();
+    std::vector<double> mean(n, 0.0), g(n);
+    double square = 0;
+    for (const Outcome& a : of[0])
+      for (const Outcome& b : of[0])
+        for (const Outcome& c : of[1])
+          for (const Outcome& d : of[1]) {
+            const double p = a.p * b.p * c.p * d.p, sum = a.R + b.R + c.R + d.R;
+            const Outcome* const batch[] = {&a, &b, &c, &d};
+            const double other[] = {b.R, a.R, d.R, c.R};
+            std::ranges::fill(g, 0.0);
+            for (size_t i = 0; i < 4; ++i) {
+              const double w = (batch[i]->R - (across ? (sum - batch[i]->R) / 3 : other[i])) / 4;
+              for (size_t k = 0; k < n; ++k) g[k] += w * batch[i]->score[k];
+            }
+            for (size_t k = 0; k < n; ++k) {
+              mean[k] += p * g[k];
+              square += p * g[k] * g[k];
+            }
+          }
+    for (const double m : mean) square -= m * m;
+    return square;
+  };
+  const double within = variance(false);
+  CHECK(within < 0.8 * variance(true));
+  const TuneConfig o = Tuning{.kl_coef = kBeta, .batch = 4};
+  Tuner tuner(*policy, *prior, prompts, ended_world(2), reward, o, shards);
+  RunningMoments m(of[0][0].score.size());
+  for (int64_t step = 1; step <= 6000; ++step) m.add(tuner.gradient(step));
+  double seen = 0;
+  for (const double v : m.variance()) seen += v;
+  CHECK(near(seen, within) <= 0.05);
 }
 
 TEST_CASE("trained for several epochs without division it ends at the posterior") {

@@ -128,6 +128,19 @@ TEST_CASE("any critic, gamma below 1 and pay by step: the exact mean is that of 
   }
 }
 
+TEST_CASE("discounted rewards to go: the exact mean is that of sums made by hand") {
+  for (const std::string family : {"lstm", "transformer"}) {
+    const MethodWorld w(family, 8);
+    const std::vector<double> nothing(size_t(w.all.sequences.first(w.all.sequences.size())), 0.0);
+    for (const bool step : {false, true}) {
+      TuneConfig o = Tuning{.baseline = "none", .reward_to_go = true, .kl_coef = kBeta};
+      o.gamma = 0.7;
+      CHECK(near(w.exact(*make_method(o), kBeta, step), w.by_hand(advantages_by_hand(w, w.paid(step), nothing, 0.7, 1)),
+                 1) <= kClose);
+    }
+  }
+}
+
 // |z| < 4.6 in each of at most 200 coordinates and 16 gradients: a false-alarm rate of 1.4 %; the seeds are fixed.
 TEST_CASE("sampled gradients have the exact mean, away from the prior, discounted and paid by step") {
   for (const std::string family : {"lstm", "transformer"}) {

@@ -216,7 +216,8 @@ TEST_CASE("with the logits log q + Q / beta of the soft values every error is 0,
         Experience e{.sequences = w.all.sequences, .batch = w.batch};
         e.reward = paid_on_draws(e.batch, w.paid(step));
         e.log_q.assign(e.reward.size(), 0);
-        Scores now{.log_pi = e.log_q, .logit = e.log_q};
+        Scores now;
+        now.log_pi = now.logit = e.log_q;
         w.for_draws([&](int64_t, size_t i, int64_t) {
           const PrefixTree::Node& n = tree.nodes[size_t(node[i])];
           for (auto k = size_t(n.first_edge); k < size_t(n.end_edge); ++k) {

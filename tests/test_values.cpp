@@ -150,6 +150,36 @@ TEST_CASE("where the critic is right the mean advantage is 0 in every state, wha
   }
 }
 
+TEST_CASE("discounted returns of whole sequences climb V of the start: the gradient is its derivative" *
+          doctest::skip(!kDouble)) {
+  for (const std::string family : {"lstm", "transformer"})
+    for (const bool step : {false, true})
+      for (const std::string kl : {"k1", "full"}) {
+        MethodWorld w(family, 6);
+        const double beta = 0.3, gamma = 0.8, h = 1e-3;
+        TuneConfig o = Tuning{.baseline = "none", .kl_coef = beta};
+        o.gamma = gamma;
+        o.kl_estimator = kl;
+        const std::vector<double> g = w.exact(*make_method(o), beta, step), paid = w.paid(step);
+        const Rng rng(17, Stream::kTest);
+        double along = 0, gone = 0;
+        for (size_t k = 0; k < g.size(); ++k) along += g[k] * 0.3 * rng.normal(int64_t(k));
+        const auto at = [&](double size) {
+          for (size_t k = 0; k < g.size(); ++k)
+            w.policy->params().edit()[k] += real((size - gone) * 0.3 * rng.normal(int64_t(k)));
+          gone = size;
+          w.refresh();
+          const PrefixTree tree(w.all.sequences);
+          return policy_values(tree, tree.of_edges(w.all.sequences, paid), tree.log_conditionals(w.log_pi()),
+                               tree.log_conditionals(w.log_q()), beta, gamma)
+              .value[0];
+        };
+        const double numeric = (-at(2 * h) + 8 * at(h) - 8 * at(-h) + at(-2 * h)) / (12 * h);
+        CHECK(std::fabs(along) > 1e-3);
+        CHECK(std::fabs(numeric - along) <= 1e-8 * std::max(1.0, norm(g)));
+      }
+}
+
 TEST_CASE("what is no tree and no sequence of the world is refused") {
   Sequences s(kEnd);
   s.add(std::vector<int32_t>{0, 1});

@@ -45,6 +45,10 @@ TEST_CASE("on a table every method goes to the posterior, and both of action val
     CHECK(near(said["objective_exact"].get<double>(), 1, 1e-12));
     const Json best = dir.must(f64, "sample run-" + method + " --tokens 3 --temperature 0 --json").json();
     CHECK(contains(best["samples"][0]["text"].get<std::string>(), "cat"));
+    CHECK(
+        contains(dir.must(f64, "sample run-" + method + " --tokens 3").err, "action values of --algorithm " + method));
+    CHECK(contains(dir.must(f64, "exact sequences run-" + method + " --max-tokens 3").err, "action values"));
+    CHECK(!contains(dir.must(f64, "sample run-" + method + " --tokens 3 --temperature 0").err, "note"));
   }
   const Run shown =
       dir.must(f64, "tune table --out shown --algorithm dqn --reward contains:cat --max-tokens 3 --steps 2");
