@@ -128,7 +128,7 @@ TEST_CASE("replayed batches that lack something are refused") {
   CHECK(has(run.without_last("replay.1.lengths"), "are not of 8 sequences, a batch"));
   CHECK(has(run.without_last("replay.1.prompts"), "are not of 8 sequences, a batch"));
   CHECK(has(run.without_last("replay.1.tokens"), "replay.1.lengths does not add up to the "));
-  CHECK(has(run.without_last("replay.1.reward"), "replay.1.reward has 7 numbers, it must have 8"));
+  CHECK(has(run.without_last("replay.1.reward"), "replay.1.reward has "));
   CHECK(has(run.without_last("replay.1.log_mu"), "replay.1.log_mu has "));
   CHECK(has(run.without_last("replay.1.log_q"), "replay.1.log_q has "));
   const auto renamed = [&](const std::string& name) {

@@ -180,6 +180,26 @@ TEST_CASE("discounted returns of whole sequences climb V of the start: the gradi
       }
 }
 
+TEST_CASE("what the prior excludes is no choice, however well it would be paid") {
+  const FourSentences w(FourSentences::text({5, 2, 1, 2}), FourSentences::text({4, 3, 0, 3}));  // no "a cat"
+  const PrefixTree tree(w.all.sequences);
+  std::vector<double> reward(w.reward.size(), 0.0);
+  const int32_t a = w.lines.ids("a dog")[0], cat = w.lines.ids("the cat")[1];
+  for (int64_t i = 0; i < w.all.sequences.size(); ++i) {
+    const auto draws = w.all.sequences.draws(i);
+    reward[size_t(i)] = draws[0] == a && draws[1] == cat ? 10 : draws[1] == cat ? 1 : 0;
+  }
+  const std::vector<double> r = tree.of_edges(w.all.sequences, reward), log_q = tree.log_conditionals(w.log_q());
+  const Values best = best_values(tree, r, log_q, 1);
+  CHECK(best.value[0] == 1);
+  CHECK(best.value[size_t(w.node(tree, "a"))] == 0);
+  const auto greedy = w.all.sequences.draws(tree.edges[size_t(greedy_path(tree, best, log_q).back())].sequence);
+  CHECK((greedy[0] != a && greedy[1] == cat));
+  const Values soft = soft_values(tree, r, log_q, 0.5, 1);
+  CHECK(std::fabs(soft.value[size_t(w.node(tree, "a"))]) <= 1e-12);
+  CHECK(near(soft.value[0], posterior(Table::of_logs(w.log_q()), reward, 0.5).j_star) <= kClose);
+}
+
 TEST_CASE("what is no tree and no sequence of the world is refused") {
   Sequences s(kEnd);
   s.add(std::vector<int32_t>{0, 1});
