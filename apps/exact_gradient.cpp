@@ -152,9 +152,10 @@ Listed list_world(Question& q) {
   }
   l.gradient = exact_gradient(*method, *q.run.model, *q.prior.model, q.world, l.all.sequences, log_mu, paid,
                               options.beta(), shards, std::max<int64_t>(1, options.group), of_draws);
-  if (q.has_target || q.acts) return l;
   TuneConfig j = options;
   j.algorithm = TuneConfig().algorithm;
+  j.gamma = 1;
+  if (q.has_target || q.acts || (options.algorithm == j.algorithm && options.gamma == 1)) return l;  // it is that of J
   const std::unique_ptr<Method> plain = q.method(j);
   tell(*plain, l);
   l.of_j = exact_gradient(*plain, *q.run.model, *q.prior.model, q.world, l.all.sequences, log_pi, l.rewards,

@@ -121,7 +121,9 @@ TEST_CASE("exact gradient: every method beside J, GRPO's bias, sampled ones in a
   dir.must(f64, "tune table --out moved --reward contains:cat --max-tokens 3 --steps 5 --lr 0.1 --quiet");
   const std::string ask = "exact gradient moved --prior table --kl-coef 0.5 --max-tokens 3 --out g --json ";
   const auto answer = [&](const std::string& more) { return dir.must(f64, ask + more).json(); };
-  for (const std::string method : {"reinforce", "ppo", "actor-critic"}) {
+  CHECK(!answer("--reward contains:cat --reward-to-go").contains("cosine_to_j"));  // it is that of J
+  CHECK(answer("--reward contains:cat --reward-to-go --gamma 0.5")["norm_to_j"].get<double>() < 0.9);
+  for (const std::string method : {"ppo", "actor-critic"}) {
     INFO(method);
     const Json said = answer("--reward contains:cat --algorithm " + method);
     CHECK(near(said["cosine_to_j"].get<double>(), 1, 1e-12));

@@ -299,7 +299,7 @@ TEST_CASE("exact refuses a world too large, a missing question or length, unknow
   const std::string least = " --embd 2 --context 4 --steps 0 --val-fraction 0 --quiet";
   dir.must(f64, "train abc.txt --out lstm --model lstm --hidden 2" + least);
   CHECK(refuses(dir.run(f64, "exact sequences lstm --max-tokens 7"), 4, "max_tokens 6 fits"));
-  CHECK(refuses(dir.run(f64, "exact"), 2, "sequences | compare | posterior | gdc | gradient"));
+  CHECK(refuses(dir.run(f64, "exact"), 2, "sequences | compare | posterior | gdc | values | gradient"));
   CHECK(refuses(dir.run(f64, "exact sequences q"), 2, "--max-tokens"));
   CHECK(refuses(dir.run(f64, "exact sequences q --max-tokens 3 --prompt cow"), 4, "cow"));
   CHECK(refuses(dir.run(f64, "exact sequences nowhere --max-tokens 3"), 4, "nowhere"));
