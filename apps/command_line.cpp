@@ -196,6 +196,8 @@ std::string sentence(const CLI::App& app, const CLI::ParseError& error, const st
   const std::string name = message.substr(0, message.find(':'));
   if (!after(": At Most 1 required").empty()) return name + " is given more than once";
   if (!after(": 1 required").empty()) return name + " needs a value";
+  if (const std::string two = after(": 2 required "); !two.empty())  // "STEP FILE missing"
+    return name + " needs two values: " + two.substr(0, two.rfind(' '));
   if (const std::string rest = after(": --"); !rest.empty()) return "--" + rest;
   return message + "; " + help + " lists what it takes";
 }

@@ -19,6 +19,7 @@ int score(const ScoreCommand& command) {
   require_memory(sampling_bytes(*run.model, 1, false), text("scoring by ", run.path),
                  "the model remembers too much for this machine");
   const int32_t end_id = run.tokenizer.end_id();
+  SequenceScorer score(*run.model, run.start_id, command.temperature);
   std::string line;
   errno = 0;
   for (int64_t number_of_line = 1; std::getline(std::cin, line); ++number_of_line) {
@@ -31,8 +32,7 @@ int score(const ScoreCommand& command) {
       throw DataError(text("line ", number_of_line, " of standard input: ", error.what()));
     }
     if (end_id >= 0) tokens.push_back(end_id);
-    const std::vector<double> log_probs =
-        score_sequences(*run.model, run.start_id, {&tokens, 1}, command.temperature)[0];
+    const std::vector<double> log_probs = score({&tokens, 1})[0];
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     const Json record{{"text", valid_utf8(line)},
                       {"tokens", tokens},

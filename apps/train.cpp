@@ -115,7 +115,7 @@ int train(const TrainCommand& command) {
     }
   };
   const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
-  catch_interrupts();
+  catch_interrupts(!command.common.quiet);
   bool stop = false;
   std::string no_trace;                                                                 // why
   if (run.step > 0 && due(config.eval_every) && !evaluated) evaluate_now(false, true);  // it was interrupted

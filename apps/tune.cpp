@@ -208,7 +208,8 @@ int tune(const TuneCommand& command) {
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
   require_memory(run.bytes_of_step, text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
-                 "use a smaller --batch or --max-tokens");
+                 int64_t(longest) > config.max_tokens ? "use a smaller --batch or shorter prompts"
+                                                      : "use a smaller --batch or --max-tokens");
   run.restore(tuner);
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
@@ -226,7 +227,7 @@ int tune(const TuneCommand& command) {
   std::optional<TuneMetrics> last;
   Json record;  // of the last step
   StepNotes notes;
-  catch_interrupts();
+  catch_interrupts(!command.common.quiet);
   bool stop = false;
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;

@@ -1,5 +1,7 @@
 #include "engine/arena.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -12,20 +14,22 @@ constexpr size_t kPage = 4096;
 
 size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
+// Blocks are mapped, not allocated, so that their pages go back when they are given up. malloc keeps what is below its
+// threshold, which rises to 32 MB: 64 tapes that each replaced their blocks by one larger one held twice what they
+// used.
 uintptr_t new_block(size_t bytes) noexcept {
-  return reinterpret_cast<uintptr_t>(::operator new(bytes, std::align_val_t(Arena::kMaxAlign), std::nothrow));
+  void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return pages == MAP_FAILED ? 0 : reinterpret_cast<uintptr_t>(pages);
 }
 
-void delete_block(uintptr_t begin) noexcept {
-  ::operator delete(reinterpret_cast<void*>(begin), std::align_val_t(Arena::kMaxAlign));
-}
+void delete_block(uintptr_t begin, size_t bytes) noexcept { ::munmap(reinterpret_cast<void*>(begin), bytes); }
 
 }  // namespace
 
 Arena::~Arena() { release_blocks(); }
 
 void Arena::release_blocks() noexcept {
-  for (const Block& b : blocks_) delete_block(b.begin);
+  for (const Block& b : blocks_) delete_block(b.begin, b.end - b.begin);
   blocks_.clear();
   current_ = 0;
   cursor_ = end_ = reinterpret_cast<uintptr_t>(nowhere_);
@@ -41,14 +45,18 @@ void Arena::enter(size_t block, size_t used_before) {
 void* Arena::allocate_in_next_block(size_t bytes, size_t align) {
   if (bytes > kMaxBytes) throw std::bad_alloc();
   const size_t before = used() - counted_;
-  // A block left over from before a rewind. One that is too small is skipped; the next is at least twice its size.
-  size_t next = blocks_.empty() ? 0 : current_ + 1;
-  while (next < blocks_.size() && blocks_[next].end - blocks_[next].begin < bytes) ++next;
+  // Blocks left over from before a rewind are empty. One that is too small makes room for one that is not.
+  const size_t next = blocks_.empty() ? 0 : current_ + 1;
+  while (next < blocks_.size() && blocks_[next].end - blocks_[next].begin < bytes) {
+    delete_block(blocks_[next].begin, blocks_[next].end - blocks_[next].begin);
+    blocks_.erase(blocks_.begin() + std::ptrdiff_t(next));
+  }
   if (next == blocks_.size()) {
-    const size_t last = blocks_.empty() ? kFirstBlock / 2 : size_t(blocks_.back().end - blocks_.back().begin);
-    const size_t size = round_up(std::max(2 * last, bytes), kPage);
+    const size_t least = round_up(bytes, kPage);
+    size_t size = std::max(least, round_up(std::max(kFirstBlock, before / 4), kPage));
     blocks_.reserve(next + 1);  // before the block exists, so that nothing leaks if it throws
-    const uintptr_t begin = new_block(size);
+    uintptr_t begin = new_block(size);
+    for (; begin == 0 && size > least; begin = new_block(size)) size = std::max(least, round_up(size / 4, kPage));
     if (begin == 0) throw std::bad_alloc();
     blocks_.push_back({begin, begin + size, 0});
   }

@@ -2,8 +2,9 @@
 // Memory never moves, so pointers hold until reset() or a rewind() to an older mark. Not thread-safe: one arena, one
 // thread at a time.
 //
-// Blocks double in size. reset() replaces several blocks by one that holds everything, so a second step of the same
-// size runs in one block, and no later step allocates.
+// Each new block adds a quarter of what is used, or what the system still gives, so that little is held beyond what is
+// needed where address space is limited. reset() replaces several blocks by one that holds everything, so a second step
+// of the same size runs in one block, and no later step allocates.
 #pragma once
 
 #include <cassert>

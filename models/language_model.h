@@ -4,6 +4,7 @@
 // Letters: B sequences, T tokens of each, C width of the features, V vocabulary.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -72,6 +73,14 @@ class Encoder {
   const Rung* rung_;
 };
 
+class DirectScorer {
+ public:
+  virtual ~DirectScorer() = default;
+  // Of one text: log p(targets[i]) after tokens[0..i], under softmax(logits / temperature). It may remember what it
+  // found out for one text and use it for the next, so one thread at a time may call it.
+  virtual std::vector<double> log_probs(std::span<const int32_t> tokens, std::span<const int32_t> targets) = 0;
+};
+
 class LanguageModel : public Encoder {
  public:
   virtual Tensor head(const Tensor& features) const = 0;  // [N,C] → [N,V]
@@ -82,8 +91,9 @@ class LanguageModel : public Encoder {
   }
   // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget.
   virtual Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const;
-  // Whether losses() makes no distributions and takes texts of any length: then it is the quicker way to score one.
-  virtual bool scores_directly() const { return false; }
+  // The quicker way to score texts, of any length, where the family has one that makes no distributions; else null. At
+  // temperature 0 none has. REQUIRES: the model outlives it.
+  virtual std::unique_ptr<DirectScorer> direct_scorer(double /*temperature*/) const { return nullptr; }
 
   // Incremental, without gradients. next() takes one token for each row and returns the logits after it, [B,V], on the
   // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().

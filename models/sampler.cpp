@@ -58,60 +58,61 @@ void require_numbers(std::span<const double> log_p) {
   if (std::isnan(log_p[0])) throw DivergedError("a logit of the model is not a number: its training diverged");
 }
 
-// Of a model that scores_directly().
-static std::vector<double> score_directly(const LanguageModel& model, int32_t start,
-                                          std::span<const int32_t> sequence) {
-  if (sequence.empty()) return {};
+SequenceScorer::SequenceScorer(const LanguageModel& model, int32_t start, double temperature)
+    : model_(model), start_(start), temperature_(temperature), direct_(model.direct_scorer(temperature)) {}
+
+std::vector<std::vector<double>> SequenceScorer::operator()(std::span<const std::vector<int32_t>> sequences) {
+  std::vector<std::vector<double>> log_probs(sequences.size());
+  for (size_t i = 0; i < sequences.size() && direct_; ++i) {
+    if (sequences[i].empty()) continue;
+    std::vector<int32_t> inputs{start_};
+    inputs.insert(inputs.end(), sequences[i].begin(), sequences[i].end() - 1);
+    log_probs[i] = direct_->log_probs(inputs, sequences[i]);
+  }
+  if (direct_) return log_probs;
+  std::vector<size_t> order(sequences.size());  // longest first: the rows that go on are always the first ones
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return sequences[i].size(); });
+  for (size_t first = 0; first < order.size(); first += kRows)
+    score_rows(sequences, std::span(order).subspan(first, std::min(kRows, order.size() - first)), log_probs);
+  return log_probs;
+}
+
+// `rows` are the sequences to score, longest first.
+void SequenceScorer::score_rows(std::span<const std::vector<int32_t>> sequences, std::span<const size_t> rows,
+                                std::span<std::vector<double>> log_probs) const {
+  const size_t V = size_t(model_.vocabulary());
+  std::vector<double> log_p(V);
   Tape tape;
   const Tape::Use use(tape);
-  const NoGrad no_grad;
-  std::vector<int32_t> inputs{start};
-  inputs.insert(inputs.end(), sequence.begin(), sequence.end() - 1);
-  std::vector<double> log_probs;
-  for (const real loss : model.losses(inputs, sequence, 1, int64_t(sequence.size())).span())
-    log_probs.push_back(-double(loss));
-  return log_probs;
+  State state = model_.start(int64_t(rows.size()));
+  std::vector<int32_t> last(rows.size(), start_);
+  const LongLoop loop("scoring tokens", int64_t(sequences[rows[0]].size()));
+  for (size_t t = 0;; ++t) {
+    loop.at(int64_t(t));
+    size_t alive = 0;
+    while (alive < last.size() && sequences[rows[alive]].size() > t) ++alive;
+    if (alive == 0) break;
+    if (alive < last.size()) {
+      std::vector<int64_t> kept(alive);
+      std::iota(kept.begin(), kept.end(), 0);
+      state.select(kept);
+      last.resize(alive);
+    }
+    const Tape::Mark mark(tape);
+    const Tensor logits = model_.next(state, last);
+    for (size_t b = 0; b < alive; ++b) {
+      last[b] = sequences[rows[b]][t];
+      log_distribution(logits.span().subspan(b * V, V), temperature_, log_p);
+      require_numbers(log_p);
+      log_probs[rows[b]].push_back(log_p[size_t(last[b])]);
+    }
+  }
 }
 
 std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
                                                  std::span<const std::vector<int32_t>> sequences, double temperature) {
-  std::vector<std::vector<double>> log_probs(sequences.size());
-  if (temperature == 1 && model.scores_directly()) {
-    for (size_t i = 0; i < sequences.size(); ++i) log_probs[i] = score_directly(model, start, sequences[i]);
-    return log_probs;
-  }
-  std::vector<size_t> order(sequences.size());  // longest first: the rows that go on are always the first ones
-  std::iota(order.begin(), order.end(), size_t(0));
-  std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return sequences[i].size(); });
-  const size_t V = size_t(model.vocabulary());
-  std::vector<double> log_p(V);
-  Tape tape;
-  const Tape::Use use(tape);
-  for (size_t first = 0; first < order.size(); first += kRows) {
-    const auto rows = std::span(order).subspan(first, std::min(kRows, order.size() - first));
-    State state = model.start(int64_t(rows.size()));
-    std::vector<int32_t> last(rows.size(), start);
-    for (size_t t = 0;; ++t) {
-      size_t alive = 0;
-      while (alive < last.size() && sequences[rows[alive]].size() > t) ++alive;
-      if (alive == 0) break;
-      if (alive < last.size()) {
-        std::vector<int64_t> kept(alive);
-        std::iota(kept.begin(), kept.end(), 0);
-        state.select(kept);
-        last.resize(alive);
-      }
-      const Tape::Mark mark(tape);
-      const Tensor logits = model.next(state, last);
-      for (size_t b = 0; b < alive; ++b) {
-        last[b] = sequences[rows[b]][t];
-        log_distribution(logits.span().subspan(b * V, V), temperature, log_p);
-        require_numbers(log_p);
-        log_probs[rows[b]].push_back(log_p[size_t(last[b])]);
-      }
-    }
-  }
-  return log_probs;
+  return SequenceScorer(model, start, temperature)(sequences);
 }
 
 Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t>> prompts, std::span<const int32_t> of,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "engine/parallel.h"
 #include "engine/rng.h"
@@ -43,7 +44,21 @@ void sampling_distribution(std::span<const real> logits, const SampleOptions& op
 
 // The natural log-probability of each token of each sequence, which begins after `start`, under softmax(logits /
 // temperature) (at temperature 0: 0 for the most probable token, else -inf): what a Sampler with the prompt {start}
-// would say of it. The path is the sampler's, so a sequence may be longer than the context.
+// would say of it. The path is the sampler's, so a sequence may be longer than the context. REQUIRES: the model
+// outlives the scorer.
+class SequenceScorer {
+ public:
+  SequenceScorer(const LanguageModel& model, int32_t start, double temperature = 1);
+  std::vector<std::vector<double>> operator()(std::span<const std::vector<int32_t>> sequences);
+
+ private:
+  void score_rows(std::span<const std::vector<int32_t>> sequences, std::span<const size_t> rows,
+                  std::span<std::vector<double>> log_probs) const;
+  const LanguageModel& model_;
+  const int32_t start_;
+  const double temperature_;
+  const std::unique_ptr<DirectScorer> direct_;
+};
 std::vector<std::vector<double>> score_sequences(const LanguageModel& model, int32_t start,
                                                  std::span<const std::vector<int32_t>> sequences,
                                                  double temperature = 1);

@@ -91,7 +91,7 @@ double exact_gradient_bytes(Method& method, const LanguageModel& policy, const L
                             Shards& shards) {
   const TeacherForcing pass(policy, shards, needs_of_pass(method), &prior);
   const int64_t T = int64_t(world.prompt.size()) + world.max_tokens - 1;
-  return double(policy.params().size()) * (sizeof(double) + sizeof(real)) +
+  return double(policy.params().size()) * (sizeof(double) + sizeof(real)) + double(chunk_of(world) * T) * kBytesOfSlot +
          pass.bytes(chunk_of(world), T, world.temperature);
 }
 
@@ -167,8 +167,9 @@ double estimate_gradient_bytes(Method& method, const LanguageModel& policy, cons
   const int64_t batch = batch_of(method, options), T = int64_t(world.prompt.size()) + world.max_tokens - 1;
   Shards shards(shards_of(method, batch), 1);
   const TeacherForcing pass(policy, shards, needs_of_pass(method), &prior);
+  // The tapes keep what they have while the next batch is drawn.
   return double(policy.params().size()) * (4 * sizeof(double) + sizeof(real)) +
-         std::max(pass.bytes(batch, T, world.temperature), sampling_bytes(policy, batch, world.end_id >= 0));
+         pass.bytes(batch, T, world.temperature) + sampling_bytes(policy, batch, world.end_id >= 0);
 }
 
 EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,

@@ -80,15 +80,14 @@ std::span<const real> Learner::gradient(int64_t step) {
 }
 
 double Learner::step_bytes(int64_t prompt) const {
-  // What Experience, Scores and Weights hold of a slot, and of a draw that is replayed.
-  constexpr double kSlot = 16 * sizeof(double), kReplayed = 6 * sizeof(double);
+  constexpr double kReplayed = 6 * sizeof(double);  // of a draw that is replayed
   const World& world = source_.world();
   const LanguageModel& drawn_from = method_.behaviour() ? *method_.behaviour() : policy_;
   const int64_t B = options_.batch, T = prompt + world.max_tokens - 1;
   const double slots = double(B) * double(T), numbers = double(policy_.params().size()),
                sums = 2 * sizeof(real) * (numbers + (needs_.own_critic ? double(value_->params().size()) : 0));
   const double drawing = sampling_bytes(drawn_from, B, world.end_id >= 0);
-  return sums + slots * (kSlot + double(options_.replay) * kReplayed) +
+  return sums + slots * (kBytesOfSlot + double(options_.replay) * kReplayed) +
          std::max(drawing, pass_.bytes(B, T, world.temperature));
 }
 

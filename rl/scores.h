@@ -47,6 +47,9 @@ struct Weights {
   std::optional<int64_t> clipped = {};  // draws that a method which clips left out, for the log
 };
 
+// What Experience, Scores and Weights hold of a slot, at most: for estimates of memory.
+inline constexpr double kBytesOfSlot = 14 * sizeof(double);
+
 // The scores that have a gradient, and their weights in the same order.
 inline constexpr size_t kScores = 5;
 inline constexpr std::vector<double> Scores::*kScoreOf[kScores] = {&Scores::log_pi, &Scores::value, &Scores::entropy,

@@ -113,6 +113,46 @@ TEST_SUITE("families") {
     CHECK(std::fabs(ending(4)) <= kExact);
   }
 
+  TEST_CASE("families: an n-gram model scores texts at any temperature as its whole distributions say") {
+    constexpr double kNear = kDouble ? 1e-11 : 2e-5;
+    for (const LineWorld* world : {&two_words(), &mixed()})
+      for (const auto& [name, model] : all_families(*world)) {
+        INFO(name);
+        CHECK(model->direct_scorer(0) == nullptr);
+        const bool counts_runs = name.starts_with("ngram");
+        CHECK((model->direct_scorer(2) != nullptr) == counts_runs);
+        if (!counts_runs) continue;
+        const int64_t V = model->vocabulary(), T = 6;
+        for (const double temperature : {1e-310, 1e-9, 0.05, 0.7, 1.0, 3.0, 1e6}) {
+          INFO(temperature);
+          SequenceScorer score(*model, world->end_id(), temperature);  // it remembers sums from line to line
+          for (int64_t line = 0; line < 30; ++line) {
+            const Rng rng(7, Stream::kSample, line);
+            Ids ids;
+            for (int64_t t = 0; t < T; ++t) ids.push_back(int32_t(double(V) * rng.uniform(t)));
+            const std::vector<double> got = score({&ids, 1})[0];
+            Ids inputs{world->end_id()};
+            inputs.insert(inputs.end(), ids.begin(), ids.end() - 1);
+            Tape tape;
+            const Tape::Use use(tape);
+            const Tensor logits = model->logits(inputs, 1, T);
+            std::vector<double> log_p(static_cast<size_t>(V));
+            for (int64_t t = 0; t < T; ++t) {
+              log_distribution(logits.span().subspan(size_t(t * V), size_t(V)), temperature, log_p);
+              const double x = got[size_t(t)], wanted = log_p[size_t(ids[size_t(t)])];
+              INFO(x, " where ", wanted, " is right");
+              if (temperature >= 0.05 && std::isfinite(wanted))
+                CHECK(std::fabs(x - wanted) <= kNear * (1 + std::fabs(wanted)) / std::min(1.0, temperature));
+              else if (wanted < -1e6)  // below 0.05 a rounded logit decides which of nearly equal tokens is drawn
+                CHECK(x < -1e5);
+              else
+                CHECK(x <= 1e-12);
+            }
+          }
+        }
+      }
+  }
+
   TEST_CASE("families: smoothing, worked out by hand") {
     const LineWorld& world = two_words();
     const auto p = [&](const std::string& smoothing, int64_t order, const std::string& before,

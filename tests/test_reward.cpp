@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <ctime>
 
 #include "engine/rng.h"
 #include "models/text/utf8.h"
@@ -173,6 +174,16 @@ TEST_CASE("blocklist: -1 if a word or a phrase of the file occurs") {
   CHECK(score({list}, "") == 0);
   CHECK(score({list}, "\xE7\x8C\xAB\xE3\x80\x82") == -1);
   CHECK(score({list}, "\xE7\x8C\xAB\xE8\xB7\x91\xE3\x80\x82") == 0);  // another run of letters
+  std::string alike, long_text;                                       // every second word may begin 100,000 phrases
+  for (int i = 0; i < 100'000; ++i) {
+    alike += "a bad ";
+    for (int n = i; n > 0; n /= 26) alike += char('a' + n % 26);
+    alike += "x\n";
+  }
+  for (int i = 0; i < 10'000; ++i) long_text += "a bad ";
+  const std::clock_t begun = std::clock();
+  CHECK(score({"blocklist:" + folder.file("alike.txt", alike)}, long_text) == 0);
+  CHECK(double(std::clock() - begun) / CLOCKS_PER_SEC < 2);
   CHECK(has(data("blocklist:" + folder.file("odd.txt", "cat\n\n...\n")), "odd.txt: line 3 "));
   CHECK(has(data("blocklist:" + folder.file("blank.txt", "\n \n")), "lists no word"));
   CHECK(has(data("blocklist:" + folder.file("empty.txt", "")), "empty.txt"));

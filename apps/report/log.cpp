@@ -9,6 +9,7 @@ namespace gradus {
 
 namespace {
 
+constexpr size_t kMostColumns = 64;  // or a log with another field in each line would take the square of its length
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 void shorten(Records& records, size_t n) {
@@ -68,6 +69,7 @@ std::string add(RunLog& log, const Json& record) {
     return "has no \"step\"";
   if (words && !words->is_string()) return "has a \"text\" that is not a string";
   append(*records, record);
+  if (records->columns.size() > kMostColumns) return text("is the first after more than ", kMostColumns, " fields");
   log.last_step = step->get<int64_t>();
   return "";
 }

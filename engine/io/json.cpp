@@ -1,5 +1,7 @@
 #include "engine/io/json.h"
 
+#include <utf8.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -8,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 #include <utility>
+
+#include "engine/io/orders.h"
 
 namespace gradus {
 
@@ -193,25 +197,17 @@ static void write_value(std::string& out, const Json& json) {
   }
 }
 
-// What a terminal would obey, or turn its lines or the direction of writing at, by its number, which means the same in
-// JSON: DEL, U+0080 to U+009F, U+2028 to U+202E, U+2066 to U+2069. Such characters stand only within strings.
+// Every is_order() by its number, which means the same in JSON. Such characters stand only within strings.
 static std::string without_orders(const std::string& json) {
   std::string out;
-  const auto byte = [&](size_t i) { return i < json.size() ? unsigned(json[i] & 0xFF) : 0; };
-  for (size_t i = 0; i < json.size(); ++i) {
-    const unsigned a = byte(i), b = byte(i + 1), c = byte(i + 2);
-    const unsigned of_three = 0x2000 + ((b & 0x3F) << 6) + (c & 0x3F);
-    unsigned code = 0;
-    if (a == 0x7F || (a == 0xC2 && b < 0xA0)) code = a == 0x7F ? a : b;
-    if (a == 0xE2 && ((of_three >= 0x2028 && of_three <= 0x202E) || (of_three >= 0x2066 && of_three <= 0x2069)))
-      code = of_three;
-    if (code == 0) {
-      out += json[i];
-      continue;
-    }
+  for (auto i = json.begin(); i != json.end();) {
+    const auto begin = i;
+    const char32_t c = utf8::unchecked::next(i);
     char escaped[8];
-    out.append(escaped, size_t(std::snprintf(escaped, sizeof escaped, "\\u%04x", code)));
-    i += code == 0x7F ? 0 : code < 0x100 ? 1 : 2;
+    if (is_order(c))
+      out.append(escaped, size_t(std::snprintf(escaped, sizeof escaped, "\\u%04x", unsigned(c))));
+    else
+      out.append(begin, i);
   }
   return out;
 }

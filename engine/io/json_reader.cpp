@@ -8,6 +8,8 @@
 #include <iterator>
 #include <utility>
 
+#include "engine/io/orders.h"
+
 namespace gradus {
 namespace {
 
@@ -29,13 +31,12 @@ Place place_of(std::string_view text, size_t at) {
 std::string in_quotes(std::string_view s) {
   size_t n = std::min<size_t>(s.size(), 80);
   while (n < s.size() && n > 0 && (s[n] & 0xC0) == 0x80) --n;  // not through the middle of a character
-  std::string out = "\"" + std::string(s.substr(0, n)) + (n < s.size() ? "...\"" : "\"");
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto c = static_cast<unsigned char>(out[i]);
-    if (c < 0x20 || c == 0x7F) out[i] = '?';
-    if (c == 0xC2 && static_cast<unsigned char>(out[i + 1]) < 0xA0) out.replace(i, 2, "?");  // U+0080 to U+009F
+  std::string out = "\"";
+  for (auto i = s.begin(); i != s.begin() + std::ptrdiff_t(n);) {
+    const char32_t c = utf8::unchecked::next(i);
+    utf8::unchecked::append(is_order(c) ? U'?' : c, std::back_inserter(out));
   }
-  return out;
+  return out + (n < s.size() ? "...\"" : "\"");
 }
 
 JsonReader::JsonReader(std::string_view text) : text_(text) {

@@ -23,7 +23,7 @@ struct JsonError : DataError {
   using DataError::DataError;
 };
 
-// Text from outside, as it may stand in a message on a terminal: in quotes, short, without control characters.
+// Text from outside, as it may stand in a message on a terminal: in quotes, short, with ? for every is_order().
 // REQUIRES: valid UTF-8.
 std::string in_quotes(std::string_view s);
 

@@ -15,6 +15,7 @@
 
 #include "engine/error.h"
 #include "engine/io/json_reader.h"
+#include "engine/io/orders.h"
 
 namespace gradus {
 namespace {
@@ -39,8 +40,7 @@ const Dtype* find_dtype(std::string_view name) {
 // REQUIRES: valid UTF-8.
 bool has_control_characters(const std::string& s) {
   for (auto i = s.begin(); i != s.end();) {
-    const auto c = utf8::next(i, s.end());
-    if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return true;
+    if (is_control(utf8::next(i, s.end()))) return true;
   }
   return false;
 }

@@ -58,9 +58,10 @@ class NgramLm : public LanguageModel {
             -std::log(probability(history(tokens.subspan(size_t(i - i % T), size_t(i % T + 1))), targets[size_t(i)])));
     return y;
   }
-  bool scores_directly() const override { return true; }
+  std::unique_ptr<DirectScorer> direct_scorer(double temperature) const override;
 
  private:
+  friend class NgramScorer;
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
     const Tensor y = constant({B * T, vocabulary()}, 0);
     for (int64_t b = 0; b < B && !Tape::current(Loc::here()).measures(); ++b)
@@ -191,6 +192,81 @@ class NgramLm : public LanguageModel {
   std::vector<double> total_, types_;  // of each node: Σ c of its children, and how many are not 0
   std::vector<double> discount_;       // D of each length
 };
+
+// log p^(1/T)(w | h) / Σ_v p^(1/T)(v | h). The sum is found from the tokens that were seen after h and, for all others
+// together, from the sum of the history that p leans on; it is kept for each node, so that all of them take no longer
+// than the table is. What is kept is (m, s) with m = max_v log p(v | h), Σ = e^(m/T) e^s.
+class NgramScorer final : public DirectScorer {
+ public:
+  NgramScorer(const NgramLm& model, double temperature) : model_(model), temperature_(temperature) {}
+
+  std::vector<double> log_probs(std::span<const int32_t> tokens, std::span<const int32_t> targets) override {
+    std::vector<double> out;
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const std::span<const int32_t> h = model_.history(tokens.first(i + 1));
+      const double log_p = std::log(model_.probability(h, targets[i]));
+      out.push_back(temperature_ == 1 ? log_p : log_p_of(log_p, sum_of(h)));
+    }
+    return out;
+  }
+
+ private:
+  struct LogSum {
+    double most = NAN, log_sum = 0;
+  };
+  double log_p_of(double log_p, const LogSum& sum) const { return (log_p - sum.most) / temperature_ - sum.log_sum; }
+  LogSum uniform() const {
+    const double log_V = std::log(double(model_.vocabulary()));
+    return {.most = -log_V, .log_sum = log_V};
+  }
+
+  LogSum sum_of(std::span<const int32_t> h) {
+    const int64_t node = model_.seen(h);
+    if (node < 0) {
+      const bool leans = model_.smoothing_ != Smoothing::kAdd && !h.empty();
+      return leans ? sum_of(h.subspan(1)) : uniform();
+    }
+    if (kept_.empty()) kept_.resize(size_t(model_.trie_.size()));
+    if (std::isnan(kept_[size_t(node)].most)) kept_[size_t(node)] = found_sum(h, node);
+    return kept_[size_t(node)];
+  }
+
+  LogSum found_sum(std::span<const int32_t> h, int64_t node) {
+    const CountTrie& trie = model_.trie_;
+    const int64_t first = trie.first_child(node), end = trie.first_child(node + 1);
+    LogSum sum{.most = -INFINITY};
+    double others = 0;  // Σ over tokens that are no children, of which none is above `most` so far, over its power
+    const double N = model_.total_[size_t(node)], V = double(model_.vocabulary());
+    if (model_.smoothing_ == Smoothing::kAdd) {
+      const double alpha = model_.options().alpha;
+      sum.most = std::log(alpha / (N + alpha * V));
+      others = V - double(end - first);
+    } else if (model_.smoothing_ == Smoothing::kKneserNey) {
+      const LogSum below = h.empty() ? uniform() : sum_of(h.subspan(1));
+      others = std::exp(below.log_sum);
+      for (int64_t c = first; c < end; ++c) {
+        const double p = h.empty() ? 1 / V : model_.probability(h.subspan(1), trie.token(c));
+        others -= std::exp((std::log(p) - below.most) / temperature_);
+      }
+      others = std::max(others, 0.0);
+      sum.most = std::log(model_.discount_[h.size() + 1] * model_.types_[size_t(node)] / N) + below.most;
+    }
+    std::vector<double> log_p;
+    for (int64_t c = first; c < end; ++c) log_p.push_back(std::log(model_.probability(h, trie.token(c))));
+    const double most = std::max(sum.most, *std::ranges::max_element(log_p));
+    double total = others > 0 ? others * std::exp((sum.most - most) / temperature_) : 0;
+    for (const double x : log_p) total += std::exp((x - most) / temperature_);
+    return {.most = most, .log_sum = std::log(total)};
+  }
+
+  const NgramLm& model_;
+  const double temperature_;
+  std::vector<LogSum> kept_;  // by node
+};
+
+std::unique_ptr<DirectScorer> NgramLm::direct_scorer(double temperature) const {
+  return temperature > 0 ? std::make_unique<NgramScorer>(*this, temperature) : nullptr;
+}
 
 Family ngram_family() {
   return {.name = "ngram",

@@ -157,7 +157,9 @@ std::optional<std::map<std::string, double>> Grammar::enumerate(size_t limit) co
     work += words.size() + 1;
     return to.size() <= limit && bytes <= kMaxEnumeratedBytes && work <= kMaxEnumeratedWork;
   };
+  const LongLoop loop("listing texts of rules", int64_t(network_->groups.size()));
   for (size_t g = 0; g < network_->groups.size(); ++g) {
+    loop.at(int64_t(g));
     const size_t r = size_t(network_->groups[g][0]);
     if (network_->recursive[g]) return {};
     for (const auto& alternative : (*rules_)[r].alternatives) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "engine/error.h"
+#include "engine/long_loop.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -191,7 +192,9 @@ void GrammarNetwork::find_means(const Rules& rules, const std::string& file) {
     if (node.end > 0) own_entropy[size_t(node.rule)] -= node.end * std::log(node.end);
   means.resize(rules.size());
   std::vector<int32_t> place(rules.size(), -1);  // in the group that is being solved
+  const LongLoop loop("solving groups of rules", int64_t(groups.size()));
   for (const std::vector<int32_t>& group : groups) {
+    loop.at(&group - groups.data());
     const size_t n = group.size();
     for (size_t i = 0; i < n; ++i) place[size_t(group[i])] = int32_t(i);
     std::vector<Row> a(n, Row(n + kMeans, 0));  // I − M, and the right-hand sides

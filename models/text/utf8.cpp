@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "engine/error.h"
+#include "engine/io/orders.h"
 #include "models/text/shell_word.h"
 
 namespace gradus {
@@ -182,9 +183,7 @@ std::string one_line(std::string_view text, size_t columns) {
 char32_t visible(char32_t c) {
   if (c == '\n' || c == '\t') return c;
   if (c < 0x20) return 0x2400 + c;  // the signs for control characters
-  const bool control = c >= 0x7F && c < 0xA0, ends_line = c == 0x2028 || c == 0x2029;
-  const bool turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-  return control || ends_line || turns ? 0xFFFD : c;
+  return is_order(c) ? 0xFFFD : c;
 }
 
 std::string harmless(std::string_view bytes) {

@@ -49,8 +49,8 @@ std::string_view first_columns(std::string_view text, size_t columns);
 // The same of any bytes, for one line of a terminal: harmless, and control characters as spaces.
 std::string one_line(std::string_view text, size_t columns);
 
-// What a code point becomes where a terminal would obey it or a reader be deceived by it: a control character its sign
-// (␛), one that ends a line or turns the direction of writing U+FFFD; a newline and a tab stay.
+// What a code point becomes where a terminal would obey it or a reader be deceived by it (is_order of
+// engine/io/orders.h): one below a space its sign (␛), any other U+FFFD; a newline and a tab stay.
 char32_t visible(char32_t c);
 // Any bytes for a terminal, which obeys none of them: what is not UTF-8 as U+FFFD, every character as visible(). A
 // carriage return before a newline is left out.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "engine/io/json.h"
@@ -41,8 +42,9 @@ Scorer grammar(const std::string& file, const Tokenizer&) {
 Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
   using Phrase = std::vector<std::string_view>;
   struct List {
-    std::string content;                                        // what the words look into
-    std::unordered_multimap<std::string_view, Phrase> phrases;  // by their first word
+    std::string content;  // what the words look into
+    // By their first word, and by their length: of many that begin alike few are compared.
+    std::unordered_map<std::string_view, std::map<std::ptrdiff_t, std::set<Phrase>>> phrases;
   };
   const auto list = std::make_shared<List>();
   const WordRule rule = word_rule(tokenizer);
@@ -52,7 +54,7 @@ Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
     if (phrase.empty())
       throw DataError(text(file, ": line ", line.number, " is ", shown(line.text), ", which holds no word"));
     const std::string_view first = phrase[0];
-    list->phrases.emplace(first, std::move(phrase));
+    list->phrases[first][std::ssize(phrase)].insert(std::move(phrase));
   }
   if (list->phrases.empty()) throw DataError(text(file, ": lists no word"));
 
@@ -60,12 +62,10 @@ Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
     const auto is_blocked = [&](const Generated& g) {
       const std::vector<std::string_view> mine = words(g.text, rule);
       for (auto at = mine.begin(); at != mine.end(); ++at) {
-        const auto [begin, end] = list->phrases.equal_range(*at);
-        if (std::any_of(begin, end, [&](const auto& entry) {
-              const Phrase& phrase = entry.second;
-              return mine.end() - at >= std::ssize(phrase) && std::equal(phrase.begin(), phrase.end(), at);
-            }))
-          return true;
+        const auto found = list->phrases.find(*at);
+        if (found == list->phrases.end()) continue;
+        for (const auto& [length, phrases] : found->second)
+          if (length <= mine.end() - at && phrases.contains(Phrase(at, at + length))) return true;
       }
       return false;
     };

@@ -1,9 +1,11 @@
 #include "rl/worlds/enumerate.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "engine/long_loop.h"
+#include "models/memory.h"
 #include "models/sampler.h"
 
 namespace gradus {
@@ -68,17 +70,25 @@ struct Level {
   size_t next = 0;                // the first child that has not been walked yet
 };
 
-// Of one prefix in a Level.
-int64_t bytes_of_row(std::span<const LanguageModel* const> models) {
-  int64_t bytes = models[0]->vocabulary() * int64_t(sizeof(Child) + 2 * models.size() * sizeof(double));
+// What a walk keeps of one prefix.
+struct BytesOfRow {
+  double states = 0;    // in its Level; a State keeps spare room for select()
+  double children = 0;  // in its Level, unless its children are leaves
+  double step = 0;      // while it is expanded, beside the tape
+};
+BytesOfRow bytes_of_row(std::span<const LanguageModel* const> models) {
+  const double V = double(models[0]->vocabulary()), logs = double(models.size() * sizeof(double));
+  BytesOfRow bytes{.states = 0, .children = V * (sizeof(Child) + logs), .step = V * logs};
   for (const LanguageModel* model : models) {
     const State none = model->start(0);
-    bytes += 2 * (none.width * int64_t(sizeof(real)) + none.window * 4 + 8);  // a State keeps spare room for select()
+    bytes.states += 2 * double(none.width * int64_t(sizeof(real)) + none.window * 4 + 8);
   }
   return bytes;
 }
 int64_t rows_at_once(std::span<const LanguageModel* const> models, const World& world) {
-  return std::clamp<int64_t>(kWalkBytes / bytes_of_row(models) / world.max_tokens, 16, 2048);
+  const auto [states, children, step] = bytes_of_row(models);
+  return std::clamp<int64_t>(int64_t(double(kWalkBytes) / (states + children + step) / double(world.max_tokens)), 16,
+                             2048);
 }
 
 class Walk {
@@ -155,6 +165,10 @@ void Walk::expand(int64_t depth) {
   at.children.clear();
   at.child_log.clear();
   at.next = 0;
+  if (depth + 1 < world_.max_tokens) {  // or it would grow to twice what it needs
+    at.children.reserve(size_t(rows * V));
+    at.child_log.reserve(size_t(rows * V * M));
+  }
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < V; ++v) {
       const auto log_prob = std::span(log_next_).subspan(size_t((r * V + v) * M), size_t(M));
@@ -230,13 +244,27 @@ void require_listable(std::span<const LanguageModel* const> models, const World&
 }
 
 double walk_bytes(std::span<const LanguageModel* const> models, const World& world) {
-  const double chunk = double(rows_at_once(models, world)),
-               goes_on = double(models[0]->vocabulary() - (world.end_id >= 0));
-  double rows = 0, wide = 1;
-  int64_t t = 0;
-  for (; t < world.max_tokens && wide < chunk && wide * goes_on != wide; ++t, wide *= goes_on) rows += wide;
-  rows += double(world.max_tokens - t) * std::min(wide, chunk);
-  return double(bytes_of_row(models)) * rows;
+  const auto [states, children, step] = bytes_of_row(models);
+  const int64_t chunk = rows_at_once(models, world), goes_on = models[0]->vocabulary() - (world.end_id >= 0);
+  double bytes = 0;
+  int64_t rows = 1, most = 1;  // of a level, of the widest
+  for (int64_t t = 1; t <= world.max_tokens; ++t, rows = std::min(chunk, rows * goes_on)) {
+    bytes += double(rows) * (states + (t < world.max_tokens ? children : 0));
+    most = std::max(most, rows);
+  }
+  double tape = 0;
+  for (const LanguageModel* model : models)
+    tape = std::max(tape, bytes_of_shards(most, 1, 1, [&](int64_t n) {
+                      const NoGrad no_grad;
+                      model->logits(std::vector<int32_t>(size_t(n), 0), n, 1);
+                    }));
+  // What is found grows by doubling, where it is known how much that is: where every token can follow every other.
+  const Size size = full(world, models[0]->vocabulary(), kMaxSequences);
+  const bool listable = size.sequences <= kMaxSequences && size.draws <= kMaxDraws;
+  const double found = !listable ? 0
+                                 : double(std::bit_ceil(uint64_t(size.draws))) * sizeof(int32_t) +
+                                       double(std::bit_ceil(uint64_t(size.sequences)) * (1 + models.size())) * 8;
+  return bytes + double(most) * step + tape + found;
 }
 
 Enumeration enumerate(std::span<const LanguageModel* const> models, const World& world, int64_t most) {

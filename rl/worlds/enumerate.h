@@ -38,7 +38,7 @@ inline constexpr int64_t kWalkBytes = int64_t{64} << 20;
 
 // WorldTooLarge where that can be known before the walk: every token can follow every other, and they are too many.
 void require_listable(std::span<const LanguageModel* const> models, const World& world, int64_t most = kMaxSequences);
-// Bytes of the walk, at most.
+// Bytes of the walk and of its result, at most; what a model's exclusions leave is not known, and not counted.
 double walk_bytes(std::span<const LanguageModel* const> models, const World& world);
 
 // Sequences of a world in which every token can follow every other, up to `most` + 1: what enumerate() will meet unless

@@ -7,7 +7,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 fuzzer=build/clang-fuzz-f64/fuzz gradus=build/gradus
 seconds=$1 && shift
-targets=${*:-checkpoint metadata json corpus grammar reward kl log}
+targets=${*:-checkpoint metadata json corpus lines grammar reward kl log}
 mkdir -p build/fuzz/found build/fuzz/seeds/checkpoint build/fuzz/seeds/metadata build/fuzz/seeds/log
 seed() { mkdir -p "build/fuzz/seeds/$1" && cp "$2" "build/fuzz/seeds/$1/$(echo "$2" | tr / _)"; }
 
@@ -22,6 +22,16 @@ for model in transformer lstm rnn nnlm ngram tabular; do
   length=$(od -An -tu8 -N8 $run/checkpoint.safetensors | tr -d ' ')
   tail -c +9 $run/checkpoint.safetensors | head -c "$length" >build/fuzz/seeds/metadata/$model
 done
+# A tuned run, with a value network and a batch to replay.
+tuned=build/fuzz/seeds/run_tuned
+[ -e $tuned/checkpoint.safetensors ] || $gradus tune build/fuzz/seeds/run_rnn --out $tuned --reward contains:cat --batch 4 \
+  --max-tokens 3 --steps 2 --stop-after 1 --baseline value --replay 1 --exact never --quiet || [ $? = 130 ] || exit 1
+cp $tuned/checkpoint.safetensors build/fuzz/seeds/checkpoint/tuned
+cp $tuned/log.jsonl build/fuzz/seeds/log/tuned
+FUZZ_SECTIONS=build/fuzz/seeds/metadata $fuzzer || exit 1  # each section of a checkpoint as an input
+mkdir -p build/fuzz/seeds/lines
+printf 'the cat\na dog\n' >build/fuzz/seeds/lines/words
+printf 'the\r\n\r\na\r\n' >build/fuzz/seeds/lines/crlf
 mkdir -p build/fuzz/seeds/kl build/fuzz/seeds/json
 echo '{"p":{"a":0.25,"b":0.75},"q":{"a":0.5,"b":0.5}}' | tee build/fuzz/seeds/kl/pair >build/fuzz/seeds/json/pair
 echo '{"rewards":{"the cat":1.0},"default":0}' >build/fuzz/seeds/reward/table

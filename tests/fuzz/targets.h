@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 namespace gradus::fuzz {
 
@@ -14,5 +15,8 @@ struct Target {
   void (*try_bytes)(std::span<const std::byte> bytes);
 };
 std::span<const Target> targets();
+
+// Inputs of the target metadata, one for each section of the checkpoints that it changes.
+void write_sections(const std::string& folder);
 
 }  // namespace gradus::fuzz

@@ -177,6 +177,9 @@ TEST_SUITE("json") {
                                                                 {"\xC2\x9B"
                                                                  "31m",
                                                                  "\\u009b31m"},
+                                                                {"\xD8\x9C", "\\u061c"},
+                                                                {"\xE2\x80\x8E", "\\u200e"},
+                                                                {"\xE2\x80\x8F", "\\u200f"},
                                                                 {"\xE2\x80\xA8", "\\u2028"},
                                                                 {"\xE2\x80\xAE", "\\u202e"},
                                                                 {"\xE2\x81\xA6", "\\u2066"},
@@ -187,8 +190,9 @@ TEST_SUITE("json") {
       CHECK(Json::parse(Json("a" + text + "b").dump()) == Json("a" + text + "b"));
     }
     // Their neighbours stay as they are.
-    for (const std::string& text : std::vector<std::string>{"\xC2\xA0", "\xE2\x80\xA7", "\xE2\x80\xAF", "\xE2\x81\xA5",
-                                                            "\xE2\x81\xAA", "\xE7\x8C\xAB", "\xC3\x80"})
+    for (const std::string& text :
+         std::vector<std::string>{"\xC2\xA0", "\xD8\x9B", "\xD8\x9D", "\xE2\x80\x8D", "\xE2\x80\x90", "\xE2\x80\xA7",
+                                  "\xE2\x80\xAF", "\xE2\x81\xA5", "\xE2\x81\xAA", "\xE7\x8C\xAB", "\xC3\x80"})
       CHECK(Json(text).dump() == "\"" + text + "\"");
   }
 

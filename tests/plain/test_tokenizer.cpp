@@ -4,9 +4,13 @@
 
 #include <doctest/doctest.h>
 
+#include <utf8.h>
+#include <utf8proc.h>
+
 #include <string>
 #include <vector>
 
+#include "engine/io/json.h"
 #include "models/text/utf8.h"
 
 namespace {
@@ -346,7 +350,8 @@ TEST_CASE("each cutter is found by its name, and says what it needs of a text") 
 TEST_CASE("text for a terminal keeps its lines, and a message is one line of bounded length") {
   CHECK(harmless("a\tb\r\nc\rd\n") == "a\tb\nc\u240Dd\n");
   CHECK(harmless("\x1B[31m\x7F\u009B\u202E\u2066\u2029\xFF") == "\u241B[31m\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD");
-  CHECK(harmless("\u05D0\u200F \u732B \U0001F469\u200D\U0001F52C") == "\u05D0\u200F \u732B \U0001F469\u200D\U0001F52C");
+  CHECK(harmless("\u05D0\u200F\u061C\u200E") == "\u05D0\uFFFD\uFFFD\uFFFD");
+  CHECK(harmless("\u05D0 \u732B \U0001F469\u200D\U0001F52C") == "\u05D0 \u732B \U0001F469\u200D\U0001F52C");
   CHECK(harmless("").empty());
   CHECK(harmless_line("a\n\tb\x1B") == "a\u240A\u2409b\u241B");
   CHECK(harmless_line(std::string(kLongestMessage, 'x')) == std::string(kLongestMessage, 'x'));
@@ -355,6 +360,32 @@ TEST_CASE("text for a terminal keeps its lines, and a message is one line of bou
   CHECK(cut.starts_with("begin xxx"));
   CHECK(cut.find("x ... x") != cut.npos);
   CHECK(cut.ends_with("x end"));
+}
+
+TEST_CASE("what a terminal obeys is what Unicode says of every code point, in messages, in quotes and in JSON") {
+  const auto obeyed = [](char32_t c) {
+    const auto& property = *utf8proc_get_property(utf8proc_int32_t(c));
+    const auto k = property.category;
+    const auto turns = property.bidi_class;
+    const bool mark = c == 0x061C || c == 0x200E || c == 0x200F;  // of the class of their letters, but not to be seen
+    return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_ZL || k == UTF8PROC_CATEGORY_ZP || mark ||
+           turns == UTF8PROC_BIDI_CLASS_LRE || turns == UTF8PROC_BIDI_CLASS_LRO ||
+           (turns >= UTF8PROC_BIDI_CLASS_RLE && turns <= UTF8PROC_BIDI_CLASS_PDF) ||
+           (turns >= UTF8PROC_BIDI_CLASS_LRI && turns <= UTF8PROC_BIDI_CLASS_PDI);
+  };
+  int64_t orders = 0;
+  for (char32_t c = 1; c < 0x110000; ++c) {
+    if (c >= 0xD800 && c < 0xE000) continue;
+    std::string s;
+    utf8::append(c, std::back_inserter(s));
+    const bool order = obeyed(c);
+    orders += order;
+    const std::string json = Json(s).dump();
+    bool as_it_is = harmless_line(s) == s && in_quotes(s) == "\"" + s + "\"" && json == "\"" + s + "\"";
+    if (c == '"' || c == '\\') as_it_is = !order;  // escaped in JSON for another reason
+    if (as_it_is == order || Json::parse(json) != Json(s)) FAIL_CHECK("U+" << std::hex << uint32_t(c));
+  }
+  CHECK(orders == 32 + 33 + 3 + 7 + 4 - 1);  // C0 without NUL, DEL and C1, marks, U+2028 to U+202E, isolates
 }
 
 TEST_CASE("a line of a terminal is cut by columns, at the border of a character, and obeys nothing") {

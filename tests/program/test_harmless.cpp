@@ -17,15 +17,17 @@ static Verdict harmless(const std::string& shown) {
   for (const char c : shown)
     if ((c >= 0 && c < ' ' && c != '\n' && c != '\t') || c == 0x7F)
       return {"it has the byte " + std::to_string(int(c))};
-  for (const std::string turn : {"\u202A", "\u202B", "\u202C", "\u202D", "\u202E", "\u2066", "\u2067", "\u2068",
-                                 "\u2069", "\u2028", "\u2029", "\u0085", "\u009B", "\u009D"})
+  for (const std::string turn :
+       {"\u202A", "\u202B", "\u202C", "\u202D", "\u202E", "\u2066", "\u2067", "\u2068", "\u2069", "\u200E", "\u200F",
+        "\u061C", "\u2028", "\u2029", "\u0085", "\u009B", "\u009D"})
     if (contains(shown, turn)) return {"it has " + Json(turn).dump()};
   return {};
 }
 static Verdict harmless(const Run& run) { return harmless(run.out + run.err); }
 
 static const std::vector<std::string> kAttacks{
-    "\033]0;title\a\033[2J\033[31mred\b\b\bx\177", "\u202Eevil\u2066in\u2069\u202C\u2028\u009B31m\u009D0;x\u0085",
+    "\033]0;title\a\033[2J\033[31mred\b\b\bx\177",
+    "\u202Eevil\u2066in\u2069\u202C\u2028\u200F\u061C\u009B31m\u009D0;x\u0085",
     "</script><script>alert(1)</script><!--<script>&<img src=x onerror=alert(1)>\"'", "a\rb\r\nc\fd\ve\x01\x1F"};
 
 TEST_CASE("texts with escapes, overrides and script are shown harmless by every command and page") {

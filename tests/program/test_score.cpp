@@ -75,10 +75,13 @@ TEST_CASE("score of an n-gram model of 100,000 words takes a time that grows wit
     CAPTURE(smoothing);
     dir.must(f32, "train words.txt --out " + smoothing +
                       " --model ngram --lines --tokenizer word --quiet --smoothing " + smoothing);
-    const Run score = dir.run(f32, "score " + smoothing, {.in = lines});  // 120,000 tokens
-    CHECK(exits(score, 0));
-    CHECK(score.cpu < 10);
-    CHECK(score.jsonl().size() == 20'000);
+    for (const std::string temperature : {"1", "0.7"}) {
+      CAPTURE(temperature);
+      const Run score = dir.run(f32, "score " + smoothing + " --temperature " + temperature, {.in = lines});
+      CHECK(exits(score, 0));  // 120,000 tokens
+      CHECK(score.cpu < 10);
+      CHECK(score.jsonl().size() == 20'000);
+    }
   }
 }
 

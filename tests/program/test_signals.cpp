@@ -71,6 +71,25 @@ TEST_CASE("Ctrl-C in an evaluation that would take hours ends it at once and thr
   CHECK(dir.log("asked", "eval").empty());
 }
 
+TEST_CASE("a Ctrl-C that must wait for a long step says so after a second, unless --quiet, and the step is saved") {
+  const Text dir;
+  for (const std::string quiet : {"", " --quiet"}) {
+    CAPTURE(quiet);
+    dir.remove("run");
+    Child child =
+        dir.start(f32, "train text.txt --out run --batch 500 --layers 2 --threads 1 --steps 9 --eval-every 0" + quiet);
+    CHECK(wait_until([&] { return dir.has("run/log.jsonl") && contains(dir.read("run/log.jsonl"), "\"sample\""); }));
+    ::usleep(300000);  // well within the first step, which takes seconds
+    child.kill(SIGINT);
+    const Run run = child.wait();
+    CHECK(exits(run, 130));
+    CHECK(dir.saved_steps("run") == 1);
+    const std::string said =
+        "This step is finished and saved first. Ctrl-C again ends the program at once, and the step is lost.\n";
+    CHECK(run.err == (quiet.empty() ? said : ""));
+  }
+}
+
 TEST_CASE("an evaluation that was interrupted is done again, whole, when the run goes on") {
   const Text dir;
   const std::string options = " --eval-every 1 --eval-batches 2000 --quiet" + tiny("lstm");

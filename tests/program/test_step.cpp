@@ -65,7 +65,7 @@ TEST_CASE("--trace refuses a model too large for a page and steps that will not 
   CHECK(refuses(dir.run(f64, train + "5 step.html"), 2, "steps 1 to 4"));
   CHECK(refuses(dir.run(f64, train + "0 step.html"), 2, "1 or later"));
   CHECK(refuses(dir.run(f64, train + "2 --model lstm"), 2, "--trace 2 --model: needs a step and a file name"));
-  CHECK(refuses(dir.run(f64, train + "2"), 2, "--trace"));
+  CHECK(refuses(dir.run(f64, train + "2"), 2, "gradus: --trace needs two values: STEP FILE\n"));
 }
 
 static const std::string kTraced =
