@@ -75,13 +75,6 @@ Json token_json(const Checkpoint& run, const Place& place, Format number) {
           {"parts", parts}};
 }
 
-// JSON within a script element: nothing in it may end the element, or begin what hides its end.
-std::string embedded(const std::string& json) {
-  std::string out;
-  for (const char c : json) out += c == '<' ? "\\u003c" : std::string(1, c);
-  return out;
-}
-
 // Of each layer one plot: the norm of its gradient and its update beside its weights, on one logarithmic axis.
 std::vector<std::string> layer_plots(const std::vector<Json>& training) {
   std::vector<LinePlot> plots;
@@ -184,9 +177,8 @@ std::string look_page(const std::string& name, const Checkpoint& run, const Insi
     page.side_by_side(plots);
   else
     page.paragraph("The log of this run has no sizes of layers. Training writes them at each evaluation.");
-  page.bare("<script type=\"application/json\" id=\"look\">" +
-            embedded(to_json(name, run, insight, training, true).dump()) + "</script>\n<script>" +
-            std::string(apps_look_page_js) + "</script>\n");
+  page.data("look", to_json(name, run, insight, training, true).dump());
+  page.script(apps_look_page_js);
   return page.str(text("gradus look, ", kRealName, ". Keys: → next token, ← the one before, h another head."));
 }
 

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "apps/embedded.h"
+#include "engine/io/script_json.h"
 #include "engine/step/embedded.h"
 #include "models/text/utf8.h"
 
@@ -62,11 +63,9 @@ void Page::bare(std::string_view html) { body_ += html; }
 
 void Page::style(std::string_view css) { style_ += css; }
 
-// JSON within a script element: nothing in it may end the element, or begin what hides its end.
 void Page::data(std::string_view id, std::string_view json) {
   body_ += "<script type=\"application/json\" id=\"" + escape_html(id) + "\">";
-  for (const char c : json) body_ += c == '<' ? "\\u003c" : std::string(1, c);
-  body_ += "</script>\n";
+  body_ += script_json(json) + "</script>\n";
 }
 
 void Page::script(std::string_view js) { body_.append("<script>").append(js).append("</script>\n"); }

@@ -1,6 +1,7 @@
 #include "engine/step/page.h"
 
 #include "engine/error.h"
+#include "engine/io/script_json.h"
 #include "engine/step/embedded.h"
 
 namespace gradus {
@@ -27,13 +28,6 @@ constexpr const char* kBody = R"(<div id="walk">
 </div>
 )";
 
-// JSON within a script element: nothing in it may end the element, or begin what hides its end.
-std::string embedded(const std::string& json) {
-  std::string out;
-  for (const char c : json) out += c == '<' ? "\\u003c" : std::string(1, c);
-  return out;
-}
-
 // Plain text for an element. What the trace holds is harmless already, but for these.
 std::string escaped(const std::string& plain) {
   std::string out;
@@ -51,7 +45,7 @@ std::string step_page(const Trace& trace) {
       engine_step_palette_css, engine_step_page_css, "</style>\n</head>\n<body>\n<main>\n<h1>", title,
       "</h1>\n<p class=\"subtitle\">", escaped(trace.title), "</p>\n", kBody, "<footer>", trace.ops.size(), " ops, ",
       trace.precision, ". Keys: → next, ← back, f forward, b backward, ", trace.updates.empty() ? "" : "u update, ",
-      "+ − 0 zoom.</footer>\n", "<script type=\"application/json\" id=\"trace\">", embedded(to_json(trace).dump()),
+      "+ − 0 zoom.</footer>\n", "<script type=\"application/json\" id=\"trace\">", script_json(to_json(trace).dump()),
       "</script>\n<script>", engine_step_page_js, "</script>\n</main>\n</body>\n</html>\n");
 }
 
