@@ -12,6 +12,7 @@
 #include "apps/signals.h"
 #include "apps/tune_log.h"
 #include "apps/tune_notes.h"
+#include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/text/shell_word.h"
 #include "rl/pay.h"
