@@ -9,8 +9,8 @@ tests_f64=$(absolute "${TESTS_F64:-build/release-f64/tests/all}")
 stepper=$(absolute "${STEPPER:-build/debug-f64/stepper}")
 all_programs='f64 f32 debug'  # each runs `step EXAMPLE`
 # The float program hands `step` over to gradus-f64 where that is beside it; a copy stands alone.
-mkdir -p alone && cp "$f32" alone/gradus || exit 1
-program_of() { case $1 in f64) echo "$f64" ;; f32) echo "$tmp/alone/gradus" ;; *) echo "$stepper" ;; esac; }
+mkdir float && cp "$f32" float/gradus || exit 1
+program_of() { case $1 in f64) echo "$f64" ;; f32) echo "$tmp/float/gradus" ;; *) echo "$stepper" ;; esac; }
 
 # gdb_run COMMANDS PROGRAM...: the session in `session`, what the program writes too.
 gdb_run() {

@@ -144,6 +144,8 @@ const TraceUpdate* update_at(const Trace& t, int position) {
   return position >= t.first_update() ? &t.updates[size_t(position - t.first_update())] : nullptr;
 }
 
+std::string title_of(const Trace& t) { return t.title.empty() ? t.name : t.name + ": " + t.title; }
+
 constexpr const char kKeys[] =
     "n next  p back  f forward  b backward  e end  g go to an op  j jump to a name\n"
     "w with the numbers put in  v verify by finite differences  q quit\n";
@@ -248,7 +250,7 @@ std::string screen_text(const Trace& t, int position, char asked, const std::str
   for (const bool with_position : {true, false})
     for (int64_t rows = 16; rows > 0; --rows) {
       const TextSize size{.columns = columns, .rows = rows};
-      s = cut(t.name + ": " + t.title, columns) + "\n\n";
+      s = cut(title_of(t), columns) + "\n\n";
       if (asked != 'e' && with_position) s += position_text(t, position, size) + '\n';
       if (asked == 'w') s += worked_text(t, position, size) + '\n';
       if (asked == 'v') s += check_text(t, position, size) + '\n';
@@ -263,7 +265,7 @@ std::string screen_text(const Trace& t, int position, char asked, const std::str
 }
 
 std::string whole_text(const Trace& t) {
-  std::string s = wrapped(t.name + ": " + t.title, 0, TextSize().columns) + '\n';
+  std::string s = wrapped(title_of(t), 0, TextSize().columns) + '\n';
   for (int p = 0; p < t.positions(); ++p) {
     s += position_text(t, p);
     if (p != t.forward_positions()) s += worked_text(t, p);

@@ -111,7 +111,7 @@ struct Trace {
 };
 
 struct TraceOptions {
-  std::string name = {}, title = {};
+  std::string name = "step", title = {};
   std::map<std::string, std::vector<std::string>> rows = {};  // by the name of a leaf: what its rows stand for (tokens)
   int64_t checked = 0;  // elements of each value that are compared with finite differences; 0: all
 };
