@@ -32,10 +32,10 @@ printf 'a b c\nb c a\nc a b\na a b\n' > abc.txt
 right=0
 for seed in 1 2 3 4 5 6 7 8 9 10; do
   awk -v seed=$seed 'BEGIN { srand(seed); printf "{\"rewards\":{"; split("a b c", w, " ")
-    for (i = 1; i <= 3; ++i) { printf "%s\"%s\":%.3f", i > 1 ? "," : "", w[i], rand()
+    for (i = 1; i <= 3; ++i) { printf "%s\"%s\":%.3f", (i > 1 ? "," : ""), w[i], rand()
       for (j = 1; j <= 3; ++j) { printf ",\"%s %s\":%.3f", w[i], w[j], rand()
         for (k = 1; k <= 3; ++k) printf ",\"%s %s %s\":%.3f", w[i], w[j], w[k], rand() } } print "},\"default\":0}" }' > r.json
-  tune abc --algorithm dqn --reward table:r.json --max-tokens 3 --steps 400 --batch 32 --lr 0.01 --epsilon 0.3 --seed $seed > said
+  tune abc --algorithm dqn --reward table:r.json --max-tokens 3 --steps 1500 --batch 64 --lr 0.01 --epsilon 0.5 --seed $seed > said
   best=$(field j_star < said) got=$(field objective_exact < said)
   printf '  seed %-2d   best %.3f   greedy %.3f\n' $seed "$best" "$got"
   [ "$best" = "$got" ] && right=$((right + 1))
