@@ -47,7 +47,7 @@ for pay in end step; do
   # shellcheck disable=SC2086
   tune lstm --algorithm ppo --critic-lr 3e-3 --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "ppo --pay $pay"
   # shellcheck disable=SC2086
-  tune lstm --reward-to-go --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "reinforce --pay $pay"
+  tune lstm --reward-to-go --baseline value --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "reinforce --pay $pay"
 done
 
 echo 'Two prompts, and two tasks (relevance: each prompt wants its own word), in one model: mean over both below 5e-4'
@@ -61,7 +61,7 @@ tune lstm --reward contains:cat --prompts two.txt --kl-coef 0.5 --steps 1500 $wi
 tune tasked --reward relevance --prompts tasks.txt --kl-coef 0.5 --steps 800 --max-tokens 3 --batch 128 --lr 0.01 | ended 'two tasks'
 
 echo 'Every named reward at its own posterior, beta 0.5: below 1e-3'
-printf 'line = the ANIMAL sat\nANIMAL = cat | dog\n' > cat.grammar
+printf 'line = the cat sat\n     | the dog sat\n' > cat.grammar
 echo dog > block.txt
 printf 'cat\t1\nran\t-1\n' > lexicon.tsv
 echo '{"rewards":{"the cat sat":1,"a dog ran":0.5},"default":0}' > table.json
