@@ -14,7 +14,7 @@ for model in transformer lstm; do
   # shellcheck disable=SC2086
   "$gradus" train words.txt --out $model --model $model $sizes --quiet
 done
-common='--max-tokens 4 --batch 128 --lr 0.01'
+common='--max-tokens 4 --batch 128 --lr 0.01' wide='--max-tokens 4 --batch 256 --lr 0.01'
 
 echo 'KL(policy, posterior) of one reward, beta 0.5: below 0.02 for every method'
 for model in lstm transformer; do
@@ -45,9 +45,9 @@ echo "  $right of 10"
 echo 'Paid at the end and by step (the potential is the reward of the beginning): one posterior, below 1e-3'
 for pay in end step; do
   # shellcheck disable=SC2086
-  tune lstm --algorithm ppo --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 800 $common | ended "ppo --pay $pay"
+  tune lstm --algorithm ppo --critic-lr 3e-3 --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "ppo --pay $pay"
   # shellcheck disable=SC2086
-  tune lstm --reward-to-go --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 800 $common | ended "reinforce --pay $pay"
+  tune lstm --reward-to-go --baseline value --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "reinforce --pay $pay"
 done
 
 echo 'Two prompts, and two tasks (relevance: each prompt wants its own word), in one model: mean over both below 5e-4'
@@ -57,11 +57,11 @@ printf 'the cat sat cat\nthe dog sat dog\nthe cat ran dog\nthe dog ran cat\n' > 
 # shellcheck disable=SC2086
 "$gradus" train tasked.txt --out tasked --model lstm $sizes --quiet
 # shellcheck disable=SC2086
-tune lstm --reward contains:cat --prompts two.txt --kl-coef 0.5 --steps 800 $common | ended 'two prompts'
+tune lstm --reward contains:cat --prompts two.txt --kl-coef 0.5 --steps 1500 $wide | ended 'two prompts'
 tune tasked --reward relevance --prompts tasks.txt --kl-coef 0.5 --steps 800 --max-tokens 3 --batch 128 --lr 0.01 | ended 'two tasks'
 
 echo 'Every named reward at its own posterior, beta 0.5: below 1e-3'
-printf 'S -> N [1]\nN -> "the cat sat" [1]\n' > cat.grammar
+printf 'line = the cat sat\n     | the dog sat\n' > cat.grammar
 echo dog > block.txt
 printf 'cat\t1\nran\t-1\n' > lexicon.tsv
 echo '{"rewards":{"the cat sat":1,"a dog ran":0.5},"default":0}' > table.json
@@ -69,6 +69,6 @@ printf '#!/bin/sh\nwhile read -r line; do case $line in *cat*) echo 1;; *) echo 
 for reward in contains:cat count:t length:2 end grammar:cat.grammar blocklist:block.txt lexicon:lexicon.tsv 'similarity:the dog' \
   distinct:1 '0.2*fluency:transformer' table:table.json command:./judge.sh; do
   # shellcheck disable=SC2086
-  tune lstm --reward "$reward" --kl-coef 0.5 --steps 800 $common | ended "$reward"
+  tune lstm --reward "$reward" --kl-coef 0.5 --steps 1500 $wide | ended "$reward"
 done
 [ -d "$here" ]

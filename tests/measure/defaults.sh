@@ -1,8 +1,9 @@
 #!/bin/sh
 # make measure: the sweep from which the defaults of tune, --lr and --kl-coef, were chosen. Two of the shipped texts, three
 # rewards that make demo and README suggest, 200 steps each with all other options at their defaults. A policy has collapsed
-# where its texts repeat themselves: fewer than half as many different pairs of tokens as the prior's. Of the settings at
-# which none collapses and every reward at least doubles what is missing least, the defaults are the one of most reward.
+# where its texts repeat themselves: fewer than half as many different pairs of tokens as the prior's. The defaults are the
+# setting of most reward at which none collapses: lr 1e-3 and beta 0.3. At beta 0.1 both counts collapse, to 28 question marks
+# and 32 quotation marks in 32 characters, at lr 3e-4 too.
 cd "$(dirname "$0")/../.." || exit 1
 here=$PWD gradus=${GRADUS:-$PWD/build/gradus}
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT && cd "$work" || exit 1
@@ -13,8 +14,8 @@ field() { sed -n 's/.*"'"$1"'":\[*\([-+0-9.einf]*\).*/\1/p'; }
 "$gradus" train stories.txt --out stories --lines --tokenizer word --layers 2 --embd 64 --context 80 --lr 3e-3 --steps "${STEPS:-600}" --quiet
 
 echo '  text     reward          lr      beta   reward before -> after   entropy before -> after   pairs before -> after'
-for lr in ${LRS:-1e-4 3e-4 1e-3}; do
-  for beta in ${BETAS:-0.1 0.3 1}; do
+for lr in ${LRS:-3e-4 1e-3}; do
+  for beta in ${BETAS:-0.1 0.3 0.5}; do
     for pair in 'fables|count:?' 'fables|count:"' 'fables|contains:the' 'stories|contains:fox' 'stories|end' 'stories|distinct:1'; do
       rm -rf run
       "$gradus" tune "${pair%%|*}" --out run --reward "${pair#*|}" --lr $lr --kl-coef $beta --exact never --quiet || exit 1
