@@ -161,9 +161,9 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
                     fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
                     c.lines ? " (end marks counted)." : "."));
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
-  constexpr int64_t kMany = 50;  // parameters for each token that trains; a model that generalises has a few
+  constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few
   const int64_t parameters = run.checkpoint.model->params().size(), trains = tokens_of(run.corpus, Split::kTrain);
-  if (run.checkpoint.step == 0 && c.steps > 0 && parameters > kMany * trains)
+  if (run.checkpoint.step == 0 && c.steps > 0 && parameters > kParametersEach * trains)
     console.note(text("note: ", grouped(parameters), " parameters learn from ", grouped(trains), " ", unit,
                       "s, so they can learn the text by heart; a longer text, or a smaller model, generalises better"));
 }

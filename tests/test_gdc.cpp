@@ -135,12 +135,12 @@ struct TwoPrompts : Sentences {
     world.max_tokens = 2;
   }
   std::vector<double> values_of_all(const Features& f) const {
-    std::vector<double> all;
+    std::vector<double> values;
     for (const gradus::Enumeration& one : listed) {
       const std::vector<double> part = f.values(one.sequences, std::vector<int32_t>(size_t(one.sequences.size()), 0));
-      all.insert(all.end(), part.begin(), part.end());
+      values.insert(values.end(), part.begin(), part.end());
     }
-    return all;
+    return values;
   }
 };
 

@@ -128,6 +128,7 @@ void check_takes(double promised, F f, double least = 0.9) {
   if (!testing::mallocs_counted()) return;  // a sanitizer takes memory of its own
   REQUIRE(promised > 2.5e7);                // far above what any process takes to begin
   const std::string taken = said_apart([&] {
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // as apps/main.cpp does
     ::malloc_trim(0);
     std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins at what is held now
     const double before = peak_bytes();

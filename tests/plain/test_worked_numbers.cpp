@@ -61,13 +61,13 @@ TEST_SUITE("worked_numbers") {
     n.add("small.a", 3.3e-6);
     n.add("small.b", -1e-16);
     const auto line = [&](const std::string& source) { return page_text(("table 9 .3  a b\n" + source).c_str(), n); };
-    CHECK(line("# 7  Title  [1] §2") == "7  Title" + std::string(52, ' ') + std::string(34, ' ') + "[1] §2\n");
+    CHECK(line("# 7  Title  [1] §2") == "7  Title" + std::string(66, ' ') + "[1] §2\n");
     CHECK(line("// a remark\n\n  text, ${one:bar} \n") == "\n  text, " + [] {
       std::string bar;
       for (int i = 0; i < 20; ++i) bar += "█";
       return bar;
     }() + "\n");
-    const std::string label = "   name" + std::string(27, ' ');
+    const std::string label = "   name" + std::string(17, ' ');
     CHECK(line("name :: a  _  two words") == label + "        a" + "         " + "two words\n");
     CHECK(line("name :: ${list} ;; ${list[1]:±.1}") == label + "    1.000   -2.2501234567.89012   − 2.2\n");
     CHECK(line("name :: ${list[0-1]}  ${one:4}") == label + "    1.000   -2.250   0.5000\n");
