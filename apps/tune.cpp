@@ -153,7 +153,8 @@ Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
 
 // Whether the run is to end early, by its last batch.
 bool reached(const TuneConfig& config, const TuneMetrics& m, Console& console) {
-  const bool by_reward = m.reward >= config.until_reward, by_kl = config.until_kl > 0 && m.kl >= config.until_kl;
+  const bool by_reward = !config.is_gdc() && m.reward >= config.until_reward,
+             by_kl = config.until_kl > 0 && m.kl >= config.until_kl;
   if (by_reward) console.note(text("The reward has reached --until-reward ", config.until_reward, "."));
   if (by_kl) console.note(text("The KL has reached --until-kl ", config.until_kl, "."));
   return by_reward || by_kl;
@@ -227,7 +228,7 @@ int tune(const TuneCommand& command) {
   LiveReport live_report(folder.path());
   std::optional<TuneMetrics> last;
   Json record;  // of the last step
-  StepNotes notes;
+  StepNotes notes(!config.is_gdc());
   catch_interrupts(!command.common.quiet);
   bool stop = false;
   while (run.policy.step < config.steps && !stop && !interrupted()) {

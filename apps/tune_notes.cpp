@@ -37,7 +37,7 @@ void note_rewards(Console& console, const TunedRun& run) {
 void StepNotes::look(Console& console, const TuneMetrics& m, const Experience& fresh) {
   const std::vector<double> r = sum_over_draws(fresh.batch, fresh.reward);
   const auto [least, most] = std::ranges::minmax(r);
-  if (!said_equal_ && r.size() > 1 && least == most) {
+  if (!said_equal_ && has_reward_ && r.size() > 1 && least == most) {
     said_equal_ = true;
     console.note(
         text("note: all rewards of this batch are ", significant(least, 6),

@@ -33,6 +33,7 @@ class RolloutSource : public Source {
                 const TuneConfig& options, Shards& shards, Features features = {});
 
   const World& world() const override { return world_; }
+  int64_t prompts() const { return int64_t(prompts_.size()); }
   // A function of (seed, step) and the model.
   std::span<Experience* const> draw(int64_t step, const LanguageModel& behaviour) override;
   void remember() override;

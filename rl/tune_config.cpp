@@ -180,7 +180,7 @@ std::vector<Option> options(TuneConfig& c) {
           "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
           "step | never"),
       newer(option("until_reward", c.until_reward, -TuneConfig::kNever, TuneConfig::kNever,
-                   "end the run at a batch with this mean reward (default: never)")),
+                   "end the run at a batch with this mean reward (default: never)", kRl)),
       newer(option("until_kl", c.until_kl, 0, 1e9, "end the run at a batch with this KL (default: never)")),
       newer(option("watch", c.watch, "another reward, which is measured and not raised")),
       row_of(shared, "save_every"),

@@ -15,7 +15,7 @@ struct Tuner : TunerParts, Learner {
         RewardFunction reward, const TuneConfig& options, Shards& shards, Features features = {})
       : TunerParts{.source = {std::move(prompts), std::move(world), std::move(reward), options, shards,
                               std::move(features)},
-                   .method = make_method(options, {.policy = &policy, .prior = &prior})},
+                   .method = make_method(options, {.policy = &policy, .prior = &prior, .prompts = source.prompts()})},
         Learner(policy, prior, source, *method, options, shards) {}
 };
 

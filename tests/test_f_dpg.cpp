@@ -236,6 +236,28 @@ TEST_CASE("the variance of DPG from the prior falls from 11.94 to 7.6333 by its 
   CHECK(near(score_moments(pi, q, without).mean, mean).absolute <= kClose);
 }
 
+// The target of a prompt that no earlier batch had is estimated from its own sequences.
+TEST_CASE("a first batch of one prompt alone says nothing of the Z of another") {
+  FourOutcomes w;
+  Shards shards(1, 1);
+  TeacherForcing pass(*w.policy, shards);
+  const auto target_of = [&](Method& method, int32_t prompt, double extra) {
+    Experience e{.sequences = w.all.sequences, .group = std::vector<int32_t>(4, prompt)};
+    e.batch.fill(w.world.prompt, e.sequences);
+    std::vector<double> reward = w.reward;
+    for (double& r : reward) r += extra;
+    e.reward = on_last_draw(e.batch, reward);
+    score_batch(pass, shards, *w.prior, w.policy.get(), e, 1);
+    method.prepare(e, 1);
+    method.learn(e);
+    return e.log_target;
+  };
+  const auto first = make_method(Tuning{.algorithm = "f-dpg", .divergence = "chi2"}, {.prompts = 2});
+  const auto after = make_method(Tuning{.algorithm = "f-dpg", .divergence = "chi2"}, {.prompts = 2});
+  target_of(*after, 0, 0);  // e^5 times less
+  CHECK(target_of(*after, 1, 5) == target_of(*first, 1, 5));
+}
+
 // Over all ordered pairs, in which each estimates Z from the other.
 TEST_CASE("with an estimated Z some divergences keep their gradients, powers their directions; js and tv are biased") {
   const FourOutcomes w;

@@ -250,7 +250,9 @@ TEST_CASE("listing a world takes what was promised") {
     const auto model = make_model(options_of(c), V);
     const World world{.prompt = {0}, .end_id = 0, .max_tokens = most};
     const LanguageModel* const models[] = {model.get()};
-    check_takes(walk_bytes(models, world), [&] { enumerate(models, world); });
+    // Of the small blocks of a walk many are taken anew here, since those that earlier tests freed lie in pieces.
+    check_takes(
+        walk_bytes(models, world), [&] { enumerate(models, world); }, 0.7);
   }
 }
 

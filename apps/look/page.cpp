@@ -150,11 +150,11 @@ std::string look_page(const std::string& name, const Checkpoint& run, const Insi
   Page page("Inside " + name, text(model_of(run), " after ", grouped(run.step), " steps"));
   page.style(apps_look_page_css);
   const double nats = insight.nats();
-  page.figures(
-      {{"surprise", fixed(nats, 3), text("nats a ", unit, "; ", fixed(nats / std::log(2.0), 3), " bits")},
-       {"as if among", fixed(std::exp(nats), 2), text("equally likely ", unit, "s of ", run.model->vocabulary())},
-       {"tokens", grouped(int64_t(insight.places.size())),
-        insight.left_out > 0 ? text(grouped(insight.left_out), " more left out") : "all of the text"}});
+  page.figures({{"surprise", fixed(nats, 3), text("nats a ", unit, "; ", fixed(nats / std::log(2.0), 3), " bits")},
+                {"perplexity", fixed(std::exp(nats), 2),
+                 text("as if among so many equally likely ", unit, "s of ", run.model->vocabulary())},
+                {"tokens", grouped(int64_t(insight.places.size())),
+                 insight.left_out > 0 ? text(grouped(insight.left_out), " more left out") : "all of the text"}});
   page.section("The text, coloured by surprise");
   page.html(kText);
   const auto any = [&](bool weights) {
@@ -172,14 +172,17 @@ std::string look_page(const std::string& name, const Checkpoint& run, const Insi
     page.section("Token vectors in two dimensions");
     page.html("<div id=\"plane\"></div>\n<p class=\"hint\" id=\"share\"></p>\n");
   }
-  page.section("Layers while it was trained");
-  if (const std::vector<std::string> plots = layer_plots(training); !plots.empty())
+  if (const std::vector<std::string> plots = layer_plots(training); !plots.empty()) {
+    page.section("Layers while it was trained");
     page.side_by_side(plots);
-  else
+  } else if (run.model->params().size() > 0) {
+    page.section("Layers while it was trained");
     page.paragraph("The log of this run has no sizes of layers. Training writes them at each evaluation.");
+  }
   page.data("look", to_json(name, run, insight, training, true).dump());
   page.script(apps_look_page_js);
-  return page.str(text("gradus look, ", kRealName, ". Keys: → next token, ← the one before, h another head."));
+  return page.str(text("gradus look, ", kRealName, ". Keys: → next token, ← the one before",
+                       any(true) ? ", h another head." : "."));
 }
 
 }  // namespace gradus

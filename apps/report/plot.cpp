@@ -180,6 +180,7 @@ std::vector<Tick> nice_ticks(double least, double most, const Axis& axis, int co
           ticks.push_back({at, at < 0.01 ? scientific(at) : at < 1 ? print("%g", at) : axis_text(at, 0)});
       }
     if (ticks.size() >= 2) return ticks;
+    if (every > 1) return nice_ticks(least, most, axis, int(decades) + 1);  // one a decade
     ticks.clear();  // so narrow that a linear axis looks the same
   }
   const double wish = most / count - least / count, power = std::pow(10, std::floor(std::log10(wish)));

@@ -486,7 +486,7 @@ const keys = { ArrowRight: () => go(position + 1), ArrowDown: () => go(position 
   Home: () => go(0), End: () => go(last), f: () => go(0), b: () => go(begin), u: () => { if (updates.length) go(firstUpdate); },
   '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(.8), 0: showWhole };
 document.addEventListener('keydown', e => {
-  if (e.ctrlKey || e.altKey || e.metaKey || !keys[e.key]) return;
+  if (e.ctrlKey || e.altKey || e.metaKey || !keys[e.key] || (e.key === ' ' && e.target.tagName === 'BUTTON')) return;
   e.preventDefault();
   keys[e.key]();
 });
@@ -499,7 +499,7 @@ control('slider').addEventListener('input', e => go(Number(e.target.value)));
 addEventListener('resize', draw);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { readColours(); draw(); });
 // The address that was asked for: the one that follows may have been written over it by now.
-addEventListener('hashchange', e => go(Number(e.newURL.split('#')[1])));
+addEventListener('hashchange', e => { const at = e.newURL.split('#')[1]; if (/^\d+$/.test(at)) go(Number(at)); });
 if (/^#\d+$/.test(location.hash)) position = Math.min(last, Number(location.hash.slice(1)));
 readColours();
 draw();

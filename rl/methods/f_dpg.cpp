@@ -31,7 +31,10 @@ namespace {
 class FDpg : public Method {
  public:
   FDpg(const TuneConfig& options, const MethodModels& models)
-      : f_(divergence_named(options.divergence)), at_one_(f_.slope(0)), proposal_(options.proposal, models) {}
+      : f_(divergence_named(options.divergence)),
+        at_one_(f_.slope(0)),
+        prompts_(models.prompts),
+        proposal_(options.proposal, models) {}
 
   // An estimate of Z that is not known yet is made from the others of the batch.
   Needs needs() const override { return {.least_batch = z_.empty() ? 2 : 1}; }
@@ -119,14 +122,14 @@ class FDpg : public Method {
     }
     return w;
   }
-  // Where there is one prompt, its estimate serves every group.
   const Normaliser* z_of(int32_t group) const {
-    const size_t g = z_.size() == 1 ? 0 : size_t(group);
+    const size_t g = prompts_ == 1 ? 0 : size_t(group);
     return g < z_.size() && z_[g].known() ? &z_[g] : nullptr;
   }
 
   const Divergence f_;
-  const double at_one_;  // f'(1)
+  const double at_one_;    // f'(1)
+  const int64_t prompts_;  // with one, every group is of it
   Proposal proposal_;
   std::vector<Normaliser> z_;  // of each prompt
   double beta_ = 1;

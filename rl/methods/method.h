@@ -68,6 +68,7 @@ class Method {
 // The models around a method that wants models of its own.
 struct MethodModels {
   const LanguageModel *policy = nullptr, *prior = nullptr;
+  int64_t prompts = 1;  // that sequences continue
 };
 // The method that options.algorithm names. DataError, which lists the known names, for an unknown one.
 std::unique_ptr<Method> make_method(const TuneConfig& options, const MethodModels& models = {});

@@ -1,9 +1,10 @@
 // PPO (Schulman et al. 2017, arXiv 1707.06347) as it fine-tunes language models (Ziegler et al. 2019, arXiv
 // 1909.08593):
 //
-//   maximise  Σ_t min(ρ_t A_t, clip(ρ_t, 1 ± ε) A_t),   ρ_t = π/μ of a draw,   A by GAE with a critic of its own
-//   encoder minimise  ½ Σ_t (V_t − (A_t + V_t before))²
+//   maximise  Σ_t min(ρ_t A_t, clip(ρ_t, 1 ± ε) A_t),   ρ_t = π/μ of a draw
+//   minimise  ½ Σ_t (V_t − (A_t + V_t before))²
 //
+// with A by GAE, and V a critic that has an encoder of its own.
 // The KL to the prior is part of the rewards, as everywhere in gradus; --kl-target adapts β to it. In the first pass
 // over a batch every ratio is 1, and the gradient is that of REINFORCE with these advantages. Ratios are of single
 // draws, so that later passes are biased; the clip is what keeps that bias small.

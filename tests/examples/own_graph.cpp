@@ -14,7 +14,8 @@ int main(int argc, char**) {
   const Tensor x = constant({1, 2}, inputs), w = variable("w", {2, 2}, weights), b = variable("b", 0.1);
   const Tensor loss = sum(tanh(matmul(x, w))) * b;
   tape.backward(loss);
-  std::ofstream("own_graph.html") << step_page(tape, "own graph", "two neurons and a factor");
+  const Trace trace = record_trace(tape, {.name = "own graph", .title = "two neurons and a factor"});
+  std::ofstream("own_graph.html") << step_page(trace);
   std::printf("own_graph.html: a loss of %.4f, open it in a browser\n", loss.item());
-  if (argc > 1) walk(record_trace(tape, "own graph", "two neurons and a factor"));
+  if (argc > 1) walk(trace);
 }

@@ -50,7 +50,7 @@ void crashed(int signal, siginfo_t* info, void*) {
     what = "divided an integer by 0", question = "what is the divisor when there is nothing to count?";
   } else if (signal == SIGABRT) {
     what = "stopped the program (abort)", question = "what does the sentence above say?";
-  } else if (reinterpret_cast<uintptr_t>(info->si_addr) < 1 << 16) {
+  } else if (info->si_code != SI_KERNEL && reinterpret_cast<uintptr_t>(info->si_addr) < 1 << 16) {  // else no address
     what = "used a null pointer", question = "which pointer may be null here, and what does exercise.cpp say of it?";
   } else if (below_the_stack(info->si_addr)) {
     what = "ran out of stack", question = "how deep does your function call itself here?";
