@@ -6,6 +6,11 @@
 namespace gradus {
 
 struct TunerParts {
+  TunerParts(const MethodModels& models, std::vector<std::vector<int32_t>> prompts, World world, RewardFunction reward,
+             const TuneConfig& options, Shards& shards, Features features)
+      : source(std::move(prompts), std::move(world), std::move(reward), options, shards, std::move(features)),
+        method(make_method(options, {models.policy, models.prior, source.prompts()})) {}
+
   RolloutSource source;
   std::unique_ptr<Method> method;
 };
@@ -13,9 +18,8 @@ struct TunerParts {
 struct Tuner : TunerParts, Learner {
   Tuner(LanguageModel& policy, const LanguageModel& prior, std::vector<std::vector<int32_t>> prompts, World world,
         RewardFunction reward, const TuneConfig& options, Shards& shards, Features features = {})
-      : TunerParts{.source = {std::move(prompts), std::move(world), std::move(reward), options, shards,
-                              std::move(features)},
-                   .method = make_method(options, {.policy = &policy, .prior = &prior, .prompts = source.prompts()})},
+      : TunerParts({.policy = &policy, .prior = &prior}, std::move(prompts), std::move(world), std::move(reward),
+                   options, shards, std::move(features)),
         Learner(policy, prior, source, *method, options, shards) {}
 };
 
