@@ -234,6 +234,17 @@ TEST_SUITE("step") {
     CHECK(check_text(t, 2).find("It DOES NOT MATCH finite differences of the loss") != std::string::npos);
   }
 
+  TEST_CASE("step: a gradient that finite differences cannot tell from 0 is not called right") {
+    for (const double slope : {kGradBound / 2, kGradBound * 2}) {
+      Tape tape;
+      const Tape::Use use(tape);
+      tape.backward(scale(variable("x", 3.0), slope));
+      const std::string said = check_text(record_trace(tape, {}), 2);
+      CHECK((said.find("matches finite differences of the loss") != std::string::npos) == (slope > kGradBound));
+      CHECK((said.find("No element exceeds") != std::string::npos) == (slope < kGradBound));
+    }
+  }
+
   TEST_CASE("step: texts name the op, its line, what arrived and what it added") {
     const Recorded r("neuron");
     const auto has = [](const std::string& text, std::initializer_list<const char*> parts) {

@@ -383,8 +383,9 @@ const ofValue = (v, more) => ({ ...axes(v, 0, v.shape), ...more });
 // The words of what finite differences say of a complete gradient.
 function agreement(v) {
   if (!v.agrees) return el('p', { class: 'check bad' }, `✗ differs from finite differences of the loss by ${num(v.worst)}`);
-  const all = v.checked === size(v) ? '' : ` at ${v.checked} of its ${size(v)} elements`;
-  return el('p', { class: 'check good' }, `✓ complete, matches finite differences of the loss${all}`);
+  const all = v.checked === size(v) ? '' : ` at ${v.checked} of its ${size(v)} elements`, most = v.grad.reduce((m, g) => Math.max(m, Math.abs(g)), 0);
+  if (most > 0 && most <= trace.bound) return el('p', { class: 'check' }, `complete; no element exceeds ${num(most)}, and finite differences of the loss err by up to ${num(trace.bound)} in ${trace.precision}`);
+  return el('p', { class: 'check good' }, `✓ complete, matches finite differences of the loss${all} to within ${num(v.worst)}`);
 }
 
 function backwardParts(step) {

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "engine/error.h"
+#include "engine/gradcheck.h"
 #include "engine/step/math.h"
 
 namespace gradus {
@@ -205,6 +206,12 @@ std::string worked_text(const Trace& t, int position, const TextSize& size) {
   return s;
 }
 
+static double largest(const std::vector<double>& gradient) {
+  double most = 0;
+  for (const double g : gradient) most = std::max(most, std::fabs(g));
+  return most;
+}
+
 std::string check_text(const Trace& t, int position, const TextSize& size) {
   const int step = step_at(t, position);
   if (position >= t.first_update() || step < 0)
@@ -224,9 +231,16 @@ std::string check_text(const Trace& t, int position, const TextSize& size) {
                    size.columns);
       continue;
     }
-    s += wrapped(text("∂", v.name, " is complete. It ", v.agrees ? "matches" : "DOES NOT MATCH",
-                      " finite differences of the loss (largest difference ", brief(v.worst), ")."),
-                 2, size.columns);
+    const double most = largest(v.grad);
+    if (v.agrees && most > 0 && most <= kGradBound)
+      s += wrapped(
+          text("∂", v.name, " is complete. No element exceeds ", brief(most),
+               ", and finite differences of the loss err by up to ", brief(kGradBound), " in ", t.precision, "."),
+          2, size.columns);
+    else
+      s += wrapped(text("∂", v.name, " is complete. It ", v.agrees ? "matches" : "DOES NOT MATCH",
+                        " finite differences of the loss (largest difference ", brief(v.worst), ")."),
+                   2, size.columns);
     if (!v.numeric.empty()) s += entry("numeric", v.shape, v.numeric, size);
   }
   return s;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/gradcheck.h"
 #include "engine/io/json_number.h"
 #include "engine/step/trace.h"
 
@@ -99,19 +100,11 @@ Json to_json(const Trace& t) {
   for (const auto& [value, grad] : t.seeds) seeds.push_back({{"value", value}, {"grad", rounded(grad)}});
   for (const TraceUpdate& u : t.updates) updates.push_back(of_update(t, u));
   for (const TraceTable& table : t.tables) tables.push_back(of_table(table));
-  return {{"name", t.name},
-          {"title", t.title},
-          {"precision", t.precision},
-          {"note", t.note},
-          {"loss", json_number(t.loss)},
-          {"values", values},
-          {"ops", ops},
-          {"steps", steps},
-          {"seeds", seeds},
-          {"updates", updates},
-          {"update_rule", t.update_rule},
-          {"tables", tables},
-          {"labels", t.labels}};
+  return {{"name", t.name},      {"title", t.title},   {"precision", t.precision},
+          {"bound", kGradBound}, {"note", t.note},     {"loss", json_number(t.loss)},
+          {"values", values},    {"ops", ops},         {"steps", steps},
+          {"seeds", seeds},      {"updates", updates}, {"update_rule", t.update_rule},
+          {"tables", tables},    {"labels", t.labels}};
 }
 
 }  // namespace gradus
