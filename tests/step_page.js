@@ -340,6 +340,6 @@ async function main() {
   check('no error in the script', errors.length === 0, errors.join(' '));
   console.log(`# ${trace.name}: ${fs.statSync(page).size} bytes, first paint ${paint.toFixed(0)} ms, ${compared} numbers compared`);
 }
-const stop = code => { browser.kill(); browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true }); process.exit(code); }); };
+const stop = code => { browser.kill(); browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }); process.exit(code); }); };
 setTimeout(() => { console.log(`FAIL page: ${trace.name}: the browser did not answer within four minutes`); stop(1); }, 240000).unref();
 main().then(() => stop(failed), e => { console.log(`FAIL page: ${trace.name}: ${e.message}`); stop(1); });

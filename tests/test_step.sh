@@ -54,7 +54,10 @@ test_keys() {
 most_bytes=1500000
 in_browser() {  # GROUP PAGE TRACE
   if [ -z "$chromium" ] || ! command -v node >/dev/null; then skip "$1, in a browser" 'chromium or node is not installed'; return; fi
-  timeout 300 node "$root/tests/step_page.js" "$chromium" "$2" "$3" $screenshots >shown 2>&1 || failed=1
+  timeout 300 node "$root/tests/step_page.js" "$chromium" "$2" "$3" $screenshots >shown 2>&1
+  ended=$?
+  [ $ended = 0 ] || grep -q '^FAIL ' shown || echo "FAIL page: , ended with exit code $ended: $(tail -n 3 shown | tr '\n' ' ')" >>shown
+  ! grep -q '^FAIL ' shown || failed=1
   sed "s/^\(ok\|FAIL\) page: [^,]*/\1 $1/" shown | grep -E '^(ok|FAIL|#) ' || fail "$1, in a browser" "$(tail -n 3 shown)"
 }
 test_page() {
