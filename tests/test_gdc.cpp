@@ -244,7 +244,9 @@ TEST_CASE("a moment out of reach, a feature never seen and a constraint never ke
   CHECK(refusal(w.features({{"cat", 0.0}})).find("out of reach") != std::string::npos);
   CHECK(refusal(w.features({{"cat", 0.5}}, {"cow"})).find("--pointwise contains:cow: no text") != std::string::npos);
   CHECK(refusal(w.features({{"cat", 0.5}}, {"cat"})).find("between 1 and 1") != std::string::npos);
-  CHECK(refusal(w.features({{"cat", 0.5}, {"dog", 0.6}})).find("no distribution near the prior") != std::string::npos);
+  CHECK(refusal(w.features({{"cat", 0.5}, {"the cat", 0.6}})).find("no distribution near") != std::string::npos);
+  for (const double dogs : {0.5, 0.6})  // a text has a cat or a dog: what can be met, and what cannot
+    CHECK(refusal(w.features({{"cat", 0.5}, {"dog", dogs}})).find("follows from the others") != std::string::npos);
   Features half = w.features({}, {"cat"});
   half.of[0] = [](const Sequences& s, std::span<const int32_t>) { return std::vector<double>(size_t(s.size()), 0.5); };
   CHECK_THROWS_WITH_AS(w.values(half), doctest::Contains("--pointwise contains:cat is 0.5"), DataError);

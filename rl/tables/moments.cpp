@@ -112,6 +112,9 @@ MomentFit fit_moments(const Table& q, const Lists& phi, std::span<const double> 
       shift += lambda[k] * mu[k];
     }
     const std::vector<double> step = solve(covariance(at.table, centred, prompts), error, 1e-14 * scale * scale);
+    if (n > 1 && step.empty() && iteration == 0)
+      throw DataError(
+          "one of these features follows from the others under the prior, so Lambda is not unique; leave it out");
     if (n > 0 && step.empty())
       break;  // a moment on the edge of what can be reached also ends here, before its error does
     if (worst <= 1e-14 * scale) return {lambda, at.table, at.log_z + shift};
