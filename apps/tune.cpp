@@ -160,12 +160,6 @@ bool reached(const TuneConfig& config, const TuneMetrics& m, Console& console) {
   return by_reward || by_kl;
 }
 
-double mean(const std::vector<double>& x) {
-  double sum = 0;
-  for (const double v : x) sum += v;
-  return sum / double(x.size());
-}
-
 // The truth of the policy that is saved, if its world can be enumerated: into the result, and with `log` into the log.
 void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, const RewardFunction& reward,
                 KnownWorlds* known, bool log, Json& result) try {
@@ -259,7 +253,7 @@ int tune(const TuneCommand& command) {
     add_target(record, *last, *tuner.method, config.is_gdc() ? &features : nullptr);
     if (config.reward.size() > 1) record["terms"] = json_numbers(last->moments);
     if (watch) try {
-        record["watch"] = json_number(mean(watch(tuner.fresh().sequences, tuner.fresh().group)));
+        record["watch"] = json_number(tuner.mean_of_policy(watch(tuner.fresh().sequences, tuner.fresh().group)));
       } catch (const DataError& error) {
         stop_at_reward(command, run, tuner, error);
       } catch (const Interrupted&) {

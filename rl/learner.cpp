@@ -198,16 +198,26 @@ static std::vector<double> reweighed(std::vector<double> x, std::span<const doub
   return x;
 }
 
+// Of action values a batch is measured as it was drawn.
+std::vector<double> Learner::importance(const Experience& e) const {
+  return method_.behaviour() && !method_.acting() ? importance_of(e, e.log_pi) : std::vector<double>();
+}
+
+double Learner::mean_of_policy(const std::vector<double>& x) const {
+  const std::vector<double> weights = importance(fresh());
+  return moments(weights.empty() ? x : reweighed(x, weights)).mean()[0];
+}
+
 void Learner::measure(const Experience& e) {
   const std::vector<double> log_pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q);
-  std::vector<double> kl(log_pi), weights;  // of the policy, where another model drew
+  std::vector<double> kl(log_pi);
   double cut = 0;
   for (size_t b = 0; b < log_pi.size(); ++b) {
     kl[b] -= q[b];
     cut += source_.world().end_id >= 0 && !e.sequences.ended(int64_t(b));
   }
-  const bool acts = method_.acting();  // of action values: then the batch is measured as it was drawn
-  if (method_.behaviour() && !acts) weights = importance_of(e, e.log_pi);
+  const bool acts = method_.acting();
+  const std::vector<double> weights = importance(e);
   const auto of_policy = [&](const std::vector<double>& x) { return weights.empty() ? x : reweighed(x, weights); };
   kl = of_policy(kl);
   const double n = double(kl.size());

@@ -67,6 +67,8 @@ class Learner {
   double step_bytes(int64_t prompt) const;
 
   const TuneMetrics& metrics() const { return metrics_; }
+  // The mean under the policy of what each sequence of the fresh batch, [B], has of something.
+  double mean_of_policy(const std::vector<double>& x) const;
   const Experience& fresh() const { return *batches_.back(); }
   std::span<const real> value_gradient() const { return value_sum_; }
 
@@ -82,6 +84,7 @@ class Learner {
   void add_gradient(const PaddedBatch& batch, Weights weights);
   void train_value();
   void measure(const Experience& fresh);
+  std::vector<double> importance(const Experience& fresh) const;  // [B]; empty where the policy drew
 
   LanguageModel& policy_;
   const LanguageModel& prior_;

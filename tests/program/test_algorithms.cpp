@@ -208,6 +208,13 @@ TEST_CASE("a reward that is watched, prompts that are held out, terms, and the e
     CHECK(contains(page, title));
   CHECK(dir.valid_html("run/report.html"));
 
+  // Drawn from the prior and measured for the policy, as the terms are.
+  dir.must(f64,
+           "tune tf --out fixed --algorithm f-dpg --proposal fixed --divergence forward-kl --reward contains:cat"
+           " --reward end --watch contains:cat --max-tokens 4 --steps 20 --lr 0.03 --exact never --quiet");
+  const Json last = dir.log("fixed", "step").back();
+  CHECK(near(last["watch"].get<double>(), last["terms"][0].get<double>(), 1e-12));
+
   const Json by_reward =
       dir.must(f64,
                "tune tf --out r --reward contains:cat --max-tokens 4 --steps 200 --lr 0.05 --kl-coef 0"
