@@ -1,5 +1,6 @@
 // rl/gdc and the targets that f-DPG reaches: Λ of the worked numbers, exactly and from samples; what is out of reach;
-// both targets by every divergence; a policy too small for its target.
+// both targets by every divergence; a policy too small for its target. Long, because both targets meet every
+// divergence.
 #include <doctest/doctest.h>
 
 #include "engine/ops.h"

@@ -1,6 +1,7 @@
 // rl/methods/ppo, clip, actor_critic: the clip by its table; the first gradient, which is that of REINFORCE, and of J
 // where the critic is right; the gradient after an update, which is the derivative of the clipped objective; advantages
-// by hand, paid by step and discounted, through networks and their own critics.
+// by hand, paid by step and discounted, through networks and their own critics. Over 350 lines, because PPO and the
+// actor-critic share these worlds.
 #include <doctest/doctest.h>
 
 #include "rl/methods/clip.h"

@@ -1,5 +1,5 @@
 // engine/step/: the examples of `gradus step`, their gradients, the numbers put into the rules, and what a terminal
-// shows of them.
+// shows of them. Long, because every text for the terminal has a case.
 #include <doctest/doctest.h>
 
 #include <cmath>
