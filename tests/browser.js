@@ -39,7 +39,7 @@ async function open(chromium, page, size = { width: 1280, height: 800 }) {
   await view(size);
   await send('Page.navigate', { url: 'file://' + path.resolve(page) });
   return {
-    evaluate, view, requests, errors,
+    send, evaluate, view, requests, errors,
     reload: () => send('Page.reload'),
     // Until the code gives true, for ten seconds at most.
     until: async code => { for (let i = 0; i < 100 && !await evaluate(code); ++i) await new Promise(r => setTimeout(r, 100)); },

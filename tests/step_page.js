@@ -1,53 +1,24 @@
 // What a browser shows of a page of `gradus step --html` or `gradus train --trace`, key by key, against the trace that the
-// engine recorded. Drives Chromium over its debugging pipe; needs nothing but node and chromium.
+// engine recorded, in the Chromium of tests/browser.js.
 //   node tests/step_page.js CHROMIUM PAGE.html TRACE.json [FOLDER]     FOLDER: screenshots for a person go there
-// Prints "ok"/"FAIL" lines as tests/shell.sh knows them. Over 350 lines: the browser, what is seen, what must be seen.
+// Prints "ok"/"FAIL" lines as tests/shell.sh knows them. Over 350 lines: what is seen, and what must be seen.
 'use strict';
-const { spawn } = require('child_process');
 const fs = require('fs');
-const os = require('os');
 const path = require('path');
+const { open } = require('./browser.js');
 const [chromium, page, traceFile, folder] = process.argv.slice(2);
 const trace = JSON.parse(fs.readFileSync(traceFile, 'utf8'));
 for (const s of trace.steps) for (const a of s.adds) { a.added ||= trace.values[trace.ops[s.op].in[a.input].value].grad; a.now ||= a.added; }
 for (const u of trace.updates) u.clipped ||= trace.values[u.value].grad;
-const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'gradus-browser-'));
-const browser = spawn(chromium, ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--hide-scrollbars',
-  '--disable-background-networking', '--remote-debugging-pipe', '--user-data-dir=' + profile, 'about:blank'],
-{ stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-const waiting = new Map(), requests = [], errors = [];
-let nextId = 0, session, buffer = '';
-browser.stdio[4].on('data', data => {
-  buffer += data;
-  for (let at; (at = buffer.indexOf('\0')) >= 0; buffer = buffer.slice(at + 1)) {
-    const m = JSON.parse(buffer.slice(0, at));
-    if (m.id) { const { yes, no } = waiting.get(m.id); waiting.delete(m.id); m.error ? no(new Error(m.error.message)) : yes(m.result); }
-    if (m.method === 'Network.requestWillBeSent') requests.push(m.params.request.url);
-    if (m.method === 'Runtime.exceptionThrown') errors.push(m.params.exceptionDetails.exception.description);
-  }
-});
-function send(method, params = {}) {
-  return new Promise((yes, no) => {
-    waiting.set(++nextId, { yes, no });
-    browser.stdio[3].write(JSON.stringify({ id: nextId, method, params, sessionId: session }) + '\0');
-  });
-}
-async function evaluate(code) {
-  const { result, exceptionDetails } = await send('Runtime.evaluate', { expression: code, returnByValue: true });
-  if (exceptionDetails) throw new Error(exceptionDetails.exception.description);
-  return result.value;
-}
-async function press(key) {
-  for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, key, ...(key.length === 1 && type === 'keyDown' ? { text: key } : {}) });
-}
+let tab;  // from main() on
+const send = (method, params) => tab.send(method, params), evaluate = code => tab.evaluate(code), press = key => tab.press(key);
 const mouse = (type, x, y, more = {}) => send('Input.dispatchMouseEvent', { type, x, y, button: 'left', buttons: type === 'mouseReleased' ? 0 : 1, clickCount: 1, ...more });
 let failed = 0, compared = 0;
 function check(name, good, detail) {
   if (!good) failed = 1;
   console.log(good ? `ok page: ${trace.name}, ${name}` : `FAIL page: ${trace.name}, ${name}: ${detail}`);
 }
-const view = size => send('Emulation.setDeviceMetricsOverride', { ...size, deviceScaleFactor: 1, mobile: false });
-const scheme = value => send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
+const view = size => tab.view(size), scheme = value => tab.colours(value);
 const pause = ms => new Promise(r => setTimeout(r, ms));
 async function shot(name) {
   if (!folder) return;
@@ -263,11 +234,8 @@ async function everyWayToMove() {
 }
 
 async function main() {
-  const { targetInfos } = await send('Target.getTargets');
-  session = (await send('Target.attachToTarget', { targetId: targetInfos.find(t => t.type === 'page').targetId, flatten: true })).sessionId;
-  for (const domain of ['Page', 'Runtime', 'Network']) await send(domain + '.enable');
+  tab = await open(chromium, page);
   await scheme('light');
-  await view({ width: 1280, height: 800 });
   let paint = Infinity;
   for (let load = 0; load < 8 && paint >= 500; ++load) {  // other work may keep the machine busy
     await send('Page.navigate', { url: 'about:blank' });
@@ -336,10 +304,10 @@ async function main() {
     }
     check(`fits ${size.width} × ${size.height}`, wide <= size.width, wide);
   }
-  check('asks for nothing', requests.filter(u => !u.startsWith('file:') && u !== 'about:blank').length === 0 && new Set(requests).size <= 2, requests.join(' '));
-  check('no error in the script', errors.length === 0, errors.join(' '));
+  check('asks for nothing', tab.requests.filter(u => !u.startsWith('file:') && u !== 'about:blank').length === 0 && new Set(tab.requests).size <= 2, tab.requests.join(' '));
+  check('no error in the script', tab.errors.length === 0, tab.errors.join(' '));
   console.log(`# ${trace.name}: ${fs.statSync(page).size} bytes, first paint ${paint.toFixed(0)} ms, ${compared} numbers compared`);
 }
-const stop = code => { browser.kill(); browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }); process.exit(code); }); };
+const stop = async code => { if (tab) await tab.close(); process.exit(code); };
 setTimeout(() => { console.log(`FAIL page: ${trace.name}: the browser did not answer within four minutes`); stop(1); }, 240000).unref();
 main().then(() => stop(failed), e => { console.log(`FAIL page: ${trace.name}: ${e.message}`); stop(1); });
