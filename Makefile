@@ -26,7 +26,7 @@ BLAS_RPATH := $(if $(BLAS_PC),-Wl$(comma)-rpath$(comma)$(patsubst %/pkgconfig,%,
 ARITHMETIC := -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math
 FLAGS_release := -O3
 FLAGS_debug := -O0 -g3 -fno-omit-frame-pointer -DGRADUS_POISON
-FLAGS_asan := -O1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_asan := -O1 -g1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_coverage := -O1 --coverage -fprofile-update=atomic
