@@ -13,9 +13,13 @@ int Labels::list(std::vector<std::string> labels) {
 }
 
 void Labels::leaf(TraceValue& v) {
-  const auto found = known_.find(v.name);
-  if (found != known_.end() && v.shape.rank() == 2 && v.shape[0] == int64_t(found->second.size()))
-    v.rows = list(found->second);
+  const auto known = [&](const std::map<std::string, std::vector<std::string>>& names, int axis) {
+    const auto found = names.find(v.name);
+    const bool fits = found != names.end() && v.shape.rank() == 2 && v.shape[axis] == int64_t(found->second.size());
+    return fits ? list(found->second) : -1;
+  };
+  v.rows = known(known_.rows, 0);
+  v.columns = known(known_.columns, 1);
 }
 
 // Of a window on whole rows their part of the labels.

@@ -1,7 +1,6 @@
 // What the rows and columns of a step's values stand for, such as tokens: known of some leaves, and handed on by ops.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "engine/step/trace.h"
@@ -10,9 +9,8 @@ namespace gradus {
 
 class Labels {
  public:
-  // `known`: by the name of a leaf, what its rows stand for. The lists go to `lists`, Trace::labels.
-  Labels(std::vector<std::vector<std::string>>& lists, const std::map<std::string, std::vector<std::string>>& known)
-      : lists_(lists), known_(known) {}
+  // The options say what the rows and columns of leaves stand for. The lists go to `lists`, Trace::labels.
+  Labels(std::vector<std::vector<std::string>>& lists, const TraceOptions& known) : lists_(lists), known_(known) {}
   void leaf(TraceValue& v);
   // From the inputs of an op to its first output.
   void hand_on(const TraceOp& op, std::vector<TraceValue>& values);
@@ -25,7 +23,7 @@ class Labels {
   int list(std::vector<std::string> labels);
 
   std::vector<std::vector<std::string>>& lists_;
-  const std::map<std::string, std::vector<std::string>>& known_;
+  const TraceOptions& known_;
 };
 
 }  // namespace gradus

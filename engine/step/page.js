@@ -1,12 +1,14 @@
 // Over 350 lines: the whole page, what it shows and how one moves in it.
 'use strict';
-// The walk: `position` runs over the ops of the forward part, then "the pass begins", then the steps of the backward
-// part, then the updates of the parameters, as in engine/step/trace.h. draw() makes everything that is seen from the
-// trace and the position alone.
+// The walk: `position` runs over the opening scenes, the ops of the forward part, then "the pass begins", then the steps
+// of the backward part, the updates of the parameters and the closing scenes, as in engine/step/trace.h. draw() makes
+// everything that is seen from the trace and the position alone.
 const trace = JSON.parse(document.getElementById('trace').textContent);
-const { values, ops, steps, updates, labels } = trace;
-const begin = ops.length, firstUpdate = begin + 1 + steps.length, last = firstUpdate + updates.length - 1;
-let position = begin;
+const { values, ops, steps, updates, labels, opening, closing } = trace;
+const firstOp = opening.length, begin = firstOp + ops.length, firstUpdate = begin + 1 + steps.length,
+  firstClosing = firstUpdate + updates.length, last = firstClosing + closing.length - 1;
+const sceneAt = p => opening[p] || closing[p - firstClosing];
+let position = firstOp ? 0 : begin;
 
 // What the trace leaves out because it stands elsewhere: see engine/step/trace_json.cpp.
 for (const s of steps)
@@ -249,7 +251,7 @@ for (const n of plan.nodes) {
   n.element.addEventListener('click', () => {
     if (dragged) return;
     const s = steps.findIndex(x => x.op === v.op), u = updates.findIndex(x => x.value === n.value);
-    go(v.op < 0 ? u >= 0 && position >= firstUpdate ? firstUpdate + u : begin : s >= 0 ? begin + 1 + s : v.op);
+    go(v.op < 0 ? u >= 0 && position >= firstUpdate ? firstUpdate + u : begin : s >= 0 ? begin + 1 + s : firstOp + v.op);
   });
   plane.append(n.element);
 }
@@ -282,8 +284,8 @@ function paint(n, which, xs) {
 function drawGraph() {
   const step = position - begin - 1, back = step >= 0 && position < firstUpdate;
   const grads = position >= firstUpdate ? values.map(v => v.grad.length ? v.grad : undefined) : gradientsAfter(Math.max(0, step + 1));
-  const done = position < begin ? position : begin, active = back ? ops[steps[step].op] : ops[position];
-  const updated = position >= firstUpdate ? updates[position - firstUpdate].value : -1;
+  const done = position - firstOp, active = back ? ops[steps[step].op] : ops[done];
+  const updated = position >= firstUpdate && position < firstClosing ? updates[position - firstUpdate].value : -1;
   const touched = new Set(back ? steps[step].adds.map(a => active.in[a.input].value) : []);
   for (const n of plan.nodes) {
     const v = values[n.value], there = v.op < 0 || v.op <= done, u = updates.findIndex(x => x.value === n.value);
@@ -298,6 +300,7 @@ function drawGraph() {
     e.element.classList.toggle('lit', lit);
     e.element.classList.toggle('ahead', !back);
   }
+  if (sceneAt(position)) return;  // the graph is hidden
   const around = updated >= 0 ? [updated] : active ? [active.out[0], ...active.in.map(i => i.value)] : [];
   look(around.map(v => plan.nodes[v]));
 }
@@ -421,16 +424,27 @@ function updateParts(u) {
   const shown = [['w', v.data, 'before'], ['its gradient', v.grad, 'gradient'], ['g, clipped', u.clipped, 'clipped'], ['m', u.m, 'm'], ['v', u.v, 'v'],
     ['change of w', u.change, 'change'], ['new w', u.after, 'after']].filter(([, xs, kind]) => kind !== 'clipped' || xs !== v.grad);
   return [heading(`update ${position - firstUpdate + 1} of ${updates.length}`, v.name, 'what the optimiser makes of its gradient'),
-    ...trace.update_rule.map(line => el('p', { class: 'formula long' }, line)),
+    ...(u.rule || trace.update_rule).map(line => el('p', { class: 'formula long' }, line)),
     ...u.worked.map(line => el('p', { class: 'worked' }, line)), tables(...shown.map(([caption, xs, kind]) => heat(caption, xs, v.shape, kind, more)))];
 }
 
-// A table of the step that is no tensor.
+// A table of the step that is no tensor. Numbers have their last digit where the pointer rests. Of rows that belong
+// together the first says to what; tinted columns are coloured as in heat().
 function listed(t) {
   const numeric = t.columns.map((_, i) => t.rows.every(r => typeof r[i] === 'number'));
-  const cells = r => r.map((c, i) => el('td', numeric[i] ? { class: 'number' } : {}, numeric[i] ? num(c) : seen(String(c))));
+  const top = t.columns.map((_, i) => t.tinted?.includes(i) && most(t.rows.map(r => r[i])) || 0);
+  const again = n => t.grouped && n > 0 && t.rows[n][0] === t.rows[n - 1][0];
+  const cell = (c, i, n) => typeof c !== 'number' ? el('td', numeric[i] ? { class: 'number' } : {}, i === 0 && again(n) ? '' : seen(String(c)))
+    : el('td', { class: 'number' + (top[i] ? ' tint' : ''), title: String(c), style: top[i] ? `--hue: var(--${c < 0 ? 's2' : 's1'}); --part: ${(55 * Math.abs(c) / top[i]).toFixed(0)}%` : '' }, i === 0 && again(n) ? '' : num(c));
   return [el('h3', {}, t.title + ' ', el('span', {}, t.note)), el('div', { class: 'scroll list' }, el('table', { class: 'list' },
-    el('thead', {}, el('tr', {}, ...t.columns.map(c => el('th', { scope: 'col' }, c)))), el('tbody', {}, ...t.rows.map(r => el('tr', {}, ...cells(r))))))];
+    el('thead', {}, el('tr', {}, ...t.columns.map((c, i) => el('th', { scope: 'col', class: numeric[i] ? 'number' : '' }, c)))),
+    el('tbody', {}, ...t.rows.map((r, n) => el('tr', { class: t.grouped && n > 0 && !again(n) ? 'next' : '' }, ...r.map((c, i) => cell(c, i, n)))))))];
+}
+
+function sceneParts(s) {
+  const where = opening.includes(s) ? `start, ${position + 1} of ${firstOp}` : `end, ${position - firstClosing + 1} of ${closing.length}`;
+  return [heading(where, s.title), ...s.lines.map(line => el('p', {}, line)), ...s.formulas.map(line => el('p', { class: 'formula long' }, line)),
+    ...s.worked.map(line => el('p', { class: 'worked' }, line)), ...s.tables.flatMap(listed)];
 }
 
 function beginParts() {
@@ -443,7 +457,7 @@ function beginParts() {
   for (const t of trace.tables) parts.push(...listed(t));
   parts.push(el('h3', {}, 'The forward pass'), el('ol', { class: 'program', start: 0 }, ...ops.map((op, i) => {
     const line = el('li', {}, `${names(op)} = ${call(op)}  `, el('span', {}, `[${values[op.out[0]].shape}]`));
-    line.addEventListener('click', () => go(i));
+    line.addEventListener('click', () => go(firstOp + i));
     return line;
   })));
   if (trace.note) parts.push(el('p', { class: 'hint' }, trace.note));
@@ -453,7 +467,10 @@ function beginParts() {
 
 function drawStep() {
   const detail = control('detail'), step = position - begin - 1;
-  const parts = position >= firstUpdate ? updateParts(updates[position - firstUpdate]) : step >= 0 ? backwardParts(step) : step === -1 ? beginParts() : forwardParts(ops[position]);
+  const scene = sceneAt(position);
+  control('walk').classList.toggle('scene', !!scene);
+  const parts = scene ? sceneParts(scene) : position >= firstUpdate ? updateParts(updates[position - firstUpdate])
+    : step >= 0 ? backwardParts(step) : step === -1 ? beginParts() : forwardParts(ops[position - firstOp]);
   detail.replaceChildren(...parts);
   detail.scrollTop = 0;
 }
@@ -461,19 +478,22 @@ function drawStep() {
 // ------------------------------------------------------------------------------------------------ moving
 
 function draw() {
-  drawGraph();
   drawStep();
+  drawGraph();
   const step = position - begin - 1;
   control('slider').value = position;
-  control('count').textContent = position >= firstUpdate ? `update ${position - firstUpdate + 1} of ${updates.length}`
-    : step >= 0 ? `backward ${step + 1} of ${steps.length}` : step === -1 ? 'backward begins' : `forward ${position + 1} of ${ops.length}`;
+  control('count').textContent = position < firstOp ? `start ${position + 1} of ${firstOp}`
+    : position >= firstClosing ? `end ${position - firstClosing + 1} of ${closing.length}` : position >= firstUpdate ? `update ${position - firstUpdate + 1} of ${updates.length}`
+    : step >= 0 ? `backward ${step + 1} of ${steps.length}` : step === -1 ? 'backward begins' : `forward ${position - firstOp + 1} of ${ops.length}`;
   control('back').disabled = position === 0;
   control('next').disabled = position === last;
-  control('forward-part').classList.toggle('chosen', position < begin);
-  control('backward-part').classList.toggle('chosen', position >= begin && position < firstUpdate);
-  control('update-part').classList.toggle('chosen', position >= firstUpdate);
+  parts.forEach(([part, first], i) => control(part + '-part').classList.toggle('chosen', position >= first && position < (parts[i + 1] || [0, last + 1])[1]));
   document.body.dataset.position = position;
 }
+// The parts of the walk, each with its button and key; those without a position have none.
+const parts = [['start', 0], ['forward', firstOp], ['backward', begin], ['update', firstUpdate], ['end', firstClosing]];
+const has = { start: firstOp, forward: 1, backward: 1, update: updates.length, end: closing.length };
+const goTo = part => { if (has[part]) go(parts.find(p => p[0] === part)[1]); };
 // The address follows when one stands still: browsers take only so many changes of it (Chromium 200 in 30 seconds).
 let address;
 function go(to) {
@@ -484,17 +504,17 @@ function go(to) {
 }
 const keys = { ArrowRight: () => go(position + 1), ArrowDown: () => go(position + 1), n: () => go(position + 1), ' ': () => go(position + 1),
   ArrowLeft: () => go(position - 1), ArrowUp: () => go(position - 1), p: () => go(position - 1),
-  Home: () => go(0), End: () => go(last), f: () => go(0), b: () => go(begin), u: () => { if (updates.length) go(firstUpdate); },
+  Home: () => go(0), End: () => go(last), s: () => goTo('start'), f: () => goTo('forward'), b: () => goTo('backward'), u: () => goTo('update'), e: () => goTo('end'),
   '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(.8), 0: showWhole };
 document.addEventListener('keydown', e => {
   if (e.ctrlKey || e.altKey || e.metaKey || !keys[e.key] || (e.key === ' ' && e.target.tagName === 'BUTTON')) return;
   e.preventDefault();
   keys[e.key]();
 });
-for (const [id, act] of [['next', () => go(position + 1)], ['back', () => go(position - 1)], ['forward-part', () => go(0)], ['backward-part', () => go(begin)],
-  ['update-part', () => go(firstUpdate)], ['larger', () => zoom(1.25)], ['smaller', () => zoom(.8)], ['whole', showWhole]])
+for (const [id, act] of [['next', () => go(position + 1)], ['back', () => go(position - 1)], ...parts.map(([part]) => [part + '-part', () => goTo(part)]),
+  ['larger', () => zoom(1.25)], ['smaller', () => zoom(.8)], ['whole', showWhole]])
   control(id).addEventListener('click', act);
-control('update-part').hidden = !updates.length;
+for (const [part] of parts) control(part + '-part').hidden = !has[part];
 control('slider').max = last;
 control('slider').addEventListener('input', e => go(Number(e.target.value)));
 addEventListener('resize', draw);

@@ -80,6 +80,7 @@ struct TraceUpdate {
   std::vector<double> clipped, m, v, change, after;  // clipped: the gradient times the factor; after: the new numbers
   std::vector<std::string> worked;                   // of the element with the largest gradient, a line for each rule
   int64_t element = -1;
+  std::vector<std::string> rule;  // the lines of mathematics of its optimiser; empty: Trace::update_rule
 };
 
 // What else belongs to the step: the batch, rewards, advantages.
@@ -88,6 +89,18 @@ struct TraceTable {
   std::string title, note;
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;
+  std::vector<int> tinted = {};  // columns that a page colours by sign and size
+  bool grouped = false;          // rows with the same first cell belong together, and only the first shows it
+};
+
+// A place of the walk that is no op: how the numbers came about that the forward pass begins from, or what the step has
+// led to.
+struct TraceScene {
+  std::string title;
+  std::vector<std::string> lines = {};     // sentences
+  std::vector<std::string> formulas = {};  // its mathematics
+  std::vector<std::string> worked = {};    // the same with the numbers put in
+  std::vector<TraceTable> tables = {};
 };
 
 struct Trace {
@@ -102,17 +115,28 @@ struct Trace {
   std::vector<std::string> update_rule;                    // its lines of mathematics
   std::vector<TraceTable> tables;
   std::vector<std::vector<std::string>> labels;  // for rows and columns
+  std::vector<TraceScene> opening, closing;      // before the forward part and after the updates; may be empty
 
-  // Positions of a walk: after each op of the forward part, then with the pass begun, then after each of its steps,
-  // then after the update of each parameter.
-  int forward_positions() const { return int(ops.size()); }
-  int first_update() const { return forward_positions() + 1 + int(steps.size()); }
-  int positions() const { return first_update() + int(updates.size()); }
+  // Positions of a walk: the opening scenes, then after each op of the forward part, then with the pass begun, then
+  // after each of its steps, then after the update of each parameter, then the closing scenes.
+  int first_op() const { return int(opening.size()); }
+  int begin() const { return first_op() + int(ops.size()); }  // of the pass
+  int first_update() const { return begin() + 1 + int(steps.size()); }
+  int first_closing() const { return first_update() + int(updates.size()); }
+  int positions() const { return first_closing() + int(closing.size()); }
+  int first_seen() const { return opening.empty() ? begin() : 0; }  // where a walk starts
+  const TraceScene* scene(int position) const {                     // null where the position is none
+    if (position < first_op()) return &opening[size_t(position)];
+    return position >= first_closing() ? &closing[size_t(position - first_closing())] : nullptr;
+  }
 };
 
 struct TraceOptions {
   std::string name = "step", title = {};
-  std::map<std::string, std::vector<std::string>> rows = {};  // by the name of a leaf: what its rows stand for (tokens)
+  // By the name of a leaf: what its rows and columns stand for (tokens).
+  std::map<std::string, std::vector<std::string>> rows = {}, columns = {};
+  // Parameters whose names get a word in front, because those of another model are called the same.
+  std::vector<std::pair<const Params*, std::string>> prefixes = {};
   int64_t checked = 0;  // elements of each value that are compared with finite differences; 0: all
 };
 // Records the step of a tape on which backward has run, and replays the pass on it; the tape ends as it was.
@@ -120,9 +144,10 @@ struct TraceOptions {
 Trace record_trace(Tape& tape, const TraceOptions& options);
 
 // Adds what adamw.step(params, gradient, lr, factor), which is about to come, will make of each parameter of the trace,
-// to the bit: it is done here on copies. The trace's gradients of the parameters become `gradient`.
+// to the bit: it is done here on copies. The trace's gradients of the parameters become `gradient`. `prefix` is that of
+// their names in the trace.
 void add_updates(Trace& trace, const Params& params, AdamW adamw, std::span<const real> gradient, double lr,
-                 double factor);
+                 double factor, const std::string& prefix = "");
 
 // Whether a page of the step on the tape could be read, and checked in a few seconds.
 inline constexpr int64_t kMostOps = 400, kMostNumbers = 20000;

@@ -11,8 +11,12 @@ double clipped_objective(double ratio, double advantage, double epsilon);
 // Whether that is flat there: then its gradient is 0, else that of ρ A, which is ρ A ∇log π.
 bool is_clipped(double ratio, double advantage, double epsilon);
 
-// The weights ρ A, 0 where it is clipped, of every draw of a batch, and how many draws are clipped. e.log_mu and
-// e.advantage are read.
+// The rule of these weights, for MethodMath.
+inline constexpr const char* kRuleOfClip =
+    "w_t = ρ_t A_t, ρ_t = π/μ of the draw; 0 once the ratio has left 1 ± ε in the direction of A";
+
+// The weights ρ A, 0 where it is clipped, of every draw of a batch, with ρ, and how many draws are clipped. e.log_mu
+// and e.advantage are read.
 Weights clipped_weights(const Experience& e, std::span<const double> log_pi, double epsilon);
 
 }  // namespace gradus

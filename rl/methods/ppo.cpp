@@ -39,6 +39,13 @@ class Ppo : public Method {
     return w;
   }
 
+  MethodMath math() const override {
+    return {.credit = rule_of_rewards(rewards_),
+            .returns = "R_t = A_t + V_t, what the critic is to say",
+            .advantage = "A_t = δ_t + γ λ A_{t+1}, δ_t = c_t + γ V_{t+1} − V_t, V and A 0 after the last draw",
+            .weight = kRuleOfClip};
+  }
+
  private:
   ReturnOptions rewards_;  // with the β of this step
   const double lambda_, epsilon_;

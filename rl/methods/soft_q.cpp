@@ -43,6 +43,10 @@ class SoftQ : public Method {
     return w;
   }
 
+  MethodMath math() const override {
+    return {.weight = "w_t = δ_t / β on the logit z = log q + Q/β; δ_t = r_t + γ V_{t+1} − Q_t, V = β (z − log π)"};
+  }
+
  private:
   const double gamma_, temperature_;
   double beta_ = 1;
