@@ -61,7 +61,6 @@ class DrawTable {
     return *this;
   }
   TraceTable take() { return std::move(table_); }
-  size_t first() const { return slots_.at(0); }
 
  private:
   TraceTable table_;
@@ -77,13 +76,17 @@ class Teller {
   TraceScene payment() const;
   TraceScene advantage() const;
   TraceScene weights(size_t u) const;
+  TraceScene critic(size_t u) const;
   TraceScene result() const;
   TraceScene all_texts() const;
 
  private:
+  std::string of_update(size_t u, const std::string& title) const;
   bool acts() const { return c_.method.acting() != nullptr; }
   bool has_advantage() const { return !e_.credit.empty() && !e_.advantage.empty(); }
   std::string aim() const;
+  size_t largest(const std::vector<double>& x) const;
+  std::string draw_at(size_t slot) const;
   std::string exactly(const KnownPolicy& known) const;
 
   const StepRecord& r_;
@@ -106,6 +109,19 @@ std::string Teller::exactly(const KnownPolicy& known) const {
   const Objective& at = known.truth.at;
   if (acts()) return text("E[r] = ", brief(at.reward), " of the greedy policy");
   return text("J = ", brief(at.objective), ", E[r] = ", brief(at.reward), ", KL(π‖q) = ", brief(at.kl));
+}
+
+// The slot of the draw of which x [B,T] is largest, and how a person finds it.
+size_t Teller::largest(const std::vector<double>& x) const {
+  size_t most = size_t(e_.batch.first_slot(0));
+  for (int64_t b = 0; b < e_.size(); ++b)
+    for (int64_t t = e_.batch.first_slot(b); t < e_.batch.end_slot(b); ++t)
+      if (const size_t i = size_t(b * e_.batch.T + t); std::fabs(x[i]) > std::fabs(x[most])) most = i;
+  return most;
+}
+std::string Teller::draw_at(size_t slot) const {
+  const int64_t b = int64_t(slot) / e_.batch.T;
+  return text("draw ", int64_t(slot) - b * e_.batch.T - e_.batch.first_slot(b) + 1, " of text ", b + 1);
 }
 
 TraceScene Teller::texts() const {
@@ -172,9 +188,9 @@ TraceScene Teller::payment() const {
   if (c_.options.entropy_coef > 0) table.add("−α log π", scaled(e_.log_pi, -c_.options.entropy_coef), true);
   scene.tables.push_back(table.add("c", e_.credit, true).take());
   if (e_.row_kl.empty() && beta > 0 && c_.options.entropy_coef == 0) {
-    const size_t last = size_t(e_.batch.end_slot(0) - 1);
-    scene.worked = {text("last draw of text 1: c = ", brief(e_.reward[last]), " − ", brief(beta), "·",
-                         factor_text(log_ratio[last]), " = ", brief(e_.credit[last]))};
+    const size_t i = largest(log_ratio);
+    scene.worked = {text(draw_at(i), ": c = ", brief(e_.reward[i]), " − ", brief(beta), "·", factor_text(log_ratio[i]),
+                         " = ", brief(e_.credit[i]))};
   }
   return scene;
 }
@@ -186,59 +202,77 @@ TraceScene Teller::advantage() const {
   scene.formulas = {math.returns, math.advantage};
   DrawTable table(e_, c_.tokenizer);
   table.add("c", e_.credit).add("R", e_.returns).add(has_critic ? "V" : "b", e_.baseline);
-  const size_t first = table.first();
   scene.tables.push_back(table.add("A", e_.advantage, true).take());
-  // The first draw of the first text; with GAE, all deltas of that text.
-  const double R = e_.returns[first], b = e_.baseline[first], A = e_.advantage[first];
-  if (!has_critic || math.advantage.starts_with("A_t = R_t"))
-    scene.worked = {text("first draw of text 1: R − b = ", brief(R), " − ", factor_text(b), " = ", brief(R - b),
-                         std::fabs(A - (R - b)) > 1e-9 * std::fabs(A) ? text(", A = ", brief(A)) : "")};
-  else if (e_.batch.length[0] > 1)
-    scene.worked = {text("first draw of text 1: δ = ", brief(e_.credit[first]), " + ", brief(c_.options.gamma), "·",
-                         factor_text(e_.value[first + 1]), " − ", factor_text(e_.value[first]), " = ",
-                         brief(e_.credit[first] + c_.options.gamma * e_.value[first + 1] - e_.value[first]),
-                         ", A = ", brief(A))};
+  const size_t i = largest(e_.advantage);
+  const double b = e_.baseline[i], of_return = e_.returns[i] - b;
+  scene.worked = {text(draw_at(i), ": R − ", has_critic ? "V" : "b", " = ", brief(e_.returns[i]), " − ", factor_text(b),
+                       " = ", brief(of_return))};
+  if (std::fabs(e_.advantage[i] - of_return) > 1e-9) scene.worked[0] += text(", A = ", brief(e_.advantage[i]));
   return scene;
+}
+
+std::string Teller::of_update(size_t u, const std::string& title) const {
+  const size_t n = r_.updates.size();
+  return n == 1 ? title : text("Update ", u + 1, " of ", n, ": ", title);
 }
 
 TraceScene Teller::weights(size_t u) const {
   const UpdateRecord& update = r_.updates[u];
   const Experience mini = minibatch_of(r_, update);
-  const size_t n = r_.updates.size();
-  const Weights &w = update.weights, &descent = update.descent;
-  TraceScene scene{.title = n == 1 ? "The weight of each token, and the loss" : text("Update ", u + 1, " of ", n)};
-  if (n > 1) scene.title += text(": the weight of each token, and the loss");
-  scene.formulas = {c_.method.math().weight,
-                    text("L = −1/", mini.size(), " Σ ", w.importance.empty() ? "" : "π/μ ", "w_t ",
-                         w.logit.empty() ? "log π_t" : "z_t", w.kl.empty() ? "" : " + w KL_t", " = ",
-                         brief(loss_of(update, mini.batch)), ", where w is held constant")};
-  DrawTable table(mini, c_.tokenizer, update.rows);
-  if (!w.ratio.empty())
-    table.add("ρ", w.ratio, false).add("A", mini.advantage).add("clip", [&](size_t i) {
-      return Cell(w.log_pi[i] == 0 && mini.advantage[i] != 0 ? "held" : "");
-    });
-  else if (!w.importance.empty())
-    table.add("π/μ of text", on_every_draw(mini.batch, w.importance));
-  if (!mini.log_target.empty()) table.add("log p of text", on_every_draw(mini.batch, mini.log_target));
-  if (w.logit.empty()) table.add("log π", update.now.log_pi);
-  if (!w.logit.empty()) table.add(acts() ? "Q" : "logit", update.now.logit);
-  if (!w.logit.empty() && !update.now.largest.empty())
-    table.add("max Q′ next", [&](size_t i) {
-      const int64_t T = mini.batch.T, b = int64_t(i) / T;
-      return Cell(int64_t(i) + 1 < b * T + mini.batch.end_slot(b) ? update.now.largest[i + 1] : 0.0);
-    });
-  table.add("w", w.log_pi, true).add("w", w.logit, true).add("w of row KL", w.kl, true).add("w of H", w.entropy, true);
-  table.add("∂L/∂log π", descent.log_pi).add("∂L/∂z", descent.logit);
-  if (!w.value.empty()) table.add("V", update.now.value).add("R − V", w.value, true);
-  scene.tables.push_back(table.take());
+  const Weights& w = update.weights;
+  const bool on_logit = !w.logit.empty(),
+             reweighed = std::ranges::any_of(w.importance, [](double ratio) { return ratio != 1; });
+  TraceScene scene{.title = of_update(u, "the weight of each token, and the loss")};
+  scene.formulas = {
+      c_.method.math().weight,
+      text("L = −1/", mini.size(), " Σ ", reweighed ? "π/μ " : "", on_logit ? "wₜ zₜ" : "wₜ log πₜ",
+           w.kl.empty() ? "" : " + w KLₜ", " = ", brief(loss_of(update, mini.batch)), ", where w is held constant")};
   if (w.clipped)
     scene.lines.push_back(text("The clip holds ", *w.clipped, " of ",
                                std::accumulate(mini.batch.length.begin(), mini.batch.length.end(), int64_t{0}),
-                               " draws: their gradient is 0. ε = ", brief(c_.options.clip_ratio), "."));
-  if (!w.value.empty()) scene.lines.push_back("The critic V descends ½ (R − V)², on average over the draws.");
-  if (update.policy && u + 1 < n)
+                               " draws, ε = ", brief(c_.options.clip_ratio), "."));
+  if (reweighed) scene.lines.push_back("Each text counts π/μ times, for it was drawn from another policy μ.");
+  if (update.policy && u + 1 < r_.updates.size())
     scene.lines.push_back(text("The gradient has the norm ", brief(gradient_norm(update.policy->gradient)),
-                               ", and the optimiser moves the policy as it is shown of the last update."));
+                               "; the update goes as that of the last, which is shown in full."));
+  DrawTable table(mini, c_.tokenizer, update.rows);
+  if (!w.ratio.empty())
+    table.add("ρ", w.ratio).add("A", mini.advantage).add("clip", [&](size_t i) {
+      return Cell(w.log_pi[i] == 0 && mini.advantage[i] != 0 ? "held" : "·");
+    });
+  if (reweighed) table.add("π/μ of text", on_every_draw(mini.batch, w.importance));
+  if (!mini.log_target.empty()) table.add("log p of text", on_every_draw(mini.batch, mini.log_target));
+  if (on_logit && !update.now.largest.empty())
+    table.add("r", mini.reward).add("max Q′ next", [&](size_t i) {
+      const int64_t T = mini.batch.T, b = int64_t(i) / T;
+      return Cell(int64_t(i) + 1 < b * T + mini.batch.end_slot(b) ? update.now.largest[i + 1] : 0.0);
+    });
+  if (on_logit)
+    table.add(acts() ? "Q" : "z", update.now.logit).add("w", w.logit, true).add("∂L/∂z", update.descent.logit);
+  else
+    table.add("log π", update.now.log_pi).add("w", w.log_pi, true).add("∂L/∂log π", update.descent.log_pi);
+  table.add("w of row KL", w.kl, true).add("w of H", w.entropy, true);
+  scene.tables.push_back(table.take());
+  return scene;
+}
+
+TraceScene Teller::critic(size_t u) const {
+  const UpdateRecord& update = r_.updates[u];
+  const Experience mini = minibatch_of(r_, update);
+  TraceScene scene{.title = of_update(u, "the critic")};
+  const std::vector<double>& error = update.weights.value;
+  double squares = 0, draws = 0;
+  for (int64_t b = 0; b < mini.size(); ++b)
+    for (int64_t t = mini.batch.first_slot(b); t < mini.batch.end_slot(b); ++t, ++draws)
+      squares += error[size_t(b * mini.batch.T + t)] * error[size_t(b * mini.batch.T + t)];
+  scene.formulas = {text("½ mean of (Rₜ − Vₜ)² = ", brief(squares / draws / 2))};
+  scene.lines = {"The critic V descends its distance to the returns R, with an optimiser of its own."};
+  DrawTable table(mini, c_.tokenizer, update.rows);
+  scene.tables.push_back(table.add("R", mini.returns)
+                             .add("V", update.now.value)
+                             .add("R − V", error, true)
+                             .add("∂/∂V", update.descent.value)
+                             .take());
   return scene;
 }
 
@@ -318,7 +352,10 @@ std::vector<TraceScene> opening_scenes(const StepRecord& record, const StepConte
   if (!record.batch.credit.empty()) scenes.push_back(teller.advantage());
   const size_t n = record.updates.size();
   for (size_t u = 0; u < n; ++u)
-    if (n <= kMostUpdates || u < kMostUpdates / 2 || u + kMostUpdates / 2 >= n) scenes.push_back(teller.weights(u));
+    if (n <= kMostUpdates || u < kMostUpdates / 2 || u + kMostUpdates / 2 >= n) {
+      scenes.push_back(teller.weights(u));
+      if (!record.updates[u].weights.value.empty()) scenes.push_back(teller.critic(u));
+    }
   return scenes;
 }
 

@@ -98,6 +98,7 @@ Trace trace_of(const StepRecord& record, const LanguageModel& policy, const Lang
                     "parameters are those of the run; ",
                     difference == 0 ? "this tape's are the same to the bit."
                                     : text("this tape's differ from them by at most ", brief(difference), "."));
+  if (update.value) trace.note += " The loss is that of the policy; the critic V descends ½ (R − V)² beside it.";
   add_updates(trace, graph.policy->params(), in.state, in.gradient, in.lr, in.factor);
   if (update.value)
     add_updates(trace, graph.value->params(), update.value->state, update.value->gradient, update.value->lr,

@@ -21,7 +21,7 @@ void copy_scored(std::span<const real> x, const PaddedBatch& batch, int64_t firs
 
 // log π of each slot, 0 in padding.
 Tensor log_probs(const LanguageModel& model, const Tensor& logits, std::span<const int32_t> targets) {
-  return scale(model.rung().softmax_cross_entropy(logits, targets, Loc::here()), -1);
+  return scale(named("−log π", model.rung().softmax_cross_entropy(logits, targets, Loc::here())), -1);
 }
 
 Tensor tempered(const Tensor& logits, double temperature) {

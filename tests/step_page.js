@@ -83,7 +83,7 @@ async function shows(position) {
 const seen = which => evaluate(`(() => {
   const all = (where, what) => [...document.querySelectorAll(where)].map(what), words = where => all(where, e => e.textContent);
   const which = new Set(${JSON.stringify(which)}), g = document.getElementById('graph').getBoundingClientRect();
-  return { count: words('#count')[0], formula: all('#detail .formula', e => e.firstChild.textContent), source: words('#detail .source')[0],
+  return { count: words('#count')[0], part: words('#detail h2 small')[0], formula: all('#detail .formula', e => e.firstChild.textContent), source: words('#detail .source')[0],
     letters: words('#detail .formula small')[0], worked: words('#detail .worked'), which: words('#detail h3 span'), checks: words('#detail .check'),
     hidden: all('#graph .active', e => e.getBoundingClientRect()).some(a => a.top < g.top - 1 || a.bottom > g.bottom + 1 || a.left < g.left - 1 || a.right > g.right + 1),
     lit: all('#plane path.lit', e => 1).length,
@@ -124,6 +124,7 @@ async function wrong(position, grads) {
   const which = trace.values.map((_, i) => i).filter(i => !big || position % 16 === 0 || touched.has(i) || mine.includes(i));
   const s = await seen(which);
   if (s.count !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position - firstOp + 1} of ${trace.ops.length}`)) return 'count';
+  if (!begins && s.part !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward, step ${n + 1} of ${trace.steps.length}` : `forward, op ${position - firstOp + 1} of ${trace.ops.length}`)) return 'heading: ' + s.part;
   if (update && s.formula.join() !== (u.rule || trace.update_rule).join()) return 'the rule of the update';
   if (!begins && !update && s.formula.join() !== (back ? op.backward : op.forward)) return 'formula';
   if (!begins && !update && s.letters !== op.letters) return 'letters';
@@ -333,6 +334,8 @@ async function main() {
   for (const [name, size] of [['phone', { width: 390, height: 844 }], ['small', { width: 1280, height: 800 }], ['large', { width: 1920, height: 1080 }]]) {
     await view(size);
     let wide = 0;
+    const cut = await evaluate(`[...document.querySelectorAll('#bar button')].filter(b => b.scrollWidth > b.clientWidth).map(b => b.textContent).join()`);
+    check(`no button is cut at ${size.width} × ${size.height}`, !cut, cut);
     for (const p of new Set([0, Math.max(0, firstOp - 1), firstOp, begin, begin + Math.ceil(trace.steps.length / 2), firstClosing - 1, firstClosing, last].filter(q => q <= last))) {
       await evaluate(`go(${p})`);
       wide = Math.max(wide, await evaluate('document.documentElement.scrollWidth'));

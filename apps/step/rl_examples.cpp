@@ -39,14 +39,14 @@ RewardFunction reward_of_cats(const Tokenizer& tokenizer) {
   };
 }
 
-TuneConfig options_of(const RlExample& example) {
+TuneConfig options_of(const RlExample& example, int64_t seed) {
   TuneConfig options;
   options.algorithm = example.name;
   options.reward = {"contains:cat"};
   options.kl_coef = 0.5;
   options.batch = 4;
   options.max_tokens = 3;
-  options.seed = 1;
+  options.seed = example.first_seed - 1 + seed;
   return options;
 }
 
@@ -82,19 +82,22 @@ Trace trace_of_step(const RlExample& example, TuneConfig options, double lr) {
   return trace;
 }
 
-Trace reinforce(const RlExample& example) { return trace_of_step(example, options_of(example), 0.1); }
+Trace reinforce(const RlExample& example, int64_t seed) {
+  return trace_of_step(example, options_of(example, seed), 0.1);
+}
 
 // Three passes over the batch, in which the ratios leave 1 and some reach the clip.
-Trace ppo(const RlExample& example) {
-  TuneConfig options = options_of(example);
+Trace ppo(const RlExample& example, int64_t seed) {
+  TuneConfig options = options_of(example, seed);
   options.epochs = 3;
   options.critic_lr = 0.1;
   return trace_of_step(example, options, 0.1);
 }
 
 constexpr RlExample kExamples[] = {
-    {"reinforce", "a step of REINFORCE on four sentences: a cat is worth 1, and the KL to the prior costs", reinforce},
-    {"ppo", "a step of PPO on the same, three updates with ratios, a clip and a critic", ppo},
+    {"reinforce", "a step of REINFORCE on four sentences: a cat is worth 1, and the KL to the prior costs", 5,
+     reinforce},
+    {"ppo", "a step of PPO on four sentences: three updates with ratios, a clip and a critic", 3, ppo},
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace gradus {
 
 struct RlExample {
   const char *name, *title;
-  Trace (*trace)(const RlExample& example);
+  int64_t first_seed;                                      // of the draws: so chosen that the texts differ
+  Trace (*trace)(const RlExample& example, int64_t seed);  // 1, 2, ...: other draws
 };
 // reinforce, ppo.
 std::span<const RlExample> rl_examples();

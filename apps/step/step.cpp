@@ -33,10 +33,10 @@ static void become_f64() {
   execv(other.c_str(), words.data());
 }
 
-static Trace trace_of_example(const std::string& name) {
+static Trace trace_of_example(const std::string& name, int64_t seed) {
   std::vector<std::string> others;
   for (const RlExample& example : rl_examples()) {
-    if (name == example.name) return example.trace(example);
+    if (name == example.name) return example.trace(example, seed);
     others.emplace_back(example.name);
   }
   const StepExample& example = step_example(name, others);
@@ -51,7 +51,7 @@ int step(const StepCommand& command) {
     become_f64();
     Console(command.common).warn("gradus-f64 is not beside this program, so these numbers are of single precision");
   }
-  const Trace trace = trace_of_example(command.example);
+  const Trace trace = trace_of_example(command.example, command.common.seed);
   if (!command.html.empty()) {
     write_file_atomically(command.html, step_page(trace));
     Console(command.common).note("Wrote " + command.html + "; open it in a browser.");

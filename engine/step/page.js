@@ -27,6 +27,7 @@ const magnitude = x => typeof x === 'string' ? Infinity : Math.abs(x);
 const most = xs => xs.reduce((m, x) => Number.isFinite(magnitude(x)) ? Math.max(m, magnitude(x)) : m, 0);
 // A token as it is seen: blanks and ends of lines have signs of their own.
 const seen = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
+const quoted = words => /^“.*”/s.test(words) ? words.replace(/\n/g, '↵').replace(/\t/g, '⇥') : seen(words);  // a text: its blanks can be seen
 const index = (e, shape) => '[' + shape.map((n, i) => Math.floor(e / shape.slice(i + 1).reduce((a, b) => a * b, 1)) % n).join(',') + ']';
 
 // Gradients after the first n steps, by value; undefined where none has arrived.
@@ -415,7 +416,7 @@ function backwardParts(step) {
 function forwardParts(op) {
   const inputs = op.in.map((i, k) => heat(i.name, values[i.value].data.slice(i.offset, i.offset + i.shape.reduce((a, b) => a * b, 1)), i.shape, 'input', ofInput(op, k, {})));
   const results = op.out.map((o, k) => heat(values[o].name, values[o].data, values[o].shape, 'output', ofValue(values[o], { mark: k === 0 ? op.element : undefined })));
-  return [heading(`forward, op ${position + 1} of ${ops.length}`, names(op), `${names(op)} = ${call(op)}`), formula(op.forward, op), source(op),
+  return [heading(`forward, op ${position - firstOp + 1} of ${ops.length}`, names(op), `${names(op)} = ${call(op)}`), formula(op.forward, op), source(op),
     el('h3', {}, 'inputs'), tables(...inputs), el('h3', {}, 'result'), tables(...results), ...worked(op.worked)];
 }
 
@@ -434,7 +435,7 @@ function listed(t) {
   const numeric = t.columns.map((_, i) => t.rows.every(r => typeof r[i] === 'number'));
   const top = t.columns.map((_, i) => t.tinted?.includes(i) && most(t.rows.map(r => r[i])) || 0);
   const again = n => t.grouped && n > 0 && t.rows[n][0] === t.rows[n - 1][0];
-  const cell = (c, i, n) => typeof c !== 'number' ? el('td', numeric[i] ? { class: 'number' } : {}, i === 0 && again(n) ? '' : seen(String(c)))
+  const cell = (c, i, n) => typeof c !== 'number' ? el('td', numeric[i] ? { class: 'number' } : {}, i === 0 && again(n) ? '' : quoted(String(c)))
     : el('td', { class: 'number' + (top[i] ? ' tint' : ''), title: String(c), style: top[i] ? `--hue: var(--${c < 0 ? 's2' : 's1'}); --part: ${(55 * Math.abs(c) / top[i]).toFixed(0)}%` : '' }, i === 0 && again(n) ? '' : num(c));
   return [el('h3', {}, t.title + ' ', el('span', {}, t.note)), el('div', { class: 'scroll list' }, el('table', { class: 'list' },
     el('thead', {}, el('tr', {}, ...t.columns.map((c, i) => el('th', { scope: 'col', class: numeric[i] ? 'number' : '' }, c)))),

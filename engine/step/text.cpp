@@ -156,9 +156,10 @@ constexpr const char kKeys[] =
 std::string seen(const std::string& word) {
   if (word.empty()) return "∅";
   if (word == "<|endoftext|>") return "⟨end⟩";
+  const bool quoted = word.starts_with("“") && word.find("”") != word.npos;  // a text: its blanks can be seen
   std::string s;
   for (const char c : word)
-    s += c == ' ' ? "␣" : c == '\n' ? "↵" : c == '\t' ? "⇥" : uint8_t(c) < 0x20 || c == 0x7F ? "?" : std::string(1, c);
+    s += c == ' ' && !quoted ? "␣" : c == '\n' ? "↵" : c == '\t' ? "⇥" : uint8_t(c) < 0x20 || c == 0x7F ? "?" : std::string(1, c);
   return s;
 }
 

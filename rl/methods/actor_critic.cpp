@@ -37,9 +37,9 @@ class ActorCritic : public Method {
 
   MethodMath math() const override {
     return {.credit = rule_of_rewards(rewards_),
-            .returns = "R_t = c_t + γ V_{t+1}, what the critic is to say",
-            .advantage = "A_t = δ_t = c_t + γ V_{t+1} − V_t, V 0 after the last draw",
-            .weight = "w_t = A_t, times π/μ of the whole sequence where another policy drew it"};
+            .returns = "Rₜ = cₜ + γ Vₜ₊₁, what the critic is to say",
+            .advantage = "Aₜ = δₜ = cₜ + γ Vₜ₊₁ − Vₜ, V 0 after the last draw",
+            .weight = "wₜ = Aₜ"};
   }
 
  private:

@@ -12,8 +12,7 @@ double clipped_objective(double ratio, double advantage, double epsilon);
 bool is_clipped(double ratio, double advantage, double epsilon);
 
 // The rule of these weights, for MethodMath.
-inline constexpr const char* kRuleOfClip =
-    "w_t = ρ_t A_t, ρ_t = π/μ of the draw; 0 once the ratio has left 1 ± ε in the direction of A";
+inline constexpr const char* kRuleOfClip = "wₜ = ρₜ Aₜ, ρₜ = π/μ; 0 where ρₜ is past 1 ± ε on the side of Aₜ";
 
 // The weights ρ A, 0 where it is clipped, of every draw of a batch, with ρ, and how many draws are clipped. e.log_mu
 // and e.advantage are read.

@@ -59,7 +59,7 @@ class FDpg : public Method {
   }
 
   MethodMath math() const override {
-    return {.weight = text("w = f′(1) − f′(π/p), f of ", f_.name, ", p = q e^{r/β} / Z; times π/μ where μ drew it")};
+    return {.weight = text("w = f′(1) − f′(π/p), f of ", f_.name, ", p = q e^{r/β} / Z")};
   }
 
   bool has_target() const override { return true; }

@@ -41,8 +41,8 @@ class Ppo : public Method {
 
   MethodMath math() const override {
     return {.credit = rule_of_rewards(rewards_),
-            .returns = "R_t = A_t + V_t, what the critic is to say",
-            .advantage = "A_t = δ_t + γ λ A_{t+1}, δ_t = c_t + γ V_{t+1} − V_t, V and A 0 after the last draw",
+            .returns = "Rₜ = Aₜ + Vₜ, what the critic is to say",
+            .advantage = "Aₜ = δₜ + γ λ Aₜ₊₁, δₜ = cₜ + γ Vₜ₊₁ − Vₜ, V and A 0 after the last",
             .weight = kRuleOfClip};
   }
 

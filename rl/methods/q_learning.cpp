@@ -50,7 +50,7 @@ class QLearning : public Method {
   }
 
   MethodMath math() const override {
-    return {.weight = "w_t = δ_t = r_t + γ max Q′_{t+1} − Q_t on the logit, which is Q; no second term after the last"};
+    return {.weight = "wₜ = δₜ = rₜ + γ max Q′ₜ₊₁ − Qₜ on the logit, which is Q; no second term after the last"};
   }
 
   void learn(const Experience&) override {

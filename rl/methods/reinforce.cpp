@@ -45,8 +45,8 @@ class Reinforce : public Method {
   MethodMath math() const override {
     return {.credit = rule_of_rewards(returns_),
             .returns = rule_of_returns(returns_),
-            .advantage = text("A_t = R_t − b_t, b: ", baseline_.help),
-            .weight = "w_t = A_t, times π/μ of the whole sequence where another policy drew it"};
+            .advantage = text("Aₜ = Rₜ − bₜ, b: ", baseline_.help),
+            .weight = "wₜ = Aₜ"};
   }
 
   void learn(const Experience& fresh) override {

@@ -47,14 +47,14 @@ std::vector<double> returns_of_draws(const Experience& e, std::span<const double
 }
 
 std::string rule_of_rewards(const ReturnOptions& o) {
-  std::string rule = "c_t = r_t";
-  if (o.kl_coef != 0) rule += o.full_kl ? " − β γ KL_{t+1}(π‖q)" : " − β (log π_t − log q_t)";
-  return o.entropy_coef != 0 ? rule + " − α log π_t" : rule;
+  std::string rule = "cₜ = rₜ";
+  if (o.kl_coef != 0) rule += o.full_kl ? " − β γ KLₜ₊₁(π‖q)" : " − β (log πₜ − log qₜ)";
+  return o.entropy_coef != 0 ? rule + " − α log πₜ" : rule;
 }
 
 std::string rule_of_returns(const ReturnOptions& o) {
-  if (o.reward_to_go) return o.gamma == 1 ? "R_t = Σ_{k≥t} c_k" : "R_t = Σ_{k≥t} γ^{k−t} c_k";
-  return o.gamma == 1 ? "R = Σ_k c_k" : "R = Σ_k γ^k c_k, k from 0";
+  if (o.reward_to_go) return o.gamma == 1 ? "Rₜ = cₜ + cₜ₊₁ + …" : "Rₜ = cₜ + γ cₜ₊₁ + γ² cₜ₊₂ + …";
+  return o.gamma == 1 ? "R = c₁ + c₂ + …, of the whole text" : "R = c₁ + γ c₂ + γ² c₃ + …, of the whole text";
 }
 
 void estimate_advantages(Experience& e, std::vector<double> reward, double gamma, double lambda) {

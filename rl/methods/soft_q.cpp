@@ -44,7 +44,7 @@ class SoftQ : public Method {
   }
 
   MethodMath math() const override {
-    return {.weight = "w_t = δ_t / β on the logit z = log q + Q/β; δ_t = r_t + γ V_{t+1} − Q_t, V = β (z − log π)"};
+    return {.weight = "wₜ = δₜ / β on the logit z = log q + Q/β; δₜ = rₜ + γ Vₜ₊₁ − Qₜ, V = β (z − log π)"};
   }
 
  private:
