@@ -443,10 +443,10 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   compare->add_option("RUN_B", c.other, "the other run")->required();
   world(compare);
   CLI::App* posterior =
-      question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z", answer_posterior);
+      question("posterior", "the optimum of fine-tuning, prior exp(reward / β) / Z", answer_posterior);
   add_rewards(*posterior, c.tuning.reward)->required();
   number(*posterior, "--kl-coef", c.tuning.kl_coef,
-         text("beta of J = E[r] - beta KL(policy, prior) (", c.tuning.kl_coef, ")"), 1e-9, 1e9);
+         text("β of J = E[r] − β KL(policy, prior) (", c.tuning.kl_coef, ")"), 1e-9, 1e9);
   world(posterior);
   CLI::App* gdc = question("gdc", "the distribution nearest to the run that has given moments", answer_gdc);
   add_features(*gdc, c.tuning);
@@ -454,7 +454,7 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* values = question("values", "V and Q of every beginning of a text, and the greedy policy", answer_values);
   add_rewards(*values, c.tuning.reward)->required();
   const std::vector<Option> tuning = options(c.tuning);
-  number(*values, "--kl-coef", c.tuning.kl_coef, "beta of E[r] - beta KL(policy, prior) (the best text alone counts)",
+  number(*values, "--kl-coef", c.tuning.kl_coef, "β of E[r] − β KL(policy, prior) (the best text alone counts)",
          1e-9, 1e9);
   add_options(*values, {row_of(tuning, "pay"), row_of(tuning, "gamma")});
   world(values);

@@ -78,7 +78,7 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
   run.tuning["lambda"] = features.lambda;
   if (!all) run.tuning["lambda_stderr"] = features.lambda_error;
   for (size_t f = 0; f < features.count(); ++f)
-    console.note(text("Lambda of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
+    console.note(text("λ of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
                       all ? ""
                           : text(" ± ", fixed(features.lambda_error[f], 6), ", from ",
                                  grouped(lambda_samples(run.prompts.size())), " samples of the prior")));

@@ -216,16 +216,18 @@ const visible = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /
 async function graph() {
   const behind = await evaluate(`plan.edges.flatMap(e => {
     const length = e.element.getTotalLength(), points = Array.from({ length: 100 }, (_, i) => e.element.getPointAtLength(i / 100 * length));
-    return plan.nodes.filter(n => n.value !== e.from && n.value !== e.to && points.some(p => Math.abs(p.x - n.x) < n.w / 2 - 1 && Math.abs(p.y - n.y) < n.h / 2 - 1))
-      .map(n => values[n.value].name + ' before an edge to ' + values[e.to].name);
+    return plan.boxes.filter(n => !e.path.includes(n) && points.some(p => Math.abs(p.x - n.x) < n.w / 2 - 1 && Math.abs(p.y - n.y) < n.h / 2 - 1))
+      .map(n => n.name + ' before an edge to ' + values[e.to].name);
   }).join()`);
   check('no edge runs behind a box', !behind, behind);
-  const cut = await evaluate(`[...document.querySelectorAll('.node')].filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.textContent).join()`);
+  const cut = await evaluate(`[...document.querySelectorAll('.node, .closed')].filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.textContent).join()`);
   check('no box is too small for what is in it', !cut, cut);
-  const outside = () => evaluate(`(() => { const g = document.getElementById('graph').getBoundingClientRect();
-    return [...document.querySelectorAll('.node')].map(n => n.getBoundingClientRect()).filter(b => b.left < g.left - 1 || b.right > g.right + 1 || b.top < g.top - 1 || b.bottom > g.bottom + 1).length; })()`);
-  check('the whole graph is in the window', await outside() === 0, await outside());
-  const scale = () => evaluate('view.scale'), where = () => evaluate(`document.querySelector('.node').getBoundingClientRect().left`);
+  const outside = which => evaluate(`(() => { const g = document.getElementById('graph').getBoundingClientRect();
+    return ${which}.map(n => n.element.getBoundingClientRect()).filter(b => b.left < g.left - 1 || b.right > g.right + 1 || b.top < g.top - 1 || b.bottom > g.bottom + 1).length; })()`);
+  const scale = () => evaluate('view.scale'), where = () => evaluate(`document.getElementById('plane').getBoundingClientRect().left`);
+  check('opens at a scale that can be read, with the end of the graph in sight', await scale() >= .75 && await outside('trace.seeds.map(s => plan.nodes[s.value])') === 0, await scale());
+  await press('0');
+  check('the whole graph fits in the window', await outside('plan.boxes') === 0, await outside('plan.boxes'));
   const g = await evaluate(`(({ left, top, width, height }) => ({ x: left + width - 40, y: top + 20, width, height }))(document.getElementById('graph').getBoundingClientRect())`);
   const first = await scale();
   await send('Input.dispatchMouseEvent', { type: 'mouseWheel', x: g.x, y: g.y, deltaX: 0, deltaY: -400 });
@@ -243,6 +245,31 @@ async function graph() {
   await press('0');
   check('the graph zooms and moves', wheel > 1.5 * first && Math.abs(place - moved - 60) < 1.5 && plus > wheel && minus < plus && near(larger, plus, 1e-3) && near(await scale(), first, 1e-3),
     [first, wheel, place, moved, plus, minus, larger, await scale()].join());
+  await evaluate(`Object.assign(view, { mode: undefined, chosen: undefined }); drawGraph()`);
+}
+
+// Boxes that stand for several scopes: their maps are what these hand on, and a click opens one.
+async function closedBoxes() {
+  const numberIn = (i, family) => { const scope = trace.values[i].scope || ''; return scope.startsWith(family + '.') ? Number(scope.slice(family.length + 1).split('.')[0]) : NaN; };
+  const closed = () => evaluate(`plan.boxes.filter(b => b.value === undefined).map(b => ({ name: b.name, family: b.family, numbers: b.numbers, of: b.of, outputs: b.outputs,
+    maps: b.maps.map(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]) }))`);
+  let bad = '';
+  const boxes = await closed();
+  for (const b of boxes) {
+    if (b.of.some(i => !b.numbers.includes(numberIn(i, b.family)))) bad ||= `${b.name} holds another's`;
+    const data = b.outputs.flatMap(o => trace.values[o].data);
+    if (!painted(b.maps[0], data, data, data.length)) bad ||= `${b.name}: its map`;
+    if (b.maps[1].some((x, i) => i % 4 === 3 && x)) bad ||= `${b.name}: a gradient before the pass`;
+  }
+  if (!boxes.length) return;
+  const { name: before, family, numbers } = boxes[0];
+  await evaluate(`[...document.querySelectorAll('.closed')][0].querySelector('.name').click()`);
+  const opened = await evaluate(`opened.get(${JSON.stringify(family)})`);
+  const visible = await evaluate(`values.map(v => !v.element.hidden)`);
+  if (!numbers.includes(opened)) bad ||= `a click on ${before} opens ${opened}`;
+  trace.values.forEach((v, i) => { if (v.op >= 0 && numberIn(i, family) === opened && !visible[i] && !boxes.some(b => b.family !== family && b.of.includes(i))) bad ||= `${v.name} is not shown`; });
+  await evaluate(`[...document.querySelectorAll('.closed')].at(-1).querySelector('.name').click()`);
+  check('scopes that are alike are closed and open', !bad, bad);
 }
 
 async function everyWayToMove() {
@@ -284,6 +311,7 @@ async function main() {
   if (trace.closing.length) await scenes('end', trace.closing, firstClosing);
   await press('b');
   await graph();
+  await closedBoxes();
   const lists = await evaluate(`[...document.querySelectorAll('table.list')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.textContent)))`);
   check('tables of the step', lists.length === trace.tables.length && trace.tables.every((t, i) => lists[i].length === t.rows.length && t.rows.every((r, n) => r.every((c, m) => {
     ++compared;

@@ -83,6 +83,8 @@ std::string entry(const std::string& name, const Shape& shape, const std::vector
                   : s;
 }
 
+std::string gradient_of(const std::string& name) { return "∂" + in_brackets(name); }
+
 std::string call_text(const Trace& t, const TraceOp& op) {
   std::string s;
   for (size_t i = 0; i < op.out.size(); ++i) s += (i ? ", " : "") + t.values[size_t(op.out[i])].name;
@@ -126,7 +128,7 @@ std::string seeds_text(const Trace& t, const TextSize& size) {
     const TraceValue& v = t.values[size_t(value)];
     const bool whole = t.seeds.size() == 1 && grad.size() == 1;
     s += whole ? "Its gradient with respect to itself is\n" : "Its gradient with respect to " + v.name + " is\n";
-    s += entry("∂" + v.name, v.shape, grad, size);
+    s += entry(gradient_of(v.name), v.shape, grad, size);
   }
   return s;
 }
@@ -230,11 +232,11 @@ std::string position_text(const Trace& t, int position, const TextSize& size) {
   std::string s = heading(t, op, text("backward ", step + 1, "/", t.steps.size()), op.backward, size);
   for (const int out : op.out)
     if (const TraceValue& v = t.values[size_t(out)]; !v.grad.empty())
-      s += entry("arrived: ∂" + v.name, v.shape, v.grad, size);
+      s += entry("arrived: " + gradient_of(v.name), v.shape, v.grad, size);
   for (const TraceAdd& a : at.adds) {
     const TraceInput& in = op.in[size_t(a.input)];
-    s += entry("∂" + in.name + " +=", in.shape, a.added, size);
-    if (is_last(op, at, a) && a.now != a.added) s += entry("  now ∂" + in.name, in.shape, a.now, size);
+    s += entry(gradient_of(in.name) + " +=", in.shape, a.added, size);
+    if (is_last(op, at, a) && a.now != a.added) s += entry("  now " + gradient_of(in.name), in.shape, a.now, size);
   }
   return s;
 }
@@ -253,7 +255,7 @@ std::string worked_text(const Trace& t, int position, const TextSize& size) {
   } else if (step >= 0) {
     const TraceStep& at = t.steps[size_t(step)];
     const TraceOp& op = t.ops[size_t(at.op)];
-    for (const TraceAdd& a : at.adds) show("∂" + op.in[size_t(a.input)].name, a.worked, op.backward);
+    for (const TraceAdd& a : at.adds) show(gradient_of(op.in[size_t(a.input)].name), a.worked, op.backward);
   } else if (step < -1) {
     const TraceOp& op = t.ops[size_t(position - t.first_op())];
     show(t.values[size_t(op.out[0])].name, op.worked, op.forward);
@@ -284,18 +286,18 @@ std::string check_text(const Trace& t, int position, const TextSize& size) {
     const TraceValue& v = t.values[size_t(value)];
     const int got = additions(t, value, step), all = additions(t, value, int(t.steps.size()) - 1);
     if (got < all) {
-      s += wrapped(text("∂", v.name, " has ", got, " of its ", all, " contributions: not yet to be compared."), 2,
-                   size.columns);
+      s += wrapped(text(gradient_of(v.name), " has ", got, " of its ", all, " contributions: not yet to be compared."),
+                   2, size.columns);
       continue;
     }
     const double most = largest(v.grad);
     if (v.agrees && most > 0 && most <= kGradBound)
       s += wrapped(
-          text("∂", v.name, " is complete. No element exceeds ", brief(most),
+          text(gradient_of(v.name), " is complete. No element exceeds ", brief(most),
                ", and finite differences of the loss err by up to ", brief(kGradBound), " in ", t.precision, "."),
           2, size.columns);
     else
-      s += wrapped(text("∂", v.name, " is complete. It ", v.agrees ? "matches" : "DOES NOT MATCH",
+      s += wrapped(text(gradient_of(v.name), " is complete. It ", v.agrees ? "matches" : "DOES NOT MATCH",
                         " finite differences of the loss (largest difference ", brief(v.worst), ")."),
                    2, size.columns);
     if (!v.numeric.empty()) s += entry("numeric", v.shape, v.numeric, size);
@@ -308,7 +310,7 @@ std::string gradients_text(const Trace& t, const TextSize& size) {
   s = wrapped(s, 0, size.columns);
   for (const TraceValue& v : t.values) {
     if (v.op >= 0 || v.grad.empty()) continue;
-    s += entry("∂" + v.name, v.shape, v.grad, size);
+    s += entry(gradient_of(v.name), v.shape, v.grad, size);
     s += text("    differs by ", brief(v.worst), '\n');
   }
   return s;

@@ -178,12 +178,11 @@ class Recorder {
     return found->second;
   }
 
-  // "ab", "ab[2:4]"
+  // "ab", "ab[2]", "(x w + b)[2:4]"
   std::string name_of(Value* v, int value) {
-    const std::string& whole = trace_.values[size_t(value)].name;
     const Value* base = root(v);
-    const int64_t offset = v->data - base->data, n = v->shape.numel();
-    const std::string name = n == base->shape.numel() ? whole : text(whole, '[', offset, ':', offset + n, ']');
+    const std::string& whole = trace_.values[size_t(value)].name;
+    const std::string window = window_text(*v), name = window.empty() ? whole : in_brackets(whole) + window;
     return base->needs_grad && !v->needs_grad ? "detach(" + name + ")" : name;
   }
 
@@ -202,7 +201,7 @@ class Recorder {
     }
     for (int32_t k = 0; k < op.n_out; ++k) t.out.push_back(value(op.out[k]));
     if (op.kind->ids) t.ids.assign(op.kind->ids(op).begin(), op.kind->ids(op).end());
-    labels_.hand_on(t, trace_.values);
+    labels_.hand_on(t, op, trace_.values);
     const Worked w = worked_forward(op);
     t.worked = w.text;
     t.element = w.element;

@@ -7,6 +7,7 @@
 //   write_file_atomically("mine.html", step_page(trace));
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <variant>
@@ -32,7 +33,11 @@ struct TraceValue {
   int64_t checked = 0;          // elements of grad that were compared with finite differences
   double worst = 0;             // their largest difference, |grad − numeric| / max(1, |grad|)
   bool agrees = true;
-  int rows = -1, columns = -1;  // in Trace::labels: what each row and each column stands for
+  // In Trace::labels: what each column stands for, and each row; more labels than rows are for equal parts of rows.
+  int rows = -1, columns = -1;
+  int64_t numel_of_label(const std::vector<std::vector<std::string>>& labels) const {
+    return shape.numel() / std::max<int64_t>(1, int64_t(labels[size_t(rows)].size()));
+  }
 };
 
 // An input of an op: a value, or a window on one.
@@ -53,19 +58,19 @@ struct TraceOp {
   std::string source;             // the text of that line, empty if the file is not here
   std::string forward, backward;  // its two lines of mathematics
   std::string letters;            // "u = a, v = b, y = ab": what their letters stand for here
-  std::string worked;             // the largest number of its output with the numbers put in; empty if there is no form
-  int64_t element = -1;           // which that is
-  std::vector<int32_t> ids;       // for each row of the output, where the op has them: token, target, column
-  bool checked = false;           // backward against finite differences of the op alone
-  bool passes = true;             // ... and they agree
-  double error = 0;               // ... up to this
+  std::string worked;        // a number of its output with the numbers put in, a large one; empty if there is no form
+  int64_t element = -1;      // which that is
+  std::vector<int32_t> ids;  // for each row of the output, where the op has them: token, target, column
+  bool checked = false;      // backward against finite differences of the op alone
+  bool passes = true;        // ... and they agree
+  double error = 0;          // ... up to this
 };
 
 // What one backward added to one input, [shape of the input].
 struct TraceAdd {
   int input = 0;
   std::vector<double> added, now;  // now: the gradient of the input after it
-  std::string worked;              // the op's derivative with the numbers put in, for the element that got most
+  std::string worked;              // the op's derivative with the numbers put in, for an element that got much
   int64_t element = -1;            // which that is
 };
 

@@ -62,7 +62,13 @@ TEST_CASE("--trace refuses a model too large for a page and steps that will not 
   const Scratch dir;
   dir.write("few.txt", repeated("abab cabba bacab abba cab ", 6));
   const std::string train = "train few.txt --out new --steps 4 --quiet --trace ";
-  CHECK(refuses(dir.run(f64, train + "1 step.html"), 2, "a page holds"));
+  const Run large = dir.run(f64, train + "1 step.html --batch 7 --shards 2");
+  CHECK(refuses(large, 2, "a page holds"));
+  // The command that it proposes fits, and has what was typed and as few other options as will do.
+  CHECK(contains(large.err, "--trace 1 step.html --batch 1 --shards 1"));
+  CHECK_FALSE(contains(large.err, "--hidden"));
+  CHECK(exits(dir.run({"sh", "-c", between(large.err, "a smaller one fits: ", "\n")}), 0));
+  CHECK(contains(dir.read("step.html"), "of training a Transformer on a batch of 1 sequence"));
   CHECK(refuses(dir.run(f64, train + "5 step.html"), 2, "steps 1 to 4"));
   CHECK(refuses(dir.run(f64, train + "0 step.html"), 2, "1 or later"));
   CHECK(refuses(dir.run(f64, train + "2 --model lstm"), 2, "--trace 2 --model: needs a step and a file name"));
