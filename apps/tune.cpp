@@ -154,11 +154,14 @@ Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
   return known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
 }
 
-// What is known of the policy at the β of a step; nothing where its world is not known.
-std::optional<KnownPolicy> known_policy(KnownWorlds* known, const TunedRun& run, const Tuner& tuner, double kl_coef) {
+// What is known of the policy at the β of a step; nothing where its world is not known, or there is no time for it.
+std::optional<KnownPolicy> known_policy(KnownWorlds* known, const TunedRun& run, const Tuner& tuner,
+                                        double kl_coef) try {
   if (!known) return {};
   const Truth truth = known->of(acting(run, tuner), kl_coef, run.config.entropy_coef);
   return KnownPolicy{truth, known->worlds()[0]};
+} catch (const Interrupted&) {
+  return {};
 }
 
 // Whether the run is to end early, by its last batch.

@@ -1,3 +1,4 @@
+// Over 350 lines: the scenes, a function each, and the table of draws that they share.
 #include "rl/step_scenes.h"
 
 #include <algorithm>
@@ -79,6 +80,7 @@ class Teller {
   TraceScene critic(size_t u) const;
   TraceScene result() const;
   TraceScene all_texts() const;
+  TraceTable answers() const;
 
  private:
   std::string of_update(size_t u, const std::string& title) const;
@@ -213,7 +215,7 @@ TraceScene Teller::advantage() const {
 
 std::string Teller::of_update(size_t u, const std::string& title) const {
   const size_t n = r_.updates.size();
-  return n == 1 ? title : text("Update ", u + 1, " of ", n, ": ", title);
+  return n == 1 ? "The " + title : text("Update ", u + 1, " of ", n, ": the ", title);
 }
 
 TraceScene Teller::weights(size_t u) const {
@@ -222,7 +224,7 @@ TraceScene Teller::weights(size_t u) const {
   const Weights& w = update.weights;
   const bool on_logit = !w.logit.empty(),
              reweighed = std::ranges::any_of(w.importance, [](double ratio) { return ratio != 1; });
-  TraceScene scene{.title = of_update(u, "the weight of each token, and the loss")};
+  TraceScene scene{.title = of_update(u, "weight of each token, and the loss")};
   scene.formulas = {
       c_.method.math().weight,
       text("L = −1/", mini.size(), " Σ ", reweighed ? "π/μ " : "", on_logit ? "wₜ zₜ" : "wₜ log πₜ",
@@ -259,7 +261,7 @@ TraceScene Teller::weights(size_t u) const {
 TraceScene Teller::critic(size_t u) const {
   const UpdateRecord& update = r_.updates[u];
   const Experience mini = minibatch_of(r_, update);
-  TraceScene scene{.title = of_update(u, "the critic")};
+  TraceScene scene{.title = of_update(u, "critic")};
   const std::vector<double>& error = update.weights.value;
   double squares = 0, draws = 0;
   for (int64_t b = 0; b < mini.size(); ++b)
@@ -283,9 +285,6 @@ TraceScene Teller::result() const {
   scene.lines = {text("The gradient had the norm ", brief(norm),
                       last.factor != 1 ? text(", clipped to ", brief(norm * last.factor)) : "",
                       "; the learning rate is ", brief(last.lr), ".")};
-  if (c_.before && c_.after)
-    scene.lines.push_back(text("Over all texts, exactly. Before: ", exactly(*c_.before),
-                               ". After: ", exactly(*c_.after), ". The most is ", brief(c_.after->truth.j_star), "."));
   DrawTable table(e_, c_.tokenizer);
   if (acts()) {
     const std::vector<double>& before = r_.updates.front().now.logit;
@@ -307,7 +306,7 @@ TraceScene Teller::result() const {
 
 TraceScene Teller::all_texts() const {
   const KnownWorlds::Known &before = c_.before->world, &after = c_.after->world;
-  TraceScene scene{.title = "All texts of this world, before and after"};
+  TraceScene scene{.title = "All texts of this world, exactly, before and after the step"};
   const bool has_best = !after.log_posterior.empty() && !acts();
   const bool same = before.sequences == after.sequences;
   std::vector<size_t> order(size_t(after.sequences.size()));
@@ -333,11 +332,30 @@ TraceScene Teller::all_texts() const {
     table.rows.push_back(std::move(row));
   }
   if (has_best)
-    scene.lines = {text("π*", c_.options.entropy_coef == 0 ? " = q e^{r/β} / Z" : "",
-                        " is the best policy, the one with the greatest J.")};
+    scene.lines = {text("π*", c_.options.entropy_coef == 0 ? " = q e^{r/β} / Z" : "", " is the best policy: its J is ",
+                        brief(c_.after->truth.j_star), ".")};
   if (c_.prompts.size() > 1) scene.lines.push_back(text("Texts behind the first prompt, ", quoted(c_.prompts[0]), "."));
-  scene.tables.push_back(std::move(table));
+  scene.tables = {answers(), std::move(table)};
   return scene;
+}
+
+// J and its parts before and after.
+TraceTable Teller::answers() const {
+  const Objective &before = c_.before->truth.at, &after = c_.after->truth.at;
+  TraceTable table;
+  table.columns = {"", "E[r]"};
+  table.rows = {{"before", before.reward}, {"after", after.reward}, {"change", after.reward - before.reward}};
+  if (acts()) return table;
+  table.columns.insert(table.columns.begin() + 1, "J");
+  table.columns.insert(table.columns.end(), {"KL(π‖q)", "H(π)"});
+  const double change = after.objective - before.objective;
+  const double J[] = {before.objective, after.objective, change}, kl[] = {before.kl, after.kl, after.kl - before.kl},
+               H[] = {before.entropy, after.entropy, after.entropy - before.entropy};
+  for (size_t i = 0; i < 3; ++i) {
+    table.rows[i].insert(table.rows[i].begin() + 1, J[i]);
+    table.rows[i].insert(table.rows[i].end(), {kl[i], H[i]});
+  }
+  return table;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "engine/step/page.h"
 #include "engine/step/text.h"
@@ -267,6 +268,9 @@ TEST_CASE("the page of a step holds its tables without rounding, and the walk fi
       CAPTURE(p);
       const std::string screen = screen_text(of.trace, p, asked, "", 80, 24);
       CHECK(std::ranges::count(screen, '\n') < 24);
+      std::istringstream lines(screen);
+      for (std::string line; std::getline(lines, line);)
+        CHECK(std::ranges::count_if(line, [](char c) { return (c & 0xC0) != 0x80; }) <= 80);
     }
 }
 

@@ -1,3 +1,4 @@
+// Over 350 lines: what is seen at every kind of place of a walk, and how it is fitted into a terminal.
 #include "engine/step/text.h"
 
 #include <algorithm>
@@ -161,7 +162,11 @@ std::string seen(const std::string& word) {
   const bool quoted = word.starts_with("“") && word.find("”") != word.npos;  // a text: its blanks can be seen
   std::string s;
   for (const char c : word)
-    s += c == ' ' && !quoted ? "␣" : c == '\n' ? "↵" : c == '\t' ? "⇥" : uint8_t(c) < 0x20 || c == 0x7F ? "?" : std::string(1, c);
+    s += c == ' ' && !quoted              ? "␣"
+         : c == '\n'                      ? "↵"
+         : c == '\t'                      ? "⇥"
+         : uint8_t(c) < 0x20 || c == 0x7F ? "?"
+                                          : std::string(1, c);
   return s;
 }
 

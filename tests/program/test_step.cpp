@@ -1,5 +1,7 @@
 // gradus step as text and as JSON, and what it and train --trace refuse. Its keys and its page are in
 // tests/test_step.sh.
+#include <cmath>
+
 #include "tests/program/priors.h"
 #include "tests/program/program.h"
 
@@ -137,8 +139,16 @@ TEST_CASE(
     const size_t updates = example == "ppo" ? 3 : 1;
     CHECK(trace.at("opening").size() == 4 + (example == "ppo" ? 2 : 1) * updates);
     CHECK(trace.at("closing").size() == 2);
-    // The policy after the step is a distribution, and the step raises J, which is below its maximum.
-    const Json& all = trace.at("closing")[1].at("tables")[0];
+    // The policy is a distribution before and after; J is that of the documents' sums over it, and the step raises it.
+    const Json &exact = trace.at("closing")[1].at("tables")[0], &all = trace.at("closing")[1].at("tables")[1];
+    const std::vector<double> q = column(all, "q"), r = column(all, "reward"), J = column(exact, "J");
+    for (const size_t i : {0, 1}) {
+      const std::vector<double> pi = column(all, i == 0 ? "π before" : "π after");
+      double wanted = 0;
+      for (size_t k = 0; k < pi.size(); ++k) wanted += pi[k] * (r[k] - 0.5 * std::log(pi[k] / q[k]));
+      CHECK(near(J.at(i), wanted, 1e-12));
+    }
+    CHECK(J.at(1) < 0.787778558825813);
     for (const char* name : {"q", "π before", "π after", "π*"}) {
       double sum = 0;
       for (const double p : column(all, name)) sum += p;
