@@ -59,12 +59,16 @@ objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp
 
 .PHONY: all measure bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan tsan coverage fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
-# $(call build,TARGETS VARIABLES): builds them, and says before how much there is to do. A file takes a core about 1.4 s, and
-# 1 s in debug mode (measured with g++ 12 on an Intel Xeon of 2023).
-build = n=$$($(MAKE) -n --no-print-directory $(1) 2>/dev/null | grep -c 'echo "  CXX '); \
+# $(call build,TARGETS VARIABLES): builds them, says before how much there is to do and counts the files. A file takes a core
+# about 1.4 s, and 1 s in debug mode (measured with g++ 12 on an Intel Xeon of 2023).
+build = n=$$($(MAKE) -n --no-print-directory $(1) 2>/dev/null | grep -c 'CXX  .*\.cpp"$$'); \
   of=$(if $(findstring MODE=debug,$(1)),10,14); s=$$((n * of / 10 / $(shell nproc) / 10 * 10 + 10)); \
   [ $$n -lt 8 ] || echo "Compiling $$n files$(if $(findstring MODE=debug,$(1)), for the debugger), about $$s s if $(shell nproc) cores are free."; \
-  $(MAKE) $(JOBS) --no-print-directory $(1)
+  begun=$$(mktemp); $(MAKE) $(JOBS) --no-print-directory $(1) OF=$$n BEGUN=$$begun; code=$$?; rm -f $$begun; [ $$code = 0 ]
+
+# $(call compiling,WORDS): what a recipe says; within `build` with its number, that of the line with the recipe's own
+# process in a file to which each adds one.
+compiling = $(if $(OF),n=$$(echo $$$$ >>$(BEGUN); grep -nx $$$$ $(BEGUN) | tail -n 1); echo "[$${n%:*}/$(OF)] CXX  $(1)",echo "  CXX  $(1)")
 
 all: packages  ## build/gradus and build/gradus-f64 (installs missing packages first)
 	@begin=$$(date +%s); { $(call build,binaries); } && \
@@ -166,13 +170,13 @@ help:  ## this list
 binaries: build/gradus build/gradus-f64
 
 $(B32)/%.o: %.cpp Makefile
-	@mkdir -p $(@D); echo "  CXX  f32 $<"
+	@mkdir -p $(@D); $(call compiling,f32 $<)
 	$(Q)$(CXX) -DGRADUS_REAL=float $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 $(B64)/%.o: %.cpp Makefile
-	@mkdir -p $(@D); echo "  CXX  f64 $<"
+	@mkdir -p $(@D); $(call compiling,f64 $<)
 	$(Q)$(CXX) -DGRADUS_REAL=double $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 $(B)/%.o: %.cpp Makefile
-	@mkdir -p $(@D); echo "  CXX      $<"
+	@mkdir -p $(@D); $(call compiling,    $<)
 	$(Q)$(CXX) -DGRADUS_NO_REAL $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
 # A style, a script or a page of text becomes the array that the embedded.h of the program or a wing declares.
@@ -233,7 +237,7 @@ build/tests/fault_io.so: tests/fault_io.c
 	$(Q)$(CC) -O1 -shared -fPIC $< -ldl -o $@
 
 build/tests/fault_new.so: tests/fault_new.cpp
-	@mkdir -p $(@D); echo "  CXX  $<"
+	@mkdir -p $(@D); $(call compiling,$<)
 	$(Q)$(CXX) -O1 -std=c++20 -shared -fPIC $< -o $@
 
 LIBRARIES := $(B32)/libgradus-f32.a $(B64)/libgradus-f64.a

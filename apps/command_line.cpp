@@ -261,13 +261,18 @@ void require_out(const CLI::App& app, const RunCommand& c, const char* what) {
   if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
 }
 
-void read_trace(const std::pair<std::string, std::string>& given, TrainCommand& c) {
+void read_trace(const std::pair<std::string, std::string>& given, RunCommand& c) {
   if (!read_decimal(given.first, c.trace_step) || c.trace_step < 1)
     throw UsageError(text("--trace ", given.first, ": the step must be a whole number, 1 or later"));
   if (given.second.empty() || given.second.starts_with('-'))  // of two words an option would be the second
     throw UsageError(text("--trace ", c.trace_step, " ", given.second, ": needs a step and a file name, as in --trace ",
                           c.trace_step, " step.html"));
   c.trace_file = given.second;
+}
+void add_trace(CLI::App& app, RunCommand& c, const std::string& help) {
+  app.add_option_function<std::pair<std::string, std::string>>(
+         "--trace", [&c](const auto& given) { read_trace(given, c); }, help)
+      ->type_name("STEP FILE");
 }
 
 Check train_options(CLI::App& app, TrainCommand& c) {
@@ -278,10 +283,7 @@ Check train_options(CLI::App& app, TrainCommand& c) {
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, row_of(rows, "steps").owners));
   add_options(app, rows);
-  app.add_option_function<std::pair<std::string, std::string>>(
-         "--trace", [&c](const auto& given) { read_trace(given, c); },
-         "STEP FILE.html: write this step of a small model, number by number, as a page")
-      ->type_name("STEP FILE");
+  add_trace(app, c, "STEP FILE.html: write this step of a small model, number by number, as a page");
   app.add_option("--entropy-rate", c.entropy_rate,
                  "known entropy rate of the text, in nats a token; the report draws it as a line")
       ->transform(range<double>("--entropy-rate", 0, 1e3));
@@ -312,6 +314,10 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, {}));
   add_options(app, rows);
+  add_trace(
+      app, c,
+      "STEP FILE.html: write this step of a small model as a page: the tokens drawn, with probability, reward, KL, "
+      "advantage, ratio, weight and gradient, and the policy before and after");
   return [&app, &c, rows] {
     require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
@@ -404,7 +410,7 @@ Check kl_options(CLI::App& app, KlCommand& c) {
 }
 
 Check step_options(CLI::App& app, StepCommand& c) {
-  app.add_option("EXAMPLE", c.example, "scalar | neuron | lstm | attention | kl (scalar)");
+  app.add_option("EXAMPLE", c.example, "scalar | neuron | lstm | attention | kl | reinforce | ppo (scalar)");
   app.add_option("--html", c.html, "write the walk as a page for the browser");
   app.add_flag("--all", c.all, "print every step and exit");
   return {};
@@ -437,10 +443,10 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   compare->add_option("RUN_B", c.other, "the other run")->required();
   world(compare);
   CLI::App* posterior =
-      question("posterior", "the optimum of fine-tuning, prior exp(reward / beta) / Z", answer_posterior);
+      question("posterior", "the optimum of fine-tuning, prior exp(reward / β) / Z", answer_posterior);
   add_rewards(*posterior, c.tuning.reward)->required();
   number(*posterior, "--kl-coef", c.tuning.kl_coef,
-         text("beta of J = E[r] - beta KL(policy, prior) (", c.tuning.kl_coef, ")"), 1e-9, 1e9);
+         text("β of J = E[r] − β KL(policy, prior) (", c.tuning.kl_coef, ")"), 1e-9, 1e9);
   world(posterior);
   CLI::App* gdc = question("gdc", "the distribution nearest to the run that has given moments", answer_gdc);
   add_features(*gdc, c.tuning);
@@ -448,7 +454,7 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* values = question("values", "V and Q of every beginning of a text, and the greedy policy", answer_values);
   add_rewards(*values, c.tuning.reward)->required();
   const std::vector<Option> tuning = options(c.tuning);
-  number(*values, "--kl-coef", c.tuning.kl_coef, "beta of E[r] - beta KL(policy, prior) (the best text alone counts)",
+  number(*values, "--kl-coef", c.tuning.kl_coef, "β of E[r] − β KL(policy, prior) (the best text alone counts)",
          1e-9, 1e9);
   add_options(*values, {row_of(tuning, "pay"), row_of(tuning, "gamma")});
   world(values);

@@ -42,13 +42,13 @@ struct RunCommand {
   bool resume = false;
   bool steps_given = false;
   int64_t stop_after = 0;  // 0: never
+  int64_t trace_step = 0;  // 0: none; else the step that becomes the page trace_file
+  std::string trace_file;
 };
 
 struct TrainCommand : RunCommand {
   Config config;
   std::vector<std::string> corpus;
-  int64_t trace_step = 0;  // 0: none; else the step whose gradients become the page trace_file
-  std::string trace_file;
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(const TrainCommand& command);

@@ -15,8 +15,8 @@ echo
 cat <<TEXT
 
 Now it is rewarded for every quotation mark. REINFORCE raises
-J = E[reward] - beta KL(policy, prior), twice from the same start:
-with beta = 0.5, and with beta = 0, which lets it forget how to write.
+J = E[reward] − β KL(policy, prior), twice from the same start:
+with β = 0.5, and with β = 0, which lets it forget how to write.
 TEXT
 steps=60
 # A row for some of the steps of a log: reward, entropy and variety of pairs of characters, each with a bar. The bar of the
@@ -42,10 +42,10 @@ samples() { # NAME STEP
 }
 head=' step  quotation marks         entropy, nats           distinct pairs'
 echo
-echo "With the KL penalty (beta = 0.5):"
+echo "With the KL penalty (β = 0.5):"
 echo "$head"
 tune tuned 0.5
-echo "Without it (beta = 0):"
+echo "Without it (β = 0):"
 echo "$head"
 tune collapsed 0
 echo

@@ -181,7 +181,7 @@ int answer_posterior(const ExactCommand& command) {
   std::printf("\nposterior = prior exp(reward / %g) / Z over %s sequences\n", command.tuning.kl_coef,
               grouped(all.sequences.size()).c_str());
   const auto digits = [](double x) { return significant(x, 12); };
-  std::printf("  log Z %s   J* = %g log Z = %s, the most that E[r] - %g KL(policy, prior) can be\n",
+  std::printf("  log Z %s   J* = %g log Z = %s, the most that E[r] − %g KL(policy, prior) can be\n",
               digits(best.log_z).c_str(), command.tuning.kl_coef, digits(best.j_star).c_str(), command.tuning.kl_coef);
   std::printf("  E[r] %s (prior: %s)   KL(posterior, prior) %s nats   entropy %s\n", digits(at_best.reward).c_str(),
               digits(at_prior.reward).c_str(), digits(at_best.kl).c_str(), digits(at_best.entropy).c_str());
@@ -226,10 +226,10 @@ int answer_gdc(const ExactCommand& command) {
   show_sequences(run, all.sequences, order, [&](size_t i) {
     return right(fixed(p.p[i], 12), 16) + " " + right(fixed(std::exp(log_q[i]), 12), 16);
   });
-  std::printf("\ntarget = prior %sexp(Lambda features) / Z over %s sequences\n",
+  std::printf("\ntarget = prior %sexp(λ · features) / Z over %s sequences\n",
               options.pointwise.empty() ? "" : "constraints ", grouped(all.sequences.size()).c_str());
   for (size_t f = 0; f < features.count(); ++f)
-    std::printf("  %s: mean %s, Lambda %s\n", features.names[f].c_str(), significant(moments[f], 12).c_str(),
+    std::printf("  %s: mean %s, λ %s\n", features.names[f].c_str(), significant(moments[f], 12).c_str(),
                 significant(features.lambda[f], 12).c_str());
   std::printf("  Z %s   KL(target, prior) %s nats\n", significant(std::exp(fit.log_z), 12).c_str(),
               significant(kl(p, q), 12).c_str());

@@ -97,7 +97,7 @@ std::string page_of(const FrontierCommand& command, const Points& points) {
   page.section("The frontier");
   page.html(to_html(plot));
   page.paragraph(
-      "No policy lies above the curve: it is prior e^(reward / beta) over Z, for every beta. Best of N is the first of "
+      "No policy lies above the curve: it is prior · exp(reward / β) / Z, for every β. Best of N is the first of "
       "the best among N draws from the prior.");
   if (points.runs.empty()) return page.str("gradus");
   page.section("Runs");

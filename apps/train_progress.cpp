@@ -31,13 +31,19 @@ static std::string draw_sample(const Checkpoint& run, size_t characters) {
   return valid_utf8(run.tokenizer.decode(ids));
 }
 
-static constexpr size_t kLiveSample = 48;  // characters of a sample in a line
+static constexpr size_t kLine = 80, kShort = 48;  // columns of a line, and of a sample that is kept for one
+
+// The sample behind what the line says, as far as it fits.
+static std::string with_sample(const std::string& line, const std::string& sample) {
+  const auto taken = size_t(count_characters(line));
+  return line + one_line(sample, kLine - std::min(taken, kLine - 16));
+}
 
 TrainProgress::TrainProgress(Console& console, RunFolder& folder, Checkpoint& run)
     : console_(console), folder_(folder), run_(run), first_(run.step) {
   if (run.step > 0) read_evaluations();
   renew_sample();
-  if (run.step == 0 && !run.config.counts()) console_.note(text("step 0  ", sample_));
+  if (run.step == 0 && !run.config.counts()) console_.note(with_sample("step 0  ", sample_));
   if (run.step == 0 && run.config.steps > 0) log_sample();
 }
 
@@ -81,7 +87,7 @@ void TrainProgress::evaluated(const Losses& losses, bool log) {
   const std::string val = validation ? "  val " + fixed(*validation, 3)
                           : counted  ? "  (no validation: --val-fraction 0)"
                                      : "";
-  console_.note(text(when, "  train ", fixed(train, 3), val, "  ", duration(seconds()), "  ", sample_));
+  console_.note(with_sample(text(when, "  train ", fixed(train, 3), val, "  ", duration(seconds()), "  "), sample_));
   if (log) {
     log_sample();
     folder_.log({{"type", "eval"}, {"step", run_.step}, {"train_loss", train}, {"val_loss", json_number(validation)}});
@@ -126,7 +132,7 @@ double TrainProgress::tokens_per_second() const { return training_ > 0 ? double(
 void TrainProgress::renew_sample() {
   const Stopwatch drawing;
   text_ = draw_sample(run_, 240);
-  sample_ = one_line(text_, kLiveSample);
+  sample_ = one_line(text_, kShort);
   sampled_ = run_.step;
   sampling_ = drawing.seconds();
   sampled_ago_.restart();
@@ -136,7 +142,7 @@ void TrainProgress::renew_sample() {
 void TrainProgress::renew_live_sample() {
   if (sampled_ago_.seconds() < std::max(1.0, 50 * sampling_)) return;
   const Stopwatch drawing;
-  sample_ = one_line(draw_sample(run_, kLiveSample), kLiveSample);
+  sample_ = one_line(draw_sample(run_, kShort), kShort);
   sampling_ = drawing.seconds();
   sampled_ago_.restart();
 }

@@ -10,6 +10,7 @@
 #include "apps/memory.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
+#include "apps/step/tune_trace.h"
 #include "apps/tune_log.h"
 #include "apps/tune_notes.h"
 #include "engine/io/json_number.h"
@@ -77,7 +78,7 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
   run.tuning["lambda"] = features.lambda;
   if (!all) run.tuning["lambda_stderr"] = features.lambda_error;
   for (size_t f = 0; f < features.count(); ++f)
-    console.note(text("Lambda of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
+    console.note(text("λ of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
                       all ? ""
                           : text(" ± ", fixed(features.lambda_error[f], 6), ", from ",
                                  grouped(lambda_samples(run.prompts.size())), " samples of the prior")));
@@ -125,6 +126,8 @@ Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner
   name_programs("--feature", run.config.feature);
   name_programs("--pointwise", run.config.pointwise);
   name_programs("--watch", run.config.watch);
+  if (command.trace_step > run.policy.step)
+    again.insert(again.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
   if (tuner.method->acting()) sample.insert(sample.end(), {"--temperature", "0"});
   if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
   return {proposed(again), proposed(sample)};
@@ -149,6 +152,16 @@ const LanguageModel& acting(const TunedRun& run, const Tuner& tuner) {
 }
 Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
   return known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
+}
+
+// What is known of the policy at the β of a step; nothing where its world is not known, or there is no time for it.
+std::optional<KnownPolicy> known_policy(KnownWorlds* known, const TunedRun& run, const Tuner& tuner,
+                                        double kl_coef) try {
+  if (!known) return {};
+  const Truth truth = known->of(acting(run, tuner), kl_coef, run.config.entropy_coef);
+  return KnownPolicy{truth, known->worlds()[0]};
+} catch (const Interrupted&) {
+  return {};
 }
 
 // Whether the run is to end early, by its last batch.
@@ -207,6 +220,8 @@ int tune(const TuneCommand& command) {
                  int64_t(longest) > config.max_tokens ? "use a smaller --batch or shorter prompts"
                                                       : "use a smaller --batch or --max-tokens");
   run.restore(tuner);
+  if (command.trace_step > 0)
+    refuse_long_trace(command, config, run.policy.step, policy, *run.prior, tuner, int64_t(longest));
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
   RunFolder& folder = *run.folder;
@@ -225,8 +240,13 @@ int tune(const TuneCommand& command) {
   StepNotes notes(!config.is_gdc());
   catch_interrupts(!command.common.quiet);
   bool stop = false;
+  std::string no_trace;  // why
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
+    const bool is_traced = step == command.trace_step;
+    StepRecord traced;
+    std::optional<KnownPolicy> before;  // the traced step
+    tuner.record(is_traced ? &traced : nullptr);
     const Stopwatch of_step;
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
     Json held_out = Json::object();
@@ -236,6 +256,7 @@ int tune(const TuneCommand& command) {
       if (known) truth = truth_of(*known, run, tuner);
       if (!run.held_out.empty() && (step % std::max<int64_t>(1, config.steps / kHeldOutTimes) == 0 || step == 1))
         held_out = measure_held_out(run, acting(run, tuner), reward, watch, shards, step);
+      if (is_traced) before = known_policy(known.get(), run, tuner, tuner.kl_coef());
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(command, run, tuner, error);
@@ -244,6 +265,16 @@ int tune(const TuneCommand& command) {
     }
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner));
     run.policy.step = step;
+    if (is_traced)
+      no_trace = write_trace(traced, policy, *run.prior,
+                             {.options = config,
+                              .method = *tuner.method,
+                              .tokenizer = tokenizer,
+                              .prompts = run.prompts,
+                              .aim = aim_of(config),
+                              .before = std::move(before),
+                              .after = known_policy(known.get(), run, tuner, traced.kl_coef)},
+                             command.trace_file, console);
 
     last = tuner.metrics();
     record = record_of(step, *last);
@@ -284,7 +315,9 @@ int tune(const TuneCommand& command) {
       stop = true;
     }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
-  return end_run(folder, console, next_of(command, run, tuner), run.policy.step, stop);
+  const int code = end_run(folder, console, next_of(command, run, tuner), run.policy.step, stop);
+  if (!no_trace.empty()) throw WriteError(no_trace);
+  return code;
 }
 
 }  // namespace gradus

@@ -34,13 +34,14 @@ Tensor layer_norm(const Tensor& x, const Tensor& g, const Tensor& b, Loc where) 
 
 LstmState lstm_cell(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where) {
   const int64_t H = state.h.dim(1, where);
-  const Tensor a = named("a", add(xw, matmul_nt(state.h, w_hh, where), where));
-  const Tensor i = named("i", sigmoid(columns(a, 0, H, where), where));
-  const Tensor f = named("f", sigmoid(columns(a, H, H, where), where));
-  const Tensor g = named("g", tanh(columns(a, 2 * H, H, where), where));
-  const Tensor o = named("o", sigmoid(columns(a, 3 * H, H, where), where));
-  const Tensor c = named("c", add(mul(f, state.c, where), mul(i, g, where), where));
-  return {named("h", mul(o, tanh(c, where), where)), c};
+  const Tensor a = named("a", add(xw, named("h w_hhᵀ", matmul_nt(state.h, w_hh, where)), where));
+  const Tensor i = named("i", sigmoid(named("a[i]", columns(a, 0, H, where)), where));
+  const Tensor f = named("f", sigmoid(named("a[f]", columns(a, H, H, where)), where));
+  const Tensor g = named("g", tanh(named("a[g]", columns(a, 2 * H, H, where)), where));
+  const Tensor o = named("o", sigmoid(named("a[o]", columns(a, 3 * H, H, where)), where));
+  const Tensor kept = named("f c", mul(f, state.c, where)), let_in = named("i g", mul(i, g, where));
+  const Tensor c = named("c", add(kept, let_in, where));
+  return {named("h", mul(o, named("tanh c", tanh(c, where)), where)), c};
 }
 
 LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where) {
@@ -51,10 +52,10 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
   LstmState state = start;
   for (int64_t t = 0; t < T; ++t) {
     const Tape::Scope scope("t", t);
-    state = composed::lstm_cell(columns(by_sequence, t * 4 * H, 4 * H, where), state, w_hh, where);
+    state = composed::lstm_cell(named("xw", columns(by_sequence, t * 4 * H, 4 * H, where)), state, w_hh, where);
     h.push_back(state.h);
   }
-  return {concat(h, where).reshape({B * T, H}), state.c};
+  return {named("h", concat(h, where)).reshape({B * T, H}), state.c};
 }
 
 Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where) {
@@ -64,10 +65,11 @@ Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, L
   std::vector<Tensor> h;
   for (int64_t t = 0; t < T; ++t) {
     const Tape::Scope scope("t", t);
-    const Tensor back = matmul_nt(t == 0 ? start : h.back(), w_hh, where);
-    h.push_back(named("h", tanh(add(columns(by_sequence, t * H, H, where), back, where), where)));
+    const Tensor back = named("h w_hhᵀ", matmul_nt(t == 0 ? start : h.back(), w_hh, where));
+    const Tensor here = named("xw", columns(by_sequence, t * H, H, where));
+    h.push_back(named("h", tanh(named("a", add(here, back, where)), where)));
   }
-  return concat(h, where).reshape({B * T, H});
+  return named("h", concat(h, where)).reshape({B * T, H});
 }
 
 Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {

@@ -32,9 +32,21 @@ std::string Names::of(const Value* v) const {
     s = text('%', i->second.op);
     if (i->second.outputs > 1) s += text('.', i->second.output);
   }
-  if (v->shape.numel() != whole->shape.numel())
-    s += text('[', v->data - whole->data, ':', v->data - whole->data + v->shape.numel(), ']');
+  s += window_text(*v);
   return whole->needs_grad && !v->needs_grad ? "detach(" + s + ")" : s;
+}
+
+std::string window_text(const Value& v) {
+  const Value& whole = *root(&v);
+  const int64_t n = v.shape.numel(), first = v.data - whole.data;
+  if (n == whole.shape.numel()) return "";
+  const int64_t row = n > 0 && whole.shape.rank() > 1 ? whole.shape.numel() / whole.shape[0] : 1;
+  const auto range = [](int64_t begin, int64_t count) {
+    return count == 1 ? text(begin) : text(begin, ':', begin + count);
+  };
+  if (first % row == 0 && n % row == 0) return '[' + range(first / row, n / row) + ']';
+  if (first / row == (first + n - 1) / row) return text('[', first / row, ", ", range(first % row, n), ']');
+  return text("[numbers ", first, ':', first + n, ']');  // no rows of it
 }
 
 namespace {

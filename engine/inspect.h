@@ -3,7 +3,7 @@
 // here only reads: no value, gradient or entry of a tape changes.
 //
 // Names: %3 is the output of op 3 of the tape, %3.1 its second output; parameters and leaves go by their own names.
-// %3[4:6] is a window on numbers 4 and 5 of %3.
+// %3[1] is row 1 of %3, %3[4:6] its rows 4 and 5, %3[1, 4:6] numbers 4 and 5 of its row 1.
 #pragma once
 
 #include <optional>
@@ -70,6 +70,9 @@ struct OpCopy {
 // from what has arrived at its outputs. An input that occurs twice has two contributions. REQUIRES: the op's tape is
 // current.
 std::vector<std::vector<real>> contributions(const Op& op);
+
+// Which part of the Value it looks into a window is, "[4:6]" as above; empty where it is all of it.
+std::string window_text(const Value& v);
 
 // How inputs and outputs are called here: %3, %3.1, w, %3[4:6].
 class Names {

@@ -4,6 +4,7 @@
 #include "engine/checks.h"
 #include "engine/kernels.h"
 #include "engine/ops.h"
+#include "engine/ops_inside.h"
 #include "engine/rng.h"
 
 namespace gradus {
@@ -117,6 +118,7 @@ void columns_backward(Op& op) {
   real* dx = op.dx(0);
   for (int64_t n = 0; n < N; ++n) kernel::add_to(count, dy + n * count, dx + n * M + first);
 }
+int64_t first_column(const Op& op) { return op.kind->forward == columns_forward ? op.get<ColumnsSaved>().first : -1; }
 Tensor columns(const Tensor& x, int64_t first, int64_t count, Loc where) {
   static constexpr OpKind kind{
       .name = "columns", .forward = columns_forward, .backward = columns_backward, .math = kColumnsMath};

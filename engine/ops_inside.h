@@ -23,7 +23,9 @@ std::vector<Inside> inside_of_attention(const Op& op, int64_t sequence);
 std::vector<Inside> inside_of_lstm(const Op& op, int64_t sequence);
 // rnn_sequence: the output h.
 std::vector<Inside> inside_of_rnn(const Op& op, int64_t sequence);
-// Whichever of them knows the op.
+// columns: the first of them; -1 of another op.
+int64_t first_column(const Op& op);
+// Whichever of the first three knows the op.
 std::vector<Inside> inside(const Op& op, int64_t sequence = 0);
 
 }  // namespace gradus

@@ -56,7 +56,7 @@ class RecurrentLm : public LanguageModel {
 
  private:
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t) const override {
-    const Tensor zero = constant({B, options().hidden}, 0);
+    const Tensor zero = named("0", constant({B, options().hidden}, 0));
     Tensor x;
     for (size_t l = 0; l < layers_.size(); ++l) x = layer(l, x, tokens, zero);
     return x;

@@ -71,7 +71,8 @@ Experience rows_of(const Experience& e, std::span<const int64_t> which) {
   for (const int64_t b : which) part.sequences.add(e.sequences.draws(b));
   for (const auto field :
        {&Experience::features, &Experience::reward, &Experience::log_mu, &Experience::log_q, &Experience::log_pi,
-        &Experience::row_kl, &Experience::value, &Experience::returns, &Experience::advantage, &Experience::log_target})
+        &Experience::row_kl, &Experience::value, &Experience::credit, &Experience::returns, &Experience::baseline,
+        &Experience::advantage, &Experience::log_target})
     part.*field = rows_of(e.*field, B, which);
   return part;
 }

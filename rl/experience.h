@@ -23,7 +23,9 @@ struct Experience {
   std::vector<double> log_pi = {};      // [B,T], of the policy as the step begins
   std::vector<double> row_kl = {};      // [B,T], KL(π‖q) of the rows then, where the method needs it; else empty
   std::vector<double> value = {};       // [B,T], of the value network as the step begins; empty without one
+  std::vector<double> credit = {};      // [B,T], made by Method::prepare: what each draw is paid, with KL and entropy
   std::vector<double> returns = {};     // [B,T], made by Method::prepare: what each draw gets
+  std::vector<double> baseline = {};    // [B,T], made by Method::prepare: what its return is compared with
   std::vector<double> advantage = {};   // [B,T], made by Method::prepare: its return minus a baseline
   std::vector<double> log_target = {};  // [B], made by Method::prepare where there is a target: log p
 

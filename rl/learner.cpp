@@ -65,10 +65,16 @@ double Learner::step(int64_t step, AdamW& optimizer, double lr, double clip) {
     const double norm = gradient_norm(descent);
     if (!std::isfinite(norm)) return norm;
     largest = std::max(largest, norm);
-    optimizer.step(policy_.params(), descent, lr, clip_factor(norm, clip));
+    const double factor = clip_factor(norm, clip);
+    if (record_) record_inputs(optimizer, lr, factor);
+    optimizer.step(policy_.params(), descent, lr, factor);
   }
   source_.remember();
   learn();
+  if (record_) {
+    record_->batch = fresh();
+    record_->after = pass_.forward(fresh().batch, source_.world().temperature, info_);
+  }
   return largest;
 }
 
@@ -80,7 +86,7 @@ std::span<const real> Learner::gradient(int64_t step) {
 }
 
 double Learner::step_bytes(int64_t prompt) const {
-  constexpr double kReplayed = 6 * sizeof(double);  // of a draw that is replayed
+  constexpr double kReplayed = 8 * sizeof(double);  // of a draw that is replayed
   const World& world = source_.world();
   const LanguageModel& drawn_from = method_.behaviour() ? *method_.behaviour() : policy_;
   const int64_t B = options_.batch, T = prompt + world.max_tokens - 1;
@@ -95,6 +101,23 @@ void Learner::begin(int64_t step) {
   const LanguageModel* mu = method_.behaviour();
   batches_ = source_.draw(step, mu ? *mu : policy_);
   info_ = {.seed = uint64_t(options_.seed), .step = step};
+  if (record_) *record_ = {.step = step, .kl_coef = kl_coef_, .temperature = source_.world().temperature};
+}
+
+static OptimiserInput input_of(const Params& params, std::span<const real> gradient, const AdamW& state, double lr,
+                               double factor) {
+  return {.parameters = {params.data().begin(), params.data().end()},
+          .gradient = {gradient.begin(), gradient.end()},
+          .state = state,
+          .lr = lr,
+          .factor = factor};
+}
+
+// What the last update is about to give the optimisers.
+void Learner::record_inputs(const AdamW& optimizer, double lr, double factor) {
+  UpdateRecord& update = record_->updates.back();
+  update.policy.emplace(input_of(policy_.params(), sum_, optimizer, lr, factor));
+  if (value_) update.value.emplace(input_of(value_->params(), value_sum_, *value_optimizer_, value_rate(), 1));
 }
 
 static int64_t draws_of(const PaddedBatch& batch) {
@@ -116,7 +139,7 @@ std::span<const real> Learner::update(int64_t u) {
       method_.prepare(*e, kl_coef_);
       if (e == &fresh()) measure(*e);
     }
-    const std::vector<int64_t> rows = M > 1 ? minibatch(*e, m, M, needs_.whole_groups) : std::vector<int64_t>();
+    std::vector<int64_t> rows = M > 1 ? minibatch(*e, m, M, needs_.whole_groups) : std::vector<int64_t>();
     const Experience part = M > 1 ? rows_of(*e, rows) : Experience();
     const Experience& mini = M > 1 ? part : *e;
     if (u > 0 || M > 1) pass_.forward(mini.batch, temperature, info_);
@@ -125,7 +148,11 @@ std::span<const real> Learner::update(int64_t u) {
       clipped_ += *weights.clipped;
       weighed_ += draws_of(mini.batch);
     }
-    add_gradient(mini.batch, std::move(weights));
+    const bool recorded = record_ && e == &fresh();
+    if (recorded) record_->updates.push_back({.rows = std::move(rows), .now = pass_.scores(), .weights = weights});
+    const Weights descent = descent_of(mini.batch, std::move(weights));
+    add_gradient(descent);
+    if (recorded) record_->updates.back().descent = descent;
   }
   if (weighed_ > 0) metrics_.clip_share = double(clipped_) / double(weighed_);
   const bool reweighed = options_.replay > 0 || options_.epochs * M > 1 || method_.behaviour();
@@ -139,7 +166,7 @@ static void add(std::span<const real> x, std::vector<real>& sum) {
 
 // The one minus sign: weights raise the objective, and an optimiser descends.
 // NOLINTNEXTLINE(performance-unnecessary-value-param): it is changed, through pointers to members
-void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
+Weights Learner::descent_of(const PaddedBatch& batch, Weights weights) {
   const double share = 1 / double(batches_.size()), of_draw = -(share / double(draws_of(batch))),
                of_sequence = -1 / double(batches_.size() * size_t(batch.B));
   const std::vector<double>& importance = weights.importance;
@@ -152,13 +179,16 @@ void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
       w[i] = is_value ? of_draw * ratio * w[i] : w[i] * ratio * of_sequence;
     }
   }
-  add(pass_.backward(weights), sum_);
+  return weights;
+}
+
+void Learner::add_gradient(const Weights& descent) {
+  add(pass_.backward(descent), sum_);
   if (value_) add(pass_.value_gradient(), value_sum_);
 }
 
 void Learner::train_value() {
-  if (value_)
-    value_optimizer_->step(value_->params(), value_sum_, needs_.own_critic ? options_.critic_lr : options_.value_lr);
+  if (value_) value_optimizer_->step(value_->params(), value_sum_, value_rate());
 }
 
 // The fresh batch has been used; only now may a baseline learn from it.

@@ -15,6 +15,7 @@
 #include "engine/optim.h"
 #include "rl/methods/method.h"
 #include "rl/source.h"
+#include "rl/step_record.h"
 #include "rl/teacher_forcing.h"
 #include "rl/tune_values.h"
 
@@ -63,6 +64,10 @@ class Learner {
   std::span<const real> gradient(int64_t step);
   void learn();
 
+  // From here on step() copies its numbers to `record`, which it empties first; null: no more. No number of a step
+  // depends on it. Batches that are shown again are left out.
+  void record(StepRecord* record) { record_ = record; }
+
   // Bytes that a step takes where the longest prompt has `prompt` tokens, beside the models and the optimiser.
   double step_bytes(int64_t prompt) const;
 
@@ -81,8 +86,11 @@ class Learner {
  private:
   void begin(int64_t step);
   std::span<const real> update(int64_t u);
-  void add_gradient(const PaddedBatch& batch, Weights weights);
+  Weights descent_of(const PaddedBatch& batch, Weights weights);
+  void add_gradient(const Weights& descent);
+  double value_rate() const { return needs_.own_critic ? options_.critic_lr : options_.value_lr; }
   void train_value();
+  void record_inputs(const AdamW& optimizer, double lr, double factor);
   void measure(const Experience& fresh);
   std::vector<double> importance(const Experience& fresh) const;  // [B]; empty where the policy drew
 
@@ -103,6 +111,7 @@ class Learner {
   std::vector<double> importance_;        // of an epoch
   int64_t clipped_ = 0, weighed_ = 0;     // draws of a step, where the method clips
   std::vector<real> sum_, value_sum_;     // gradients over all batches of an update
+  StepRecord* record_ = nullptr;          // of the step under way, for somebody else
 };
 
 // Different n-grams over n-grams of all the texts together; 0 where there are none.

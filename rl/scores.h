@@ -45,10 +45,11 @@ struct Weights {
   // Empty: 1 everywhere.
   std::vector<double> importance = {};
   std::optional<int64_t> clipped = {};  // draws that a method which clips left out, for the log
+  std::vector<double> ratio = {};       // [B,T], there: π/μ of each draw
 };
 
 // What Experience, Scores and Weights hold of a slot, at most: for estimates of memory.
-inline constexpr double kBytesOfSlot = 14 * sizeof(double);
+inline constexpr double kBytesOfSlot = 17 * sizeof(double);
 
 // The scores that have a gradient, and their weights in the same order.
 inline constexpr size_t kScores = 5;

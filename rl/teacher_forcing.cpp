@@ -21,7 +21,7 @@ void copy_scored(std::span<const real> x, const PaddedBatch& batch, int64_t firs
 
 // log π of each slot, 0 in padding.
 Tensor log_probs(const LanguageModel& model, const Tensor& logits, std::span<const int32_t> targets) {
-  return scale(model.rung().softmax_cross_entropy(logits, targets, Loc::here()), -1);
+  return scale(named("−log π", model.rung().softmax_cross_entropy(logits, targets, Loc::here())), -1);
 }
 
 Tensor tempered(const Tensor& logits, double temperature) {
@@ -73,32 +73,32 @@ TeacherForcing::ScoreRows TeacherForcing::record(std::span<const int32_t> inputs
   auto& [log_pi, value, entropy, kl, logit] = rows;
   Tensor logits;
   if (network_ && network_->encoder()) {
+    const Tape::Scope scope("value");
     value = (*network_)(network_->encoder()->features(inputs, count, T));
-    logits = policy_.logits(inputs, count, T);
   } else if (network_) {
     const Tensor features = policy_.features(inputs, count, T);
     value = (*network_)(features);
     logits = policy_.head(features);
-  } else {
-    logits = policy_.logits(inputs, count, T);
   }
+  if (!logits) logits = policy_.logits(inputs, count, T);
   if (needs_.logit) {
     std::vector<int32_t> columns(targets.begin(), targets.end());
     std::ranges::replace(columns, kNoTarget, 0);  // padding picks something that nobody reads
-    logit = pick(logits, columns);
+    logit = named("z", pick(logits, columns));
   }
   const Tensor soft = tempered(logits, temperature);
-  log_pi = log_probs(policy_, soft, targets);
+  log_pi = named("log π", log_probs(policy_, soft, targets));
+  if (value) named("V", value);
   if (!needs_.entropy && !needs_.kl) return rows;
   const Tensor log_p = log_softmax(finite(policy_, soft)), p = exp(log_p);
-  if (needs_.entropy) entropy = scale(row_sums(mul(p, log_p)), -1);
+  if (needs_.entropy) entropy = named("H", scale(row_sums(mul(p, log_p)), -1));
   if (needs_.kl) {
     Tensor log_q;
     {
       const NoGrad constant;
       log_q = log_softmax(finite(*prior_, tempered(prior_->logits(inputs, count, T), temperature)));
     }
-    kl = row_sums(mul(p, sub(log_p, log_q)));
+    kl = named("KL(π‖q)", row_sums(mul(p, sub(log_p, log_q))));
   }
   return rows;
 }
@@ -118,21 +118,23 @@ void TeacherForcing::forward_shard(int s, const PaddedBatch& batch, double tempe
   copy_scored(largest, batch, first, scores_.largest);
 }
 
+void TeacherForcing::measure(int64_t rows, int64_t T, double temperature) const {
+  Tape& tape = Tape::current(Loc::here());
+  const std::vector<int32_t> ids(size_t(rows * T), 0);
+  const std::vector<real> seed(ids.size(), 1);
+  const ScoreRows scores = record(ids, ids, rows, T, temperature);
+  for (const LanguageModel* other : {prior_, needs_.other}) {
+    if (!other) continue;
+    const Tape::Mark mark(tape);
+    log_probs(*other, tempered(other->logits(ids, rows, T), temperature), ids);
+  }
+  for (const Tensor& score : scores)
+    if (score) tape.seed(score, seed);
+  tape.backward();
+}
+
 double TeacherForcing::bytes(int64_t B, int64_t T, double temperature) const {
-  return bytes_of_shards(B, T, shards_.size(), [&](int64_t rows) {
-    Tape& tape = Tape::current(Loc::here());
-    const std::vector<int32_t> ids(size_t(rows * T), 0);
-    const std::vector<real> seed(ids.size(), 1);
-    const ScoreRows scores = record(ids, ids, rows, T, temperature);
-    for (const LanguageModel* other : {prior_, needs_.other}) {
-      if (!other) continue;
-      const Tape::Mark mark(tape);
-      log_probs(*other, tempered(other->logits(ids, rows, T), temperature), ids);
-    }
-    for (const Tensor& score : scores)
-      if (score) tape.seed(score, seed);
-    tape.backward();
-  });
+  return bytes_of_shards(B, T, shards_.size(), [&](int64_t rows) { measure(rows, T, temperature); });
 }
 
 const Scores& TeacherForcing::forward(const PaddedBatch& batch, double temperature, const StepInfo& info) {

@@ -45,6 +45,9 @@ class TeacherForcing {
 
   // Bytes that the shards' tapes take for all of this on B sequences of T slots, and for the prior's scores meanwhile.
   double bytes(int64_t B, int64_t T, double temperature) const;
+  // Records the scores of `rows` sequences of T slots on the current tape, and runs its backward pass from all of them.
+  // REQUIRES: the tape only measures.
+  void measure(int64_t rows, int64_t T, double temperature) const;
 
  private:
   using ScoreRows = std::array<Tensor, kScores>;  // [count·T] each; empty what is not needed

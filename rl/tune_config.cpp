@@ -134,7 +134,7 @@ std::vector<Option> options(TuneConfig& c) {
       option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return", kReinforce),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go,
              "credit each token only with rewards that come after it", kReinforce),
-      narrowed(option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)", kRl), kWithBeta),
+      narrowed(option("kl_coef", c.kl_coef, 0, 1e9, "β of J = E[reward] − β KL(policy, prior)", kRl), kWithBeta),
       newer(option("kl_estimator", c.kl_estimator, names_of(kKlEstimators),
                    "the KL in the gradient: of each draw | of each row over the whole vocabulary, with less variance",
                    kFull)),

@@ -53,7 +53,7 @@ async function open(chromium, page, size = { width: 1280, height: 800 }) {
       const clip = { x: 0, y: 0, width: cssContentSize.width, height: cssContentSize.height, scale: 1 };
       fs.writeFileSync(file, Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true, clip })).data, 'base64'));
     },
-    close: () => new Promise(done => { browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }); done(); }); browser.kill(); }),
+    close: () => new Promise(done => { browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true, maxRetries: 300, retryDelay: 100 }); done(); }); browser.kill(); }),
   };
 }
 module.exports = { open };

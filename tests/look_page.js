@@ -26,18 +26,16 @@ const seen = tab => tab.evaluate(`(() => {
   const bars = where => all(where + ' .row', r => [...r.querySelectorAll('code, .value')].map(e => e.textContent));
   const alphas = c => c && [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((x, i) => i % 4 === 3);
   const spans = where => all(where + ' .token', e => [e.title, parseFloat(e.style.getPropertyValue('--part')), e.classList.contains('chosen')]);
-  return { place: Number(document.body.dataset.place), count: words('#count')[0], told: words('#place .numbers')[0], bars: bars('#place'), text: spans('#text'),
+  return { place: Number(document.body.dataset.place), count: words('#count')[0], told: words('#place .numbers')[0], bars: bars('#place'), text: spans('#text'), window: words('#window')[0],
     attended: spans('#attended'), most: bars('#attended-most'), map: alphas(document.querySelector('#head-map')),
     thumbs: all('#heads canvas', alphas), byUnit: spans('#by-unit'), unit: words('#unit-name')[0], numbers: words('#unit-numbers span'),
     maps: all('#maps figure', f => [Number(f.dataset.part), alphas(f.querySelector('canvas'))]) };
 })()`);
-// The weights of head k as the square of a line shows them: the alpha of each pixel.
+// The weights of head k as the map of a window shows them: the alpha of each pixel.
+const windowOf = i => lines(i).filter(r => tokens[r].first === tokens[i].first);
 function square(k, i) {
-  const rows = lines(i);
-  return rows.flatMap(r => rows.map((_, c) => {
-    const t = tokens[r], w = t.parts[k][c - t.first];
-    return c < t.first || w === undefined ? 0 : Math.round(255 * w);
-  }));
+  const rows = windowOf(i), inputs = tokens[rows.at(-1)].at - tokens[i].first + 1;
+  return rows.flatMap(r => Array.from({ length: inputs }, (_, c) => Math.round(255 * (tokens[r].parts[k][c] || 0))));
 }
 const same = (a, b, by = 1) => a.length === b.length && a.every((x, i) => Math.abs(x - b[i]) <= by);
 
@@ -50,9 +48,12 @@ function wrong(s, i, k, p, u) {
   if (!tokens.every((x, n) => close(s.text[n][0].split(' ').slice(-2)[0], nats(x)) && Math.abs(s.text[n][1] - 75 * Math.min(1, nats(x) / uniform)) < .06 && s.text[n][2] === (n === i))) return 'colours of the text';
   if (k !== undefined) {
     const w = t.parts[k], inputs = look.inputs[t.sequence], most = Math.max(...w);
-    if (s.attended.length !== inputs.length) return 'inputs';
-    for (let n = 0; n < inputs.length; ++n) {
-      const x = n < t.first || n > t.at ? undefined : w[n - t.first], [title, part] = s.attended[n];
+    const rows = windowOf(i), end = tokens[rows.at(-1)].at, starts = [...new Set(lines(i).map(r => tokens[r].first))];
+    if (s.attended.length !== Math.min(inputs.length, end + 2) - t.first) return 'inputs';
+    const told = starts.length < 2 ? '' : `window ${starts.indexOf(t.first) + 1} of ${starts.length}: it predicts tokens ${tokens[rows[0]].at + 1} to ${end + 1} `;
+    if (told ? !s.window.includes(told) : s.window) return 'window: ' + s.window;
+    for (let n = t.first; n < t.first + s.attended.length; ++n) {
+      const x = n > t.at ? undefined : w[n - t.first], [title, part] = s.attended[n - t.first];
       if (x === undefined ? !title.endsWith('not seen here') || part !== 0 : !close(last(title), x) || Math.abs(part - 75 * x / most) > .06) return `weight of input ${n}: ${title}`;
     }
     const order = [...w].sort((a, b) => b - a).slice(0, 5);
@@ -113,7 +114,7 @@ async function main() {
       c.dispatchEvent(new MouseEvent('click', { clientX: b.left + b.width * .5 / ${rows.length}, clientY: b.top + b.height * ${u + .5} / ${parts[q].units} })); }`);
     s = await seen(tab);
     bad = wrong(s, rows[0], heads[0], q, u);
-    check('a click on a map chooses unit and place', !bad && s.unit.startsWith(`Unit ${u} of ${parts[q].units}`), bad || s.unit);
+    check('a click on a map chooses unit and place', !bad && s.unit.startsWith(`Unit ${u + 1} of ${parts[q].units}`), bad || s.unit);
   }
   const n = Math.floor(tokens.length / 2);
   await tab.evaluate(`document.querySelectorAll('#text .token')[${n}].click()`);

@@ -25,7 +25,8 @@ async function shot(name) {
   await pause(900);  // the contributions have arrived
   fs.writeFileSync(path.join(folder, `${trace.name}-${name}.png`), Buffer.from((await send('Page.captureScreenshot')).data, 'base64'));
 }
-const begin = trace.ops.length, firstUpdate = begin + 1 + trace.steps.length, last = firstUpdate + trace.updates.length - 1;
+const firstOp = trace.opening.length, begin = firstOp + trace.ops.length, firstUpdate = begin + 1 + trace.steps.length,
+  firstClosing = firstUpdate + trace.updates.length, last = firstClosing + trace.closing.length - 1, start = firstOp ? 0 : begin;
 const at = async () => Number(await evaluate('document.body ? document.body.dataset.position : NaN'));
 const until = async to => { for (let i = 0; i < 50 && await at() !== to; ++i) await pause(100); };
 
@@ -55,7 +56,7 @@ function wanted(position) {
   }
   if (position === begin) return trace.seeds.map(s => ['seed', s.grad]);
   if (position < begin) {
-    const op = trace.ops[position];
+    const op = trace.ops[position - firstOp];
     return [...op.in.map(i => ['input', part(trace.values[i.value].data, i)]), ...op.out.map(o => ['output', trace.values[o].data])];
   }
   const n = position - begin - 1, s = trace.steps[n], op = trace.ops[s.op];
@@ -82,7 +83,7 @@ async function shows(position) {
 const seen = which => evaluate(`(() => {
   const all = (where, what) => [...document.querySelectorAll(where)].map(what), words = where => all(where, e => e.textContent);
   const which = new Set(${JSON.stringify(which)}), g = document.getElementById('graph').getBoundingClientRect();
-  return { count: words('#count')[0], formula: all('#detail .formula', e => e.firstChild.textContent), source: words('#detail .source')[0],
+  return { count: words('#count')[0], part: words('#detail h2 small')[0], formula: all('#detail .formula', e => e.firstChild.textContent), source: words('#detail .source')[0],
     letters: words('#detail .formula small')[0], worked: words('#detail .worked'), which: words('#detail h3 span'), checks: words('#detail .check'),
     hidden: all('#graph .active', e => e.getBoundingClientRect()).some(a => a.top < g.top - 1 || a.bottom > g.bottom + 1 || a.left < g.left - 1 || a.right > g.right + 1),
     lit: all('#plane path.lit', e => 1).length,
@@ -94,7 +95,8 @@ const seen = which => evaluate(`(() => {
       maps: which.has(i) ? [...n.querySelectorAll('canvas')].map(c => c.width && c.height ? [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data] : []) : [] })) };
 })()`);
 const near = (a, b, bound) => Math.abs(a - b) <= bound;
-const most = xs => Math.max(...xs.map(x => Math.abs(Number(x)) || 0)) || 1;
+const size = x => typeof x === 'string' ? Infinity : Math.abs(x);
+const most = xs => Math.max(...xs.map(x => Number.isFinite(size(x)) ? size(x) : 0)) || 1;
 const hue = x => `var(--${x < 0 ? 's2' : 's1'})`;
 const kBlue = [0x2a, 0x6f, 0xc9], kOrange = [0xd4, 0x58, 0x1c];
 // A map of the graph: a pixel for each number, blue above 0 and orange below, as dark as it is large beside the largest of `scale`.
@@ -103,26 +105,27 @@ function painted(pixels, xs, scale, n) {
   compared += xs.length;
   if (!xs.length) return pixels.every(p => p === 0);
   return pixels.length === 4 * n && xs.every((x, i) => {
-    const alpha = 255 * Math.min(1, .06 + .94 * Math.abs(x) / top), [r, g, b] = x < 0 ? kOrange : kBlue, p = pixels.slice(4 * i, 4 * i + 4);
+    const alpha = Number.isFinite(size(x)) ? 255 * Math.min(1, .06 + .94 * size(x) / top) : 255, [r, g, b] = x < 0 || x === '-inf' ? kOrange : kBlue, p = pixels.slice(4 * i, 4 * i + 4);
     // What is nearly transparent is kept with less of its colour.
     const slack = 3 + 300 / Math.max(1, alpha);
     return near(p[3], alpha, 1.5) && near(p[0], r, slack) && near(p[1], g, slack) && near(p[2], b, slack);
   });
 }
 // The colours of a table, without those of what finite differences leave of 0.
-const coloured = (cells, xs) => cells.every(([h, p], i) => near(p, 55 * Math.abs(xs[i]) / most(xs), .51) && (h === hue(xs[i]) || p === 0));
+const coloured = (cells, xs) => cells.every(([h, p], i) => near(p, Number.isFinite(size(xs[i])) ? 55 * size(xs[i]) / most(xs) : 100, .51) && (h === hue(xs[i]) || p === 0));
 const big = trace.values.reduce((s, v) => s + v.data.length, 0) > 3000;
 
 // The first thing that is wrong at a position, or nothing. `grads`: what has been added so far.
 async function wrong(position, grads) {
   const n = position - begin - 1, back = n >= 0 && position < firstUpdate, begins = n === -1, update = position >= firstUpdate;
-  const op = back ? trace.ops[trace.steps[n].op] : trace.ops[position], adds = back ? trace.steps[n].adds : [];
+  const op = back ? trace.ops[trace.steps[n].op] : trace.ops[position - firstOp], adds = back ? trace.steps[n].adds : [];
   const u = update ? trace.updates[position - firstUpdate] : undefined;
   const touched = new Set(adds.map(a => op.in[a.input].value)), mine = update ? [u.value] : begins ? [] : op.out;
   const which = trace.values.map((_, i) => i).filter(i => !big || position % 16 === 0 || touched.has(i) || mine.includes(i));
   const s = await seen(which);
-  if (s.count !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position + 1} of ${begin}`)) return 'count';
-  if (update && s.formula.join() !== trace.update_rule.join()) return 'the rule of the update';
+  if (s.count !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position - firstOp + 1} of ${trace.ops.length}`)) return 'count';
+  if (!begins && s.part !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward, step ${n + 1} of ${trace.steps.length}` : `forward, op ${position - firstOp + 1} of ${trace.ops.length}`)) return 'heading: ' + s.part;
+  if (update && s.formula.join() !== (u.rule || trace.update_rule).join()) return 'the rule of the update';
   if (!begins && !update && s.formula.join() !== (back ? op.backward : op.forward)) return 'formula';
   if (!begins && !update && s.letters !== op.letters) return 'letters';
   if (!begins && !update && s.source !== op.where + '  ' + op.source) return 'source line';
@@ -143,7 +146,7 @@ async function wrong(position, grads) {
   if (s.hidden) return (op ? op.kind : 'the parameter') + ' is out of sight';
   if (s.lit !== (begins || update ? 0 : (back ? touched.size : new Set(op.in.map(i => i.value)).size) * op.out.length)) return 'lit edges: ' + s.lit;
   for (const [i, v] of trace.values.entries()) {
-    const b = s.boxes[i], there = v.op < 0 || position >= begin || v.op <= position, k = trace.updates.findIndex(x => x.value === i);
+    const b = s.boxes[i], there = v.op < 0 || position >= begin || v.op <= position - firstOp, k = trace.updates.findIndex(x => x.value === i);
     if (b.later === there) return v.name + ' dimmed';
     if (b.active !== mine.includes(i)) return v.name + ' active';
     if (b.touched !== touched.has(i)) return v.name + ' touched';
@@ -181,19 +184,50 @@ async function walk(name, key, positions, grads) {
 }
 const range = (from, to) => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
+// The scenes before and after: their words, and every number of their tables to its last digit, which the pointer shows.
+async function scenes(name, all, first) {
+  let bad = '';
+  const mark = token => /^“.*”/s.test(token) ? token.replace(/\n/g, '↵') : visible(token);
+  for (const [i, scene] of all.entries()) {
+    await evaluate(`go(${first + i})`);
+    const s = await evaluate(`({ title: document.querySelector('#detail h2').lastChild.textContent, count: control('count').textContent, words: [...document.querySelectorAll('#detail > p')].map(p => p.textContent),
+      graph: getComputedStyle(document.getElementById('stage')).display, wide: document.getElementById('detail').getBoundingClientRect().width,
+      tables: [...document.querySelectorAll('#detail table.list')].map(t => ({ head: [...t.querySelectorAll('th')].map(c => c.textContent), rows: [...t.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => [c.textContent, c.title, c.style.getPropertyValue('--hue'), parseFloat(c.style.getPropertyValue('--part'))])) })) })`);
+    if (s.count !== `${name} ${i + 1} of ${all.length}` || s.title !== scene.title) bad += `${i}: ${s.count} ${s.title}; `;
+    if (s.words.join() !== [...scene.lines, ...scene.formulas, ...scene.worked].join()) bad += `${i}: words; `;
+    if (s.graph !== 'none' || s.wide < 0.9 * await evaluate('innerWidth')) bad += `${i}: the graph is in the way; `;
+    scene.tables.forEach((t, k) => {
+      if (s.tables[k].head.join() !== t.columns.join() || s.tables[k].rows.length !== t.rows.length) bad += `${i}: a table's columns; `;
+      const top = t.columns.map((_, m) => most(t.rows.map(r => typeof r[m] === 'number' ? r[m] : 0)));
+      t.rows.forEach((r, n) => r.forEach((c, m) => {
+        ++compared;
+        const [text, title, hueOf, part] = s.tables[k].rows[n][m], again = t.grouped && m === 0 && n > 0 && t.rows[n - 1][0] === c;
+        const good = typeof c === 'number' ? Number(title) === c && close(text, c, 6e-4, 1e-12) : text === (again ? '' : mark(c));
+        const tint = !(t.tinted || []).includes(m) || near(part, 55 * Math.abs(c) / top[m], .51) && (c === 0 || hueOf === hue(c));
+        if (!good || !tint) bad += `${i}: ${t.columns[m]} of row ${n} is ${text} (${title}, ${hueOf} ${part}) instead of ${c}; `;
+      }));
+    });
+    if (s.tables.length !== scene.tables.length) bad += `${i}: tables; `;
+  }
+  check(`${name}: every scene and every number of it`, !bad, bad.slice(0, 300));
+}
+const visible = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥').replace(/^$/, '∅');
+
 async function graph() {
   const behind = await evaluate(`plan.edges.flatMap(e => {
     const length = e.element.getTotalLength(), points = Array.from({ length: 100 }, (_, i) => e.element.getPointAtLength(i / 100 * length));
-    return plan.nodes.filter(n => n.value !== e.from && n.value !== e.to && points.some(p => Math.abs(p.x - n.x) < n.w / 2 - 1 && Math.abs(p.y - n.y) < n.h / 2 - 1))
-      .map(n => values[n.value].name + ' before an edge to ' + values[e.to].name);
+    return plan.boxes.filter(n => !e.path.includes(n) && points.some(p => Math.abs(p.x - n.x) < n.w / 2 - 1 && Math.abs(p.y - n.y) < n.h / 2 - 1))
+      .map(n => n.name + ' before an edge to ' + values[e.to].name);
   }).join()`);
   check('no edge runs behind a box', !behind, behind);
-  const cut = await evaluate(`[...document.querySelectorAll('.node')].filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.textContent).join()`);
+  const cut = await evaluate(`[...document.querySelectorAll('.node, .closed')].filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.textContent).join()`);
   check('no box is too small for what is in it', !cut, cut);
-  const outside = () => evaluate(`(() => { const g = document.getElementById('graph').getBoundingClientRect();
-    return [...document.querySelectorAll('.node')].map(n => n.getBoundingClientRect()).filter(b => b.left < g.left - 1 || b.right > g.right + 1 || b.top < g.top - 1 || b.bottom > g.bottom + 1).length; })()`);
-  check('the whole graph is in the window', await outside() === 0, await outside());
-  const scale = () => evaluate('view.scale'), where = () => evaluate(`document.querySelector('.node').getBoundingClientRect().left`);
+  const outside = which => evaluate(`(() => { const g = document.getElementById('graph').getBoundingClientRect();
+    return ${which}.map(n => n.element.getBoundingClientRect()).filter(b => b.left < g.left - 1 || b.right > g.right + 1 || b.top < g.top - 1 || b.bottom > g.bottom + 1).length; })()`);
+  const scale = () => evaluate('view.scale'), where = () => evaluate(`document.getElementById('plane').getBoundingClientRect().left`);
+  check('opens at a scale that can be read, with the end of the graph in sight', await scale() >= .75 && await outside('trace.seeds.map(s => plan.nodes[s.value])') === 0, await scale());
+  await press('0');
+  check('the whole graph fits in the window', await outside('plan.boxes') === 0, await outside('plan.boxes'));
   const g = await evaluate(`(({ left, top, width, height }) => ({ x: left + width - 40, y: top + 20, width, height }))(document.getElementById('graph').getBoundingClientRect())`);
   const first = await scale();
   await send('Input.dispatchMouseEvent', { type: 'mouseWheel', x: g.x, y: g.y, deltaX: 0, deltaY: -400 });
@@ -211,6 +245,31 @@ async function graph() {
   await press('0');
   check('the graph zooms and moves', wheel > 1.5 * first && Math.abs(place - moved - 60) < 1.5 && plus > wheel && minus < plus && near(larger, plus, 1e-3) && near(await scale(), first, 1e-3),
     [first, wheel, place, moved, plus, minus, larger, await scale()].join());
+  await evaluate(`Object.assign(view, { mode: undefined, chosen: undefined }); drawGraph()`);
+}
+
+// Boxes that stand for several scopes: their maps are what these hand on, and a click opens one.
+async function closedBoxes() {
+  const numberIn = (i, family) => { const scope = trace.values[i].scope || ''; return scope.startsWith(family + '.') ? Number(scope.slice(family.length + 1).split('.')[0]) : NaN; };
+  const closed = () => evaluate(`plan.boxes.filter(b => b.value === undefined).map(b => ({ name: b.name, family: b.family, numbers: b.numbers, of: b.of, outputs: b.outputs,
+    maps: b.maps.map(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]) }))`);
+  let bad = '';
+  const boxes = await closed();
+  for (const b of boxes) {
+    if (b.of.some(i => !b.numbers.includes(numberIn(i, b.family)))) bad ||= `${b.name} holds another's`;
+    const data = b.outputs.flatMap(o => trace.values[o].data);
+    if (!painted(b.maps[0], data, data, data.length)) bad ||= `${b.name}: its map`;
+    if (b.maps[1].some((x, i) => i % 4 === 3 && x)) bad ||= `${b.name}: a gradient before the pass`;
+  }
+  if (!boxes.length) return;
+  const { name: before, family, numbers } = boxes[0];
+  await evaluate(`[...document.querySelectorAll('.closed')][0].querySelector('.name').click()`);
+  const opened = await evaluate(`opened.get(${JSON.stringify(family)})`);
+  const visible = await evaluate(`values.map(v => !v.element.hidden)`);
+  if (!numbers.includes(opened)) bad ||= `a click on ${before} opens ${opened}`;
+  trace.values.forEach((v, i) => { if (v.op >= 0 && numberIn(i, family) === opened && !visible[i] && !boxes.some(b => b.family !== family && b.of.includes(i))) bad ||= `${v.name} is not shown`; });
+  await evaluate(`[...document.querySelectorAll('.closed')].at(-1).querySelector('.name').click()`);
+  check('scopes that are alike are closed and open', !bad, bad);
 }
 
 async function everyWayToMove() {
@@ -218,16 +277,17 @@ async function everyWayToMove() {
   const child = i => `#graph .node[title^="${trace.values[i].name} ["]`;
   const ways = [['Home', () => press('Home'), 0], ['n', () => press('n'), 1], ['↓', () => press('ArrowDown'), 2], ['p', () => press('p'), 1], ['↑', () => press('ArrowUp'), 0],
     ['← at the first', () => press('ArrowLeft'), 0], ['the button →', () => click('#next'), 1], ['the button ←', () => click('#back'), 0],
-    ['b', () => press('b'), begin], ['f', () => press('f'), 0], ['End', () => press('End'), last],
+    ['b', () => press('b'), begin], ['f', () => press('f'), firstOp], ['End', () => press('End'), last],
     ['u', () => press('u'), trace.updates.length ? firstUpdate : last],
-    ['the button backward', () => click('#backward-part'), begin], ['the button forward', () => click('#forward-part'), 0],
+    ['the button backward', () => click('#backward-part'), begin], ['the button forward', () => click('#forward-part'), firstOp],
     ['the slider', () => evaluate(`{ const s = document.getElementById('slider'); s.value = 2; s.dispatchEvent(new Event('input')); }`), 2],
     ['a box', () => click(child(trace.ops[trace.steps[1].op].out[0])), begin + 2],
     ['a leaf', () => click(child(trace.values.findIndex(v => v.op < 0))), begin],
-    ['a line of the program', () => click('#detail .program li:nth-child(2)'), 1],
+    ['a line of the program', () => click('#detail .program li:nth-child(2)'), firstOp + 1],
     ['the address', async () => { await evaluate(`location.hash = '#${begin + 3}'`); await until(begin + 3); }, begin + 3],
     ['a page loaded anew', async () => { await send('Page.reload'); await until(begin + 3); }, begin + 3]];
   if (trace.updates.length) ways.splice(12, 0, ['the button update', async () => { await press('b'); await click('#update-part'); }, firstUpdate]);
+  if (trace.closing.length) ways.splice(12, 0, ['e', () => press('e'), firstClosing], ['s', () => press('s'), 0], ['the button end', () => click('#end-part'), firstClosing], ['the button start', () => click('#start-part'), 0]);
   let bad = '';
   for (const [way, go, to] of ways) { await go(); if (await at() !== to) bad += `${way}: ${await at()} instead of ${to}; `; }
   check('every way to move', !bad, bad);
@@ -245,11 +305,14 @@ async function main() {
     paint = Math.min(paint, await evaluate(`(performance.getEntriesByName('first-contentful-paint')[0] || { startTime: 1e9 }).startTime`));
   }
   check('first paint within half a second', paint < 500, `${paint} ms`);
-  check('opens where backward begins', await at() === begin, await at());
+  check(firstOp ? 'opens at the first scene' : 'opens where backward begins', await at() === start, await at());
   await shot('begin');
+  if (firstOp) await scenes('start', trace.opening, 0);
+  if (trace.closing.length) await scenes('end', trace.closing, firstClosing);
+  await press('b');
   await graph();
+  await closedBoxes();
   const lists = await evaluate(`[...document.querySelectorAll('table.list')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.textContent)))`);
-  const visible = token => token.replace('<|endoftext|>', '⟨end⟩').replace(/ /g, '␣').replace(/\n/g, '↵').replace(/\t/g, '⇥');
   check('tables of the step', lists.length === trace.tables.length && trace.tables.every((t, i) => lists[i].length === t.rows.length && t.rows.every((r, n) => r.every((c, m) => {
     ++compared;
     return typeof c === 'number' ? close(lists[i][n][m], c, 6e-4, 1e-12) : lists[i][n][m] === visible(c);
@@ -264,16 +327,18 @@ async function main() {
   await shot('end');
   // The page's sums, each of six digits, are those of the engine.
   for (const [i, v] of trace.values.entries()) if (v.grad.length) grads[i] = v.grad;
-  await walk('updates', 'ArrowRight', range(firstUpdate, last + 1), grads);
+  await walk('updates', 'ArrowRight', range(firstUpdate, firstClosing), grads);
   if (trace.updates.length) await shot('update');
+  await press('End');
   await press('ArrowRight');
   check('stays at the last step', await at() === last, await at());
-  await walk('back again', 'ArrowLeft', range(big ? last - 5 : begin + 1, last).reverse());
+  await evaluate(`go(${firstClosing - 1})`);
+  await walk('back again', 'ArrowLeft', range(big ? firstClosing - 6 : begin + 1, firstClosing - 1).reverse());
   await press('f');
-  check('f goes to the forward part', await at() === 0, await at());
-  const first = await wrong(0, grads);
-  check('the first op', !first && await shows(0), first);
-  await walk('forward', 'ArrowRight', range(1, begin), grads);
+  check('f goes to the forward part', await at() === firstOp, await at());
+  const first = await wrong(firstOp, grads);
+  check('the first op', !first && await shows(firstOp), first);
+  await walk('forward', 'ArrowRight', range(firstOp + 1, begin), grads);
   await shot('forward');
   await everyWayToMove();
 
@@ -297,7 +362,9 @@ async function main() {
   for (const [name, size] of [['phone', { width: 390, height: 844 }], ['small', { width: 1280, height: 800 }], ['large', { width: 1920, height: 1080 }]]) {
     await view(size);
     let wide = 0;
-    for (const p of new Set([0, begin, begin + Math.ceil(trace.steps.length / 2), last])) {
+    const cut = await evaluate(`[...document.querySelectorAll('#bar button')].filter(b => b.scrollWidth > b.clientWidth).map(b => b.textContent).join()`);
+    check(`no button is cut at ${size.width} × ${size.height}`, !cut, cut);
+    for (const p of new Set([0, Math.max(0, firstOp - 1), firstOp, begin, begin + Math.ceil(trace.steps.length / 2), firstClosing - 1, firstClosing, last].filter(q => q <= last))) {
       await evaluate(`go(${p})`);
       wide = Math.max(wide, await evaluate('document.documentElement.scrollWidth'));
       for (const mode of folder ? ['light', 'dark'] : []) { await scheme(mode); await shot(`${name}-${mode}-${p}`); }

@@ -2,6 +2,7 @@
 // shows of them. Long, because every text for the terminal has a case.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -55,7 +56,9 @@ Tensor other_rules() {
   const Tensor found = embedding(h, std::vector<int32_t>{1, 0, 1});
   const Tensor loss = softmax_cross_entropy(dropout(found, 0.3), std::vector<int32_t>{2, 0, 1});
   const Tensor picked = pick(linear(h, w, Tensor()), std::vector<int32_t>{0, 2});
-  return add(mean(mul(loss, constant({3}, reals({1, 2, 3})))), sum(mul(row_means(y), picked)));
+  const Tensor sides[] = {columns(z, 1, 2), y, columns(y, 0, 1)};
+  const Tensor more = sum(columns(concat(sides), 1, 4));
+  return add(add(mean(mul(loss, constant({3}, reals({1, 2, 3})))), sum(mul(row_means(y), picked))), more);
 }
 
 }  // namespace
@@ -170,6 +173,23 @@ TEST_SUITE("step") {
     tape.new_step({.seed = 3, .step = 1, .training = true, .sequences = 3});
     tape.backward(other_rules());
     check(tape, true);
+  }
+
+  TEST_CASE("step: the element that is worked out is in the last row that is not 0") {
+    const Recorded r("attention");
+    for (const char* name : {"P", "S", "Q Kᵀ", "logits"}) {
+      CAPTURE(name);
+      const TraceValue& v = r.value(name);
+      const std::vector<double> last(v.data.end() - 3, v.data.end());
+      const auto less = [](double a, double b) { return std::fabs(a) < std::fabs(b); };
+      const auto most = std::max_element(last.begin(), last.end(), less) - last.begin();
+      CHECK(r.trace.ops[size_t(v.op)].element == 6 + most);
+    }
+    Tape tape;
+    const Tape::Use use(tape);
+    const real x[] = {1, 2, 3, -4, 0, 0};
+    tape.backward(sum(relu(variable("x", {3, 2}, x))));
+    CHECK(record_trace(tape, {}).ops[0].element == 2);
   }
 
   TEST_CASE("step: the KL example is that of the articles that `gradus kl` lists") {
@@ -367,7 +387,7 @@ TEST_SUITE("step") {
     CHECK(names == std::vector<std::string>{"table", "layer.0", "h.0.attn.matmul", "h.0.attn.S", "%4", "loss"});
     CHECK(t.values[size_t(t.ops[2].out[0])].scope == "h.0.attn");
     CHECK(t.values[size_t(t.ops[1].out[0])].scope == "");
-    CHECK(t.ops[3].in[1].name == "h.0.attn.matmul[2:6]");
+    CHECK(t.ops[3].in[1].name == "h.0.attn.matmul[1:3]");
     const auto labels = [&](int i) { return i < 0 ? std::vector<std::string>{} : t.labels[size_t(i)]; };
     const TraceValue& of_scores = t.values[size_t(t.ops[3].out[0])];
     CHECK(labels(of_scores.rows) == std::vector<std::string>{"c", "a", "b", "c"});

@@ -1,12 +1,12 @@
 #!/bin/sh
-# gradus step: its keys in a terminal, its page in a browser; the page of gradus train --trace. See tests/shell.sh.
+# gradus step: its keys in a terminal, its page in a browser; the pages of gradus train --trace and tune --trace. See tests/shell.sh.
 # The terminal is made by `script`, the browser is driven by node (tests/step_page.js). What is missing is skipped by name.
 # SCREENSHOTS=FOLDER: pictures for a person go there.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
 screenshots=${SCREENSHOTS:-}
-examples='scalar neuron lstm attention kl'
+examples='scalar neuron lstm attention kl reinforce ppo'
 
 # typed NAME KEYS COMMAND: `screen` is what a terminal showed.
 typed() {
@@ -123,11 +123,30 @@ test_trace() {
   check 'trace: what is seen of attention' '' grep -q '"name":"h.0.attn.sequence.1.head.1.P"' step.json
   traced lstm --model lstm --embd 4 --hidden 3 --context 3 --batch 2 --shards 2 --ops composed
 }
+# The page of a step of fine-tuning: the run goes on as without it, which tests/program/test_step.cpp sees.
+tuned() {  # NAME PRIOR OPTIONS
+  name=$1 prior=$2
+  shift 2
+  must "tune: $name" 0 "$f64" tune $prior --out tuned --reward contains:a --steps 3 --quiet --trace 3 step.html "$@"
+  sed -n 's|.*<script type="application/json" id="trace">\(.*\)</script>.*|\1|p' step.html >step.json
+  valid_html "tune: $name, valid HTML" step.html
+  check "tune: $name, not too large" "$(wc -c <step.html)" test "$(wc -c <step.html)" -lt $most_bytes
+  in_browser "tune: $name" step.html step.json
+  rm -rf tuned
+}
+test_tune() {
+  printf 'the cat\nthe dog\na cat\na dog\n%.0s' 1 2 3 >few.txt
+  must 'tune: a prior' 0 "$f64" train few.txt --out lstm --lines --tokenizer word --model lstm --embd 4 --hidden 4 --steps 20 --quiet
+  tuned 'an LSTM by PPO' lstm --algorithm ppo --epochs 2 --max-tokens 3 --batch 3 --lr 0.05
+  printf 'anna\nbob\ncarla\ndave\nella\n%.0s' 1 2 3 >few.txt
+  must 'tune: a GPT' 0 "$f64" train few.txt --out gpt --lines --layers 1 --heads 4 --embd 16 --context 16 --batch 4 --steps 20 --quiet
+  tuned 'a GPT of the size of microgpt' gpt --algorithm grpo --group 2 --max-tokens 8 --batch 2 --lr 0.01
+}
 # At the size of microgpt: one layer, four heads, width 16, 16 tokens of a vocabulary of letters.
 test_large() {
   printf 'the quick brown fox jumps over the lazy dog; pack my box with five dozen liquor jugs. %.0s' 1 2 3 >few.txt
   traced 'of the size of microgpt' --layers 1 --heads 4 --embd 16 --context 16 --batch 1
 }
 
-groups keys script validator page trace large -- "$@"
+groups keys script validator page trace tune large -- "$@"
 finish

@@ -130,7 +130,7 @@ TEST_SUITE("step") {
     double mean = 0;
     for (size_t n = 0; n < table.rows.size(); ++n) {
       const auto text_at = [&](size_t column) { return std::get<std::string>(table.rows[n].at(column)); };
-      CHECK(text_at(0) == std::to_string(int64_t(n) / kContext + 1));
+      CHECK(text_at(0) == std::to_string(int64_t(n) / kContext));
       CHECK(text_at(1) == of.run.tokenizer.token(of.batch.inputs[n]));
       CHECK(text_at(2) == of.run.tokenizer.token(of.batch.targets[n]));
       const double loss = std::get<double>(table.rows[n].at(4));
@@ -163,5 +163,31 @@ TEST_SUITE("step") {
     CHECK(of.trace.note.find("Computed again on one tape") == 0);
     // Afterwards the model runs on the ops that it was made for.
     CHECK(&of.run.model->rung() == &fused_rung());
+  }
+
+  TEST_CASE("step: a traced step of a recurrent model has a name for every value and the token of each time step") {
+    for (const char* family : {"lstm", "rnn"}) {
+      const Traced of(family, "fused", 2);
+      const auto labels = [&](int list) {
+        return list < 0 ? std::vector<std::string>{} : of.trace.labels[size_t(list)];
+      };
+      std::vector<std::string> tokens;
+      for (const int32_t id : of.batch.inputs) tokens.emplace_back(of.run.tokenizer.token(id));
+      for (int t = 0; t < kContext; ++t) {
+        std::vector<std::string> here;
+        for (int b = 0; b < kBatch; ++b) here.push_back(tokens[size_t(b * kContext + t)]);
+        for (const char* part : {"xw", "a", "h"}) {
+          CAPTURE(part);
+          CHECK(labels(of.value(text(family, ".0.t.", t, '.', part)).rows) == here);
+        }
+      }
+      CHECK(labels(of.value(text(family, ".0.h")).rows) == tokens);  // a row of it has those of a sequence
+      CHECK(labels(of.value("logits").rows) == tokens);
+      for (const TraceValue& v : of.trace.values) {
+        CHECK_MESSAGE(v.name[0] != '%', v.name);
+        if (v.op < 0 || v.name.find(".t.") == std::string::npos) continue;
+        CHECK_MESSAGE(v.name.substr(v.name.rfind('.') + 1) != of.trace.ops[size_t(v.op)].kind->name, v.name);
+      }
+    }
   }
 }

@@ -131,8 +131,8 @@ std::string of_the_curves(const Atlas& atlas) {
 }
 constexpr const char* kOfTheSpeeds =
     "Of sampled descents the tables have the last to arrive and the one that ends farthest away. Near its target every "
-    "smooth divergence is f''(1)/2 times chi-squared, so the plain descents end in straight lines whose slopes are as "
-    "f''(1): 1 for both KL and alpha, 1/4 for js and hellinger, 2 for both chi-squared. The slope of tv does not "
+    "smooth divergence is f″(1)/2 times chi-squared, so the plain descents end in straight lines whose slopes are as "
+    "f″(1): 1 for both KL and alpha, 1/4 for js and hellinger, 2 for both chi-squared. The slope of tv does not "
     "vanish "
     "at the target: its steps stay as long as they were, and only a falling learning rate brings it to rest.";
 
@@ -147,16 +147,16 @@ std::string page_of(const Atlas& atlas) {
   page.style(apps_atlas_page_css);
   page.section("Two targets, one form");
   page.paragraph(text("Both are the prior times an exponential, over Z. The target rl is the posterior of ", rl.aim,
-                      " with beta = ", significant(o.kl_coef, 4),
-                      ", at which RLHF aims: prior e^(reward / beta) / Z."));
-  page.paragraph(text("The target gdc is the nearest to the prior with ", gdc.aim, ": prior e^(Lambda features) / Z."));
+                      " with β = ", significant(o.kl_coef, 4),
+                      ", at which RLHF aims: prior · exp(reward / β) / Z."));
+  page.paragraph(text("The target gdc is the nearest to the prior with ", gdc.aim, ": prior · exp(λ · features) / Z."));
   std::string lambda;
   for (const double x : gdc.lambda) lambda += (lambda.empty() ? "" : ", ") + significant(x, 6);
   page.facts({{"KL(rl, prior)", number(rl.kl) + " nats"},
               {"KL(gdc, prior)", number(gdc.kl) + " nats"},
               {"log Z of rl", significant(rl.log_z, 6)},
               {"log Z of gdc", significant(gdc.log_z, 6)},
-              {"Lambda", lambda}});
+              {"λ", lambda}});
   page.html(to_html(bars(atlas)));
   page.section("Eight ways to each");
   page.paragraph(of_the_curves(atlas));

@@ -80,8 +80,8 @@ int look(const LookCommand& command) {
   if (command.common.json)
     std::printf("%s\n", to_json(command.run, run, insight, training, false).dump().c_str());
   else if (command.html.empty())
-    std::printf("%s%s\n%s%s tokens, %s nats a token\n", coloured_text(run, insight, has_colours()).c_str(),
-                places_text(run, insight).c_str(), heads_text(insight).c_str(),
+    std::printf("%s%s\n%s%s%s tokens, %s nats a token\n", coloured_text(run, insight, has_colours()).c_str(),
+                places_text(run, insight).c_str(), heads_text(insight).c_str(), units_text(insight).c_str(),
                 grouped(int64_t(insight.places.size())).c_str(), fixed(insight.nats(), 4).c_str());
   return kDone;
 }

@@ -31,7 +31,8 @@ constexpr const char* kAttention = R"(<div class="columns">
 </div>
 <div>
 <canvas id="head-map" role="img" aria-label="attention of the chosen head"></canvas>
-<p class="hint">A square is one head: a row for each token that is predicted, a column for each token before it.</p>
+<p class="hint">The attention of one head: a row for each token that is predicted, a column for each token before it.
+<span id="window"></span></p>
 </div>
 <div>
 <h3 id="head-name"></h3>
@@ -104,7 +105,10 @@ std::vector<std::string> layer_plots(const std::vector<Json>& training) {
 }
 
 std::string model_of(const Checkpoint& run) {
-  std::string model = text(run.config.family().title, " of ", grouped(run.model->params().size()), " parameters");
+  const bool counted = run.config.counts();
+  std::string model = run.config.family().title;
+  if (!counted) model += text(" of ", grouped(run.model->params().size()), " parameters");
+  model += counted ? ", counted" : text(" after ", grouped(run.step), " steps");
   model[0] = char(std::toupper(model[0]));
   return model;
 }
@@ -147,7 +151,7 @@ Json to_json(const std::string& name, const Checkpoint& run, const Insight& insi
 std::string look_page(const std::string& name, const Checkpoint& run, const Insight& insight,
                       const std::vector<Json>& training) {
   const std::string unit = find_cutter(run.config.tokenizer).unit;
-  Page page("Inside " + name, text(model_of(run), " after ", grouped(run.step), " steps"));
+  Page page("Inside " + name, model_of(run));
   page.style(apps_look_page_css);
   const double nats = insight.nats();
   page.figures({{"surprise", fixed(nats, 3), text("nats a ", unit, "; ", fixed(nats / std::log(2.0), 3), " bits")},
@@ -169,13 +173,13 @@ std::string look_page(const std::string& name, const Checkpoint& run, const Insi
     page.html(kUnits);
   }
   if (!insight.named.empty()) {
-    page.section("Token vectors in two dimensions");
+    page.section("Embeddings in two dimensions (PCA)");
     page.html("<div id=\"plane\"></div>\n<p class=\"hint\" id=\"share\"></p>\n");
   }
   if (const std::vector<std::string> plots = layer_plots(training); !plots.empty()) {
     page.section("Layers while it was trained");
     page.side_by_side(plots);
-  } else if (run.model->params().size() > 0) {
+  } else if (!run.config.counts()) {
     page.section("Layers while it was trained");
     page.paragraph("The log of this run has no sizes of layers. Training writes them at each evaluation.");
   }

@@ -69,7 +69,7 @@ function drawPlace() {
   by('back').disabled = chosen === 0;
   by('next').disabled = chosen === tokens.length - 1;
   const told = `${num(x)} nats (${num(x / Math.LN2)} bits), probability ${num(Math.exp(-x))}, rank ${t.rank} of ${look.vocabulary}`;
-  by('place').replaceChildren(el('h3', {}, 'Here stands ', el('code', {}, named(t.text))), el('p', { class: 'numbers' }, told),
+  by('place').replaceChildren(el('h3', {}, `Token ${chosen + 1}: `, el('code', {}, named(t.text))), el('p', { class: 'numbers' }, told),
     ...t.candidates.map(c => bar(named(c.text), c.probability, num(c.probability), c.text === t.text)));
 }
 
@@ -93,6 +93,12 @@ function paint(canvas, rows, columns, number, most) {
     }
   context.putImageData(image, 0, 0);
 }
+const sameWindow = (i, k) => tokens[k].sequence === tokens[i].sequence && tokens[k].first === tokens[i].first;
+// The places that are predicted from the same window as place i, and the inputs of that window: from `first` on, so many.
+function windowOf(i) {
+  const rows = tokens.map((t, k) => k).filter(k => sameWindow(i, k)), first = tokens[i].first;
+  return { rows, first, inputs: tokens[rows.at(-1)].at - first + 1 };
+}
 const sequenceOf = i => tokens.map((t, k) => k).filter(k => tokens[k].sequence === tokens[i].sequence);
 const ratio = (canvas, e) => {
   const box = canvas.getBoundingClientRect();
@@ -104,25 +110,28 @@ const limit = (x, n) => Math.max(0, Math.min(n - 1, x));
 
 const headName = k => `layer ${parts[k].layer}, ${parts[k].name}`;
 function paintHead(canvas, k) {
-  const rows = sequenceOf(chosen), weight = (r, c) => { const t = tokens[rows[r]], w = t.parts[k]; return c < t.first || c - t.first >= w.length ? null : w[c - t.first]; };
-  paint(canvas, rows.length, rows.length, weight, 1);
+  const { rows, inputs } = windowOf(chosen);
+  paint(canvas, rows.length, inputs, (r, c) => { const w = tokens[rows[r]].parts[k]; return c < w.length ? w[c] : null; }, 1);
+  canvas.style.aspectRatio = `${inputs} / ${rows.length}`;
 }
 let attendedOf, attendedTokens;
 function drawAttention() {
   if (!heads.length) return;
-  const t = tokens[chosen], inputs = look.inputs[t.sequence], weights = t.parts[head];
-  if (attendedOf !== t.sequence) {  // another line of the text: all squares are of that line
-    attendedOf = t.sequence;
+  const t = tokens[chosen], { rows, first, inputs: count } = windowOf(chosen), inputs = look.inputs[t.sequence], weights = t.parts[head];
+  if (attendedOf !== rows[0]) {  // another window, or another line of the text: all maps are of that
+    attendedOf = rows[0];
     by('attended').replaceChildren();
-    const first = tokens.findIndex(x => x.sequence === t.sequence);
-    attendedTokens = spans(by('attended'), inputs.map((text, i) => ({ text, click: () => choose(Math.max(first, first + i - 1)) })));
+    const begin = tokens.findIndex(x => x.sequence === t.sequence);  // what follows the window is shown to be predicted
+    attendedTokens = spans(by('attended'), inputs.slice(first, first + count + 1).map((text, i) => ({ text, click: () => choose(Math.max(begin, begin + first + i - 1)) })));
     document.querySelectorAll('#heads button').forEach((b, i) => paintHead(b.querySelector('canvas'), heads[i]));
+    const starts = [...new Set(sequenceOf(chosen).map(k => tokens[k].first))];
+    by('window').textContent = starts.length < 2 ? '' : `The model cannot see all of the text at once. This is window ${starts.indexOf(first) + 1} of ${starts.length}: it predicts tokens ${tokens[rows[0]].at + 1} to ${tokens[rows.at(-1)].at + 1} of the text and sees from token ${Math.max(1, first)} on. → goes on to the next.`;
   }
   document.querySelectorAll('#heads button').forEach((b, i) => b.classList.toggle('chosen', heads[i] === head));
   by('head-name').replaceChildren(headName(head), ': what it looks at to predict ', el('code', {}, named(t.text)));
   const most = Math.max(...weights);
-  attendedTokens.forEach((e, i) => {
-    const w = i < t.first || i > t.at ? null : weights[i - t.first];
+  attendedTokens.forEach((e, k) => {
+    const i = first + k, w = i > t.at ? null : weights[k];
     e.classList.toggle('unseen', w === null);
     e.classList.toggle('chosen', i === t.at + 1);
     colour(e, w || 0, most, 'var(--s1)', w === null ? `${named(inputs[i])}: not seen here` : `${named(inputs[i])}: ${num(w)}`);
@@ -137,7 +146,7 @@ for (const k of heads) {
   by('heads').append(b);
 }
 if (heads.length) by('head-map').addEventListener('click', e => {
-  const rows = sequenceOf(chosen);
+  const { rows } = windowOf(chosen);
   choose(rows[limit(ratio(by('head-map'), e)[1], rows.length)]);
 });
 
@@ -170,7 +179,7 @@ function drawUnits() {
   }
   document.querySelectorAll('#layers button').forEach(b => b.classList.toggle('chosen', Number(b.dataset.layer) === layer));
   document.querySelectorAll('#maps figure').forEach(f => f.classList.toggle('chosen', Number(f.dataset.part) === part));
-  by('unit-name').textContent = `Unit ${unit} of ${parts[part].units}: ${partName(part)}, after each token`;
+  by('unit-name').textContent = `Unit ${unit + 1} of ${parts[part].units}: ${partName(part)}, after each token`;
   const values = rows.map(r => tokens[r].parts[part][unit]), most = Math.max(...values.map(size));
   unitTokens.forEach((e, i) => {
     e.classList.toggle('chosen', rows[i] === chosen);

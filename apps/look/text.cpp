@@ -59,4 +59,27 @@ std::string heads_text(const Insight& insight) {
   return out;
 }
 
+std::string units_text(const Insight& insight) {
+  std::string out;
+  for (size_t k = 0; k < insight.parts.size(); ++k) {
+    const Part& part = insight.parts[k];
+    if (part.weights) continue;
+    if (out.empty()) out = "units             mean   size  below 0.1  above 0.9\n";
+    double sum = 0, size = 0, low = 0, high = 0, n = 0;
+    for (const Place& place : insight.places)
+      for (const double x : place.parts[k]) {
+        sum += x;
+        size += std::fabs(x);
+        low += x < 0.1;
+        high += x > 0.9;
+        ++n;
+      }
+    const bool is_gate = part.name == "i" || part.name == "f" || part.name == "o";
+    const auto share = [&](double count) { return is_gate ? fixed(100 * count / n, 0) + "%" : std::string("–"); };
+    out += left(text("layer ", part.layer, " ", part.name), 15) + right(fixed(sum / n, 3), 7) +
+           right(fixed(size / n, 3), 7) + right(share(low), 11) + right(share(high), 11) + "\n";
+  }
+  return out.empty() ? out : out + "Gates i, f and o are between 0, closed, and 1, open; size is the mean of |x|.\n";
+}
+
 }  // namespace gradus

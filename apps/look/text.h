@@ -14,6 +14,9 @@ std::string coloured_text(const Checkpoint& run, const Insight& insight, bool co
 std::string places_text(const Checkpoint& run, const Insight& insight);
 // A line for each head of attention: where its weight goes on average; empty where there is none.
 std::string heads_text(const Insight& insight);
+// A line for each gate, the cells, the output or the features of each layer: what their numbers are like; empty where
+// there are none.
+std::string units_text(const Insight& insight);
 
 // How strong the colour of a surprise is, from 0 to 1: 1 at the surprise of a uniform choice among `vocabulary` tokens.
 double strength(double nats, int64_t vocabulary);

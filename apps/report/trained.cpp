@@ -70,6 +70,7 @@ std::string subtitle(const RunFacts& facts) {
   line[0] = 'A';
   if (!files.empty()) line += " on " + std::filesystem::path(files[0]).filename().string();
   if (files.size() > 1) line += text(" and ", files.size() - 1, " more");
+  if (c.counts()) return line + (facts.saved_step < 0 ? ": no checkpoint in the folder" : ": counted");
   const int64_t last = facts.log.last_step;
   line += last >= c.steps ? text(": ", grouped(c.steps), c.steps == 1 ? " step" : " steps", ", finished")
                           : text(": stopped or still running after step ", grouped(last), " of ", grouped(c.steps));

@@ -39,7 +39,7 @@ LinePlot plot_of(const RunLog& log, const Curves& curves) {
 bool has_end_mark(const RunLog& log) { return log.run.value("model", Json::object()).value("lines", false); }
 
 std::string definition_of_j(const TuneConfig& config) {
-  return config.entropy_coef > 0 ? "reward - beta KL + alpha entropy" : "reward - beta KL";
+  return config.entropy_coef > 0 ? "reward − β KL + α entropy" : "reward − β KL";
 }
 
 std::vector<Page::Figure> figures(const RunFacts& facts) {
@@ -125,7 +125,7 @@ std::string page_of_tuned(const RunFacts& facts) {
       {"Distinct n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
       {"Gradient norm", "", {{"grad_norm", "norm"}}},
       {"Baseline and spread of the advantage", "", {{"baseline", "baseline"}, {"advantage_spread", "spread"}}}};
-  if (facts.tuning.kl_target > 0) more.push_back({"KL coefficient beta", "", {{"kl_coef", "beta"}}});
+  if (facts.tuning.kl_target > 0) more.push_back({"KL coefficient β", "", {{"kl_coef", "β"}}});
   if (has_end_mark(log)) {
     more.push_back({"Sequences cut at the limit", "share", {{"cut", "without the end mark"}}});
     more.push_back({"Length", "tokens", {{"length", "mean of the batch"}}});
@@ -154,7 +154,7 @@ std::string page_of_tuned(const RunFacts& facts) {
   if (log.posterior.is_object()) {
     page.section("The world");
     page.paragraph(text("The most probable of ", grouped(log.posterior.value("sequences", int64_t{0})),
-                        " sequences. The posterior, the prior times e^(reward / beta) over Z, is the best policy that "
+                        " sequences. The posterior, prior · exp(reward / β) / Z, is the best policy that "
                         "fine-tuning can reach."));
     page.html(to_html(bars(log)));
   }

@@ -135,12 +135,13 @@ constexpr StepExample kExamples[] = {
 
 std::span<const StepExample> step_examples() { return kExamples; }
 
-const StepExample& step_example(const std::string& name) {
+const StepExample& step_example(const std::string& name, const std::vector<std::string>& others) {
   std::string known;
   for (const StepExample& example : kExamples) {
     if (name == example.name) return example;
     known += (known.empty() ? "" : " | ") + std::string(example.name);
   }
+  for (const std::string& other : others) known += " | " + other;
   throw UsageError("step " + name + ": must be one of " + known);
 }
 

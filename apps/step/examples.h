@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/tape.h"
 
@@ -16,7 +17,7 @@ struct StepExample {
 };
 // scalar, neuron, lstm, attention, kl.
 std::span<const StepExample> step_examples();
-// Throws UsageError with the list of names for an unknown one.
-const StepExample& step_example(const std::string& name);
+// Throws UsageError with the list of names, and of `others`, for an unknown one.
+const StepExample& step_example(const std::string& name, const std::vector<std::string>& others = {});
 
 }  // namespace gradus

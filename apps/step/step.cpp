@@ -10,6 +10,7 @@
 #include "apps/console.h"
 #include "apps/proposal.h"
 #include "apps/step/examples.h"
+#include "apps/step/rl_examples.h"
 #include "engine/io/file.h"
 #include "engine/step/page.h"
 #include "engine/step/text.h"
@@ -32,16 +33,25 @@ static void become_f64() {
   execv(other.c_str(), words.data());
 }
 
+static Trace trace_of_example(const std::string& name, int64_t seed) {
+  std::vector<std::string> others;
+  for (const RlExample& example : rl_examples()) {
+    if (name == example.name) return example.trace(example, seed);
+    others.emplace_back(example.name);
+  }
+  const StepExample& example = step_example(name, others);
+  Tape tape;
+  const Tape::Use use(tape);
+  tape.backward(example.build());  // the pass that a debugger walks through (make gdb)
+  return record_trace(tape, {.name = example.name, .title = example.title});
+}
+
 int step(const StepCommand& command) {
-  const StepExample& example = step_example(command.example);
   if (!kDouble) {
     become_f64();
     Console(command.common).warn("gradus-f64 is not beside this program, so these numbers are of single precision");
   }
-  Tape tape;
-  const Tape::Use use(tape);
-  tape.backward(example.build());  // the pass that a debugger walks through (make gdb)
-  const Trace trace = record_trace(tape, {.name = example.name, .title = example.title});
+  const Trace trace = trace_of_example(command.example, command.common.seed);
   if (!command.html.empty()) {
     write_file_atomically(command.html, step_page(trace));
     Console(command.common).note("Wrote " + command.html + "; open it in a browser.");

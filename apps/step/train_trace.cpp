@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/format.h"
+#include "apps/proposal.h"
 #include "engine/io/file.h"
 #include "engine/step/math.h"
 #include "engine/step/page.h"
@@ -46,7 +48,7 @@ TraceTable batch_table(Batch& batch, const Tensor& losses, const Tokenizer& toke
   for (size_t n = 0; n < tokens.size() && losses.numel() == int64_t(tokens.size()); ++n) {
     if (targets[n] == kNoTarget) continue;
     const double loss = double(losses.data()[n]);
-    table.rows.push_back({text(int64_t(n) / batch.T + 1), std::string(tokenizer.token(tokens[n])),
+    table.rows.push_back({text(int64_t(n) / batch.T), std::string(tokenizer.token(tokens[n])),
                           std::string(tokenizer.token(targets[n])), std::exp(-loss), loss});
   }
   return table;
@@ -60,6 +62,48 @@ double largest_difference(std::span<const real> a, std::span<const real> b) {
 
 constexpr int64_t kAllChecked = 4000, kChecked = 24;  // numbers of a step; elements of each value where it has more
 
+// What a step of the model on this batch would record.
+TraceSize size_of_step(const Config& c, LanguageModel& model, Batch& batch, int64_t step) {
+  const Opened opened(model);
+  Tape tape;
+  const Tape::Use use(tape);
+  tape.only_measure();
+  tape.new_step(whole_batch(c, step));
+  backward_from(token_losses(model, batch, 0, batch.B), 1);
+  return trace_size(tape);
+}
+
+// The command line as it was typed with smaller numbers, of which as few as will do, so that a page can show a step;
+// "" where it is the vocabulary that is too large.
+std::string fitting_command(Config c, int64_t vocabulary) {
+  struct Smaller {
+    const char* option;
+    int64_t& value;
+    int64_t size;
+  };
+  std::vector<std::string> more, without;
+  const std::vector<std::string>& own = c.family().options;
+  for (const auto& [option, value, size] :
+       {Smaller{"batch", c.batch, 1}, Smaller{"shards", c.shards, 1}, Smaller{"context", c.context, 16},
+        Smaller{"layers", c.layers, 1}, Smaller{"heads", c.heads, 4}, Smaller{"embd", c.embd, 16},
+        Smaller{"hidden", c.hidden, 16}}) {
+    const bool is_own = std::find(own.begin(), own.end(), option) != own.end();
+    const bool of_all = &value == &c.batch || &value == &c.shards || &value == &c.context;
+    if (!(is_own || of_all) || value <= size) continue;
+    value = size;
+    without.push_back(text("--", option));
+    more.insert(more.end(), {without.back(), text(size)});
+    if (is_own && c.embd % c.heads != 0) continue;  // until --embd is smaller too
+    const std::unique_ptr<LanguageModel> model = declare_model(c, vocabulary);
+    Batch batch{.inputs = std::vector<int32_t>(size_t(c.batch * c.context), 0), .targets = {}, .windows = {}};
+    batch.targets = batch.inputs;
+    batch.B = c.batch;
+    batch.T = c.context;
+    if (size_of_step(c, *model, batch, 1).fits()) return typed_again(more, without);
+  }
+  return "";
+}
+
 }  // namespace
 
 void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const Corpus& corpus) {
@@ -69,18 +113,16 @@ void refuse_long_trace(const TrainCommand& command, const Checkpoint& run, const
   if (c.counts())
     throw UsageError(text("--trace: a model of the family ", c.model, " is counted and has no gradients"));
   const AtomicFile possible(command.trace_file);  // is not committed, so it leaves nothing
-  const Opened opened(*run.model);
-  Tape tape;
-  const Tape::Use use(tape);
-  tape.only_measure();
-  tape.new_step(whole_batch(c, command.trace_step));
   Batch batch;
   batch.draw(corpus, Split::kTrain, Rng(uint64_t(c.seed), Stream::kBatch, command.trace_step), 0, c.batch);
-  backward_from(token_losses(*run.model, batch, 0, c.batch), 1);
-  if (const TraceSize size = trace_size(tape); !size.fits())
-    throw UsageError(text("--trace: a step of this model has ", size.ops, " ops and ", size.numbers,
-                          " numbers, but a page holds at most ", kMostOps, " and ", kMostNumbers,
-                          "; use a smaller --embd, --hidden, --context or --batch, or a corpus with fewer characters"));
+  const TraceSize size = size_of_step(c, *run.model, batch, command.trace_step);
+  if (size.fits()) return;
+  const std::string command_line = command.resume ? "" : fitting_command(c, run.tokenizer.size());
+  throw UsageError(text("--trace: a step of this model has ", grouped(size.ops), " ops and ", grouped(size.numbers),
+                        " numbers, but a page holds at most ", grouped(kMostOps), " and ", grouped(kMostNumbers), "; ",
+                        command.resume         ? "train a smaller model in a run of its own"
+                        : command_line.empty() ? "use a corpus with fewer characters, or --tokenizer byte"
+                                               : "a smaller one fits: " + command_line));
 }
 
 Trace trace_of(const TracedStep& step, Checkpoint& run) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "engine/ops.h"
+#include "engine/ops_inside.h"
 #include "engine/vmath.h"
 
 namespace gradus {
@@ -183,6 +184,24 @@ Worked pick_y(const Place& p) {
   const double u = p.x(0, p.e * p.columns(0) + id);
   return line(text("u[", p.e, ',', id, ']'), brief(u), u);
 }
+Worked columns_y(const Place& p) {
+  const int64_t first = first_column(p.op);
+  const double u = p.x(0, p.row * p.columns(0) + first + p.column);
+  return line(text("u[", p.row, ',', first, '+', p.column, ']'), brief(u), u);
+}
+// The part that column p.column of y is from, and its first column there.
+std::pair<int, int64_t> part_of(const Place& p) {
+  int part = 0;
+  int64_t first = 0;
+  while (first + p.columns(part) <= p.column) first += p.columns(part++);
+  return {part, first};
+}
+Worked concat_y(const Place& p) {
+  const auto [part, first] = part_of(p);
+  const int64_t column = p.column - first;
+  const double u = p.x(part, p.row * p.columns(part) + column);
+  return line(text("[", p.row, ',', column, "] of part ", part + 1, " of ", p.op.n_in), brief(u), u);
+}
 struct Normal {
   double mean = 0, rstd = 0;
 };
@@ -342,6 +361,19 @@ Worked pick_rule(const Place& p) {
   const bool picked = p.op.kind->ids(p.op)[size_t(p.row)] == p.column;
   return line(picked ? "picked: ∂y" : "not picked: 0", brief(picked ? p.dy(p.row) : 0), picked ? p.dy(p.row) : 0);
 }
+// Each column of u is column `column` of y, or none.
+Worked column_rule(const Place& p, int64_t column) {
+  const int64_t M = p.op.out[0]->shape[1];
+  if (column < 0 || column >= M) return line("no column of y: 0", "0", 0);
+  const double dy = p.dy(p.row * M + column);
+  return line(text("∂y[", p.row, ',', column, ']'), brief(dy), dy);
+}
+Worked columns_rule(const Place& p) { return column_rule(p, p.column - first_column(p.op)); }
+Worked concat_rule(const Place& p) {
+  int64_t first = 0;
+  for (int i = 0; i < p.input; ++i) first += p.columns(i);
+  return column_rule(p, first + p.column);
+}
 Worked layer_norm_rule(const Place& p) {
   const int64_t C = p.columns(0);
   const auto hat = [&](int64_t n, int64_t j, const Normal& of) { return (p.x(0, n * C + j) - of.mean) * of.rstd; };
@@ -400,14 +432,21 @@ constexpr Rules kRules[] = {
     {"embedding", embedding_y, embedding_rule},
     {"pick", pick_y, pick_rule},
     {"layer_norm", layer_norm_y, layer_norm_rule},
+    {"columns", columns_y, columns_rule},
+    {"concat", concat_y, concat_rule},
 };
 
-// At the largest of `numbers`, which are those of input `input`, or of the output where that is -1.
+// At the largest number of the last row that is not 0 throughout: the first row of attention sees nothing but itself.
+// `numbers` are those of input `input`, or of the output where that is -1.
 Worked at_largest(const Op& op, int input, const Shape& shape, std::span<const real> numbers) {
-  int64_t most = 0;
-  for (size_t e = 1; e < numbers.size(); ++e)
-    if (std::fabs(numbers[e]) > std::fabs(numbers[size_t(most)])) most = int64_t(e);
   const int64_t width = std::max<int64_t>(shape.rank() > 0 ? shape[-1] : 1, 1);
+  const auto less = [](real a, real b) { return std::fabs(a) < std::fabs(b); };
+  int64_t most = 0;
+  for (auto end = int64_t(numbers.size()); end >= width; end -= width) {
+    const auto row = numbers.begin() + end - width;
+    most = std::max_element(row, row + width, less) - numbers.begin();
+    if (numbers[size_t(most)] != 0) break;
+  }
   for (const Rules& rules : kRules)
     if (rules.op == op.kind->name && !numbers.empty()) {
       Worked w = (input < 0 ? rules.forward : rules.backward)({op, input, most, most / width, most % width, width});
@@ -426,6 +465,15 @@ std::string brief(double x) {
   char s[32];
   std::snprintf(s, sizeof s, "%.4g", x);
   return std::strcmp(s, "-0") == 0 ? "0" : s;
+}
+
+std::string in_brackets(const std::string& name) {
+  int depth = 0;
+  for (const char c : name) {
+    depth += (c == '(' || c == '[') - (c == ')' || c == ']');
+    if (c == ' ' && depth == 0) return "(" + name + ")";
+  }
+  return name;
 }
 
 std::string factor_text(double x) { return x < 0 ? "(" + brief(x) + ")" : brief(x); }

@@ -14,14 +14,16 @@ struct Worked {
   double value = 0;  // its value
   int64_t element = -1;  // which it is
 };
-// The derivative of an op with respect to its input `input`, at the element that got most of `added` (what backward
-// added to that input), from the present gradients of its outputs.
+// The derivative of an op with respect to its input `input`, at the largest element of `added` (what backward added
+// to that input) in its last row that is not 0, from the present gradients of its outputs.
 Worked worked(const Op& op, int input, std::span<const real> added);
-// The largest number of the op's first output.
+// The largest number in the last row of the op's first output that is not 0.
 Worked worked_forward(const Op& op);
 
 // Four significant digits, and the same as a factor: negative ones in brackets.
 std::string brief(double x);
 std::string factor_text(double x);
+// "x", "(x w)": a name behind a ∂ or before an index.
+std::string in_brackets(const std::string& name);
 
 }  // namespace gradus

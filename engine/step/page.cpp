@@ -12,9 +12,11 @@ constexpr const char* kBody = R"(<div id="walk">
 <div id="bar">
 <button type="button" id="back" aria-label="one step back">←</button>
 <button type="button" id="next" aria-label="next step">→</button>
+<button type="button" id="start-part" class="word">start</button>
 <button type="button" id="forward-part" class="word">forward</button>
 <button type="button" id="backward-part" class="word">backward</button>
 <button type="button" id="update-part" class="word">update</button>
+<button type="button" id="end-part" class="word">end</button>
 <input type="range" id="slider" min="0" max="1" value="0" step="1" aria-label="place in the walk">
 <span id="count"></span>
 </div>
@@ -44,9 +46,10 @@ std::string step_page(const Trace& trace) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", title, "</title>\n<style>\n",
       engine_step_palette_css, engine_step_page_css, "</style>\n</head>\n<body>\n<main>\n<h1>", title,
       "</h1>\n<p class=\"subtitle\">", escaped(trace.title), "</p>\n", kBody, "<footer>", trace.ops.size(), " ops, ",
-      trace.precision, ". Keys: → next, ← back, f forward, b backward, ", trace.updates.empty() ? "" : "u update, ",
-      "+ − 0 zoom.</footer>\n", "<script type=\"application/json\" id=\"trace\">", script_json(to_json(trace).dump()),
-      "</script>\n<script>", engine_step_page_js, "</script>\n</main>\n</body>\n</html>\n");
+      trace.precision, ". Keys: → next, ← back, ", trace.opening.empty() ? "" : "s start, ", "f forward, b backward, ",
+      trace.updates.empty() ? "" : "u update, ", trace.closing.empty() ? "" : "e end, ", "+ − 0 zoom.</footer>\n",
+      "<script type=\"application/json\" id=\"trace\">", script_json(to_json(trace).dump()), "</script>\n<script>",
+      engine_step_page_js, "</script>\n</main>\n</body>\n</html>\n");
 }
 
 }  // namespace gradus

@@ -1,3 +1,4 @@
+// Over 350 lines: what is seen at every kind of place of a walk, and how it is fitted into a terminal.
 #include "engine/step/text.h"
 
 #include <algorithm>
@@ -83,6 +84,8 @@ std::string entry(const std::string& name, const Shape& shape, const std::vector
                   : s;
 }
 
+std::string gradient_of(const std::string& name) { return "∂" + in_brackets(name); }
+
 std::string call_text(const Trace& t, const TraceOp& op) {
   std::string s;
   for (size_t i = 0; i < op.out.size(); ++i) s += (i ? ", " : "") + t.values[size_t(op.out[i])].name;
@@ -126,7 +129,7 @@ std::string seeds_text(const Trace& t, const TextSize& size) {
     const TraceValue& v = t.values[size_t(value)];
     const bool whole = t.seeds.size() == 1 && grad.size() == 1;
     s += whole ? "Its gradient with respect to itself is\n" : "Its gradient with respect to " + v.name + " is\n";
-    s += entry("∂" + v.name, v.shape, grad, size);
+    s += entry(gradient_of(v.name), v.shape, grad, size);
   }
   return s;
 }
@@ -134,7 +137,7 @@ std::string seeds_text(const Trace& t, const TextSize& size) {
 std::string update_text(const Trace& t, const TraceUpdate& u, const TextSize& size) {
   const TraceValue& v = t.values[size_t(u.value)];
   std::string s = text("update ", &u - t.updates.data() + 1, '/', t.updates.size(), ":  ", v.name, '\n');
-  for (const std::string& line : t.update_rule) s += wrapped(line, 2, size.columns);
+  for (const std::string& line : u.rule.empty() ? t.update_rule : u.rule) s += wrapped(line, 2, size.columns);
   s += entry("w = " + v.name, v.shape, v.data, size) + entry("its gradient", v.shape, v.grad, size);
   if (u.clipped != v.grad) s += entry("g", v.shape, u.clipped, size);
   s += entry("m", v.shape, u.m, size) + entry("v", v.shape, u.v, size);
@@ -142,28 +145,87 @@ std::string update_text(const Trace& t, const TraceUpdate& u, const TextSize& si
 }
 
 const TraceUpdate* update_at(const Trace& t, int position) {
-  return position >= t.first_update() ? &t.updates[size_t(position - t.first_update())] : nullptr;
+  const bool is_update = position >= t.first_update() && position < t.first_closing();
+  return is_update ? &t.updates[size_t(position - t.first_update())] : nullptr;
 }
 
 std::string title_of(const Trace& t) { return t.title.empty() ? t.name : t.name + ": " + t.title; }
 
 constexpr const char kKeys[] =
-    "n next  p back  f forward  b backward  e end  g go to an op  j jump to a name\n"
-    "w with the numbers put in  v verify by finite differences  q quit\n";
+    "n next  p back  s start  f forward  b backward  u update  e end  g go to op\n"
+    "j jump to name  w with the numbers put in  v verify by differences  q quit\n";
+
+// A token as it is seen: blanks and ends of lines have signs of their own, as on the page.
+std::string seen(const std::string& word) {
+  if (word.empty()) return "∅";
+  if (word == "<|endoftext|>") return "⟨end⟩";
+  const bool quoted = word.starts_with("“") && word.find("”") != word.npos;  // a text: its blanks can be seen
+  std::string s;
+  for (const char c : word)
+    s += c == ' ' && !quoted              ? "␣"
+         : c == '\n'                      ? "↵"
+         : c == '\t'                      ? "⇥"
+         : uint8_t(c) < 0x20 || c == 0x7F ? "?"
+                                          : std::string(1, c);
+  return s;
+}
+
+// Column after column as far as they fit; numbers to the right.
+std::string table_text(const TraceTable& table, const TextSize& size) {
+  constexpr size_t kNumber = 9;  // characters
+  std::string s = table.title.empty() ? "" : wrapped(table.title + "  " + table.note, 2, size.columns);
+  std::vector<size_t> width;
+  std::vector<std::vector<std::string>> cells(table.rows.size());
+  std::vector<bool> is_number(table.columns.size(), true);
+  for (size_t c = 0; c < table.columns.size(); ++c) {
+    width.push_back(characters(table.columns[c]));
+    for (size_t r = 0; r < table.rows.size(); ++r) {
+      const TraceTable::Cell& cell = table.rows[r][c];
+      const auto* number = std::get_if<double>(&cell);
+      const bool again = table.grouped && c == 0 && r > 0 && cell == table.rows[r - 1][0];
+      cells[r].push_back(again ? "" : number ? digits(*number, kNumber) : seen(std::get<std::string>(cell)));
+      is_number[c] = is_number[c] && number;
+      width[c] = std::max(width[c], characters(cells[r].back()));
+    }
+  }
+  const size_t most = size_t(std::max<int64_t>(size.rows, 1)),
+               rows = cells.size() > most ? std::max<size_t>(most - 1, 1) : cells.size();
+  const auto line = [&](const std::vector<std::string>& words) {
+    std::string all = " ";
+    for (size_t c = 0; c < words.size(); ++c)
+      all += (c ? "  " : " ") + (is_number[c] ? right(words[c], width[c]) : left(words[c], width[c]));
+    all.erase(all.find_last_not_of(' ') + 1);
+    return cut(all, size.columns) + '\n';
+  };
+  s += line(table.columns);
+  for (size_t r = 0; r < rows; ++r) s += line(cells[r]);
+  if (rows < cells.size())
+    s += text("  … ", cells.size() - rows, cells.size() - rows == 1 ? " more row\n" : " more rows\n");
+  return s;
+}
+
+std::string scene_text(const Trace& t, int position, const TextSize& size) {
+  const TraceScene& scene = *t.scene(position);
+  std::string s = wrapped(scene.title, 0, size.columns);
+  for (const std::string& line : scene.lines) s += wrapped(line, 2, size.columns);
+  for (const std::string& line : scene.formulas) s += wrapped(line, 2, size.columns);
+  for (const TraceTable& table : scene.tables) s += table_text(table, size);
+  return s;
+}
 
 }  // namespace
 
-int step_at(const Trace& t, int position) {
-  return std::min(position, t.first_update() - 1) - t.forward_positions() - 1;
-}
+int step_at(const Trace& t, int position) { return std::min(position, t.first_update() - 1) - t.begin() - 1; }
 
 std::string position_text(const Trace& t, int position, const TextSize& size) {
+  if (t.scene(position)) return scene_text(t, position, size);
   if (const TraceUpdate* u = update_at(t, position)) return update_text(t, *u, size);
   const int step = step_at(t, position);
   if (step == -1) return seeds_text(t, size);
   if (step < 0) {
-    const TraceOp& op = t.ops[size_t(position)];
-    std::string s = heading(t, op, text("forward ", position + 1, "/", t.ops.size()), op.forward, size);
+    const int i = position - t.first_op();
+    const TraceOp& op = t.ops[size_t(i)];
+    std::string s = heading(t, op, text("forward ", i + 1, "/", t.ops.size()), op.forward, size);
     for (const TraceInput& in : op.in)
       s += entry(in.name, in.shape, part(t.values[size_t(in.value)].data, in.offset, in.shape), size);
     for (const int out : op.out)
@@ -175,11 +237,11 @@ std::string position_text(const Trace& t, int position, const TextSize& size) {
   std::string s = heading(t, op, text("backward ", step + 1, "/", t.steps.size()), op.backward, size);
   for (const int out : op.out)
     if (const TraceValue& v = t.values[size_t(out)]; !v.grad.empty())
-      s += entry("arrived: ∂" + v.name, v.shape, v.grad, size);
+      s += entry("arrived: " + gradient_of(v.name), v.shape, v.grad, size);
   for (const TraceAdd& a : at.adds) {
     const TraceInput& in = op.in[size_t(a.input)];
-    s += entry("∂" + in.name + " +=", in.shape, a.added, size);
-    if (is_last(op, at, a) && a.now != a.added) s += entry("  now ∂" + in.name, in.shape, a.now, size);
+    s += entry(gradient_of(in.name) + " +=", in.shape, a.added, size);
+    if (is_last(op, at, a) && a.now != a.added) s += entry("  now " + gradient_of(in.name), in.shape, a.now, size);
   }
   return s;
 }
@@ -191,14 +253,16 @@ std::string worked_text(const Trace& t, int position, const TextSize& size) {
                  size.columns);
   };
   const int step = step_at(t, position);
-  if (const TraceUpdate* u = update_at(t, position)) {
+  if (const TraceScene* scene = t.scene(position)) {
+    for (const std::string& line : scene->worked) s += wrapped(line, 2, size.columns);
+  } else if (const TraceUpdate* u = update_at(t, position)) {
     for (const std::string& line : u->worked) s += wrapped(line, 2, size.columns);
   } else if (step >= 0) {
     const TraceStep& at = t.steps[size_t(step)];
     const TraceOp& op = t.ops[size_t(at.op)];
-    for (const TraceAdd& a : at.adds) show("∂" + op.in[size_t(a.input)].name, a.worked, op.backward);
+    for (const TraceAdd& a : at.adds) show(gradient_of(op.in[size_t(a.input)].name), a.worked, op.backward);
   } else if (step < -1) {
-    const TraceOp& op = t.ops[size_t(position)];
+    const TraceOp& op = t.ops[size_t(position - t.first_op())];
     show(t.values[size_t(op.out[0])].name, op.worked, op.forward);
   } else {
     s = "Press n: the numbers are put into the rule of each op.\n";
@@ -227,18 +291,18 @@ std::string check_text(const Trace& t, int position, const TextSize& size) {
     const TraceValue& v = t.values[size_t(value)];
     const int got = additions(t, value, step), all = additions(t, value, int(t.steps.size()) - 1);
     if (got < all) {
-      s += wrapped(text("∂", v.name, " has ", got, " of its ", all, " contributions: not yet to be compared."), 2,
-                   size.columns);
+      s += wrapped(text(gradient_of(v.name), " has ", got, " of its ", all, " contributions: not yet to be compared."),
+                   2, size.columns);
       continue;
     }
     const double most = largest(v.grad);
     if (v.agrees && most > 0 && most <= kGradBound)
       s += wrapped(
-          text("∂", v.name, " is complete. No element exceeds ", brief(most),
+          text(gradient_of(v.name), " is complete. No element exceeds ", brief(most),
                ", and finite differences of the loss err by up to ", brief(kGradBound), " in ", t.precision, "."),
           2, size.columns);
     else
-      s += wrapped(text("∂", v.name, " is complete. It ", v.agrees ? "matches" : "DOES NOT MATCH",
+      s += wrapped(text(gradient_of(v.name), " is complete. It ", v.agrees ? "matches" : "DOES NOT MATCH",
                         " finite differences of the loss (largest difference ", brief(v.worst), ")."),
                    2, size.columns);
     if (!v.numeric.empty()) s += entry("numeric", v.shape, v.numeric, size);
@@ -251,7 +315,7 @@ std::string gradients_text(const Trace& t, const TextSize& size) {
   s = wrapped(s, 0, size.columns);
   for (const TraceValue& v : t.values) {
     if (v.op >= 0 || v.grad.empty()) continue;
-    s += entry("∂" + v.name, v.shape, v.grad, size);
+    s += entry(gradient_of(v.name), v.shape, v.grad, size);
     s += text("    differs by ", brief(v.worst), '\n');
   }
   return s;
@@ -280,19 +344,21 @@ std::string screen_text(const Trace& t, int position, char asked, const std::str
 
 std::string whole_text(const Trace& t) {
   std::string s = wrapped(title_of(t), 0, TextSize().columns) + '\n';
+  const TextSize whole{.rows = INT64_MAX};
   for (int p = 0; p < t.positions(); ++p) {
-    s += position_text(t, p);
-    if (p != t.forward_positions()) s += worked_text(t, p);
-    if (p > t.forward_positions() && p < t.first_update()) s += check_text(t, p);
+    s += position_text(t, p, t.scene(p) ? whole : TextSize());
+    if (p != t.begin()) s += worked_text(t, p);
+    if (p > t.begin() && p < t.first_update()) s += check_text(t, p);
     s += '\n';
+    if (p + 1 == t.first_closing()) s += gradients_text(t) + (t.closing.empty() ? "" : "\n");
   }
-  return s + gradients_text(t);
+  return s;
 }
 
 std::optional<int> position_of_op(const Trace& t, int op) {
   for (size_t s = 0; s < t.steps.size(); ++s)
-    if (t.steps[s].op == op) return t.forward_positions() + 1 + int(s);
-  if (op >= 0 && op < int(t.ops.size())) return op;
+    if (t.steps[s].op == op) return t.begin() + 1 + int(s);
+  if (op >= 0 && op < int(t.ops.size())) return t.first_op() + op;
   return {};
 }
 
@@ -300,11 +366,11 @@ std::optional<int> position_of_name(const Trace& t, const std::string& name) {
   for (size_t i = 0; i < t.values.size(); ++i) {
     if (t.values[i].name != name && t.values[i].place != name) continue;
     for (int s = int(t.steps.size()) - 1; s >= 0; --s)
-      if (additions(t, int(i), s) > additions(t, int(i), s - 1)) return t.forward_positions() + 1 + s;
+      if (additions(t, int(i), s) > additions(t, int(i), s - 1)) return t.begin() + 1 + s;
     for (const TraceOp& op : t.ops)  // no gradient: where it is used first
       for (const TraceInput& in : op.in)
-        if (in.value == int(i)) return int(&op - t.ops.data());
-    return t.values[i].op;
+        if (in.value == int(i)) return t.first_op() + int(&op - t.ops.data());
+    return t.first_op() + t.values[i].op;
   }
   return {};
 }

@@ -70,7 +70,7 @@ class Sources {
 // weights it takes first, or its kind; each within the scopes around it. %3 where nothing says more.
 class DisplayNames {
  public:
-  explicit DisplayNames(const Tape& tape) {
+  DisplayNames(const Tape& tape, const TraceOptions& options) : options_(options) {
     std::vector<std::string> path;
     auto mark = tape.scopes().begin();
     for (size_t i = 0; i < tape.ops().size(); ++i) {
@@ -85,7 +85,7 @@ class DisplayNames {
       scope_.push_back(path.empty() ? "" : path.back());
     }
   }
-  std::string of_leaf(const Value& v) { return unique(printable(v.name)); }
+  std::string of_leaf(const Value& v) { return unique(prefix(v) + printable(v.name)); }
   std::string of_output(const Op& op, size_t i, int32_t k, const std::string& place) {
     const std::string within = scope_[i].empty() ? "" : scope_[i] + ".";
     if (op.out[k]->name != op.kind->name) return unique(within + printable(op.out[k]->name));
@@ -98,11 +98,18 @@ class DisplayNames {
   bool taken(const std::string& name) const { return taken_.contains(name); }
 
  private:
+  // "value.", of a parameter that lies among those of the options.
+  std::string prefix(const Value& v) const {
+    for (const auto& [params, word] : options_.prefixes)
+      if (v.index >= 0 && v.data >= params->data().data() && v.data < params->data().data() + params->size())
+        return word;
+    return "";
+  }
   // "h.0.attn.c_attn", whose weight is an input.
-  static std::string module(const Op& op) {
+  std::string module(const Op& op) const {
     for (int32_t i = 0; i < op.n_in; ++i)
       if (const std::string_view name = root(op.in[i])->name; root(op.in[i])->index >= 0 && name.ends_with(".weight"))
-        return std::string(name.substr(0, name.size() - std::string_view(".weight").size()));
+        return prefix(*root(op.in[i])) + std::string(name.substr(0, name.size() - std::string_view(".weight").size()));
     return "";
   }
   std::string unique(const std::string& name) {
@@ -111,6 +118,7 @@ class DisplayNames {
     return s;
   }
 
+  const TraceOptions& options_;
   std::vector<std::string> scope_;  // of each op
   std::set<std::string> taken_;
 };
@@ -133,7 +141,7 @@ constexpr int kRetries = 6;  // with a smaller step of the finite differences: v
 class Recorder {
  public:
   Recorder(Tape& tape, const TraceOptions& options)
-      : tape_(tape), options_(options), names_(tape), display_(tape), labels_(trace_.labels, options.rows) {}
+      : tape_(tape), options_(options), names_(tape), display_(tape, options), labels_(trace_.labels, options) {}
 
   Trace run() {
     for (size_t i = 0; i < tape_.ops().size(); ++i) add_op(i);
@@ -170,12 +178,11 @@ class Recorder {
     return found->second;
   }
 
-  // "ab", "ab[2:4]"
+  // "ab", "ab[2]", "(x w + b)[2:4]"
   std::string name_of(Value* v, int value) {
-    const std::string& whole = trace_.values[size_t(value)].name;
     const Value* base = root(v);
-    const int64_t offset = v->data - base->data, n = v->shape.numel();
-    const std::string name = n == base->shape.numel() ? whole : text(whole, '[', offset, ':', offset + n, ']');
+    const std::string& whole = trace_.values[size_t(value)].name;
+    const std::string window = window_text(*v), name = window.empty() ? whole : in_brackets(whole) + window;
     return base->needs_grad && !v->needs_grad ? "detach(" + name + ")" : name;
   }
 
@@ -194,7 +201,7 @@ class Recorder {
     }
     for (int32_t k = 0; k < op.n_out; ++k) t.out.push_back(value(op.out[k]));
     if (op.kind->ids) t.ids.assign(op.kind->ids(op).begin(), op.kind->ids(op).end());
-    labels_.hand_on(t, trace_.values);
+    labels_.hand_on(t, op, trace_.values);
     const Worked w = worked_forward(op);
     t.worked = w.text;
     t.element = w.element;

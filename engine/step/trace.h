@@ -7,6 +7,7 @@
 //   write_file_atomically("mine.html", step_page(trace));
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <variant>
@@ -32,7 +33,11 @@ struct TraceValue {
   int64_t checked = 0;          // elements of grad that were compared with finite differences
   double worst = 0;             // their largest difference, |grad − numeric| / max(1, |grad|)
   bool agrees = true;
-  int rows = -1, columns = -1;  // in Trace::labels: what each row and each column stands for
+  // In Trace::labels: what each column stands for, and each row; more labels than rows are for equal parts of rows.
+  int rows = -1, columns = -1;
+  int64_t numel_of_label(const std::vector<std::vector<std::string>>& labels) const {
+    return shape.numel() / std::max<int64_t>(1, int64_t(labels[size_t(rows)].size()));
+  }
 };
 
 // An input of an op: a value, or a window on one.
@@ -53,19 +58,19 @@ struct TraceOp {
   std::string source;             // the text of that line, empty if the file is not here
   std::string forward, backward;  // its two lines of mathematics
   std::string letters;            // "u = a, v = b, y = ab": what their letters stand for here
-  std::string worked;             // the largest number of its output with the numbers put in; empty if there is no form
-  int64_t element = -1;           // which that is
-  std::vector<int32_t> ids;       // for each row of the output, where the op has them: token, target, column
-  bool checked = false;           // backward against finite differences of the op alone
-  bool passes = true;             // ... and they agree
-  double error = 0;               // ... up to this
+  std::string worked;        // a number of its output with the numbers put in, a large one; empty if there is no form
+  int64_t element = -1;      // which that is
+  std::vector<int32_t> ids;  // for each row of the output, where the op has them: token, target, column
+  bool checked = false;      // backward against finite differences of the op alone
+  bool passes = true;        // ... and they agree
+  double error = 0;          // ... up to this
 };
 
 // What one backward added to one input, [shape of the input].
 struct TraceAdd {
   int input = 0;
   std::vector<double> added, now;  // now: the gradient of the input after it
-  std::string worked;              // the op's derivative with the numbers put in, for the element that got most
+  std::string worked;              // the op's derivative with the numbers put in, for an element that got much
   int64_t element = -1;            // which that is
 };
 
@@ -80,6 +85,7 @@ struct TraceUpdate {
   std::vector<double> clipped, m, v, change, after;  // clipped: the gradient times the factor; after: the new numbers
   std::vector<std::string> worked;                   // of the element with the largest gradient, a line for each rule
   int64_t element = -1;
+  std::vector<std::string> rule;  // the lines of mathematics of its optimiser; empty: Trace::update_rule
 };
 
 // What else belongs to the step: the batch, rewards, advantages.
@@ -88,6 +94,18 @@ struct TraceTable {
   std::string title, note;
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;
+  std::vector<int> tinted = {};  // columns that a page colours by sign and size
+  bool grouped = false;          // rows with the same first cell belong together, and only the first shows it
+};
+
+// A place of the walk that is no op: how the numbers came about that the forward pass begins from, or what the step has
+// led to.
+struct TraceScene {
+  std::string title;
+  std::vector<std::string> lines = {};     // sentences
+  std::vector<std::string> formulas = {};  // its mathematics
+  std::vector<std::string> worked = {};    // the same with the numbers put in
+  std::vector<TraceTable> tables = {};
 };
 
 struct Trace {
@@ -102,17 +120,28 @@ struct Trace {
   std::vector<std::string> update_rule;                    // its lines of mathematics
   std::vector<TraceTable> tables;
   std::vector<std::vector<std::string>> labels;  // for rows and columns
+  std::vector<TraceScene> opening, closing;      // before the forward part and after the updates; may be empty
 
-  // Positions of a walk: after each op of the forward part, then with the pass begun, then after each of its steps,
-  // then after the update of each parameter.
-  int forward_positions() const { return int(ops.size()); }
-  int first_update() const { return forward_positions() + 1 + int(steps.size()); }
-  int positions() const { return first_update() + int(updates.size()); }
+  // Positions of a walk: the opening scenes, then after each op of the forward part, then with the pass begun, then
+  // after each of its steps, then after the update of each parameter, then the closing scenes.
+  int first_op() const { return int(opening.size()); }
+  int begin() const { return first_op() + int(ops.size()); }  // of the pass
+  int first_update() const { return begin() + 1 + int(steps.size()); }
+  int first_closing() const { return first_update() + int(updates.size()); }
+  int positions() const { return first_closing() + int(closing.size()); }
+  int first_seen() const { return opening.empty() ? begin() : 0; }  // where a walk starts
+  const TraceScene* scene(int position) const {                     // null where the position is none
+    if (position < first_op()) return &opening[size_t(position)];
+    return position >= first_closing() ? &closing[size_t(position - first_closing())] : nullptr;
+  }
 };
 
 struct TraceOptions {
   std::string name = "step", title = {};
-  std::map<std::string, std::vector<std::string>> rows = {};  // by the name of a leaf: what its rows stand for (tokens)
+  // By the name of a leaf: what its rows and columns stand for (tokens).
+  std::map<std::string, std::vector<std::string>> rows = {}, columns = {};
+  // Parameters whose names get a word in front, because those of another model are called the same.
+  std::vector<std::pair<const Params*, std::string>> prefixes = {};
   int64_t checked = 0;  // elements of each value that are compared with finite differences; 0: all
 };
 // Records the step of a tape on which backward has run, and replays the pass on it; the tape ends as it was.
@@ -120,9 +149,10 @@ struct TraceOptions {
 Trace record_trace(Tape& tape, const TraceOptions& options);
 
 // Adds what adamw.step(params, gradient, lr, factor), which is about to come, will make of each parameter of the trace,
-// to the bit: it is done here on copies. The trace's gradients of the parameters become `gradient`.
+// to the bit: it is done here on copies. The trace's gradients of the parameters become `gradient`. `prefix` is that of
+// their names in the trace.
 void add_updates(Trace& trace, const Params& params, AdamW adamw, std::span<const real> gradient, double lr,
-                 double factor);
+                 double factor, const std::string& prefix = "");
 
 // Whether a page of the step on the tape could be read, and checked in a few seconds.
 inline constexpr int64_t kMostOps = 400, kMostNumbers = 20000;

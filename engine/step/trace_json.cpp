@@ -72,21 +72,37 @@ Json of_update(const Trace& t, const TraceUpdate& u) {
   for (const std::string& line : u.worked) worked.push_back(line);
   Json j{{"value", u.value},          {"m", rounded(u.m)}, {"v", rounded(u.v)},   {"change", rounded(u.change)},
          {"after", rounded(u.after)}, {"worked", worked},  {"element", u.element}};
+  if (!u.rule.empty()) j["rule"] = u.rule;
   if (u.clipped != t.values[size_t(u.value)].grad) j["clipped"] = rounded(u.clipped);
   return j;
 }
 
+// What a table says is not rounded.
 Json of_table(const TraceTable& table) {
   Json rows = Json::array();
   for (const auto& row : table.rows) {
     Json cells = Json::array();
     for (const TraceTable::Cell& cell : row) {
       const auto* number = std::get_if<double>(&cell);
-      cells.push_back(number ? rounded(*number) : Json(std::get<std::string>(cell)));
+      cells.push_back(number ? json_number(*number) : Json(std::get<std::string>(cell)));
     }
     rows.push_back(std::move(cells));
   }
-  return {{"title", table.title}, {"note", table.note}, {"columns", table.columns}, {"rows", rows}};
+  Json j{{"title", table.title}, {"note", table.note}, {"columns", table.columns}, {"rows", rows}};
+  if (!table.tinted.empty()) j["tinted"] = table.tinted;
+  if (table.grouped) j["grouped"] = true;
+  return j;
+}
+
+Json of_scenes(const std::vector<TraceScene>& scenes) {
+  Json all = Json::array();
+  for (const TraceScene& s : scenes) {
+    Json tables = Json::array();
+    for (const TraceTable& table : s.tables) tables.push_back(of_table(table));
+    all.push_back(
+        {{"title", s.title}, {"lines", s.lines}, {"formulas", s.formulas}, {"worked", s.worked}, {"tables", tables}});
+  }
+  return all;
 }
 
 }  // namespace
@@ -100,11 +116,22 @@ Json to_json(const Trace& t) {
   for (const auto& [value, grad] : t.seeds) seeds.push_back({{"value", value}, {"grad", rounded(grad)}});
   for (const TraceUpdate& u : t.updates) updates.push_back(of_update(t, u));
   for (const TraceTable& table : t.tables) tables.push_back(of_table(table));
-  return {{"name", t.name},      {"title", t.title},   {"precision", t.precision},
-          {"bound", kGradBound}, {"note", t.note},     {"loss", json_number(t.loss)},
-          {"values", values},    {"ops", ops},         {"steps", steps},
-          {"seeds", seeds},      {"updates", updates}, {"update_rule", t.update_rule},
-          {"tables", tables},    {"labels", t.labels}};
+  return {{"name", t.name},
+          {"title", t.title},
+          {"precision", t.precision},
+          {"bound", kGradBound},
+          {"note", t.note},
+          {"loss", json_number(t.loss)},
+          {"values", values},
+          {"ops", ops},
+          {"steps", steps},
+          {"seeds", seeds},
+          {"updates", updates},
+          {"update_rule", t.update_rule},
+          {"tables", tables},
+          {"labels", t.labels},
+          {"opening", of_scenes(t.opening)},
+          {"closing", of_scenes(t.closing)}};
 }
 
 }  // namespace gradus

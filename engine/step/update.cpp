@@ -18,14 +18,17 @@ std::string signed_term(double x) { return x < 0 ? " − " + brief(-x) : " + " +
 }  // namespace
 
 void add_updates(Trace& trace, const Params& params, AdamW adamw, std::span<const real> gradient, double lr,
-                 double factor) {
+                 double factor, const std::string& prefix) {
   const AdamWOptions& o = adamw.options();
   const AdamW before = adamw;
   Params after = params.clone();
   adamw.step(after, gradient, lr, factor);
   const double c1 = 1 - std::pow(o.beta1, double(adamw.steps)), c2 = 1 - std::pow(o.beta2, double(adamw.steps));
+  const size_t first = trace.updates.size();
   for (int64_t i = 0; i < params.count(); ++i) {
-    const auto is_it = [&](const TraceValue& v) { return v.op < 0 && v.name == params.name(i) && !v.grad.empty(); };
+    const auto is_it = [&](const TraceValue& v) {
+      return v.op < 0 && v.name == prefix + params.name(i) && !v.grad.empty();
+    };
     const auto found = std::find_if(trace.values.begin(), trace.values.end(), is_it);
     if (found == trace.values.end() || params.frozen(i)) continue;
     const int64_t begin = params.offset(i), n = params.shape(i).numel();
@@ -56,7 +59,7 @@ void add_updates(Trace& trace, const Params& params, AdamW adamw, std::span<cons
              ") = ", brief(found->data[e]), signed_term(u.change[e]), " = ", brief(u.after[e]))};
     trace.updates.push_back(std::move(u));
   }
-  trace.update_rule = {
+  const std::vector<std::string> rule = {
       factor == 1 ? text("g = the gradient")
                   : text("g = ", brief(factor), " × the gradient, whose norm ", brief(gradient_norm(gradient)),
                          " is above the clip ", brief(factor * gradient_norm(gradient))),
@@ -64,6 +67,8 @@ void add_updates(Trace& trace, const Params& params, AdamW adamw, std::span<cons
       "w ← w − lr (m̂ / (√v̂ + ε) + λ w),   m̂ = m / (1 − β₁ⁿ),   v̂ = v / (1 − β₂ⁿ)",
       text("n = ", adamw.steps, ", lr = ", brief(lr), ", β₁ = ", brief(o.beta1), ", β₂ = ", brief(o.beta2),
            ", ε = ", brief(o.epsilon), ", λ = ", brief(o.weight_decay), " (0 for vectors)")};
+  if (trace.update_rule.empty()) trace.update_rule = rule;
+  for (size_t u = first; u < trace.updates.size() && rule != trace.update_rule; ++u) trace.updates[u].rule = rule;
 }
 
 }  // namespace gradus

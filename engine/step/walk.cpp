@@ -92,8 +92,8 @@ winsize size_of_terminal() {
 
 void walk(const Trace& trace) {
   const RawMode raw_mode;
-  const int begin = trace.forward_positions(), last = trace.positions() - 1;
-  int position = begin;
+  const int last = trace.positions() - 1;
+  int position = trace.first_seen();
   std::string remark;
   char asked = 0;
   for (;;) {
@@ -114,17 +114,24 @@ void walk(const Trace& trace) {
       case ' ':
       case '\n':
       case '\r':
-        if (position == last) asked = 'e', remark = "That was the last step.";
+        if (position == last) remark = "That was the last step.";
+        if (position == last && !trace.scene(position)) asked = 'e';
         position = std::min(position + 1, last);
         break;
       case 'p':
         position = std::max(position - 1, 0);
         break;
       case 'f':
-        position = 0;
+        position = trace.first_op();
         break;
       case 'b':
-        position = begin;
+        position = trace.begin();
+        break;
+      case 's':
+        position = trace.first_seen();
+        break;
+      case 'u':
+        position = std::min(trace.first_update(), last);
         break;
       case 'g': {
         const std::string word = ask("go to op number: ");
@@ -144,7 +151,7 @@ void walk(const Trace& trace) {
       case 'v':
       case 'e':
         asked = pressed;
-        if (pressed == 'e') position = last;
+        if (pressed == 'e') position = trace.first_closing() - 1;
         break;
       case 'q':
       case 0:

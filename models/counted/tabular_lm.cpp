@@ -65,7 +65,7 @@ class TabularLm : public LanguageModel {
 
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
     const std::span<const int32_t> hot = rows(tokens, B, T);
-    const Tensor y = constant({B * T, int64_t(node_.size()) + 1}, 0);
+    const Tensor y = named("beginning", constant({B * T, int64_t(node_.size()) + 1}, 0));
     for (size_t i = 0; i < hot.size() && !measures(); ++i) y.rows(int64_t(i), 1).edit()[size_t(hot[i])] = 1;
     return y;
   }
@@ -102,7 +102,7 @@ class TabularLm : public LanguageModel {
   // The rows of the table, without what was never seen.
   Tensor look_up(std::span<const int32_t> rows) const {
     const int64_t V = vocabulary();
-    const Tensor mask = constant({int64_t(rows.size()), V}, 0);
+    const Tensor mask = named("mask", constant({int64_t(rows.size()), V}, 0));
     for (size_t i = 0; i < rows.size() && !measures(); ++i) {
       if (size_t(rows[i]) == node_.size()) continue;
       const int64_t node = node_[size_t(rows[i])];
@@ -110,7 +110,7 @@ class TabularLm : public LanguageModel {
       std::fill_n(m, V, real(-INFINITY));
       for (int64_t c = trie_.first_child(node); c < trie_.first_child(node + 1); ++c) m[trie_.token(c)] = 0;
     }
-    return add(embedding(table_, rows), mask);
+    return named("logits", add(embedding(table_, rows), mask));
   }
 
   std::vector<double> counts_;

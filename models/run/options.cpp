@@ -46,7 +46,8 @@ std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& ow
       option("save_every", run.save_every, 0, kMany, "steps between checkpoints; 0: only at the end", owners),
       option("shards", run.shards, 0, 256,
              "split each batch into N parts, summed in a fixed order: the same bits on any number of threads "
-             "(default: cores, at most --batch)"),
+             "(default: cores, at most --batch)",
+             owners),
       option("seed", seed, 0, INT64_MAX, "random seed"),
   };
 }

@@ -35,6 +35,13 @@ class ActorCritic : public Method {
     return w;
   }
 
+  MethodMath math() const override {
+    return {.credit = rule_of_rewards(rewards_),
+            .returns = "Rₜ = cₜ + γ Vₜ₊₁, what the critic is to say",
+            .advantage = "Aₜ = δₜ = cₜ + γ Vₜ₊₁ − Vₜ, V 0 after the last draw",
+            .weight = "wₜ = Aₜ"};
+  }
+
  private:
   ReturnOptions rewards_;  // with the β of this step
 };

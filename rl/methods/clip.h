@@ -11,8 +11,11 @@ double clipped_objective(double ratio, double advantage, double epsilon);
 // Whether that is flat there: then its gradient is 0, else that of ρ A, which is ρ A ∇log π.
 bool is_clipped(double ratio, double advantage, double epsilon);
 
-// The weights ρ A, 0 where it is clipped, of every draw of a batch, and how many draws are clipped. e.log_mu and
-// e.advantage are read.
+// The rule of these weights, for MethodMath.
+inline constexpr const char* kRuleOfClip = "wₜ = ρₜ Aₜ, ρₜ = π/μ; 0 where ρₜ is past 1 ± ε on the side of Aₜ";
+
+// The weights ρ A, 0 where it is clipped, of every draw of a batch, with ρ, and how many draws are clipped. e.log_mu
+// and e.advantage are read.
 Weights clipped_weights(const Experience& e, std::span<const double> log_pi, double epsilon);
 
 }  // namespace gradus

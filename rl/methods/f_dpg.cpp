@@ -58,6 +58,10 @@ class FDpg : public Method {
     return {.log_pi = on_every_draw(e.batch, weights(e, now.log_pi)), .importance = importance_of(e, now.log_pi)};
   }
 
+  MethodMath math() const override {
+    return {.weight = text("w = f′(1) − f′(π/p), f of ", f_.name, ", p = q e^{r/β} / Z")};
+  }
+
   bool has_target() const override { return true; }
   // D_f(π‖p) = E_π[f(τ)/τ], τ = π/p.
   std::vector<double> objective(const Experience& e) const override {

@@ -34,18 +34,21 @@ class Grpo : public Method {
   // Every G sequences of a prompt are a group, in the order of the batch.
   void prepare(Experience& e, double kl_coef) override {
     returns_.kl_coef = kl_coef;
-    e.returns = returns_of_draws(e, e.log_pi, returns_);
+    e.credit = rewards_of_draws(e, e.log_pi, returns_);
+    e.returns = returns_of(e.batch, e.credit, returns_);
     const std::vector<double> whole = at_first_draw(e.batch, e.returns);
-    std::vector<double> advantage(whole.size(), 0.0);
+    std::vector<double> advantage(whole.size(), 0.0), baseline(whole.size(), 0.0);
     std::vector<std::vector<size_t>> open;  // of each prompt, the group that is not full
     for (size_t b = 0; b < whole.size(); ++b) {
       const size_t prompt = size_t(e.group[b]);
       if (open.size() <= prompt) open.resize(prompt + 1);
       open[prompt].push_back(b);
-      if (int64_t(open[prompt].size()) == group_) compare(std::exchange(open[prompt], {}), e, whole, advantage);
+      if (int64_t(open[prompt].size()) == group_)
+        compare(std::exchange(open[prompt], {}), whole, e.batch.length, advantage, baseline);
     }
     for (const std::vector<size_t>& rest : open)
       require(rest.empty(), "Grpo", Loc::here(), rest.size(), " sequences of a prompt are left in groups of ", group_);
+    e.baseline = on_every_draw(e.batch, baseline);
     e.advantage = on_every_draw(e.batch, advantage);
   }
 
@@ -53,16 +56,25 @@ class Grpo : public Method {
     return clipped_weights(e, now.log_pi, epsilon_);
   }
 
+  MethodMath math() const override {
+    return {.credit = rule_of_rewards(returns_),
+            .returns = rule_of_returns(returns_),
+            .advantage = text("A = (R − mean)", divides_std_ ? " / std" : "", divides_length_ ? " / T" : "", ", mean",
+                              divides_std_ ? " and std" : "", " of the ", group_, " sequences of its group"),
+            .weight = kRuleOfClip};
+  }
+
  private:
-  void compare(const std::vector<size_t>& group, const Experience& e, std::span<const double> whole,
-               std::vector<double>& advantage) const {
+  void compare(const std::vector<size_t>& group, std::span<const double> whole, std::span<const int64_t> length,
+               std::vector<double>& advantage, std::vector<double>& baseline) const {
     std::vector<double> r;
     for (const size_t b : group) r.push_back(whole[b]);
     const double mean = std::accumulate(r.begin(), r.end(), 0.0) / double(r.size());
     const std::vector<double> normalised = divides_std_ ? normalised_advantages(r) : std::vector<double>();
     for (size_t i = 0; i < r.size(); ++i) {
       const double a = divides_std_ ? normalised[i] : r[i] - mean;
-      advantage[group[i]] = divides_length_ ? a / double(e.batch.length[group[i]]) : a;
+      advantage[group[i]] = divides_length_ ? a / double(length[group[i]]) : a;
+      baseline[group[i]] = mean;
     }
   }
 

@@ -29,6 +29,12 @@ struct Estimate {
   double value, error;  // and its standard error
 };
 
+// The lines of mathematics of a method, for people who look at a step: what a draw is paid with its KL and entropy, its
+// return, its advantage, its weight. Empty where a method makes no such thing.
+struct MethodMath {
+  std::string credit = {}, returns = {}, advantage = {}, weight;
+};
+
 class Method {
  public:
   virtual ~Method() = default;
@@ -46,6 +52,7 @@ class Method {
   // The weights of a minibatch of prepared experience, from its scores under the current policy. A mean is taken of
   // them: over the sequences of the minibatch, of `value` over its draws.
   virtual Weights weigh(const Experience& minibatch, const Scores& now) const = 0;
+  virtual MethodMath math() const { return {}; }
   // After the step: updates the method's own state, such as a moving mean, from the fresh batch.
   virtual void learn(const Experience& fresh) { (void)fresh; }
 

@@ -39,6 +39,13 @@ class Ppo : public Method {
     return w;
   }
 
+  MethodMath math() const override {
+    return {.credit = rule_of_rewards(rewards_),
+            .returns = "Rₜ = Aₜ + Vₜ, what the critic is to say",
+            .advantage = "Aₜ = δₜ + γ λ Aₜ₊₁, δₜ = cₜ + γ Vₜ₊₁ − Vₜ, V and A 0 after the last",
+            .weight = kRuleOfClip};
+  }
+
  private:
   ReturnOptions rewards_;  // with the β of this step
   const double lambda_, epsilon_;

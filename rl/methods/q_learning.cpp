@@ -49,6 +49,10 @@ class QLearning : public Method {
     return w;
   }
 
+  MethodMath math() const override {
+    return {.weight = "wₜ = δₜ = rₜ + γ max Q′ₜ₊₁ − Qₜ on the logit, which is Q; no second term after the last"};
+  }
+
   void learn(const Experience&) override {
     if (target_ && ++age_ % every_ == 0) target_->params().copy_from(policy_->params());
   }

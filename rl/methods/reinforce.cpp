@@ -26,11 +26,13 @@ class Reinforce : public Method {
 
   void prepare(Experience& e, double kl_coef) override {
     returns_.kl_coef = kl_coef;
-    e.returns = returns_of_draws(e, e.log_pi, returns_);
-    e.advantage = errors_of(e.returns, baseline_.make({.e = e,
-                                                       .whole = at_first_draw(e.batch, e.returns),
-                                                       .importance = importance_of(e, e.log_pi),
-                                                       .moving = moving_.value()}));
+    e.credit = rewards_of_draws(e, e.log_pi, returns_);
+    e.returns = returns_of(e.batch, e.credit, returns_);
+    e.baseline = baseline_.make({.e = e,
+                                 .whole = at_first_draw(e.batch, e.returns),
+                                 .importance = importance_of(e, e.log_pi),
+                                 .moving = moving_.value()});
+    e.advantage = errors_of(e.returns, e.baseline);
   }
 
   Weights weigh(const Experience& e, const Scores& now) const override {
@@ -38,6 +40,13 @@ class Reinforce : public Method {
     if (returns_.full_kl) w.kl = weights_of_rows(e.batch, returns_);
     if (baseline_.needs_value) w.value = errors_of(e.returns, now.value);
     return w;
+  }
+
+  MethodMath math() const override {
+    return {.credit = rule_of_rewards(returns_),
+            .returns = rule_of_returns(returns_),
+            .advantage = text("Aₜ = Rₜ − bₜ, b: ", baseline_.help),
+            .weight = "wₜ = Aₜ"};
   }
 
   void learn(const Experience& fresh) override {

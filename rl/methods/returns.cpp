@@ -27,10 +27,8 @@ std::vector<double> rewards_of_draws(const Experience& e, std::span<const double
   return r;
 }
 
-std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi,
-                                     const ReturnOptions& options) {
-  const PaddedBatch& batch = e.batch;
-  std::vector<double> g = rewards_of_draws(e, log_pi, options);
+std::vector<double> returns_of(const PaddedBatch& batch, std::vector<double> paid, const ReturnOptions& options) {
+  std::vector<double> g = std::move(paid);
   for (int64_t b = 0; b < batch.B; ++b) {
     const auto first = g.begin() + b * batch.T + batch.first_slot(b), end = first + batch.length[size_t(b)];
     double rest = 0;
@@ -43,14 +41,33 @@ std::vector<double> returns_of_draws(const Experience& e, std::span<const double
   return g;
 }
 
-void estimate_advantages(Experience& e, std::span<const double> reward, double gamma, double lambda) {
+std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi,
+                                     const ReturnOptions& options) {
+  return returns_of(e.batch, rewards_of_draws(e, log_pi, options), options);
+}
+
+std::string rule_of_rewards(const ReturnOptions& o) {
+  std::string rule = "cₜ = rₜ";
+  if (o.kl_coef != 0) rule += o.full_kl ? " − β γ KLₜ₊₁(π‖q)" : " − β (log πₜ − log qₜ)";
+  return o.entropy_coef != 0 ? rule + " − α log πₜ" : rule;
+}
+
+std::string rule_of_returns(const ReturnOptions& o) {
+  if (o.reward_to_go) return o.gamma == 1 ? "Rₜ = cₜ + cₜ₊₁ + …" : "Rₜ = cₜ + γ cₜ₊₁ + γ² cₜ₊₂ + …";
+  return o.gamma == 1 ? "R = c₁ + c₂ + …, of the whole text" : "R = c₁ + γ c₂ + γ² c₃ + …, of the whole text";
+}
+
+void estimate_advantages(Experience& e, std::vector<double> reward, double gamma, double lambda) {
   const PaddedBatch& batch = e.batch;
-  e.advantage.assign(reward.size(), 0);
-  e.returns.assign(reward.size(), 0);
+  e.credit = std::move(reward);
+  e.baseline = e.value;
+  e.advantage.assign(e.credit.size(), 0);
+  e.returns.assign(e.credit.size(), 0);
   for (int64_t b = 0; b < batch.B; ++b) {
     const size_t first = size_t(b * batch.T + batch.first_slot(b)), n = size_t(batch.length[size_t(b)]);
     const std::vector<double> a =
-        generalised_advantages(reward.subspan(first, n), std::span(e.value).subspan(first, n), gamma, lambda);
+        generalised_advantages(std::span<const double>(e.credit).subspan(first, n),
+                               std::span<const double>(e.value).subspan(first, n), gamma, lambda);
     for (size_t t = 0; t < n; ++t) {
       e.advantage[first + t] = a[t];
       e.returns[first + t] = a[t] + e.value[first + t];

@@ -31,13 +31,18 @@ struct ReturnOptions {
 // What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] is that of the policy whose
 // KL and entropy count. DataError where KL(π‖q) counts and q excludes a sequence.
 std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
-// The returns of the same, [B,T].
+// The returns of such rewards, [B,T]; and of the rewards of a batch.
+std::vector<double> returns_of(const PaddedBatch& batch, std::vector<double> paid, const ReturnOptions& options);
 std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
 
-// Sets advantage and returns of prepared rewards [B,T] by generalised advantage estimation with the values of e
-// (rl/tables/estimators.h; Schulman et al. 2016, arXiv 1506.02438): A_t = δ_t + γ λ A_{t+1} and A + V. After the last
+// The rules of both, for MethodMath.
+std::string rule_of_rewards(const ReturnOptions& options);
+std::string rule_of_returns(const ReturnOptions& options);
+
+// Sets credit, baseline, advantage and returns of rewards [B,T] by generalised advantage estimation with the values of
+// e (rl/tables/estimators.h; Schulman et al. 2016, arXiv 1506.02438): A_t = δ_t + γ λ A_{t+1} and A + V. After the last
 // draw, whether it ended the sequence or was cut off, V is 0.
-void estimate_advantages(Experience& e, std::span<const double> reward, double gamma, double lambda);
+void estimate_advantages(Experience& e, std::vector<double> reward, double gamma, double lambda);
 
 // The weights of the rows' own KL: −β, discounted where the returns are those of whole sequences.
 std::vector<double> weights_of_rows(const PaddedBatch& batch, const ReturnOptions& options);

@@ -43,6 +43,10 @@ class SoftQ : public Method {
     return w;
   }
 
+  MethodMath math() const override {
+    return {.weight = "wₜ = δₜ / β on the logit z = log q + Q/β; δₜ = rₜ + γ Vₜ₊₁ − Qₜ, V = β (z − log π)"};
+  }
+
  private:
   const double gamma_, temperature_;
   double beta_ = 1;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "gradus/engine/ops.h"
@@ -13,7 +14,7 @@ using namespace gradus;
 using Scalars = std::vector<Tensor>;
 using Matrix = std::vector<Scalars>;  // [out][in]
 
-constexpr int64_t kLayers = 1, C = 16, kHeads = 4, kContext = 16;
+constexpr size_t kLayers = 1, C = 16, kHeads = 4, D = C / kHeads, kContext = 16;
 
 Tensor number(double x) { return constant({}, x); }
 Tensor dot(const Scalars& a, const Scalars& b) {
@@ -30,82 +31,64 @@ Scalars times(const Matrix& w, const Scalars& x) {
   for (const Scalars& row : w) y.push_back(dot(row, x));
   return y;
 }
-Scalars softmax(const Scalars& x) {
-  double most = x[0].item();  // a constant: it changes no slope, and no e^x overflows
-  for (const Tensor& v : x) most = std::max(most, v.item());
-  Scalars p;
-  for (const Tensor& v : x) p.push_back(exp(v - number(most)));
-  Tensor sum = p[0];
-  for (size_t i = 1; i < p.size(); ++i) sum = sum + p[i];
-  const Tensor inverse = exp(-1.0 * log(sum));
-  for (Tensor& v : p) v = v * inverse;
-  return p;
-}
-Scalars rms_norm(Scalars x) {
-  const Tensor scale = rsqrt(1.0 / double(x.size()) * dot(x, x) + number(1e-5));
-  for (Tensor& v : x) v = v * scale;
+Scalars scaled(Scalars x, const Tensor& by) {
+  for (Tensor& v : x) v = v * by;
   return x;
 }
+Scalars softmax(Scalars x) {  // of numbers far from where e^x overflows
+  for (Tensor& v : x) v = exp(v);
+  Tensor sum = x[0];
+  for (size_t i = 1; i < x.size(); ++i) sum = sum + x[i];
+  return scaled(x, exp(-1.0 * log(sum)));
+}
+Scalars rms_norm(const Scalars& x) { return scaled(x, rsqrt(1.0 / double(C) * dot(x, x) + number(1e-5))); }
 
 struct Gpt {
-  struct Layer {
-    Matrix wq, wk, wv, wo, fc1, fc2;
-    std::vector<Scalars> keys, values;  // of the tokens read so far
-  };
   Params params;
-  Matrix wte, wpe, head;
-  std::vector<Layer> layers;
+  std::map<std::string, Matrix> w;
+  std::vector<Scalars> keys[kLayers], values[kLayers];  // of the tokens read so far
 
-  explicit Gpt(int64_t V) {
-    const auto matrix = [&](const std::string& name, int64_t out, int64_t in) {
-      Matrix w(static_cast<size_t>(out));
-      for (int64_t o = 0; o < out; ++o)
-        for (int64_t i = 0; i < in; ++i)
-          w[size_t(o)].push_back(params.add(text(name, ".", o, ".", i), {}, Init::normal(0.08)));
-      return w;
+  explicit Gpt(size_t V) {
+    const auto matrix = [&](const std::string& name, size_t out, size_t in) {
+      for (size_t o = 0; o < out; ++o) {
+        Scalars& row = w[name].emplace_back();
+        for (size_t i = 0; i < in; ++i) row.push_back(params.add(text(name, ".", o, ".", i), {}, Init::normal(0.08)));
+      }
     };
-    wte = matrix("wte", V, C), wpe = matrix("wpe", kContext, C), head = matrix("head", V, C);
-    for (int64_t l = 0; l < kLayers; ++l) {
-      const std::string n = text("layer", l, ".");
-      layers.push_back({.wq = matrix(n + "wq", C, C),
-                        .wk = matrix(n + "wk", C, C),
-                        .wv = matrix(n + "wv", C, C),
-                        .wo = matrix(n + "wo", C, C),
-                        .fc1 = matrix(n + "fc1", 4 * C, C),
-                        .fc2 = matrix(n + "fc2", C, 4 * C),
-                        .keys = {},
-                        .values = {}});
+    matrix("wte", V, C), matrix("wpe", kContext, C), matrix("head", V, C);
+    for (size_t l = 0; l < kLayers; ++l) {
+      for (const char* name : {"wq", "wk", "wv", "wo"}) matrix(text("layer", l, ".", name), C, C);
+      matrix(text("layer", l, ".fc1"), 4 * C, C), matrix(text("layer", l, ".fc2"), C, 4 * C);
     }
     params.init(1);
   }
 
   // Probabilities of the token after this one, which stands at `place`, behind those read before.
   Scalars next(size_t token, size_t place) {
-    Scalars x = rms_norm(plus(wte[token], wpe[place]));
-    for (Layer& l : layers) {
-      const Scalars y = rms_norm(x), q = times(l.wq, y);
-      l.keys.push_back(times(l.wk, y));
-      l.values.push_back(times(l.wv, y));
+    Scalars x = rms_norm(plus(w["wte"][token], w["wpe"][place]));
+    for (size_t l = 0; l < kLayers; ++l) {
+      const auto by = [&](const char* name, const Scalars& v) { return times(w[text("layer", l, ".", name)], v); };
+      const Scalars y = rms_norm(x), q = by("wq", y);
+      keys[l].push_back(by("wk", y));
+      values[l].push_back(by("wv", y));
       Scalars attended;
       for (size_t h = 0; h < kHeads; ++h) {
-        const auto part = [&](const Scalars& v) {
-          return Scalars(&v[h * C / kHeads], &v[h * C / kHeads] + C / kHeads);
-        };
+        const auto part = [&](const Scalars& v) { return Scalars(&v[h * D], &v[h * D] + D); };
         Scalars scores;
-        for (const Scalars& k : l.keys) scores.push_back(0.5 * dot(part(q), part(k)));  // 1 / √(C / heads)
+        for (const Scalars& k : keys[l]) scores.push_back(0.5 * dot(part(q), part(k)));  // 1 / √D
         const Scalars p = softmax(scores);
-        for (size_t c = h * C / kHeads; c < (h + 1) * C / kHeads; ++c) {
+        for (size_t c = h * D; c < (h + 1) * D; ++c) {
           Scalars column;
-          for (const Scalars& v : l.values) column.push_back(v[c]);
+          for (const Scalars& v : values[l]) column.push_back(v[c]);
           attended.push_back(dot(p, column));
         }
       }
-      x = plus(times(l.wo, attended), x);
-      Scalars hidden = times(l.fc1, rms_norm(x));
+      x = plus(by("wo", attended), x);
+      Scalars hidden = by("fc1", rms_norm(x));
       for (Tensor& v : hidden) v = relu(v);
-      x = plus(times(l.fc2, hidden), x);
+      x = plus(by("fc2", hidden), x);
     }
-    return softmax(times(head, x));
+    return softmax(times(w["head"], x));
   }
 };
 
@@ -121,19 +104,19 @@ int main(int argc, char** argv) {
   const size_t mark = alphabet.size();  // begins and ends a name
   if (names.empty()) return std::fprintf(stderr, "microgpt_scalar names.txt [STEPS]: no names to read\n"), 2;
 
-  Gpt gpt(int64_t(mark) + 1);
+  Gpt gpt(mark + 1);
   std::printf("%zu names, %zu tokens, %ld parameters\n", names.size(), mark + 1, long(gpt.params.size()));
   AdamW adam(gpt.params, {.beta1 = 0.85, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0});
   Tape tape;
   const Tape::Use use(tape);
   for (int64_t step = 0; step < steps; ++step) {
     tape.new_step();
-    for (Gpt::Layer& l : gpt.layers) l.keys.clear(), l.values.clear();
+    for (size_t l = 0; l < kLayers; ++l) gpt.keys[l].clear(), gpt.values[l].clear();
     const std::string& name = names[size_t(step * 7919) % names.size()];
     std::vector<size_t> tokens{mark};
     for (const char c : name) tokens.push_back(alphabet.find(c));
     tokens.push_back(mark);
-    const size_t T = std::min(tokens.size() - 1, size_t(kContext));
+    const size_t T = std::min(tokens.size() - 1, kContext);
     Tensor loss = number(0);
     for (size_t t = 0; t < T; ++t) loss = loss + -1.0 / double(T) * log(gpt.next(tokens[t], t)[tokens[t + 1]]);
     tape.backward(loss);

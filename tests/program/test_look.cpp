@@ -1,6 +1,9 @@
 // gradus look: what it says of a text against gradus score, gradus sample and the log; its terminal form; its refusals.
 // Its page is looked at in a browser by tests/test_look.sh, the inside of ops by tests/test_inside.cpp.
+#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <sstream>
 
 #include "tests/program/program.h"
 
@@ -120,6 +123,9 @@ TEST_CASE("--ops composed and fused look the same, and every family can be looke
     const Json look = dir.run(f64, "look --json " + model).json();
     CHECK(look["parts"].size() == size_t(model == "nnlm"));
     CHECK(look["embeddings"]["tokens"].empty() == (model != "nnlm"));
+    dir.must(f64, "look --quiet --html page.html " + model);
+    CHECK(contains(dir.read("page.html"), ", counted") == (model != "nnlm"));
+    CHECK(contains(dir.read("page.html"), " after 3 steps") == (model == "nnlm"));
   }
 }
 
@@ -185,6 +191,28 @@ TEST_CASE("a terminal gets at most 80 columns, and on a pipe no colours") {
   CHECK(contains(run.out, "10 tokens, "));
   CHECK(contains(run.out, "layer 0 head 0"));
   CHECK(count(run.out, "\n") >= 12);
+  dir.must(f64, "train text.txt --out lstm --steps 5 --quiet" + tiny("lstm"));
+  const Run gates = dir.run(f64, "look lstm --text 'The miller'");
+  CHECK(narrow(gates.out, 80));
+  const Json look = dir.run(f64, "look lstm --json --text 'The miller'").json();
+  for (size_t k = 0; k < look["parts"].size(); ++k) {
+    const std::string name = look["parts"][k]["name"].get<std::string>();
+    std::vector<double> all;
+    for (const Json& token : look["tokens"])
+      for (const Json& x : token["parts"][k]) all.push_back(x.get<double>());
+    const auto n = double(all.size());
+    const auto share = [&](auto is) { return 100 * double(std::count_if(all.begin(), all.end(), is)) / n; };
+    std::istringstream line(between(gates.out, "\nlayer 0 " + name + " ", "\n"));
+    std::string mean, size, low, high;
+    CHECK(bool(line >> mean >> size >> low >> high));
+    CHECK(near(std::stod(mean), std::accumulate(all.begin(), all.end(), 0.0) / n, 5.1e-4));
+    const auto add_size = [](double sum, double x) { return sum + std::fabs(x); };
+    CHECK(near(std::stod(size), std::accumulate(all.begin(), all.end(), 0.0, add_size) / n, 5.1e-4));
+    const bool is_gate = name == "i" || name == "f" || name == "o";
+    CHECK((low == "–") != is_gate);
+    if (is_gate) CHECK(near(std::stod(low), share([](double x) { return x < 0.1; }), 0.51));
+    if (is_gate) CHECK(near(std::stod(high), share([](double x) { return x > 0.9; }), 0.51));
+  }
   const Run page = dir.run(f64, "look r --html page.html");
   CHECK(page.out == "Wrote page.html; open it in a browser.\n");
   CHECK(dir.valid_html("page.html"));

@@ -210,6 +210,11 @@ TEST_CASE("the report of a counted model says so, shows no learning rate, and it
       exits(dir.run(f64, "train lines.txt --out counted --model ngram --order 2 --smoothing add --lines --quiet"), 0));
   CHECK(dir.shows("counted", "An n-gram model on lines.txt"));
   CHECK(!dir.shows("counted", "Learning rate"));
+  for (const char* option : {"batch", "shards", "alpha", "order"}) {
+    CAPTURE(option);
+    const bool own = std::string_view(option) == "alpha" || std::string_view(option) == "order";
+    CHECK(contains(dir.report("counted"), "<dt>" + std::string(option) + "</dt>") == own);
+  }
   CHECK(exits(dir.run(f64, dir.command("counted", program(f64)) + " --quiet"), 0));
   const Run once = dir.must(f64, "eval counted lines.txt --json"),
             again = dir.must(f64, "eval counted-again lines.txt --json");

@@ -42,7 +42,7 @@ TEST_CASE("exact gdc gives the worked Lambda, Z, moments and target") {
   CHECK(near(hard["kl"].get<double>(), 0.356674943938732, 1e-12));
   const Run shown = dir.must(f64, "exact gdc table --feature contains:cat=0.9 --max-tokens 3");
   CHECK(contains(lines(shown.out).at(1), "0.600000000000"));
-  CHECK(contains(shown.out, "contains:cat: mean 0.9, Lambda 1.79175946923"));
+  CHECK(contains(shown.out, "contains:cat: mean 0.9, λ 1.79175946923"));
 }
 
 TEST_CASE("a moment out of reach, a word never seen and a feature of another form are refused") {

@@ -81,7 +81,7 @@ TEST_CASE("the report of a tuned run shows its curves, and its command makes the
       0));
   const std::string page = dir.report("r");
   for (const std::string curve :
-       {"Sequences cut at the limit", "Length, tokens", "reward - beta KL + alpha entropy", "Distinct n-grams"}) {
+       {"Sequences cut at the limit", "Length, tokens", "reward − β KL + α entropy", "Distinct n-grams"}) {
     CAPTURE(curve);
     CHECK(contains(page, curve));
   }
