@@ -10,8 +10,8 @@
 
 namespace gradus {
 
-// A token in quotes, of a long one the beginning, nothing in it that a terminal would obey: "a", "␊" for a newline; end,
-// without quotes, for the end mark.
+// A token in quotes, of a long one the beginning, nothing in it that a terminal would obey: "a", "␊" for a newline;
+// end, without quotes, for the end mark.
 std::string shown_token(const Tokenizer& tokenizer, int32_t token);
 // Columns of a terminal that a table needs for its tokens, with a space behind.
 size_t columns_of_tokens(const Tokenizer& tokenizer);
