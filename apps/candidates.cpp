@@ -10,7 +10,7 @@
 namespace gradus {
 
 std::string shown_token(const Tokenizer& tokenizer, int32_t token) {
-  constexpr size_t kLongest = 20;
+  constexpr size_t kLongest = 14;
   if (token == tokenizer.end_id()) return "end";
   const std::string shown = harmless_line(tokenizer.token(token));
   const std::string_view part = first_columns(shown, kLongest);
@@ -23,6 +23,12 @@ static size_t columns_of(const std::string& text) {
   return columns;
 }
 
+size_t columns_of_tokens(const Tokenizer& tokenizer) {
+  size_t widest = std::string_view("token").size();
+  for (int32_t id = 0; id < tokenizer.size(); ++id) widest = std::max(widest, columns_of(shown_token(tokenizer, id)));
+  return widest + 1;
+}
+
 std::string to_columns(const std::string& text, size_t columns) {
   const size_t taken = columns_of(text);
   return text + std::string(taken < columns ? columns - taken : 0, ' ');
@@ -30,25 +36,19 @@ std::string to_columns(const std::string& text, size_t columns) {
 
 std::string candidates_text(const Tokenizer& tokenizer, std::span<const Candidate> candidates, size_t begin) {
   constexpr size_t kLine = 80, kGap = 2;
-  size_t widest = 0;
-  std::vector<std::string> cells;
-  for (const auto& [token, log_prob] : candidates) {
-    cells.push_back(shown_token(tokenizer, token) + " " + fixed(std::exp(log_prob), 3));
-    widest = std::max(widest, columns_of(cells.back()));
-  }
   std::string out;
   size_t at = begin;
-  for (const std::string& cell : cells) {
-    if (at > begin && at + kGap + widest > kLine) {
-      out.erase(out.find_last_not_of(' ') + 1);
+  for (const auto& [token, log_prob] : candidates) {
+    const std::string cell = shown_token(tokenizer, token) + " " + fixed(std::exp(log_prob), 3);
+    const size_t width = columns_of(cell);
+    if (at > begin && at + kGap + width > kLine) {
       out += "\n" + std::string(begin, ' ');
       at = begin;
     }
     const size_t gap = at > begin ? kGap : 0;
-    out += std::string(gap, ' ') + to_columns(cell, widest);
-    at += gap + widest;
+    out += std::string(gap, ' ') + cell;
+    at += gap + width;
   }
-  out.erase(out.find_last_not_of(' ') + 1);
   return out;
 }
 

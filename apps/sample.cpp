@@ -39,11 +39,10 @@ class Writer {
 };
 
 // One line for each draw: its place, the token and its probability, and the likeliest tokens there.
-static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::Draw& draw) {
-  constexpr size_t kToken = 8;
-  const std::string head = right(grouped(place), 5) + " " + to_columns(shown_token(tokenizer, draw.token), kToken) +
-                           fixed(std::exp(draw.log_prob), 3) + "   ";
-  std::printf("%s%s\n", head.c_str(), candidates_text(tokenizer, draw.likeliest, 5 + 1 + kToken + 5 + 3).c_str());
+static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::Draw& draw, size_t columns) {
+  const std::string head = right(grouped(place), 5) + " " + to_columns(shown_token(tokenizer, draw.token), columns) +
+                           fixed(std::exp(draw.log_prob), 3) + "  ";
+  std::printf("%s%s\n", head.c_str(), candidates_text(tokenizer, draw.likeliest, 5 + 1 + columns + 5 + 2).c_str());
   if (isatty(STDOUT_FILENO)) std::fflush(stdout);
 }
 
@@ -71,13 +70,15 @@ int sample(const SampleCommand& command) {
   const bool show = !command.common.json;
   Json samples = Json::array();
   Writer writer;
-  bool follows = false;  // a token or a prompt precedes the next token
-  int64_t place = 0;     // of the next draw
-  const char* const between = end_id >= 0 && command.top == 0 ? "" : "\n---\n";  // lines stand below each other
+  bool follows = false;                                      // a token or a prompt precedes the next token
+  int64_t place = 0;                                         // of the next draw
+  const char* const between = end_id >= 0 ? "" : "\n---\n";  // lines stand below each other
+  const size_t columns = command.top > 0 ? columns_of_tokens(run.tokenizer) : 0;
   const auto begin = [&](int64_t i) {
     place = 0;
     if (command.top > 0) {
-      std::printf("%splace token   prob.   likeliest, with their probabilities\n", i > 0 ? between : "");
+      std::printf("%splace %sprob.  likeliest, with their probabilities\n", i > 0 ? "\n" : "",
+                  to_columns("token", columns).c_str());
       return;
     }
     writer.add((i > 0 ? between : "") + command.prompt);
@@ -85,7 +86,7 @@ int sample(const SampleCommand& command) {
   };
   const auto write = [&](const Sampler::Draw& draw) {
     if (!show) return;
-    if (command.top > 0) return show_draw(run.tokenizer, ++place, draw);
+    if (command.top > 0) return show_draw(run.tokenizer, ++place, draw, columns);
     if (draw.token == end_id) return;
     writer.add((follows ? run.tokenizer.separator() : "") + run.tokenizer.decode({&draw.token, 1}));
     follows = true;
@@ -116,7 +117,7 @@ int sample(const SampleCommand& command) {
         write({k, tokens[t], log_probs[t],
                command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
       if (command.top > 0)
-        writer.add("\n" + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
+        writer.add("text: " + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
                    run.tokenizer.decode(tokens));
       writer.finish();
     }

@@ -84,7 +84,7 @@ const seen = which => evaluate(`(() => {
   const all = (where, what) => [...document.querySelectorAll(where)].map(what), words = where => all(where, e => e.textContent);
   const which = new Set(${JSON.stringify(which)}), g = document.getElementById('graph').getBoundingClientRect();
   return { count: words('#count')[0], part: words('#detail h2 small')[0], formula: all('#detail .formula', e => e.firstChild.textContent), source: words('#detail .source')[0],
-    letters: words('#detail .formula small')[0], worked: words('#detail .worked'), which: words('#detail h3 span'), checks: words('#detail .check'),
+    raised: words('#detail .formula > span, #detail .worked'), letters: words('#detail .formula small')[0], worked: words('#detail .worked'), which: words('#detail h3 span'), checks: words('#detail .check'),
     hidden: all('#graph .active', e => e.getBoundingClientRect()).some(a => a.top < g.top - 1 || a.bottom > g.bottom + 1 || a.left < g.left - 1 || a.right > g.right + 1),
     lit: all('#plane path.lit', e => 1).length,
     marks: all('#detail table.heat', t => [...t.querySelectorAll('tbody td')].flatMap((c, i) => c.matches('.mark') ? [i] : [])),
@@ -125,12 +125,13 @@ async function wrong(position, grads) {
   const s = await seen(which);
   if (s.count !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position - firstOp + 1} of ${trace.ops.length}`)) return 'count';
   if (!begins && s.part !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward, step ${n + 1} of ${trace.steps.length}` : `forward, op ${position - firstOp + 1} of ${trace.ops.length}`)) return 'heading: ' + s.part;
-  if (update && s.formula.join() !== (u.rule || trace.update_rule).join()) return 'the rule of the update';
-  if (!begins && !update && s.formula.join() !== (back ? op.backward : op.forward)) return 'formula';
+  const inPlace = text => text.replace(/[_^{}]/g, '');  // raised and lowered instead
+  if (update && s.formula.join() !== [u.rule || trace.update_rule].flat().map(inPlace).join()) return 'the rule of the update';
+  if (!begins && !update && (s.formula.join() !== inPlace(back ? op.backward : op.forward) || s.raised.some(t => /[\^{}]/.test(t)))) return 'formula';
   if (!begins && !update && s.letters !== op.letters) return 'letters';
   if (!begins && !update && s.source !== op.where + '  ' + op.source) return 'source line';
   const worked = update ? u.worked : back ? adds.map(a => a.worked) : begins ? [] : [op.worked];
-  if (s.worked.join() !== worked.filter(w => w).join()) return 'numbers put in';
+  if (s.worked.join() !== (update ? worked : worked.map(inPlace)).filter(w => w).join()) return 'numbers put in';
   const all = wanted(position);
   if (!all.every(([, xs], i) => coloured(s.heat[i], xs))) return 'colours of a table';
   // The element that is worked out is marked in its table.

@@ -82,6 +82,15 @@ TEST_SUITE("inspect") {
     CHECK(says(describe(y), "gradient 1 1 1 1 1 1; min 1, max 1, norm 2.44949"));
     CHECK(says(describe(side), "no gradient has reached it"));
     CHECK(says(describe(c), "no gradient: a constant"));
+    const auto window = [](const Tensor& t) { return window_text(*t.value(Loc::here())); };
+    CHECK(window(x) == "");
+    CHECK(window(x.reshape({3, 2})) == "");
+    CHECK(window(x.rows(1, 1)) == "[1]");
+    const Tensor numbers = x.reshape({6, 1});
+    CHECK(window(numbers.rows(1, 2)) == "[0, 1:3]");
+    CHECK(window(numbers.rows(4, 1)) == "[1, 1]");
+    CHECK(window(numbers.rows(2, 2)) == "[numbers 2:4]");
+    CHECK(window(variable("v", {4}, std::vector<real>(4)).reshape({4, 1}).rows(1, 2)) == "[1:3]");
     CHECK(says(describe(x.rows(1, 1)), "[1,3]: 0 0.5 2; min 0, max 2, norm 2.06155; gradient 0 1 4"));
     CHECK(says(describe(x.rows(1, 1).reshape({3})), "gradient 0 1 4"));
     CHECK(says(describe(detach(x)), "no gradient: a constant"));
@@ -124,7 +133,7 @@ TEST_SUITE("inspect") {
     const Tensor b = mul(s.h, s.c);
     const Tensor c = sum(mul(detach(a), a.reshape({1, 2})));
     std::string list = describe(t.tape);
-    CHECK(says(list, "%0 = mul(x, w[2:4]) [1,2]  " + line(at) + "  10 -\n"));
+    CHECK(says(list, "%0 = mul(x, w[1]) [1,2]  " + line(at) + "  10 -\n"));
     CHECK(says(list, "%1.0 = lstm_cell(constant, constant, constant, u) [1,1]  " + line(at + 1) + "  0 -\n"));
     CHECK(says(list, "%1.1 = lstm_cell("));
     CHECK(says(list, "%2 = mul(%1.0, %1.1) [1,1]  " + line(at + 2)));
@@ -135,10 +144,10 @@ TEST_SUITE("inspect") {
     t.tape.rewind(1);
     list = describe(t.tape);
     CHECK(says(list, "=> %3 = mul(detach(%0), %0) [1,2]  " + line(at + 3) + "  73.4302 1.41421\n"));
-    CHECK(says(list, "   %0 = mul(x, w[2:4]) [1,2]  " + line(at) + "  10 -\n"));
+    CHECK(says(list, "   %0 = mul(x, w[1]) [1,2]  " + line(at) + "  10 -\n"));
     const std::string op = describe(t.tape.ops()[0]);
-    CHECK(says(op, "%0 = mul(x, w[2:4])  " + line(at)));
-    CHECK(says(op, "  in  w[2:4] [1,2]: 2 2"));
+    CHECK(says(op, "%0 = mul(x, w[1])  " + line(at)));
+    CHECK(says(op, "  in  w[1] [1,2]: 2 2"));
     CHECK(says(op, "  out %0 [1,2]: 6 8"));
     CHECK(b.numel() == 1);
   }

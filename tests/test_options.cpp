@@ -107,6 +107,7 @@ TEST_SUITE("options") {
       Config config;
       config.model = family.name;
       config.lines = true;
+      config.smoothing = "add";
       const std::vector<Option> rows = options(config);
       for (const std::string& name : family.options) CHECK(has_meaning(row_of(rows, name), rows));
       for (const Option& row : rows) {
@@ -122,7 +123,9 @@ TEST_SUITE("options") {
           "--heads, --no-bias, --order have no meaning for --model lstm");
     lstm.model = "tabular";
     CHECK(without_meaning(options(lstm), {"heads", "lr", "order", "batch"}) ==
-          "--heads, --order, --lr have no meaning for --model tabular");
+          "--heads, --order, --batch, --lr have no meaning for --model tabular");
+    lstm.model = "ngram";
+    CHECK(without_meaning(options(lstm), {"alpha", "order"}) == "--alpha has no meaning for --smoothing none");
   }
 
   TEST_CASE("options: what training and tuning share has one row, and defaults of its own in each") {

@@ -147,8 +147,7 @@ std::string page_of(const Atlas& atlas) {
   page.style(apps_atlas_page_css);
   page.section("Two targets, one form");
   page.paragraph(text("Both are the prior times an exponential, over Z. The target rl is the posterior of ", rl.aim,
-                      " with β = ", significant(o.kl_coef, 4),
-                      ", at which RLHF aims: prior · exp(reward / β) / Z."));
+                      " with β = ", significant(o.kl_coef, 4), ", at which RLHF aims: prior · exp(reward / β) / Z."));
   page.paragraph(text("The target gdc is the nearest to the prior with ", gdc.aim, ": prior · exp(λ · features) / Z."));
   std::string lambda;
   for (const double x : gdc.lambda) lambda += (lambda.empty() ? "" : ", ") + significant(x, 6);

@@ -154,9 +154,10 @@ std::string look_page(const std::string& name, const Checkpoint& run, const Insi
   Page page("Inside " + name, model_of(run));
   page.style(apps_look_page_css);
   const double nats = insight.nats();
-  page.figures({{"surprise", fixed(nats, 3), text("nats a ", unit, "; ", fixed(nats / std::log(2.0), 3), " bits")},
-                {"perplexity", fixed(std::exp(nats), 2),
-                 text("as if among so many equally likely ", unit, "s of ", run.model->vocabulary())},
+  const auto figure = [](double x, int digits) { return std::isinf(x) ? std::string("∞") : fixed(x, digits); };
+  page.figures({{"surprise", figure(nats, 3), text("nats a ", unit, "; ", figure(nats / std::log(2.0), 3), " bits")},
+                {"perplexity", figure(std::exp(nats), 2),
+                 text("like a free choice among so many of the ", run.model->vocabulary(), " ", unit, "s")},
                 {"tokens", grouped(int64_t(insight.places.size())),
                  insight.left_out > 0 ? text(grouped(insight.left_out), " more left out") : "all of the text"}});
   page.section("The text, coloured by surprise");

@@ -34,13 +34,13 @@ std::string coloured_text(const Checkpoint& run, const Insight& insight, bool co
 }
 
 std::string places_text(const Checkpoint& run, const Insight& insight) {
-  constexpr size_t kToken = 8, kBegin = 5 + 1 + kToken + 6 + 5 + 2;
-  std::string out = "place token     nats rank  likeliest, with their probabilities\n";
+  const size_t columns = columns_of_tokens(run.tokenizer), begin = 5 + 1 + columns + 6 + 5 + 2;
+  std::string out = "place " + to_columns("token", columns) + "  nats rank  likeliest, with their probabilities\n";
   for (size_t i = 0; i < insight.places.size(); ++i) {
     const Place& place = insight.places[i];
-    out += right(grouped(int64_t(i) + 1), 5) + " " + to_columns(shown_token(run.tokenizer, place.token), kToken) +
+    out += right(grouped(int64_t(i) + 1), 5) + " " + to_columns(shown_token(run.tokenizer, place.token), columns) +
            right(fixed(-place.log_prob, 3), 6) + right(grouped(place.rank), 5) + "  " +
-           candidates_text(run.tokenizer, place.likeliest, kBegin) + "\n";
+           candidates_text(run.tokenizer, place.likeliest, begin) + "\n";
   }
   return out;
 }

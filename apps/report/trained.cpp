@@ -49,7 +49,7 @@ Config usual_config(const Config& config) {
   usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
   usual.lines = false;
   usual.decay_steps = config.steps;
-  usual.shards = 0;
+  usual.shards = config.counts() ? config.shards : 0;
   return usual;
 }
 
@@ -179,7 +179,7 @@ std::vector<Page::Passage> milestones(const RunFacts& facts) {
   std::vector<Page::Passage> out;
   for (size_t i : spread(log.samples.step.size(), 10)) {
     const double step = log.samples.step[i];
-    std::string heading = "step " + grouped(int64_t(step));
+    std::string heading = facts.config.counts() ? "counted" : "step " + grouped(int64_t(step));
     const auto at = std::find(log.evals.step.begin(), log.evals.step.end(), step) - log.evals.step.begin();
     if (size_t(at) < train.size()) heading += "\ntrain " + fixed_or_dash(train[size_t(at)], 3);
     if (size_t(at) < val.size() && std::isfinite(val[size_t(at)])) heading += "\nval " + fixed(val[size_t(at)], 3);

@@ -8,7 +8,7 @@
 
 `make gdb ARGS="step lstm"` loads them; elsewhere: source engine/gdb/gradus.py. What only looks (tape, grad, why-nan,
 print) reads memory and calls nothing in the process, so it works in release builds and on a core file. Names are those
-of engine/inspect.h: %3 is the output of op 3, %3.1 its second one, %3[4:6] a window on its numbers 4 and 5.
+of engine/inspect.h: %3 is the output of op 3, %3.1 its second one, %3[4:6] a window on its rows 4 and 5.
 
 The engine's side of it is in engine/tape.h: the hooks gradus_backward_begin and gradus_backward_end, gradus_rewind,
 gradus_live_tapes, and Tape::next, the index of the next op of a running pass. Over 350 lines: one file is what gdb can
@@ -113,6 +113,18 @@ def shape_text(shape):
     return '[' + ','.join(map(str, shape)) + ']'
 
 
+def window_text(v):
+    """As in engine/inspect.cpp."""
+    whole, first, n = v.root, v.offset, v.size
+    row = whole.size // whole.shape[0] if n > 0 and len(whole.shape) > 1 else 1
+    span = lambda begin, count: str(begin) if count == 1 else '%d:%d' % (begin, begin + count)
+    if first % row == 0 and n % row == 0:
+        return '[%s]' % span(first // row, n // row)
+    if first // row == (first + n - 1) // row:
+        return '[%d, %s]' % (first // row, span(first % row, n))
+    return '[numbers %d:%d]' % (first, first + n)
+
+
 class Op:
     """One line of a tape."""
 
@@ -155,7 +167,7 @@ class Tape:
             op, k, outputs = self.makers[root.address]
             text = '%%%d.%d' % (op, k) if outputs > 1 else '%%%d' % op
         if v.size != root.size:
-            text += '[%d:%d]' % (v.offset, v.offset + v.size)
+            text += window_text(v)
         return 'detach(%s)' % text if root.needs_grad and not v.needs_grad else text
 
     def label(self, v):

@@ -522,9 +522,19 @@ for (const end of ['pointerup', 'pointercancel']) addEventListener(end, e => poi
 // ------------------------------------------------------------------------------------------------ the step
 
 const heading = (part, what, below) => el('h2', {}, el('small', {}, part), what, below ? el('small', {}, below) : undefined);
-const formula = (text, op) => el('p', { class: 'formula' + (text.length > 60 ? ' long' : '') }, text, el('small', {}, op.letters));
+// What the engine writes in a line, "e^u_j / Σ_{k≤t} e^u_k", with what is raised and lowered in its place.
+function mathematics(text) {
+  const parts = [];
+  let at = 0;
+  for (const m of text.matchAll(/([_^])(?:\{([^}]*)\}|([−-]?(?:\d[\d.]*(?:e[-+]?\d+)?|\p{L}+′*(?:_\p{L}+|\[[^\]]*\])?)))/gu)) {
+    parts.push(text.slice(at, m.index), el(m[1] === '^' ? 'sup' : 'sub', {}, ...mathematics(m[2] ?? m[3])));
+    at = m.index + m[0].length;
+  }
+  return [...parts, text.slice(at)];
+}
+const formula = (text, op) => el('p', { class: 'formula' + (text.length > 60 ? ' long' : '') }, el('span', {}, ...mathematics(text)), el('small', {}, op.letters));
 const source = op => el('p', { class: 'source' }, op.where + '  ', el('code', {}, op.source));
-const worked = text => text ? [el('p', { class: 'worked' }, text)] : [];
+const worked = text => text ? [el('p', { class: 'worked' }, ...mathematics(text))] : [];
 const names = op => op.out.map(v => values[v].name).join(', ');
 // Columns with a frame: the targets of the loss, the numbers that were picked.
 const targets = (op, i) => i === 0 && ['softmax_cross_entropy', 'pick'].includes(op.kind) ? op.ids : undefined;

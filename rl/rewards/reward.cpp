@@ -25,8 +25,8 @@ using Opens = Reward::Opens;
 // Every reward: its name above and a row here; its maker in a file of this folder.
 struct Name {
   const char* name;
-  const char* argument;           // null: takes none
-  std::optional<double> largest;  // none: it is no hard constraint
+  const char* argument;                // null: takes none
+  std::optional<double> largest = {};  // none: it is no hard constraint
   reward::Maker* make;
   const char* meaning;
   Opens opens = Opens::kNothing;

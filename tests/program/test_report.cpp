@@ -215,6 +215,7 @@ TEST_CASE("the report of a counted model says so, shows no learning rate, and it
     const bool own = std::string_view(option) == "alpha" || std::string_view(option) == "order";
     CHECK(contains(dir.report("counted"), "<dt>" + std::string(option) + "</dt>") == own);
   }
+  CHECK(!contains(dir.command("counted", program(f64)), "--shards"));
   CHECK(exits(dir.run(f64, dir.command("counted", program(f64)) + " --quiet"), 0));
   const Run once = dir.must(f64, "eval counted lines.txt --json"),
             again = dir.must(f64, "eval counted-again lines.txt --json");

@@ -71,6 +71,7 @@ TEST_CASE("--trace refuses a model too large for a page and steps that will not 
   CHECK_FALSE(contains(large.err, "--hidden"));
   CHECK(exits(dir.run({"sh", "-c", between(large.err, "a smaller one fits: ", "\n")}), 0));
   CHECK(contains(dir.read("step.html"), "of training a Transformer on a batch of 1 sequence"));
+  dir.remove("new");
   CHECK(refuses(dir.run(f64, train + "5 step.html"), 2, "steps 1 to 4"));
   CHECK(refuses(dir.run(f64, train + "0 step.html"), 2, "1 or later"));
   CHECK(refuses(dir.run(f64, train + "2 --model lstm"), 2, "--trace 2 --model: needs a step and a file name"));
