@@ -224,9 +224,10 @@ TraceScene Teller::weights(size_t u) const {
   const Weights& w = update.weights;
   const bool on_logit = !w.logit.empty(),
              reweighed = std::ranges::any_of(w.importance, [](double ratio) { return ratio != 1; });
+  const MethodMath math = c_.method.math();
   TraceScene scene{.title = of_update(u, "weight of each token, and the loss")};
   scene.formulas = {
-      c_.method.math().weight,
+      u > 0 && !math.later.empty() ? math.later : math.weight,
       text("L = −1/", mini.size(), " Σ ", reweighed ? "π/μ " : "", on_logit ? "wₜ zₜ" : "wₜ log πₜ",
            w.kl.empty() ? "" : " + w KLₜ", " = ", brief(loss_of(update, mini.batch)), ", where w is held constant")};
   if (w.clipped)

@@ -33,6 +33,7 @@ struct Estimate {
 // return, its advantage, its weight. Empty where a method makes no such thing.
 struct MethodMath {
   std::string credit = {}, returns = {}, advantage = {}, weight;
+  std::string later = {};  // the weight in the later updates of a step, where its rule is another
 };
 
 class Method {

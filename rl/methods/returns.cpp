@@ -7,9 +7,10 @@
 
 namespace gradus {
 
-std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi,
-                                     const ReturnOptions& options) {
+std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl) {
   const PaddedBatch& batch = e.batch;
+  const std::span<const double> kl_of_row = row_kl.empty() ? std::span(e.row_kl) : row_kl;
   std::vector<double> r(size_t(batch.B * batch.T), 0.0);
   for (int64_t b = 0; b < batch.B; ++b)
     for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t) {
@@ -22,7 +23,7 @@ std::vector<double> rewards_of_draws(const Experience& e, std::span<const double
       if (!options.full_kl)
         r[i] -= options.kl_coef * (log_pi[i] - e.log_q[i]);
       else if (t + 1 < batch.end_slot(b))
-        r[i] -= options.kl_coef * options.gamma * e.row_kl[i + 1];  // that of its own row does not follow from it
+        r[i] -= options.kl_coef * options.gamma * kl_of_row[i + 1];  // that of its own row does not follow from it
     }
   return r;
 }
@@ -41,9 +42,9 @@ std::vector<double> returns_of(const PaddedBatch& batch, std::vector<double> pai
   return g;
 }
 
-std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi,
-                                     const ReturnOptions& options) {
-  return returns_of(e.batch, rewards_of_draws(e, log_pi, options), options);
+std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl) {
+  return returns_of(e.batch, rewards_of_draws(e, log_pi, options, row_kl), options);
 }
 
 std::string rule_of_rewards(const ReturnOptions& o) {
@@ -55,6 +56,12 @@ std::string rule_of_rewards(const ReturnOptions& o) {
 std::string rule_of_returns(const ReturnOptions& o) {
   if (o.reward_to_go) return o.gamma == 1 ? "Rₜ = cₜ + cₜ₊₁ + …" : "Rₜ = cₜ + γ cₜ₊₁ + γ² cₜ₊₂ + …";
   return o.gamma == 1 ? "R = c₁ + c₂ + …, of the whole text" : "R = c₁ + γ c₂ + γ² c₃ + …, of the whole text";
+}
+
+std::vector<double> moved(std::span<const double> x, std::span<const double> before, std::span<const double> now) {
+  std::vector<double> y(x.begin(), x.end());
+  for (size_t i = 0; i < y.size(); ++i) y[i] += now[i] - before[i];
+  return y;
 }
 
 void estimate_advantages(Experience& e, std::vector<double> reward, double gamma, double lambda) {

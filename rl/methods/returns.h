@@ -28,12 +28,18 @@ struct ReturnOptions {
   bool reward_to_go = false;
 };
 
-// What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] is that of the policy whose
-// KL and entropy count. DataError where KL(π‖q) counts and q excludes a sequence.
-std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
+// What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] and row_kl [B,T] are those
+// of the policy whose KL and entropy count; without row_kl it is the policy as the step begins. DataError where KL(π‖q)
+// counts and q excludes a sequence.
+std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl = {});
 // The returns of such rewards, [B,T]; and of the rewards of a batch.
 std::vector<double> returns_of(const PaddedBatch& batch, std::vector<double> paid, const ReturnOptions& options);
-std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
+std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl = {});
+// x + (now − before), [B,T]: prepared advantages whose KL and entropy follow the policy as it moves within a step. To
+// the bit x where nothing has moved.
+std::vector<double> moved(std::span<const double> x, std::span<const double> before, std::span<const double> now);
 
 // The rules of both, for MethodMath.
 std::string rule_of_rewards(const ReturnOptions& options);
