@@ -34,8 +34,8 @@ struct Graph {
   Shards shards{1, 1};
 
   Graph(const LanguageModel& of, const Needs& needs) : policy(clone(of)) {
-    if (needs.value) value = std::make_unique<ValueNetwork>(of, needs.own_critic);
     if (&policy->rung() == &fused_rung()) policy->use_rung(opened_rung());
+    if (needs.value) value = std::make_unique<ValueNetwork>(*policy, needs.own_critic);
   }
   TeacherForcing pass(Needs needs, const LanguageModel& prior) {
     needs.other = nullptr;  // a target network makes no gradient

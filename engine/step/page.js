@@ -463,7 +463,7 @@ function place() {
 }
 function look(nodes) {
   const whole = fitting(), W = box.clientWidth, H = room();
-  if (!nodes.length) nodes = trace.seeds.map(s => plan.nodes[s.value]);
+  if (!nodes.length) nodes = trace.seeds.map(s => plan.nodes[s.value]).reverse();  // the last one is the loss, or nearest to it
   if (view.mode === 'whole' || (!view.mode && whole >= kReadable)) {
     view.scale = whole;
     view.x = (W - plan.w * whole) / 2;
