@@ -72,6 +72,16 @@ TEST_CASE("compare estimates every divergence within its error, and the same on 
     CHECK(near(said[name].get<double>(), exact[name].get<double>(), 4.5 * error));
   }
   CHECK(said["kl_ab_stderr"].get<double>() < 0.001);
+  double squares = 0;  // of z over 12 seeds and two figures, which its errors make 1 on average
+  for (int seed = 1; seed <= 12; ++seed) {
+    const Json one =
+        dir.must(f64, "compare pi table --samples 2000 --max-tokens 3 --json --seed " + std::to_string(seed)).json();
+    for (const std::string name : {"kl_ab", "chi2_ba"})
+      squares +=
+          std::pow((one[name].get<double>() - exact[name].get<double>()) / one[name + "_stderr"].get<double>(), 2);
+  }
+  CHECK(squares / 24 > 0.45);
+  CHECK(squares / 24 < 1.9);
   CHECK(dir.must(f64, "compare pi table --samples 20000 --max-tokens 3 --json --threads 2").out == run.out);
   const Json same = dir.must(f64, "compare pi pi --samples 100 --max-tokens 3 --json").json();
   CHECK(same["kl_ab"] == Json(0.0));
