@@ -201,7 +201,7 @@ TEST_CASE("what the prior excludes is no choice, however well it would be paid")
 }
 
 TEST_CASE("soft values stay numbers where rewards over beta do not") {
-  const FourSentences w(FourSentences::text({5, 2, 1, 2}), FourSentences::text({4, 3, 0, 3}));
+  const FourSentences w(FourSentences::text({5, 2, 1, 2}), FourSentences::text({4, 3, 1, 3}));
   const PrefixTree tree(w.all.sequences);
   const std::vector<double> log_q = tree.log_conditionals(w.log_q());
   for (const double reward : {1e300, -1e300, 1e308}) {

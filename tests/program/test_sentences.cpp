@@ -166,7 +166,7 @@ TEST_CASE("a gradient that is not finite in the first step is told by its target
   const Scratch dir;
   lstm_prior(dir);
   const std::string far = "the target is too far from the prior: use a larger --kl-coef";
-  const std::string tune = "tune lstm --out new --reward end --max-tokens 3 --batch 8 --quiet --divergence ";
+  const std::string tune = "tune lstm --out run --reward end --max-tokens 3 --batch 8 --quiet --divergence ";
   for (const std::string options : {"chi2-reverse --kl-coef 1e-6", "alpha:100000", "alpha:3 --kl-coef 1e-5"})
     CHECK(refuses(dir.run(f64, tune + options), 5, far + ", or another --divergence"));
   CHECK(refuses(dir.run(f64, "atlas lstm --reward end --feature end=0.5 --max-tokens 3 --steps 3 --kl-coef 1e-9"), 5,
