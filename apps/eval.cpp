@@ -5,7 +5,6 @@
 #include "apps/console.h"
 #include "apps/corpus_files.h"
 #include "apps/format.h"
-#include "apps/memory.h"
 #include "engine/io/json_number.h"
 #include "models/loss.h"
 #include "models/memory.h"

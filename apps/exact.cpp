@@ -13,8 +13,8 @@
 
 #include "apps/features.h"
 #include "apps/format.h"
-#include "apps/memory.h"
 #include "engine/io/json_number.h"
+#include "models/memory.h"
 #include "models/text/utf8.h"
 #include "rl/tables/posterior.h"
 

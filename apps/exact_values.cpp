@@ -6,8 +6,8 @@
 
 #include "apps/exact.h"
 #include "apps/format.h"
-#include "apps/memory.h"
 #include "engine/io/json_number.h"
+#include "models/memory.h"
 #include "models/text/utf8.h"
 #include "rl/pay.h"
 #include "rl/rewards/reward.h"

@@ -7,7 +7,6 @@
 #include "apps/candidates.h"
 #include "apps/commands.h"
 #include "apps/format.h"
-#include "apps/memory.h"
 #include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
@@ -65,10 +64,14 @@ int sample(const SampleCommand& command) {
   require_memory(threads * sampling_bytes(*run.model, std::min(group, command.count), end_id >= 0),
                  text("sampling from ", run.path, " on ", threads, threads == 1 ? " thread" : " threads"),
                  threads > 1 ? "use fewer --threads" : "the model remembers too much for this machine");
+  // Where no text ends by itself, all at once will be as long as that.
+  if (end_id < 0)
+    require_memory(double(std::min(group * threads, command.count)) * double(command.tokens) *
+                       (sizeof(int32_t) + sizeof(double) + double(command.top) * sizeof(Candidate)),
+                   text("keeping texts of ", grouped(command.tokens), " tokens"), "use fewer --tokens");
   Pool pool(threads);
 
   const bool show = !command.common.json;
-  Json samples = Json::array();
   Writer writer;
   bool follows = false;                                      // a token or a prompt precedes the next token
   int64_t place = 0;                                         // of the next draw
@@ -93,6 +96,7 @@ int sample(const SampleCommand& command) {
   };
   if (show && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
   const LongLoop loop("drawing samples", command.count);
+  if (!show) std::fputs("{\"samples\":[", stdout);
   // The first sequence of a batch appears as it is drawn, the others when all are there.
   for (int64_t first = 0; first < command.count; first += group * pool.threads()) {
     loop.at(first);
@@ -109,7 +113,7 @@ int sample(const SampleCommand& command) {
         if (command.top > 0) sample["candidates"] = Json::array();
         for (const std::vector<Candidate>& here : likeliest)
           sample["candidates"].push_back(candidates_json(run.tokenizer, here));
-        samples.push_back(std::move(sample));
+        std::fputs(((first + k > 0 ? "," : "") + sample.dump()).c_str(), stdout);  // kept, all would take gigabytes
         continue;
       }
       if (k > 0) begin(first + k);
@@ -122,7 +126,7 @@ int sample(const SampleCommand& command) {
       writer.finish();
     }
   }
-  if (command.common.json) std::printf("%s\n", Json{{"samples", samples}}.dump().c_str());
+  if (!show) std::fputs("]}\n", stdout);
   return kDone;
 }
 

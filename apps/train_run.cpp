@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/memory.h"
 #include "apps/proposal.h"
 #include "engine/gemm.h"
 #include "engine/io/json_number.h"

@@ -7,7 +7,6 @@
 #include "apps/format.h"
 #include "apps/held_out.h"
 #include "apps/live_report.h"
-#include "apps/memory.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
 #include "apps/step/tune_trace.h"
@@ -15,6 +14,7 @@
 #include "apps/tune_notes.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
+#include "models/memory.h"
 #include "models/text/shell_word.h"
 #include "rl/pay.h"
 #include "rl/rewards/reward.h"
@@ -92,12 +92,12 @@ void save(TunedRun& run, const Tuner& tuner) {
 }
 
 // A gradient grows with its rewards, so they may be to blame.
-std::string remedy(const Tuner& tuner) {
+std::string remedy(const Tuner& tuner, const TuneConfig& config, int64_t step) {
   constexpr double kLarge = 1e6;
   double most = 0;
   for (const double r : tuner.fresh().reward)
     if (std::isfinite(r)) most = std::max(most, std::fabs(r));  // log b of a hard constraint is not
-  if (most < kLarge) return "try a smaller --lr";
+  if (most < kLarge) return remedy_of_step(config, step);
   return text("rewards of the batch reach ", most, "; give them a smaller weight");
 }
 
@@ -267,7 +267,7 @@ int tune(const TuneCommand& command) {
     } catch (const Interrupted&) {  // nor here: loops that can be ended come before the first update
       break;
     }
-    if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner));
+    if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner, config, step));
     run.policy.step = step;
     if (is_traced)
       no_trace = write_trace(traced, policy, *run.prior,
@@ -287,16 +287,18 @@ int tune(const TuneCommand& command) {
     if (truth) add_truth(record, *truth, !config.is_gdc());
     add_target(record, *last, *tuner.method, config.is_gdc() ? &features : nullptr);
     if (config.reward.size() > 1) record["terms"] = json_numbers(last->moments);
+    std::optional<DataError> not_watched;  // after the update: the step is done and has its record
     if (watch) try {
         record["watch"] = json_number(tuner.mean_of_policy(watch(tuner.fresh().sequences, tuner.fresh().group)));
       } catch (const DataError& error) {
-        stop_at_reward(command, run, tuner, error);
+        not_watched = error;
       } catch (const Interrupted&) {
         stop = true;
       }
     record.update(held_out);
     record["seconds"] = of_step.seconds();
     folder.log(record);
+    if (not_watched) stop_at_reward(command, run, tuner, *not_watched);
     show_step(console, *last, step, truth, config);
     notes.look(console, *last, tuner.fresh());
     live_report.renew();

@@ -105,34 +105,50 @@ Reward::Source stored_source(const std::string& term, const std::string& run) {
   }
 }
 
-// The rewards of a resumed run, or those that are its features or constraints. A program is started only where the
-// person names it, and what else is opened is shown before. One that is given must be one of the run.
-void approve_rewards(const TuneCommand& command, const std::string& option, std::vector<std::string> given,
-                     const std::vector<std::string>& stored, Console& console) {
-  std::vector<std::string> programs;  // as they must be given
-  bool all_named = true;
-  for (const std::string& term : stored) {
-    const Reward::Source source = stored_source(option == "--feature" ? split_feature(term).first : term, command.out);
-    const auto found = std::find(given.begin(), given.end(), term);
-    const bool named = found != given.end();
-    if (named) given.erase(found);
-    if (source.opens == Reward::Opens::kProgram) {
-      programs.insert(programs.end(), {option, term});
-      all_named = all_named && named;
-    } else if (source.opens != Reward::Opens::kNothing && !named) {
-      announce_stored(console, "a file of its rewards",
-                      source.opens == Reward::Opens::kRun ? checkpoint_path(source.name) : source.name,
-                      "name the reward: " + typed_again({option, term}));
-    }
+// The rewards of a resumed run, its features and constraints, and those that it watches. A program is started only
+// where the person names it, and what else is opened is shown before. One that is given must be one of the run.
+void approve_rewards(const TuneCommand& command, const TuneConfig& config, Console& console) {
+  struct Terms {
+    std::string option;
+    std::vector<std::string> given;
+    const std::vector<std::string>& stored;
+  };
+  Terms all[] = {{"--reward", command.config.reward, config.reward},
+                 {"--feature", command.config.feature, config.feature},
+                 {"--pointwise", command.config.pointwise, config.pointwise},
+                 {"--watch", command.config.watch, config.watch}};
+  const auto source_of = [&](const std::string& option, const std::string& term) {
+    return stored_source(option == "--feature" ? split_feature(term).first : term, command.out);
+  };
+  std::vector<std::string> options, programs;  // as they must be given
+  for (const auto& [option, given, stored] : all) {
+    options.push_back(option);
+    for (const std::string& term : stored)
+      if (source_of(option, term).opens == Reward::Opens::kProgram) programs.insert(programs.end(), {option, term});
   }
-  if (!given.empty())
-    throw UsageError(text(option, " '", given[0], "': the run in ", command.out, " has another one, ",
-                          joined(stored, " + "),
-                          ", and keeps it; continue it with: ", typed_again(programs, {option})));
+  bool all_named = true;
+  for (auto& [option, given, stored] : all) {
+    for (const std::string& term : stored) {
+      const Reward::Source source = source_of(option, term);
+      const auto found = std::find(given.begin(), given.end(), term);
+      const bool named = found != given.end();
+      if (named) given.erase(found);
+      if (source.opens == Reward::Opens::kProgram)
+        all_named = all_named && named;
+      else if (source.opens != Reward::Opens::kNothing && !named)
+        announce_stored(console, "a file of its rewards",
+                        source.opens == Reward::Opens::kRun ? checkpoint_path(source.name) : source.name,
+                        "name the reward: " + typed_again({option, term}));
+    }
+    if (!given.empty())
+      throw UsageError(text(option, " '", given[0], "': the run in ", command.out, " has another one, ",
+                            joined(stored, " + "),
+                            ", and keeps it; continue it with: ", typed_again(programs, options)));
+  }
   if (!all_named)
     throw UsageError(
         text("the run in ", command.out,
-             " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, {option})));
+             " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, options)));
 }
 
 Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& console) {
@@ -155,10 +171,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   try {
     TuneConfig config = stored_config(tuning, path);
     require_resumable(command, command.config.steps, policy, console);
-    approve_rewards(command, "--reward", command.config.reward, config.reward, console);
-    approve_rewards(command, "--feature", command.config.feature, config.feature, console);
-    approve_rewards(command, "--pointwise", command.config.pointwise, config.pointwise, console);
-    approve_rewards(command, "--watch", command.config.watch, config.watch, console);
+    approve_rewards(command, config, console);
     Checkpoint prior = load_prior(command, tuning, console);
     if (prior.hash != member<std::string>(tuning, "prior_hash"))
       throw DataError(text(prior.path, ": is not the prior that the run in ", command.out,

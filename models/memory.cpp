@@ -1,8 +1,13 @@
 #include "models/memory.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <new>
 #include <vector>
 
+#include "engine/gemm.h"
+#include "engine/io/free_memory.h"
 #include "models/loss.h"
 
 namespace gradus {
@@ -25,7 +30,35 @@ Tensor losses_of(const LanguageModel& model, int64_t rows, int64_t T) {
 
 constexpr double kReal = sizeof(real), kId = sizeof(int32_t);
 
+std::string amount(double bytes) {
+  char digits[64];
+  std::snprintf(digits, sizeof digits, "%.*f %s", bytes < 1e9 ? 0 : 1, bytes < 1e9 ? bytes / 1e6 : bytes / 1e9,
+                bytes < 1e9 ? "MB" : "GB");
+  return digits;
+}
+
+// For its first product OpenBLAS takes address space that no estimate knows of. Where that is limited it takes it now,
+// so that what is left afterwards is left for us.
+void take_buffer_of_products(const std::string& what) {
+  if (!std::isfinite(free_address_space())) return;
+  real one = 1, product = 0;
+  try {
+    gemm(kNo, kNo, 1, 1, 1, 1, &one, 1, &one, 1, 0, &product, 1);
+  } catch (const std::bad_alloc&) {
+    throw UsageError(text(what, " needs 128 MB for its products, ", amount(free_address_space()),
+                          " is left of the limit of address space (ulimit -v); use a larger limit"));
+  }
+}
+
 }  // namespace
+
+void require_memory(double bytes, const std::string& what, const std::string& remedy) {
+  take_buffer_of_products(what);
+  const FreeMemory left = free_memory();
+  if (bytes > left.bytes)
+    throw UsageError(
+        text(what, " needs about ", amount(bytes), " of memory, ", amount(left.bytes), " ", left.limit, "; ", remedy));
+}
 
 double bytes_of_shards(int64_t sequences, int64_t T, int64_t shards, const std::function<void(int64_t)>& record,
                        bool training) {

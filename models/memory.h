@@ -4,10 +4,15 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "models/language_model.h"
 
 namespace gradus {
+
+// UsageError where fewer than `bytes` are free: "WHAT needs about 11.3 GB of memory, 7.9 GB is free on this machine;
+// REMEDY".
+void require_memory(double bytes, const std::string& what, const std::string& remedy);
 
 // What `record(rows)` puts on a tape, of all shards of a batch of `sequences` of T tokens each. It is called on tapes
 // that only measure, for as few rows as will do: beyond some thousand tokens memory grows evenly with the rows.

@@ -100,7 +100,10 @@ void resolve(TuneConfig& c, int cores) {
 
 void check(const TuneConfig& c) {
   c.check(c.batch);
-  if (takes(c, "proposal")) check_target(c);
+  if (takes(c, "proposal"))
+    check_target(c);
+  else if (c.is_gdc())  // in a file; the command line has implied it
+    throw DataError(text("--target ", c.target, " needs --algorithm ", kFDpg.words[0], ", not ", c.algorithm));
   check_by_algorithm(c);
   TuneConfig on_policy = c;  // a proposal would need models
   on_policy.proposal = TuneConfig().proposal;
@@ -209,6 +212,15 @@ std::vector<Option> options(TuneConfig& c) {
       row_of(shared, "shards"),
       row_of(shared, "seed"),
   };
+}
+
+std::string remedy_of_step(const TuneConfig& c, int64_t step) {
+  if (step > 1 || !takes(c, "proposal")) return "try a smaller --lr";
+  return text(remedy_of_target(c), ", or another --divergence");
+}
+std::string remedy_of_target(const TuneConfig& c) {
+  return text("the target is too far from the prior: use ",
+              c.is_gdc() ? "moments nearer to those of the prior" : "a larger --kl-coef");
 }
 
 std::string aim_of(const TuneConfig& c) {

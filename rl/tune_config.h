@@ -21,6 +21,9 @@ void require_payable(const TuneConfig& config);
 void check(const TuneConfig& config);
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(TuneConfig& config);
+// What to do where the gradient of a step is not finite. That of the first knows no --lr: its target is to blame.
+std::string remedy_of_step(const TuneConfig& config, int64_t step);
+std::string remedy_of_target(const TuneConfig& config);
 // What the run is tuned on, for a person.
 std::string aim_of(const TuneConfig& config);
 // And what the best policy is called: the posterior of a reward, which with a discount is none, or a target of moments.

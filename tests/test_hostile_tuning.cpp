@@ -190,6 +190,13 @@ TEST_CASE("every value of the tuning's section has a range") {
       has(run.with_tuning([](Json& tuning) { tuning["config"]["batch"] = 1 << 21; }), "'batch' in the configuration"));
   CHECK(has(run.with_tuning([](Json& tuning) { tuning["config"]["minibatches"] = 9; }),
             "its configuration is not valid"));
+  CHECK(has(run.with_tuning([](Json& tuning) { tuning["config"]["target"] = "gdc"; }),
+            "--target gdc needs --algorithm f-dpg, not reinforce"));
+  CHECK(has(run.with_tuning([](Json& tuning) {
+    tuning["config"]["target"] = "gdc";
+    tuning["config"]["algorithm"] = "f-dpg";
+  }),
+            "--target gdc needs a --feature"));
   CHECK(has(run.with_tuning([](Json& tuning) { tuning["config"]["max_tokens"] = 1.5; }),
             "'max_tokens' in the configuration"));
   CHECK(has(run.with_section(""), "the metadata's 'tuning': line 1 is not JSON (column 1)"));

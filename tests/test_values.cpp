@@ -200,6 +200,17 @@ TEST_CASE("what the prior excludes is no choice, however well it would be paid")
   CHECK(near(soft.value[0], posterior(Table::of_logs(w.log_q()), reward, 0.5).j_star) <= kClose);
 }
 
+TEST_CASE("soft values stay numbers where rewards over beta do not") {
+  const FourSentences w(FourSentences::text({5, 2, 1, 2}), FourSentences::text({4, 3, 1, 3}));
+  const PrefixTree tree(w.all.sequences);
+  const std::vector<double> log_q = tree.log_conditionals(w.log_q());
+  for (const double reward : {1e300, -1e300, 1e308}) {
+    const std::vector<double> r = tree.of_edges(w.all.sequences, std::vector<double>(w.reward.size(), reward));
+    const Values soft = soft_values(tree, r, log_q, 1e-9, 1);
+    for (const double v : soft.value) CHECK(v == reward);
+  }
+}
+
 TEST_CASE("what is no tree and no sequence of the world is refused") {
   Sequences s(kEnd);
   s.add(std::vector<int32_t>{0, 1});

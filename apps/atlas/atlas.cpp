@@ -9,12 +9,12 @@
 #include "apps/exact.h"
 #include "apps/features.h"
 #include "apps/format.h"
-#include "apps/memory.h"
 #include "apps/run.h"
 #include "engine/io/file.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/families.h"
+#include "models/memory.h"
 #include "models/text/utf8.h"
 #include "rl/exact_gradient.h"
 #include "rl/rewards/reward.h"
@@ -51,10 +51,11 @@ struct Ground {
   const KnownWorlds::Known& texts() const { return known.worlds()[0]; }
 };
 
-// A descent of one policy, whose update(step) makes one step and returns the norm of its gradient.
+// A descent of one policy, whose update(step) makes one step and returns the norm of its gradient; `rate` is the option
+// that says how long the step is.
 template <class Update>
 AtlasCurve follow(Ground& g, const Divergence& f, const LanguageModel& policy, const std::vector<int64_t>& points,
-                  Update update) {
+                  const char* rate, Update update) {
   AtlasCurve curve;
   size_t next = 0;
   for (int64_t step = 0;; ++step) {
@@ -73,7 +74,8 @@ AtlasCurve follow(Ground& g, const Divergence& f, const LanguageModel& policy, c
     if (step == g.options.steps) return curve;
     if (!std::isfinite(update(step + 1)))
       throw DivergedError(text("the gradient of ", f.name, " to the target ", g.options.target,
-                               " is not finite in step ", step + 1, "; try a smaller --lr"));
+                               " is not finite in step ", step + 1, "; ",
+                               step > 0 ? text("try a smaller ", rate) : remedy_of_target(g.options)));
   }
 }
 
@@ -86,19 +88,20 @@ AtlasCurve descend_exactly(Ground& g, const TuneConfig& options, double rate, co
   const double log_z = posterior(Table::of_logs(g.texts().log_q), g.texts().reward, options.beta()).log_z;
   method->restore(std::vector<NamedNumbers>{{"normalisers", {log_z, 1, 0}}});
   AdamW optimizer = tuning_optimizer(*policy);
-  return follow(g, divergence_named(options.divergence), *policy, points, [&](int64_t step) {
-    std::vector<real> descent;
-    for (const double x : exact_gradient(*method, *policy, g.prior, g.world, g.texts().sequences, g.texts().log_pi,
-                                         g.texts().reward, options.beta(), g.shards))
-      descent.push_back(real(-x));
-    const double norm = gradient_norm(descent);
-    const double factor = clip_factor(norm, options.clip);
-    if (rate > 0)
-      sgd_step(policy->params(), descent, rate, factor);
-    else
-      optimizer.step(policy->params(), descent, schedule_of(options).at(step), factor);
-    return norm;
-  });
+  return follow(g, divergence_named(options.divergence), *policy, points, rate > 0 ? "--rate" : "--lr",
+                [&](int64_t step) {
+                  std::vector<real> descent;
+                  for (const double x : exact_gradient(*method, *policy, g.prior, g.world, g.texts().sequences,
+                                                       g.texts().log_pi, g.texts().reward, options.beta(), g.shards))
+                    descent.push_back(real(-x));
+                  const double norm = gradient_norm(descent);
+                  const double factor = clip_factor(norm, options.clip);
+                  if (rate > 0)
+                    sgd_step(policy->params(), descent, rate, factor);
+                  else
+                    optimizer.step(policy->params(), descent, schedule_of(options).at(step), factor);
+                  return norm;
+                });
 }
 
 // As `gradus tune` does it.
@@ -106,7 +109,7 @@ AtlasCurve descend_from_samples(Ground& g, const TuneConfig& options, const std:
   const std::unique_ptr<LanguageModel> policy = clone(g.prior);
   Tuner tuner(*policy, g.prior, {g.world.prompt}, g.world, g.reward, options, g.shards, g.features);
   AdamW optimizer = tuning_optimizer(*policy);
-  AtlasCurve curve = follow(g, divergence_named(options.divergence), *policy, points, [&](int64_t step) {
+  AtlasCurve curve = follow(g, divergence_named(options.divergence), *policy, points, "--lr", [&](int64_t step) {
     return tuner.step(step, optimizer, schedule_of(options).at(step), options.clip);
   });
   curve.seed = options.seed;

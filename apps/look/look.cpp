@@ -3,14 +3,12 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 
 #include "apps/console.h"
 #include "apps/corpus_files.h"
 #include "apps/format.h"
 #include "apps/look/page.h"
 #include "apps/look/text.h"
-#include "apps/memory.h"
 #include "apps/report/log.h"
 #include "engine/io/file.h"
 #include "models/memory.h"
@@ -54,7 +52,7 @@ static std::vector<std::vector<int32_t>> text_of(const Checkpoint& run, const Lo
 // The sizes of layers that the run's log has. Of a checkpoint without its folder there are none.
 static std::vector<Json> sizes_of_layers(const std::string& run) {
   const std::string log = run + "/log.jsonl";
-  return std::filesystem::exists(log) ? read_run_log(log, true).layers : std::vector<Json>();
+  return is_missing_or_empty(log) ? std::vector<Json>() : read_run_log(log, true).layers;
 }
 
 static bool has_colours() {

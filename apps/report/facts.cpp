@@ -30,20 +30,12 @@ static RunLog log_of(const SafetensorsFile& file) {
   return log;
 }
 
-bool is_missing_or_empty(const std::string& log) {
-  std::error_code error;
-  return !fs::exists(log, error) || (fs::is_regular_file(log, error) && fs::file_size(log, error) == 0);
-}
-
 // DataError unless it is a file that can be read to its end.
 static RunLog read_log(const std::string& folder) {
   const std::string path = folder + "/log.jsonl";
-  std::error_code error;
   const bool has_checkpoint = RunFolder::has_checkpoint(folder);
   const auto stored = [&] { return log_of(SafetensorsFile::open(folder + "/checkpoint.safetensors")); };
   if (has_checkpoint && is_missing_or_empty(path)) return stored();
-  if (fs::exists(path, error) && !fs::is_regular_file(path, error))
-    throw DataError(path + ": is not a regular file, so it is not the log of a run");
   RunLog log = read_run_log(path, has_checkpoint);
   if (log.run.is_null()) {
     RunLog beginning = stored();

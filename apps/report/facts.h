@@ -25,7 +25,6 @@ struct RunFacts {
   Json logged(const char* object, const char* key) const { return logged(object).value(key, Json()); }
 };
 
-bool is_missing_or_empty(const std::string& log);
 // DataError for a folder, log or checkpoint that is not that of a run.
 RunFacts read_run(const std::string& folder);
 

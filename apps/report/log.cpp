@@ -1,11 +1,14 @@
 #include "apps/report/log.h"
 
+#include <filesystem>
 #include <limits>
 
 #include "engine/error.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -85,7 +88,15 @@ std::vector<double> Records::operator[](const std::string& field) const {
   return i != columns.end() ? i->second : std::vector<double>(step.size(), kNone);
 }
 
+bool is_missing_or_empty(const std::string& log) {
+  std::error_code error;
+  return !fs::exists(log, error) || (fs::is_regular_file(log, error) && fs::file_size(log, error) == 0);
+}
+
 RunLog read_run_log(const std::string& path, bool may_lack_beginning) {
+  std::error_code error;
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))  // a pipe would be waited for
+    throw DataError(path + ": is not a regular file, so it is not the log of a run");
   const std::string all = read_bytes(path);
   RunLog log;
   size_t line = 1;

@@ -29,10 +29,11 @@ struct RunLog {
   int64_t last_step = 0;
 };
 
+bool is_missing_or_empty(const std::string& log);
 // A last line that was cut short is left out, and so are records of other types. Where a step is there twice the later
 // record holds: the run went on from an earlier step. DataError, one sentence with file and line, for a file that is
-// not the log of a run; one that lacks only the first record is one too with `may_lack_beginning`, and leaves `run`
-// null.
+// not the log of a run, or no regular file; one that lacks only the first record is one too with `may_lack_beginning`,
+// and leaves `run` null.
 RunLog read_run_log(const std::string& path, bool may_lack_beginning = false);
 
 }  // namespace gradus

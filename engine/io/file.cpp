@@ -71,6 +71,12 @@ void remove_stale_temporaries(const std::string& path) {
 
 }  // namespace
 
+const char* as_lfs_pointer(std::string_view start) {
+  return start.starts_with("version https://git-lfs.github.com/spec/")
+             ? "is a pointer that git-lfs keeps in place of the file; fetch the file itself with git lfs pull"
+             : nullptr;
+}
+
 Descriptor::~Descriptor() {
   if (fd_ >= 0) ::close(fd_);
 }

@@ -29,6 +29,9 @@ class Descriptor {
   int fd_ = -1;
 };
 
+// "is a pointer ..." of a file that begins so, where git-lfs keeps a pointer in its place; else null.
+const char* as_lfs_pointer(std::string_view start);
+
 // Bytes go to PATH.tmp.PID in the folder of PATH; commit() makes them durable and gives them the name PATH.
 // Every failure throws WriteError, which names the path, the call and the system's reason, and says what is in place.
 // Without commit() the destructor removes the temporary file and PATH stays as it was. The constructor removes

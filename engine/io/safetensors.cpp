@@ -70,8 +70,7 @@ constexpr size_t kHashedAtOnce = 1 << 21;  // bytes, few enough to be in the cac
 
 // What a file is that does not begin as a safetensors file does, from its first bytes; null where they do not tell.
 const char* other_kind(std::string_view start) {
-  if (start.starts_with("version https://git-lfs"))
-    return "is a pointer that git-lfs keeps in place of the file; fetch the file itself with git lfs pull";
+  if (const char* const pointer = as_lfs_pointer(start)) return pointer;
   if (start.starts_with("PK\3\4")) return "is a zip archive, as torch.save writes it, not a safetensors file";
   if (start.starts_with("GGUF")) return "is a GGUF file, not a safetensors file";
   const auto bad = utf8::find_invalid(start.begin(), start.end());  // the last character may be cut

@@ -389,6 +389,10 @@ Grammar Grammar::parse(std::string_view words, const std::string& file) {
   return grammar;
 }
 
-Grammar Grammar::read(const std::string& path) { return parse(read_text(path, kMostListed), path); }
+Grammar Grammar::read(const std::string& path) {
+  const std::string content = read_text(path, kMostListed);
+  require_newlines(content, path);
+  return parse(content, path);
+}
 
 }  // namespace gradus

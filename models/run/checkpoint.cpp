@@ -8,6 +8,7 @@
 #include "engine/io/json.h"
 #include "engine/kernels.h"
 #include "models/families.h"
+#include "models/memory.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
@@ -153,6 +154,8 @@ std::unique_ptr<LanguageModel> read_model(ArchiveReader& in, const Config& confi
     throw DataError(text(path, ": ", error.what()));
   }
   require_params(in, model->params());
+  const double numbers = double(model->params().declared_size()) * (has_moments(in, model->params()) ? 3 : 1);
+  require_memory(numbers * sizeof(real), "loading " + path, "the model is too large for that");
   model->params().allocate();
   load_params(in, model->params());
   return model;

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "engine/error.h"
+#include "engine/io/file.h"
 #include "models/text/shell_word.h"
 #include "models/text/utf8.h"
 
@@ -38,6 +39,7 @@ std::string read_bytes(const std::string& path, size_t most) {
   refuse_beyond_most(bytes.size());
   if (!in.eof()) throw DataError(text(path, ": cannot be read: ", std::generic_category().message(errno)));
   if (bytes.empty()) throw DataError(text(path, ": is empty; there is nothing to learn from"));
+  if (const char* const pointer = as_lfs_pointer(bytes)) throw DataError(text(path, ": ", pointer));
   return bytes;
 }
 

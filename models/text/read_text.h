@@ -9,8 +9,8 @@
 namespace gradus {
 
 // All bytes of a file. A pipe is read to its end; "-" is not standard input (/dev/stdin is). DataError, one sentence
-// with the path, where it is missing, a folder, unreadable or empty, or where something that is no regular file does
-// not end within kMostUnsized bytes.
+// with the path, where it is missing, a folder, unreadable, empty or a pointer of git-lfs, or where something that is
+// no regular file does not end within kMostUnsized bytes.
 inline constexpr size_t kMostUnsized = size_t{1} << 30;
 // A file of any kind that is larger than `most` is a DataError too.
 inline constexpr size_t kMostListed = size_t{64} << 20;  // for tables, rewards, prompts and grammars

@@ -20,7 +20,8 @@ struct Line {
 };
 
 // The lines of a file that are not blank.
-std::vector<Line> lines(std::string_view content) {
+std::vector<Line> lines(std::string_view content, const std::string& file) {
+  require_newlines(content, file);
   std::vector<Line> found;
   size_t number = 0;
   for (const std::string_view line : split_lines(content))
@@ -49,7 +50,7 @@ Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
   const auto list = std::make_shared<List>();
   const WordRule rule = word_rule(tokenizer);
   list->content = read_text(file, kMostListed);
-  for (const Line& line : lines(list->content)) {
+  for (const Line& line : lines(list->content, file)) {
     Phrase phrase = words(line.text, rule);
     if (phrase.empty())
       throw DataError(text(file, ": line ", line.number, " is ", shown(line.text), ", which holds no word"));
@@ -82,7 +83,7 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
   const auto list = std::make_shared<List>();
   const WordRule rule = word_rule(tokenizer);
   list->content = read_text(file, kMostListed);
-  for (const Line& line : lines(list->content)) {
+  for (const Line& line : lines(list->content, file)) {
     const auto fail = [&](const std::string& what) { throw DataError(text(file, ": line ", line.number, ": ", what)); };
     const size_t tab = line.text.find('\t');
     if (tab == std::string_view::npos) fail(text(shown(line.text), " has no tab; a line is WORD, a tab, a number"));

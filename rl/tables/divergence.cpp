@@ -78,6 +78,17 @@ double hellinger_slope(double u) { return -std::expm1(-u / 2) / 2; }  // ½(1 �
 // (e^{au} − 1)/a, which for a → 0 is u.
 double power_log(double a, double u) { return a == 0 ? u : std::expm1(a * u) / a; }
 
+// (τ^A − Aτ + A − 1)/(A(A−1)) for τ = e^u near 1, where it would cancel: Σ_k u^k/k! (1 + A + ... + A^{k−2}), k ≥ 2.
+double alpha_gap(double a, double u) {
+  double sum = 0, power = u, coefficient = 0;  // u^k/k!
+  for (int k = 2; k < 20; ++k) {
+    power *= u / k;
+    coefficient = 1 + a * coefficient;
+    sum += power * coefficient;
+  }
+  return sum;
+}
+
 // f(τ) = (τ^A − Aτ + A − 1)/(A(A−1)) of Cressie and Read 1984, written so that nothing cancels near its limits: A = 0
 // is KL(t‖π), 1 is KL(π‖t), ½ is four times Hellinger, 2 and −1 are half of the two χ².
 Divergence alpha(std::string name, double a) {
@@ -87,6 +98,7 @@ Divergence alpha(std::string name, double a) {
     if (x.log_t == -kInfinity) return a < 1 ? x.p / (1 - a) : kInfinity;
     if (x.log_p == -kInfinity) return a > 0 ? x.t / a : kInfinity;
     const double u = x.log_p - x.log_t;
+    if (std::fabs(u) * (1 + std::fabs(a)) < 0.1) return x.t * alpha_gap(a, u);
     return a < 0.5 ? (x.t * power_log(a, u) - (x.p - x.t)) / (a - 1) : (x.p * slope(u) - (x.p - x.t)) / a;
   };
   const auto flow = [a, slope](const Outcome& x, double u) {

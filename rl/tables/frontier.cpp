@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 
@@ -49,13 +50,18 @@ double kl_to_frontier(const Table& pi, const Table& q, std::span<const double> r
 
 BestOfN best_of_n(const Table& q, std::span<const double> r, int64_t n) {
   BestOfN best{.n = n, .reward = 0, .kl = 0, .kl_usual = std::log(double(n)) - double(n - 1) / double(n)};
-  double below = 0;  // F of the reward before
-  for (const auto& [reward, p] : rewards_of(q, r)) {
-    const double up_to = std::min(1.0, below + p);
-    const double chosen = std::pow(up_to, double(n)) - std::pow(below, double(n));
+  const std::map<double, double> levels = rewards_of(q, r);
+  // From the best down, so that the small probability of a rare one is not lost beside 1: of what is not above, F, a
+  // share is of this level. F^N − (F (1 − share))^N
+  double above = 0;
+  for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
+    const auto [reward, p] = *level;
+    const bool last = std::next(level) == levels.rend();
+    const double share = last ? 1 : std::min(1.0, p / (1 - above)), log_f = std::log1p(-above);
+    const double chosen = std::exp(double(n) * log_f) * -std::expm1(double(n) * std::log1p(-share));
     best.reward += chosen * reward;
-    if (chosen > 0) best.kl += chosen * std::log(chosen / p);
-    below = up_to;
+    best.kl += kl_term(chosen, std::log(chosen), last ? 1 - above : p, last ? log_f : std::log(p));
+    above = std::min(1.0, above + p);
   }
   return best;
 }

@@ -121,9 +121,12 @@ Values soft_values(const PrefixTree& tree, std::span<const double> reward, std::
   require(kl_coef > 0, "soft_values", Loc::here(), "the coefficient of the KL is ", kl_coef, ", it must be positive");
   std::vector<double> x;
   return values_of(tree, reward, gamma, [&](size_t first, size_t end, const std::vector<double>& q) {
+    double best = kNone;  // taken out before the division, which could leave the range of numbers
+    for (size_t k = first; k < end; ++k)
+      if (log_q[k] > kNone) best = std::max(best, q[k]);
     x.clear();
-    for (size_t k = first; k < end; ++k) x.push_back(log_q[k] > kNone ? log_q[k] + q[k] / kl_coef : kNone);
-    return kl_coef * log_sum_exp(x);
+    for (size_t k = first; k < end; ++k) x.push_back(log_q[k] > kNone ? log_q[k] + (q[k] - best) / kl_coef : kNone);
+    return best == kNone ? kNone : best + kl_coef * log_sum_exp(x);
   });
 }
 

@@ -291,6 +291,30 @@ TEST_SUITE("divergence") {
           std::vector<double>{-0.25, 0.25, 0});
   }
 
+  TEST_CASE("divergence: alpha of tables that nearly agree is the half of chi2, and never below 0") {
+    for (const double d : {1e-3, 1e-6, 1e-9, 1e-12}) {
+      const Table pi = Table::of({0.3 + d, 0.3, 0.4 - d}), t = Table::of({0.3, 0.3, 0.4});
+      for (const char* a : {"-3", "-1", "0", "1e-9", "0.25", "0.5", "0.75", "0.999999999", "1", "2", "10", "1e5"}) {
+        CAPTURE(a);
+        CAPTURE(d);
+        const double found = f_divergence(divergence_named(std::string("alpha:") + a), pi, t);
+        CHECK(found >= 0);
+        const double half = f_divergence(divergence_named("chi2-reverse"), pi, t) / 2;
+        if (std::fabs(std::atof(a)) < 100) CHECK(near(found, half) <= 20 * d + 1e-15 / d);
+      }
+    }
+    // Where the series begins, the closed form ends: (τ^A − Aτ + A − 1)/(A(A−1)) in long double.
+    for (const double a : {-2.0, 0.3, 0.5, 3.0})
+      for (const double u : {0.0999, 0.1001, -0.0999, -0.1001}) {
+        const double step = u / (1 + std::fabs(a));
+        const long double tau = std::exp((long double)step), A = a;
+        const long double wanted = (std::pow(tau, A) - A * tau + A - 1) / (A * (A - 1));
+        const Divergence f = divergence_named("alpha:" + std::to_string(a));
+        CHECK(near(f.term({.p = 0.2 * double(tau), .log_p = std::log(0.2) + step, .t = 0.2, .log_t = std::log(0.2)}),
+                   double(0.2L * wanted)) <= 1e-11);
+      }
+  }
+
   TEST_CASE("divergence: what cannot be a table is refused") {
     CHECK_THROWS_AS(Table::of({0.5, -0.5}), ShapeError);
     CHECK_THROWS_AS(Table::of({std::nan("")}), ShapeError);

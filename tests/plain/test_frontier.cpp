@@ -84,4 +84,22 @@ TEST_SUITE("frontier") {
     CHECK(near(many.reward, 3.0) <= 1e-12);
     CHECK(near(many.kl, -std::log(q.p[0] + q.p[2] + q.p[5])) <= 1e-10);
   }
+
+  TEST_CASE("frontier: best of N is never nearer than 0, and a rare best has all its digits") {
+    // Sums of these probabilities are not 1 to the last bit.
+    for (const std::vector<double>& p : {std::vector<double>(10, 0.1), {0.7, 0.1, 0.2}, {1.0 / 3, 1.0 / 3, 1.0 / 3}})
+      for (const int64_t n : {1, 2, 4, 1024}) {
+        const Table q = Table::of(p);
+        std::vector<double> same(p.size(), 2.0), different;
+        for (size_t i = 0; i < p.size(); ++i) different.push_back(double(i));
+        CHECK(best_of_n(q, same, n).kl == 0);
+        CHECK(near(best_of_n(q, same, n).reward, 2.0) <= 1e-15);
+        CHECK(best_of_n(q, different, n).kl >= (n == 1 ? 0 : 0.01));
+        if (n == 1) CHECK(best_of_n(q, different, n).kl <= 1e-30);
+      }
+    // By mpmath: the best comes once in 10^12 draws.
+    const BestOfN four = best_of_n(Table::of({1 - 1e-12, 1e-12}), std::vector{0.0, 1.0}, 4);
+    CHECK(near(four.reward, 3.999999999994e-12) <= 1e-15);
+    CHECK(near(four.kl, 2.545177444478e-12) <= 1e-11);
+  }
 }

@@ -292,6 +292,27 @@ TEST_CASE("a reward that is watched, prompts that are held out, terms, and the e
   CHECK(dir.log("k", "step").size() == size_t(by_kl["steps"].get<int64_t>()));
 }
 
+TEST_CASE("where a watched reward fails, the step that is done has its record, and the run goes on") {
+  const Scratch dir;
+  dir.write("q.txt", "the cat\nthe dog\na cat\na dog\n");
+  dir.must(f64, "train q.txt --out rnn --lines --tokenizer word --model rnn --embd 4 --hidden 4 --steps 5 --quiet");
+  const std::string tune = "tune rnn --reward contains:cat --batch 4 --max-tokens 3 --steps 5 --exact never --quiet";
+  dir.must(f64, tune + " --out whole");
+  dir.write("some.sh", "n=0\nwhile read line; do n=$((n + 1)); [ $n -gt $(cat most) ] && exit 1; echo 1; done\n");
+  dir.write("most", "10\n");  // it dies in the third step
+  const std::string watch = " --watch 'command:sh some.sh'";
+  CHECK(refuses(dir.run(f64, tune + " --out run" + watch), 4, "saved after step 3, continue with: "));
+  CHECK(dir.log("run", "step").size() == 3);
+  dir.write("most", "1000\n");
+  dir.must(f64, "tune --out run --resume --quiet" + watch);
+  const std::vector<Json> steps = dir.log("run", "step"), wanted = dir.log("whole", "step");
+  REQUIRE(steps.size() == 5);
+  for (size_t i = 0; i < 5; ++i) {
+    CHECK(steps[i]["reward"] == wanted[i]["reward"]);
+    CHECK(steps[i].contains("watch") == (i != 2));
+  }
+}
+
 TEST_CASE("notes on rewards that cannot work, each once") {
   const Scratch dir;
   dir.write("s.txt", "abcabcabcabcabcabcabcabc\n");

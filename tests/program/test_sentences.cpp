@@ -144,6 +144,36 @@ TEST_CASE("tables, rewards, prompts and grammars that do not end are refused soo
     }
 }
 
+TEST_CASE("a line to score that does not end is refused, and a pointer of git-lfs is no text and no list") {
+  const Text dir;
+  lstm_prior(dir);
+  dir.write("endless.sh", "exec " + program(f64) + " score lstm </dev/zero\n");
+  const Run endless = dir.run({"sh", "endless.sh"}, {.seconds = 30});
+  CHECK(refuses(endless, 4, "line 1 of standard input has more than 64 MB"));
+  dir.write("lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
+  const std::string tune = "tune lstm --out new --reward ";
+  for (const std::string& command :
+       {std::string("train lfs --out new"), std::string("eval lstm lfs"), std::string("kl lfs"), tune + "blocklist:lfs",
+        tune + "lexicon:lfs", tune + "end --prompts lfs"})
+    CHECK(refuses(dir.run(f64, command), 4, "lfs: is a pointer that git-lfs keeps in place of the file"));
+  dir.write("mac", "the\rcat\r");
+  for (const std::string reward : {"blocklist:mac", "lexicon:mac", "grammar:mac"})
+    CHECK(refuses(dir.run(f64, tune + reward), 4, "mac: its lines end with a carriage return alone"));
+  CHECK(!dir.has("new"));
+}
+
+TEST_CASE("a gradient that is not finite in the first step is told by its target") {
+  const Scratch dir;
+  lstm_prior(dir);
+  const std::string far = "the target is too far from the prior: use a larger --kl-coef";
+  const std::string tune = "tune lstm --out run --reward end --max-tokens 3 --batch 8 --quiet --divergence ";
+  for (const std::string options : {"chi2-reverse --kl-coef 1e-6", "alpha:100000", "alpha:3 --kl-coef 1e-5"})
+    CHECK(refuses(dir.run(f64, tune + options), 5, far + ", or another --divergence"));
+  CHECK(refuses(dir.run(f64, "atlas lstm --reward end --feature end=0.5 --max-tokens 3 --steps 3 --kl-coef 1e-9"), 5,
+                far));
+  CHECK(refuses(dir.run(f64, tune + "js --until-kl 0"), 2, "--until-kl must be above 0"));
+}
+
 TEST_CASE("rewards that beta divides beyond all numbers have no posterior to show") {
   const Scratch dir;
   table_prior(dir);

@@ -55,6 +55,16 @@ TEST_CASE("of two programs both must be named, and all terms may be") {
   CHECK(exits(dir.run(f64, "tune --out r --resume --quiet --reward end" + two + one), 0));
 }
 
+TEST_CASE("programs of several options are all in what is proposed") {
+  const Tuned dir;
+  const std::string one = " --reward '" + kScore + "'", two = " --watch '2*" + kScore + "'";
+  dir.tune(one + two);
+  const std::string again = program(f64) + " tune --out r --resume --quiet" + one + two + "\n";
+  for (const std::string given : {std::string(), one, two, std::string(" --watch end")})
+    CHECK(dir.resume(2, again, given));
+  CHECK(exits(dir.run({"sh", "-c", again}), 0));
+}
+
 TEST_CASE("a program that was written into a checkpoint afterwards is not started, and is shown harmless") {
   for (const std::string planted : {"command:touch started", "command:touch started; cat", "0*command:exec >started",
                                     "command:: \033]0;x\a\u202E >started"}) {
@@ -146,7 +156,8 @@ TEST_CASE("a log that is a pipe, a device or a folder is not waited for") {
     dir.must(f32, "train text.txt --out r --steps 2 --quiet" + tiny("lstm"));
     dir.remove("r/log.jsonl");
     CHECK(exits(dir.run({"mv", trap, "r/log.jsonl"}), 0));
-    CHECK(refuses(dir.run(f32, "report r", {.seconds = 20}), 4, "r/log.jsonl"));
+    for (const std::string command : {"report r", "look r"})
+      CHECK(refuses(dir.run(f32, command, {.seconds = 20}), 4, "r/log.jsonl: is not a regular file"));
   }
 }
 
