@@ -448,8 +448,8 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* values = question("values", "V and Q of every beginning of a text, and the greedy policy", answer_values);
   add_rewards(*values, c.tuning.reward)->required();
   const std::vector<Option> tuning = options(c.tuning);
-  number(*values, "--kl-coef", c.tuning.kl_coef, "β of E[r] − β KL(policy, prior) (the best text alone counts)",
-         1e-9, 1e9);
+  number(*values, "--kl-coef", c.tuning.kl_coef, "β of E[r] − β KL(policy, prior) (the best text alone counts)", 1e-9,
+         1e9);
   add_options(*values, {row_of(tuning, "pay"), row_of(tuning, "gamma")});
   world(values);
   CLI::App* gradient = question(
