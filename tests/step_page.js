@@ -258,6 +258,9 @@ async function closedBoxes() {
   const boxes = await closed();
   for (const b of boxes) {
     if (b.of.some(i => !b.numbers.includes(numberIn(i, b.family)))) bad ||= `${b.name} holds another's`;
+    const isUsed = (i, n) => trace.ops.some(op => op.in.some(x => x.value === i) && op.out.some(o => numberIn(o, b.family) !== n));
+    const last = b.numbers.map(n => Math.max(...trace.values.map((v, i) => numberIn(i, b.family) === n && isUsed(i, n) ? i : -1)));
+    if (b.outputs.join() !== last.join()) bad ||= `${b.name} shows ${b.outputs.map(o => trace.values[o].name)}`;
     const data = b.outputs.flatMap(o => trace.values[o].data);
     if (!painted(b.maps[0], data, data, data.length)) bad ||= `${b.name}: its map`;
     if (b.maps[1].some((x, i) => i % 4 === 3 && x)) bad ||= `${b.name}: a gradient before the pass`;
