@@ -202,6 +202,17 @@ TEST_CASE("every number of the tables is the learner's, to the bit") {
                               kl = column_of(*of.table_with("−β log π/q"), "−β log π/q"),
                               c = draws_of(e.batch, e.credit);
     for (size_t i = 0; i < c.size(); ++i) CHECK(std::fabs(r[i] + kl[i] - c[i]) < 1e-12);
+    // And the advantage is what the return has above the baseline, but for GRPO's divisions and GAE.
+    const std::vector<double> R = draws_of(e.batch, e.returns), b = draws_of(e.batch, e.baseline),
+                              A = draws_of(e.batch, e.advantage);
+    for (size_t i = 0; i < A.size() && algorithm != std::string("grpo"); ++i)
+      CHECK(std::fabs(A[i] - (R[i] - b[i])) < 1e-12);
+    for (size_t first = 0; first < 6 && algorithm == std::string("grpo"); first += 3) {  // groups of three
+      const std::vector<double> above = at_first_draw(e.batch, e.returns), mean = at_first_draw(e.batch, e.baseline);
+      double sum = 0;
+      for (size_t g = first; g < first + 3; ++g) sum += above[g] - mean[g];
+      CHECK(std::fabs(sum) < 1e-12);
+    }
     // After the step the policy is the one that scores the same draws so.
     const TraceTable& after = of.trace.closing.at(0).tables.at(0);
     Shards shards(2, 1);
