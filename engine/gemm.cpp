@@ -66,18 +66,6 @@ void give_back_environment() {
 // on the number of threads.
 [[maybe_unused]] const bool ready = (give_back_environment(), choose_kernels(), openblas_set_num_threads(1), true);
 
-// For the first product of a thread OpenBLAS takes a buffer of so much address space, and where there is none it tries
-// again for ever.
-void require_buffer() {
-  constexpr size_t kBuffer = size_t(128) << 20;
-  thread_local bool has_buffer = false;
-  if (has_buffer) return;
-  void* const room = mmap(nullptr, kBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (room == MAP_FAILED) throw std::bad_alloc();
-  munmap(room, kBuffer);
-  has_buffer = true;
-}
-
 [[maybe_unused]] void cblas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int M, int N, int K, float alpha,
                                  const float* A, int lda, const float* B, int ldb, float beta, float* C, int ldc) {
   cblas_sgemm(CblasRowMajor, ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
@@ -86,6 +74,24 @@ void require_buffer() {
                                  const double* A, int lda, const double* B, int ldb, double beta, double* C, int ldc) {
   cblas_dgemm(CblasRowMajor, ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 }
+
+// For the first product of a thread that is not small (OpenBLAS has kernels without a buffer for those of up to a
+// million multiplications) it takes a buffer of so much address space, and where there is none it tries again for ever.
+// So that product is made here, of zeros, where there is room.
+void require_buffer() {
+  constexpr size_t kBuffer = size_t(128) << 20;
+  thread_local bool has_buffer = false;
+  if (has_buffer) return;
+  void* const room = mmap(nullptr, kBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  munmap(room, kBuffer);
+  constexpr int kM = 32, kK = 1024;  // 2^20 multiplications
+  static const real zeros[kM * kK] = {};
+  real product[kM * kM];
+  cblas_gemm(CblasNoTrans, CblasTrans, kM, kM, kK, 1, zeros, kK, zeros, kK, 0, product, kM);
+  has_buffer = true;
+}
+
 }  // namespace
 
 void gemm(Trans ta, Trans tb, int64_t M, int64_t N, int64_t K, real alpha, const real* A, int64_t lda, const real* B,

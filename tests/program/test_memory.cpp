@@ -161,6 +161,20 @@ TEST_CASE("under a limit of address space the program ends in a moment, with a s
   }
 }
 
+TEST_CASE("under a limit of address space products that need OpenBLAS's buffer after small ones do not wait for it") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out wide --layers 1 --heads 1 --embd 512 --context 8 --batch 1 --steps 0 --quiet");
+  for (size_t megabytes = 150; megabytes <= 400; megabytes += 50) {
+    CAPTURE(megabytes);
+    for (const std::string command : {"sample wide --tokens 3", "look wide --text the"}) {
+      const Run ended = dir.run(f32, command, {.memory = megabytes << 20, .seconds = 20});
+      CHECK((ended.code == 0 || ended.code == 2));
+      CHECK(ended.cpu < 5);
+      if (ended.code == 2) CHECK(contains(ended.err, "is left of the limit of address space"));
+    }
+  }
+}
+
 TEST_CASE("samples as JSON are written as they are drawn, and a text beyond the memory is refused") {
   const Text dir;
   const std::string run = tiny_run(dir);
