@@ -331,7 +331,7 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
       throw UsageError("--prompt and --prompts are both given; use only one of them");
     if (app.count("--kl-target") > 0 && c.config.kl_target <= 0)
-      throw UsageError("--kl-target must be above 0: it is the KL that beta is adjusted to reach");
+      throw UsageError("--kl-target must be above 0: it is the KL that β is adjusted to reach");
     if (app.count("--until-kl") > 0 && c.config.until_kl <= 0)
       throw UsageError("--until-kl must be above 0: it is the KL at which the run ends");
     note_foreign_options(app, rows, c.common);

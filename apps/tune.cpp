@@ -60,7 +60,7 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
     }
     if (features.lambda.size() != features.count())
       throw DataError(
-          text(run.policy.path, ": has ", features.lambda.size(), " Lambda for ", features.count(), " features"));
+          text(run.policy.path, ": has ", features.lambda.size(), " λ for ", features.count(), " features"));
     return;
   }
   const auto all = listed(run, kMaxSequences, [&](int64_t limit) {

@@ -45,10 +45,10 @@ void imply_replay(TuneConfig& c, bool given) {
 
 // What f-DPG needs beside a batch.
 static void check_target(const TuneConfig& c) {
-  if (c.kl_target > 0) throw DataError("--kl-target moves beta, and with it the target of --algorithm f-dpg");
+  if (c.kl_target > 0) throw DataError("--kl-target moves β, and with it the target of --algorithm f-dpg");
   if (c.batch < 2) throw DataError("--algorithm f-dpg estimates Z from the batch: --batch must be at least 2");
   if (!c.is_gdc()) {
-    if (c.kl_coef == 0) throw DataError("--kl-coef is 0: the target q exp(reward / beta) / Z needs one above 0");
+    if (c.kl_coef == 0) throw DataError("--kl-coef is 0: the target q exp(reward / β) / Z needs one above 0");
     return;
   }
   if (c.feature.empty() && c.pointwise.empty())
@@ -67,7 +67,7 @@ static void check_by_algorithm(const TuneConfig& c) {
                          ": a group must have at least 2 sequences, and the batch must be whole groups"));
   if (c.algorithm == kSoftQ.words[0] && c.kl_coef == 0)
     throw DataError(
-        "--kl-coef is 0: --algorithm soft-q goes to the prior times e^(reward / beta), which needs one above 0");
+        "--kl-coef is 0: --algorithm soft-q goes to the prior times exp(reward / β), which needs one above 0");
   if (takes(c, "pay")) require_payable(c);
   if (takes(c, "stop_kl") && c.stop_kl > 0 && c.epochs * c.minibatches == 1)
     throw DataError(text("--stop-kl ", c.stop_kl,
@@ -128,7 +128,7 @@ std::vector<Option> options(TuneConfig& c) {
   return {
       option("reward", c.reward, "what a text is worth", kRl),
       newer(option("target", c.target, names_of(kTargets),
-                   "what the policy is to become: prior exp(reward / beta) / Z | the nearest to the prior that has the "
+                   "what the policy is to become: prior exp(reward / β) / Z | the nearest to the prior that has the "
                    "moments of --feature and keeps --pointwise")),
       newer(divergence),
       newer(option("feature", c.feature, "mean that a reward is to have", kGdc)),
@@ -153,10 +153,9 @@ std::vector<Option> options(TuneConfig& c) {
                    "the KL in the gradient: of each draw | of each row over the whole vocabulary, with less variance",
                    kFull)),
       narrowed(option("kl_target", c.kl_target, 0, 1e9,
-                      "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
+                      "adjust β until the KL is this many nats a sequence (default: β is fixed)", {"kl_target"}),
                kWithBeta),
-      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "beta changes by at most 20% per this many sequences",
-             {"kl_target"}),
+      option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "β changes by at most 20% per this many sequences", {"kl_target"}),
       option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
              kReturns),
       newer(option("pay", c.pay, names_of(kPays),
@@ -167,7 +166,7 @@ std::vector<Option> options(TuneConfig& c) {
                    "discount of a reward for each draw that it comes later; J, J* and the optimum are then those of "
                    "discounted rewards",
                    kSteps)),
-      newer(option("gae", c.gae, 0, 1, "lambda of the advantages: 0 trusts the critic, 1 the rewards alone", kPpo)),
+      newer(option("gae", c.gae, 0, 1, "λ of the advantages: 0 trusts the critic, 1 the rewards alone", kPpo)),
       newer(option("clip_ratio", c.clip_ratio, 0, 1e9, "how far the ratio of a draw may move before its gradient is 0",
                    kClipped)),
       hidden_at("0.0", newer(option("stop_kl", c.stop_kl, 0, 1e9,

@@ -85,11 +85,11 @@ LinePlot plot_of_lists(const RunLog& log, const Lists& lists) {
 std::vector<std::string> plots_of_features(const RunFacts& facts) {
   const std::vector<std::string>&feature = facts.tuning.feature, &pointwise = facts.tuning.pointwise;
   std::vector<std::string> plots;
-  for (const Lists& lists : {Lists{"Moments", "moments", feature, true, true},
-                             Lists{"Moments of held-out prompts", "held_out_moments", feature, true, true},
-                             Lists{"Λ", "lambda", feature},
-                             Lists{"Texts that keep a hard constraint, share", "pointwise", pointwise, false},
-                             Lists{"The same behind held-out prompts", "held_out_pointwise", pointwise, false}})
+  for (const Lists& lists :
+       {Lists{"Moments", "moments", feature, true, true},
+        Lists{"Moments of held-out prompts", "held_out_moments", feature, true, true}, Lists{"λ", "lambda", feature},
+        Lists{"Texts that keep a hard constraint, share", "pointwise", pointwise, false},
+        Lists{"The same behind held-out prompts", "held_out_pointwise", pointwise, false}})
     if (const LinePlot plot = plot_of_lists(facts.log, lists); !plot.series.empty()) plots.push_back(to_html(plot));
   return plots;
 }

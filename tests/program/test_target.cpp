@@ -182,7 +182,7 @@ TEST_CASE("target and divergence imply f-dpg and refuse another algorithm and wh
         {"--reward end --divergence best", 2, "alpha:A"},
         {"--reward end --divergence alpha:x", 2, "alpha:A"},
         {"--reward end --algorithm f-dpg --kl-coef 0", 2, "--kl-coef is 0"},
-        {"--reward end --algorithm f-dpg --kl-target 1", 2, "--kl-target moves beta"},
+        {"--reward end --algorithm f-dpg --kl-target 1", 2, "--kl-target moves β"},
         {"--reward end --algorithm f-dpg --batch 1", 2, "at least 2"},
         {"--target gdc", 2, "needs a --feature"},
         {"--target gdc --pointwise contains:the", 2, "--pointwise with --divergence reverse-kl"},
