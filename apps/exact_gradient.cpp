@@ -236,8 +236,8 @@ struct BesideJ {
 
 // What the gradient is that of, for people.
 std::string name_of_objective(const Question& q) {
-  if (q.has_target) return "−" + q.options.divergence + "(policy, target)";
-  return text("J = E[r] − ", q.options.beta(), " KL",
+  if (q.has_target) return "-" + q.options.divergence + "(policy, target)";
+  return text("J = E[r] - ", q.options.beta(), " KL",
               q.is_discounted() ? text(", discounted by ", q.options.gamma) : "");
 }
 std::string name_of_gradient(const Question& q) {
