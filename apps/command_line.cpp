@@ -307,6 +307,9 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   app.add_option("--prompts", c.prompts, "file of prompts, one a line");
   app.add_option("--held-out", c.held_out, "file of prompts, one a line, to measure on and not to train on");
+  app.add_option("--preferences", c.config.preferences,
+                 "file of --algorithm dpo: PROMPT, a tab, CHOSEN, a tab, REJECTED (repeatable; gradus prefer)")
+      ->allow_extra_args(false);
   app.add_option("--watch", c.config.watch, "another reward, which is measured and not raised (repeatable)")
       ->allow_extra_args(false);
   std::vector<Option> rows = options(c.config);
@@ -316,11 +319,16 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--watch"});
+    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--preferences", "--watch"});
     if (c.run.empty()) throw UsageError("tune needs a trained run: " + typed_again({"RUN"}));
     imply_algorithm(c.config, app.count("--algorithm") > 0);
     imply_replay(c.config, app.count("--replay") > 0);
-    if (c.config.reward.empty() && !c.config.is_gdc())
+    if (learns_from_pairs(c.config)) {
+      if (c.config.preferences.empty())
+        throw UsageError("--algorithm dpo needs --preferences FILE; gradus prefer makes one");
+      if (!c.prompt.empty() || !c.prompts.empty())
+        throw UsageError("--preferences has the prompts; leave out --prompt and --prompts");
+    } else if (c.config.reward.empty() && !c.config.is_gdc())
       throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
       throw UsageError("--prompt and --prompts are both given; use only one of them");
@@ -520,6 +528,41 @@ Check atlas_options(CLI::App& app, AtlasCommand& c) {
   return {};
 }
 
+Check prefer_options(CLI::App& app, PreferCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--out", c.out, "file of choices; those of a person go behind what is there")->required();
+  add_rewards(app, c.reward);
+  number(app, "--count", c.count, "choices to make (with --reward 1000; a person ends with q)", 1, 10'000'000);
+  number(app, "--scale", c.scale,
+         "with --reward, a text is chosen with probability sigma(scale (r - r')); 0: by a coin (1)", 0, 1e9);
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+  app.add_option("--prompts", c.prompts, "file of prompts, one a line");
+  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included (32)", 1, 1 << 20);
+  number(app, "--temperature", c.temperature, "divides the logits (1)", 1e-3, 1e3);
+  return [&app, &c] {
+    constexpr int64_t kChoices = 1000;
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a file name");
+    if (c.count == 0 && !c.reward.empty()) c.count = kChoices;
+    if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
+      throw UsageError("--prompt and --prompts are both given; use only one of them");
+    if (c.reward.empty() && app.count("--scale") > 0 && !c.common.quiet)
+      std::fprintf(stderr, "note: --scale has no meaning without --reward\n");
+  };
+}
+
+Check reward_model_options(CLI::App& app, RewardModelCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--preferences", c.preferences, "file of choices: PROMPT, a tab, CHOSEN, a tab, REJECTED (repeatable)")
+      ->allow_extra_args(false)
+      ->required();
+  app.add_option("--out", c.out, "folder of the reward model")->required();
+  add_options(app, options(c.config));
+  return [&c] {
+    c.config.seed = c.common.seed;
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+  };
+}
+
 Check compare_options(CLI::App& app, CompareCommand& c) {
   add_run(app, c.run);
   app.add_option("RUN_B", c.other, "the other run")->required();
@@ -559,6 +602,8 @@ int run_command_line(int argc, char** argv) {
   Run run;
   add(app, run, "train", "train a language model on a text", train_options, train);
   add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to its prior", tune_options, tune);
+  add(app, run, "prefer", "choose between two samples of a run, by a key or by a reward", prefer_options, prefer);
+  add(app, run, "reward-model", "learn a reward from choices between texts", reward_model_options, reward_model);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
   add(app, run, "eval",
       "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/run/config.h"
+#include "rl/reward_model_config.h"
 #include "rl/tune_config.h"
 
 namespace gradus {
@@ -154,6 +155,26 @@ struct AtlasCommand {
   }
 };
 int atlas(const AtlasCommand& command);
+
+struct PreferCommand {
+  Common common;
+  std::string run, out;
+  std::string prompt, prompts;      // as of TuneCommand
+  std::vector<std::string> reward;  // chooses; empty: a person
+  int64_t count = 0;                // choices to be made; 0: until the person ends it
+  double scale = 1;
+  int64_t max_tokens = 32;
+  double temperature = 1;
+};
+int prefer(const PreferCommand& command);
+
+struct RewardModelCommand {
+  Common common;
+  RewardModelConfig config;
+  std::string run, out;
+  std::vector<std::string> preferences;
+};
+int reward_model(const RewardModelCommand& command);
 
 struct CompareCommand {
   Common common;

@@ -22,7 +22,7 @@ namespace gradus {
 namespace {
 
 constexpr int64_t kEveryStep = 10'000;  // sequences that --exact auto enumerates at every step
-constexpr int64_t kHeldOutTimes = 50;   // in a run that held-out prompts are measured
+constexpr int64_t kMeasures = 50;       // in a run that what no step draws is measured
 
 // What `list(most)` makes of the world where it may be enumerated and has at most `most` sequences, else null.
 template <class List>
@@ -103,7 +103,7 @@ Json result_of(const TunedRun& run, const Json& last, double seconds) {
   Json result{{"steps", run.policy.step}};
   for (const char* field : {"reward", "kl", "kl_stderr", "entropy", "objective", "distinct_2", "kl_coef"})
     result[field] = last.is_object() ? last[field] : Json(nullptr);
-  for (const char* field : {"watch", "held_out_reward", "held_out_kl", "held_out_watch"})
+  for (const char* field : {"preference_loss", "preference_accuracy", "watch", "held_out_reward", "held_out_kl", "held_out_watch"})
     if (last.is_object() && last.contains(field)) result[field] = last[field];
   result["seconds"] = seconds;
   return result;
@@ -147,13 +147,21 @@ Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner
 const LanguageModel& acting(const TunedRun& run, const Tuner& tuner) {
   return tuner.method->acting() ? *tuner.method->acting() : *run.policy.model;
 }
+// Whether the exact values are those of a reward. In a run that learns from preferences they are those of what is
+// watched: it may be what the preferences were made by.
+bool has_truth_of_reward(const TuneConfig& config) {
+  return learns_from_pairs(config) ? !config.watch.empty() : !config.is_gdc();
+}
 Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
-  return known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
+  Truth truth = known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
+  if (!has_truth_of_reward(run.config) && !run.config.is_gdc())  // there is no posterior
+    truth.kl_to_posterior = truth.kl_from_posterior = std::nullopt;
+  return truth;
 }
 
 // Whether the run is to end early, by its last batch.
 bool reached(const TuneConfig& config, const TuneMetrics& m, Console& console) {
-  const bool by_reward = !config.is_gdc() && m.reward >= config.until_reward,
+  const bool by_reward = !config.is_gdc() && !learns_from_pairs(config) && m.reward >= config.until_reward,
              by_kl = config.until_kl > 0 && m.kl >= config.until_kl;
   if (by_reward) console.note(text("The reward has reached --until-reward ", config.until_reward, "."));
   if (by_kl) console.note(text("The KL has reached --until-kl ", config.until_kl, "."));
@@ -167,7 +175,7 @@ void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, c
   if (!known) known = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
   if (!known) return;
   const Truth truth = truth_of(*known, run, tuner);
-  const bool rewarded = !run.config.is_gdc();
+  const bool rewarded = has_truth_of_reward(run.config);
   add_truth(result, truth, rewarded);
   if (!log) return;
   Json record{{"type", "truth"}, {"step", run.policy.step}};
@@ -192,14 +200,18 @@ int tune(const TuneCommand& command) {
                                         : NamedFeatures(config.reward, tokenizer, prompts);
   Features& features = named.features;
   find_lambda(run, features, console);
-  const RewardFunction reward = features.reward();
   const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
   const NamedFeatures watched(config.watch, tokenizer, prompts);
   const RewardFunction watch = config.watch.empty() ? RewardFunction() : watched.features.reward();
+  const bool from_pairs = learns_from_pairs(config);
+  const RewardFunction nothing = [](const Sequences& s, std::span<const int32_t>) {
+    return std::vector<double>(size_t(s.size()), 0.0);
+  };
+  const RewardFunction reward = !from_pairs ? features.reward() : watch ? watch : nothing;
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
   Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, by_step ? paid_by_step(reward) : RewardFunction(),
-              config, shards, features);
+              config, shards, features, std::move(run.pairs));
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
@@ -222,20 +234,23 @@ int tune(const TuneCommand& command) {
   LiveReport live_report(folder.path());
   std::optional<TuneMetrics> last;
   Json record;  // of the last step
-  StepNotes notes(!config.is_gdc());
+  StepNotes notes(!config.is_gdc() && !from_pairs);
   catch_interrupts(!command.common.quiet);
   bool stop = false;
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const Stopwatch of_step;
     std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
-    Json held_out = Json::object();
+    Json beside = Json::object();  // what is measured beside the step
     double norm = 0;
     const double lr = schedule.at(step);
     try {
       if (known) truth = truth_of(*known, run, tuner);
-      if (!run.held_out.empty() && (step % std::max<int64_t>(1, config.steps / kHeldOutTimes) == 0 || step == 1))
-        held_out = measure_held_out(run, acting(run, tuner), reward, watch, shards, step);
+      const bool measures =
+          step % std::max<int64_t>(1, config.steps / kMeasures) == 0 || step == 1 || step == config.steps;
+      if (measures && from_pairs) beside = measure_policy(run, watch, shards, step);
+      if (measures && !run.held_out.empty())
+        beside.update(measure_held_out(run, acting(run, tuner), reward, watch, shards, step));
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(command, run, tuner, error);
@@ -249,17 +264,18 @@ int tune(const TuneCommand& command) {
     record = record_of(step, *last);
     record["grad_norm"] = norm;
     record["lr"] = lr;
-    if (truth) add_truth(record, *truth, !config.is_gdc());
+    if (truth) add_truth(record, *truth, has_truth_of_reward(config));
+    if (from_pairs) record["reward"] = record["objective"] = nullptr;
     add_target(record, *last, *tuner.method, config.is_gdc() ? &features : nullptr);
     if (config.reward.size() > 1) record["terms"] = json_numbers(last->moments);
-    if (watch) try {
+    if (watch && !from_pairs) try {
         record["watch"] = json_number(tuner.mean_of_policy(watch(tuner.fresh().sequences, tuner.fresh().group)));
       } catch (const DataError& error) {
         stop_at_reward(command, run, tuner, error);
       } catch (const Interrupted&) {
         stop = true;
       }
-    record.update(held_out);
+    record.update(beside);
     record["seconds"] = of_step.seconds();
     folder.log(record);
     show_step(console, *last, step, config.steps, truth, config.is_gdc());

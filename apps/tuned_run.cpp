@@ -7,17 +7,14 @@
 
 #include "apps/proposal.h"
 #include "apps/replay.h"
+#include "engine/io/hash.h"
 #include "models/text/read_text.h"
 #include "models/text/utf8.h"
+#include "rl/preferences.h"
 #include "rl/rewards/reward.h"
 
 namespace gradus {
-namespace {
 
-constexpr const char* kHeldOut = "held_out";    // the member that holds the prompts that no step is made of
-constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
-
-// Each line that is not empty. DataError, with its line, for one that the model cannot continue.
 std::vector<std::string> read_prompts(const std::string& file, const Checkpoint& model, int64_t max_tokens) {
   const std::string content = read_text(file, kMostListed);
   require_newlines(content, file);
@@ -36,9 +33,19 @@ std::vector<std::string> read_prompts(const std::string& file, const Checkpoint&
   return prompts;
 }
 
+namespace {
+
+constexpr const char* kHeldOut = "held_out";    // the member that holds the prompts that no step is made of
+constexpr const char* kPreferencesHash = "preferences_hash";
+constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
+
+// All but the prompt.
+World world_of(const Checkpoint& policy, const TuneConfig& config) {
+  return {{}, policy.tokenizer.end_id(), config.max_tokens, config.temperature};
+}
+
 void lay_out_prompts(TunedRun& run) {
   const Checkpoint& p = run.policy;  // the prior has the same vocabulary
-  run.world = {{}, p.tokenizer.end_id(), run.config.max_tokens, run.config.temperature};
   for (const std::string& prompt : run.prompts) {
     run.prompt_tokens.push_back(p.beginning(prompt));
     p.require_one_window(int64_t(run.prompt_tokens.back().size()), run.config.max_tokens);
@@ -70,7 +77,7 @@ T member(const Json& tuning, std::string_view name) {
 // The options of the run. The command line has seen to it that there is a reward where one is wanted.
 TuneConfig stored_config(const Json& tuning, const std::string& path) {
   TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
-  if (config.reward.empty() && !config.is_gdc()) throw JsonError("\"config\" has no reward");
+  if (config.reward.empty() && config.preferences.empty() && !config.is_gdc()) throw JsonError("\"config\" has no reward");
   return config;
 }
 
@@ -124,6 +131,27 @@ void approve_rewards(const TuneCommand& command, const std::string& option, std:
              " starts a program for its reward; if you trust it, name it again: ", typed_again(programs, {option})));
 }
 
+std::string hash_of(const std::vector<Preference>& preferences) {
+  Hash64 hash;
+  for (const Preference& p : preferences) hash.add(preference_line(p));
+  return hash.hex();
+}
+
+// The preferences of a resumed run: from the files that are named, or from its own, which the person has not named.
+std::vector<Preference> preferences_again(const TuneCommand& command, const TuneConfig& config, const Json& tuning,
+                                          Console& console) {
+  if (config.preferences.empty()) return {};
+  const bool named = !command.config.preferences.empty();
+  for (const std::string& file : config.preferences)
+    if (!named)
+      announce_stored(console, "the preferences", file, "name them: " + typed_again({"--preferences", "FILE.tsv"}));
+  std::vector<Preference> all = read_preferences(named ? command.config.preferences : config.preferences);
+  if (hash_of(all) != member<std::string>(tuning, kPreferencesHash))
+    throw DataError(text(joined(named ? command.config.preferences : config.preferences, ", "),
+                         ": these are not the preferences that the run in ", command.out, " began with"));
+  return all;
+}
+
 Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& console) {
   if (!command.run.empty()) return load_checkpoint(command.run);
   const std::string path = stored_prior(tuning);
@@ -161,6 +189,9 @@ TunedRun resume(const TuneCommand& command, Console& console) {
       held_out = member<std::vector<std::string>>(tuning, kHeldOut);
       require_prompts(held_out, policy, config.max_tokens);
     }
+    const std::vector<Preference> preferences = preferences_again(command, config, tuning, console);
+    const World world = world_of(policy, config);
+    TokenPairs pairs = tokens_of(preferences, policy, world);
     policy.optimizer = tuning_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
     policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
@@ -172,7 +203,9 @@ TunedRun resume(const TuneCommand& command, Console& console) {
             .held_out = std::move(held_out),
             .tuning = std::move(tuning),
             .folder = std::move(folder),
-            .saved = std::move(in)};
+            .saved = std::move(in),
+            .world = world,
+            .pairs = std::move(pairs)};
   } catch (const JsonError& error) {
     throw unreadable(path, error);
   }
@@ -196,6 +229,10 @@ TunedRun begin(const TuneCommand& command) {
   std::vector<std::string> prompts{command.prompt}, held_out;
   if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
   if (!command.held_out.empty()) held_out = read_prompts(command.held_out, policy, config.max_tokens);
+  const std::vector<Preference> preferences = read_preferences(config.preferences);
+  const World world = world_of(policy, config);
+  TokenPairs pairs = tokens_of(preferences, policy, world);
+  if (!preferences.empty()) prompts = prompts_of(preferences);
   std::unique_ptr<LanguageModel> prior;
   std::string prior_path = policy.path, prior_hash = policy.hash;
   if (command.prior.empty()) {
@@ -218,6 +255,7 @@ TunedRun begin(const TuneCommand& command) {
               {"prompts", prompts}};
   if (!command.prior.empty()) tuning["policy"] = named(policy.path);
   if (!held_out.empty()) tuning[kHeldOut] = held_out;
+  if (!preferences.empty()) tuning[kPreferencesHash] = hash_of(preferences);
   require_room_in_header(
       policy, Json(policy.tokenizer.vocab()).dump() + Json(policy.corpus).dump() + tuning.dump(),
       text(command.prompts.empty() ? "--prompt" : command.prompts + ": its prompts", ", with the vocabulary,"),
@@ -229,7 +267,9 @@ TunedRun begin(const TuneCommand& command) {
           .prompts = std::move(prompts),
           .held_out = std::move(held_out),
           .tuning = std::move(tuning),
-          .folder = {}};
+          .folder = {},
+          .world = world,
+          .pairs = std::move(pairs)};
 }
 
 // Before the names of parameters that the method keeps, and of those of the value network.

@@ -25,6 +25,7 @@ struct TunedRun {
   std::optional<ArchiveReader> saved = {};
   std::vector<std::vector<int32_t>> prompt_tokens = {}, held_out_tokens = {};
   World world = {};          // all but the prompt
+  TokenPairs pairs = {};     // of a run that learns from preferences
   double bytes_of_step = 0;  // that it takes, as estimated
 
   // Restores the state of a new Tuner from the archive; does nothing in a new run.
@@ -32,6 +33,9 @@ struct TunedRun {
   // Writes everything; the old file stays if that fails.
   void save(const Tuner& tuner, const std::string& path);
 };
+
+// Each line of a file that is not empty, as a prompt. DataError, with its line, for one that the model cannot continue.
+std::vector<std::string> read_prompts(const std::string& file, const Checkpoint& model, int64_t max_tokens);
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError: a
 // policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.

@@ -31,6 +31,7 @@ struct TuneConfig : RunOptions {
   std::string divergence = "reverse-kl";  // rl/tables/divergence.h
   std::vector<std::string> feature = {};  // of gdc, NAME[:ARG]=MOMENT
   std::vector<std::string> pointwise = {};
+  std::vector<std::string> preferences = {};  // files of dpo (rl/preferences.h)
   std::string algorithm = "reinforce";
   std::string proposal = "policy";  // rl/methods/proposal.h
   std::string baseline = "leave-one-out";
@@ -44,7 +45,7 @@ struct TuneConfig : RunOptions {
   double gamma = 1;                              // γ
   double gae = 0.95;                             // λ of ppo's advantages
   double clip_ratio = 0.2;                       // ε of ppo and grpo
-  int64_t group = 0;                             // sequences of a prompt that grpo compares; 0 for others
+  int64_t group = 0;                             // sequences that grpo compares, 2 of dpo; 0 for others
   bool divide_std = true, divide_length = true;  // by which grpo does
   double epsilon = 0.1;                          // of the ε-greedy draws of q and dqn
   int64_t target_every = 10;                     // steps between two copies of dqn's target network

@@ -199,6 +199,7 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
     load_moments(in, c.model->params(), *c.optimizer);
   }
   if (const std::string* hash = in.find_section("hash")) c.hash = *hash;
+  if (in.find_section(kKindSection)) c.kind = read_word(in, kKindSection);
   in.find_section("format");
   c.other_sections = in.other_sections();
   return c;
@@ -213,6 +214,7 @@ int64_t first_not_finite(const Params& params) {
 Checkpoint load_checkpoint(const std::string& run_or_file) {
   ArchiveReader in(checkpoint_path(run_or_file));
   Checkpoint c = read_checkpoint(in);
+  if (!c.kind.empty()) throw DataError(text(c.path, ": is a ", c.kind, ", not a language model"));
   if (c.other_sections.empty()) in.refuse_rest();  // else their owner knows more arrays
   if (const int64_t i = first_not_finite(c.model->params()); i >= 0)
     throw DataError(text(c.path, ": ", c.model->params().name(i),

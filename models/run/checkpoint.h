@@ -27,6 +27,8 @@ struct Checkpoint {
   std::string path = {};            // where it was read from
   std::string hash = {};            // of that file, as its metadata give it
 
+  std::string kind = {};  // of a file whose model is another thing than a language model: "reward model"
+
   // Sections of the file that no owner here reads.
   std::vector<std::string> other_sections = {};
 
@@ -42,16 +44,19 @@ struct Checkpoint {
   void save_weights(const std::string& path) const;
 };
 
+inline constexpr const char* kKindSection = "kind";  // which only such files have
+
 // A run folder's checkpoint, or the file itself.
 std::string checkpoint_path(const std::string& run_or_file);
 // The first parameter that holds a number that is not finite, or -1.
 int64_t first_not_finite(const Params& params);
-// Throws DataError, which says what is missing or does not fit, or which parameter is not finite.
+// Throws DataError, which says what is missing or does not fit, or which parameter is not finite, or that the file holds
+// no language model.
 Checkpoint load_checkpoint(const std::string& run_or_file);
 // The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
 // other tokens than `run`.
 Checkpoint load_beside(const std::string& other, const Checkpoint& run);
-// The same as load_checkpoint of an archive that holds more, which its owners read.
+// The same as load_checkpoint of an archive that holds more, which its owners read, of any kind.
 Checkpoint read_checkpoint(ArchiveReader& in);
 
 AdamWOptions adamw_options(const Config& config);

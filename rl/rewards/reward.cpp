@@ -13,8 +13,8 @@
 namespace gradus {
 
 namespace reward {
-Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, table,
-    command;
+Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, model,
+    table, command;
 WhyConstant unsayable, endless;
 }  // namespace reward
 
@@ -26,7 +26,7 @@ using Opens = Reward::Opens;
 struct Name {
   const char* name;
   const char* argument;           // null: takes none
-  std::optional<double> largest;  // none: it is no hard constraint
+  std::optional<double> largest = {};  // none: it is no hard constraint
   reward::Maker* make;
   const char* meaning;
   Opens opens = Opens::kNothing;
@@ -97,6 +97,11 @@ constexpr Name kNames[] = {
      .argument = "RUN",
      .make = reward::fluency,
      .meaning = "log-probability of the text under another run",
+     .opens = Opens::kRun},
+    {.name = "model",
+     .argument = "RUN",
+     .make = reward::model,
+     .meaning = "what a reward model says of the text behind its prompt (reward-model)",
      .opens = Opens::kRun},
     {.name = "table",
      .argument = "FILE.json",
