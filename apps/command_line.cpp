@@ -275,6 +275,10 @@ Check train_options(CLI::App& app, TrainCommand& c) {
                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
   app.add_option("--out", c.out, "folder of the run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
+  app.add_option(
+      "--from", c.from,
+      "begin with the weights and the vocabulary of this run; its sizes are that run's (gradus merge joins an "
+      "adapter with its run)");
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, row_of(rows, "steps").owners));
   add_options(app, rows);
@@ -291,6 +295,12 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     c.steps_given = app.count("--steps") > 0;
     if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: " + typed_again({"FILE.txt"}));
     if (c.resume) refuse_beside_resume(app, {"CORPUS"});
+    if (!c.from.empty())
+      for (const char* of_model : {"--model", "--tokenizer", "--lines", "--layers", "--heads", "--embd", "--hidden",
+                                   "--memory", "--context", "--no-bias"})
+        if (app.count(of_model) > 0) throw UsageError(text(of_model, " cannot be given with --from, which has it"));
+    if (c.from.empty() && !c.resume && c.config.adapter != kNoAdapter)
+      throw UsageError("--adapter needs --from RUN, the run that it changes");
     // A smaller --lr says nothing of its end but that the cosine goes down.
     if (app.count("--min-lr") == 0) c.config.min_lr = std::min(c.config.min_lr, c.config.lr);
     note_foreign_options(app, rows, c.common);
@@ -319,7 +329,8 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--preferences", "--watch"});
+    if (c.resume)
+      return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--preferences", "--watch"});
     if (c.run.empty()) throw UsageError("tune needs a trained run: " + typed_again({"RUN"}));
     imply_algorithm(c.config, app.count("--algorithm") > 0);
     imply_replay(c.config, app.count("--replay") > 0);
@@ -478,6 +489,8 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
        {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef", "kl_estimator",
         "reward_to_go", "pay", "gamma", "gae", "group", "divide_std", "divide_length", "epsilon"})
     rows.push_back(row_of(tuning, name));
+  for (Option& row : rows)
+    if (row.name == "reward") row.owners_too = {};  // of dpo it says how the pairs are chosen
   add_options(*gradient, rows);
   gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();
   world(gradient);
@@ -499,6 +512,10 @@ Check frontier_options(CLI::App& app, FrontierCommand& c) {
   add_run(app, c.run);
   app.add_option("RUNS", c.runs, "runs to place beside the frontier");
   add_rewards(app, c.reward)->required();
+  app.add_option("--learned", c.learned,
+                 "a reward that was learnt, model:RUN, and raised in the place of the true --reward: how far they come "
+                 "apart (repeatable)")
+      ->allow_extra_args(false);
   number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1, 1'000'000)->required();
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
@@ -563,6 +580,14 @@ Check reward_model_options(CLI::App& app, RewardModelCommand& c) {
   };
 }
 
+Check merge_options(CLI::App& app, MergeCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--out", c.out, "folder of the new run")->required();
+  return [&c] {
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+  };
+}
+
 Check compare_options(CLI::App& app, CompareCommand& c) {
   add_run(app, c.run);
   app.add_option("RUN_B", c.other, "the other run")->required();
@@ -604,6 +629,7 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to its prior", tune_options, tune);
   add(app, run, "prefer", "choose between two samples of a run, by a key or by a reward", prefer_options, prefer);
   add(app, run, "reward-model", "learn a reward from choices between texts", reward_model_options, reward_model);
+  add(app, run, "merge", "join the adapter of a run with its base, into a run of one model", merge_options, merge);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
   add(app, run, "eval",
       "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "

@@ -47,6 +47,7 @@ struct RunCommand {
 
 struct TrainCommand : RunCommand {
   Config config;
+  std::string from;  // a run whose weights and vocabulary it begins with; empty: none
   std::vector<std::string> corpus;
   int64_t trace_step = 0;  // 0: none; else the step whose gradients become the page trace_file
   std::string trace_file;
@@ -135,6 +136,7 @@ struct FrontierCommand {
   std::string run;                // the prior
   std::vector<std::string> runs;  // beside the frontier
   std::vector<std::string> reward;
+  std::vector<std::string> learned;  // another reward, that was raised in its place; empty: none
   std::string prompt, html;
   int64_t max_tokens = 0;
   double temperature = 1;
@@ -175,6 +177,12 @@ struct RewardModelCommand {
   std::vector<std::string> preferences;
 };
 int reward_model(const RewardModelCommand& command);
+
+struct MergeCommand {
+  Common common;
+  std::string run, out;
+};
+int merge(const MergeCommand& command);
 
 struct CompareCommand {
   Common common;

@@ -2,9 +2,11 @@
 // where given runs stand.
 #include <cmath>
 #include <cstdio>
+#include <memory>
 
 #include "apps/exact.h"
 #include "apps/format.h"
+#include "apps/frontier_learned.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "engine/io/file.h"
@@ -27,6 +29,7 @@ struct Points {
   std::vector<FrontierPoint> curve;
   std::vector<BestOfN> best;
   std::vector<RunPoint> runs;
+  std::unique_ptr<LearnedReward> learned;  // where one was given
 };
 
 Points find_points(const FrontierCommand& command) {
@@ -37,7 +40,10 @@ Points find_points(const FrontierCommand& command) {
   const Enumeration all = enumerate_one(prior, world);
   const std::vector<double> r = rewards_of(all.sequences, score);
   const Table q = Table::of_logs(all.log_prob[0]);
-  Points points{.curve = frontier_points(q, r, kPoints), .best = {}, .runs = {}};
+  Points points{.curve = frontier_points(q, r, kPoints), .best = {}, .runs = {}, .learned = {}};
+  if (!command.learned.empty())
+    points.learned =
+        std::make_unique<LearnedReward>(command.learned, prior.tokenizer, command.prompt, q, all.sequences, r);
   for (int64_t n = 1; n <= kMostDraws; n *= 2) points.best.push_back(best_of_n(q, r, n));
   for (const std::string& name : command.runs) {
     const Checkpoint run = load_beside(name, prior);
@@ -45,6 +51,7 @@ Points find_points(const FrontierCommand& command) {
     const std::vector<double> rewards = rewards_of(both.sequences, score);
     const Table pi = Table::of_logs(both.log_prob[0]), from = Table::of_logs(both.log_prob[1]);
     points.runs.push_back({name, pi.mean(rewards), kl(pi, from), kl_to_frontier(pi, from, rewards)});
+    if (points.learned) points.learned->add(name, pi, both.sequences, points.runs.back().reward, points.runs.back().kl);
   }
   return points;
 }
@@ -55,9 +62,13 @@ Json to_json(const Points& points) {
     json["frontier"].push_back({{"beta", json_number(p.beta)}, {"reward", p.reward}, {"kl", p.kl}});
   for (const BestOfN& b : points.best)
     json["best_of_n"].push_back({{"n", b.n}, {"reward", b.reward}, {"kl", b.kl}, {"kl_usual", b.kl_usual}});
-  for (const RunPoint& p : points.runs)
-    json["runs"].push_back(
-        {{"run", p.run}, {"reward", p.reward}, {"kl", json_number(p.kl)}, {"kl_to_frontier", json_number(p.above)}});
+  for (size_t i = 0; i < points.runs.size(); ++i) {
+    const RunPoint& p = points.runs[i];
+    Json run{{"run", p.run}, {"reward", p.reward}, {"kl", json_number(p.kl)}, {"kl_to_frontier", json_number(p.above)}};
+    if (points.learned) run["learned"] = json_number(points.learned->of_run(i));
+    json["runs"].push_back(std::move(run));
+  }
+  if (points.learned) json["learned"] = points.learned->optima();
   return json;
 }
 
@@ -75,6 +86,7 @@ void print(const Points& points) {
   for (const RunPoint& p : points.runs)
     std::printf("%s %s %s  %s\n", cell(p.reward).c_str(), cell(p.kl).c_str(), cell(p.above).c_str(),
                 one_line(p.run, 80).c_str());
+  if (points.learned) points.learned->print();
 }
 
 std::string page_of(const FrontierCommand& command, const Points& points) {
@@ -89,6 +101,7 @@ std::string page_of(const FrontierCommand& command, const Points& points) {
   for (const FrontierPoint& p : points.curve) frontier.x.push_back(p.kl), frontier.y.push_back(p.reward);
   for (const BestOfN& b : points.best) draws.x.push_back(b.kl), draws.y.push_back(b.reward);
   plot.series = {frontier, draws};
+  if (points.learned) plot.series.push_back(points.learned->truth_of_optima());
   for (size_t i = 0; i < points.runs.size(); ++i) {
     const RunPoint& r = points.runs[i];
     plot.series.push_back(
@@ -99,6 +112,7 @@ std::string page_of(const FrontierCommand& command, const Points& points) {
   page.paragraph(
       "No policy lies above the curve: it is prior e^(reward / beta) over Z, for every beta. Best of N is the first of "
       "the best among N draws from the prior.");
+  if (points.learned) points.learned->show(page);
   if (points.runs.empty()) return page.str("gradus");
   page.section("Runs");
   std::vector<Page::Fact> facts;

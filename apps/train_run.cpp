@@ -9,6 +9,7 @@
 #include "engine/gemm.h"
 #include "engine/io/json_number.h"
 #include "engine/version.h"
+#include "models/adapter.h"
 #include "models/families.h"
 #include "models/memory.h"
 #include "models/text/read_text.h"
@@ -56,6 +57,45 @@ Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files) {
   } catch (const DataError& error) {
     throw DataError(text(files.name(), ": ", error.what()));
   }
+}
+
+// The options of a new run that begins with another one: what makes a model is that run's.
+Config config_from(const Checkpoint& from, const TrainCommand& command) {
+  if (from.config.counts())
+    throw UsageError(text("--from ", command.from, ": a model of the family ", from.config.model,
+                          " is counted and takes no steps; count the new text together with the old one"));
+  Config config = command.config;
+  static_cast<ModelOptions&>(config) = from.config;
+  config.tokenizer = from.config.tokenizer;
+  if (from.base.empty()) {
+    config.dropout = command.config.dropout;
+    config.ops = command.config.ops;
+  }
+  config.seed = command.config.seed;
+  resolve_options(config);
+  return config;
+}
+
+// A run that begins with the weights and the vocabulary of another one, whole or under an adapter.
+TrainRun begin_from(const TrainCommand& command) {
+  refuse_existing(command.out);
+  Checkpoint run = load_checkpoint(command.from);
+  const Config config = config_from(run, command);
+  CorpusFiles files = read_corpus_files(command.corpus, config);
+  Corpus corpus(config.corpus(), run.tokenizer, files.content, files.name());
+  const std::string stored = run.config.adapter;  // it goes on with an adapter that is there
+  run.config = config;
+  run.config.adapter = stored;
+  if (run.base.empty()) run.model = clone_with(*run.model, config);
+  if (config.adapter != kNoAdapter) run.adapt(config.adapter, uint64_t(config.seed));
+  const double memory = refuse_beyond_memory(config, *run.model, double(run.model->params().size()) * sizeof(real));
+  run.step = 0;
+  run.best_val_loss.reset();
+  run.corpus = files.paths;
+  run.corpus_hash = files.hash;
+  run.blas_core = blas_core();
+  run.optimizer.emplace(run.model->params(), adamw_options(config));
+  return {std::move(run), std::move(files), std::move(corpus), {}, memory};
 }
 
 TrainRun begin(const TrainCommand& command) {
@@ -141,7 +181,7 @@ std::string size_of(const LanguageModel& model) {
 }  // namespace
 
 TrainRun open_train_run(const TrainCommand& command, Console& console) {
-  return command.resume ? resume(command, console) : begin(command);
+  return command.resume ? resume(command, console) : command.from.empty() ? begin(command) : begin_from(command);
 }
 
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int threads) {

@@ -35,7 +35,7 @@ std::vector<std::string> read_prompts(const std::string& file, const Checkpoint&
 
 namespace {
 
-constexpr const char* kHeldOut = "held_out";    // the member that holds the prompts that no step is made of
+constexpr const char* kHeldOut = "held_out";  // the member that holds the prompts that no step is made of
 constexpr const char* kPreferencesHash = "preferences_hash";
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
 
@@ -77,7 +77,8 @@ T member(const Json& tuning, std::string_view name) {
 // The options of the run. The command line has seen to it that there is a reward where one is wanted.
 TuneConfig stored_config(const Json& tuning, const std::string& path) {
   TuneConfig config = tune_config_from_json(tuning.at("config").dump(), path);
-  if (config.reward.empty() && config.preferences.empty() && !config.is_gdc()) throw JsonError("\"config\" has no reward");
+  if (config.reward.empty() && config.preferences.empty() && !config.is_gdc())
+    throw JsonError("\"config\" has no reward");
   return config;
 }
 
@@ -246,6 +247,7 @@ TunedRun begin(const TuneCommand& command) {
     prior_path = other.path;
     prior_hash = other.hash;
   }
+  if (config.adapter != kNoAdapter) policy.adapt(config.adapter, uint64_t(config.seed));
   policy.step = 0;
   policy.best_val_loss.reset();
   policy.optimizer = tuning_optimizer(*policy.model);

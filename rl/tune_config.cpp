@@ -17,7 +17,8 @@ static const Owners kReinforce{"algorithm", {"reinforce"}}, kFDpg{"algorithm", {
     kWithBeta{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "soft-q", "dpo"}},
     kReturns{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic"}},
     kFull{"algorithm", {"reinforce", "ppo", "actor-critic"}}, kDpo{"algorithm", {"dpo"}},
-    kDraws{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}}, kSoftQ{"algorithm", {"soft-q"}},
+    kDraws{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}},
+    kSoftQ{"algorithm", {"soft-q"}},
     kSteps{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}}, kGdc{"target", {"gdc"}},
     kRl{"target", {"rl"}};
 
@@ -108,6 +109,7 @@ void resolve(TuneConfig& c, int cores) {
 }
 
 void check(const TuneConfig& c) {
+  if (c.adapter != kNoAdapter) Adapter::parse(c.adapter);
   c.check(c.batch);
   if (takes(c, "proposal")) check_target(c);
   check_by_algorithm(c);
@@ -179,8 +181,7 @@ std::vector<Option> options(TuneConfig& c) {
                    "do not divide the advantage by the length of its sequence", kGrpo)),
       newer(option("epsilon", c.epsilon, 0, 1, "share of the draws that are uniform", kValues)),
       newer(option("target_every", c.target_every, 1, kMany, "steps between two copies of the target network", kDqn)),
-      option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights",
-             kDraws),
+      option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights", kDraws),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences in a step"),
       newer(option("epochs", c.epochs, 1, 1000, "passes over the batch in each step")),
@@ -203,6 +204,7 @@ std::vector<Option> options(TuneConfig& c) {
       newer(option("until_reward", c.until_reward, -TuneConfig::kNever, TuneConfig::kNever,
                    "end the run at a batch with this mean reward (default: never)", kRl)),
       newer(option("until_kl", c.until_kl, 0, 1e9, "end the run at a batch with this KL (default: never)", kDraws)),
+      adapter_option(c.adapter),
       newer(option("watch", c.watch, "another reward, which is measured and not raised")),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),

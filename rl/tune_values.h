@@ -2,6 +2,7 @@
 // their options here; rl/tune_config.h has their meanings and ranges.
 #pragma once
 
+#include "models/adapter_spec.h"
 #include "models/run/options.h"
 #include "models/table.h"
 
@@ -60,6 +61,7 @@ struct TuneConfig : RunOptions {
   std::string exact = "auto";    // a row of kExactWords
   double until_reward = kNever;  // the run ends at a batch with this mean reward
   double until_kl = 0;           // or this KL; 0: never
+  std::string adapter = kNoAdapter;
   std::vector<std::string> watch = {};
   static constexpr double kNever = 1e9;
   int64_t seed = 1;

@@ -24,7 +24,8 @@ std::unique_ptr<Method> dpo_of(const KnownWorld& w) {
 // Over ordered pairs of draws of the prior, with the choices that the rewards make in the mean.
 std::vector<double> exact_gradient_of(const KnownWorld& w, double beta) {
   Shards shards(2, 1);
-  return exact_gradient(*dpo_of(w), *w.policy, *w.prior, w.world, w.all.sequences, w.log_q(), w.reward, beta, shards, 2);
+  return exact_gradient(*dpo_of(w), *w.policy, *w.prior, w.world, w.all.sequences, w.log_q(), w.reward, beta, shards,
+                        2);
 }
 // The loss over the same, of a policy with these log-probabilities.
 double population_loss(const KnownWorld& w, std::span<const double> log_pi, double beta) {
@@ -33,8 +34,8 @@ double population_loss(const KnownWorld& w, std::span<const double> log_pi, doub
   for (size_t x = 0; x < log_pi.size(); ++x) {
     h.push_back(beta * (log_pi[x] - w.log_q()[x]));
     for (size_t y = 0; y < log_pi.size(); ++y)
-      choices.push_back({int64_t(x), int64_t(y),
-                         std::exp(w.log_q()[x] + w.log_q()[y]) * preference(w.reward[x], w.reward[y])});
+      choices.push_back(
+          {int64_t(x), int64_t(y), std::exp(w.log_q()[x] + w.log_q()[y]) * preference(w.reward[x], w.reward[y])});
   }
   return choice_loss(h, choices).loss;
 }
@@ -47,8 +48,8 @@ TokenPairs all_pairs(const FourSentences& w, double times) {
   TokenPairs pairs{.prompts = {w.world.prompt}, .sequences = Sequences(w.world.end_id)};
   for (int64_t x = 0; x < w.all.sequences.size(); ++x)
     for (int64_t y = 0; y < w.all.sequences.size(); ++y) {
-      const double p = std::exp(w.log_q()[size_t(x)] + w.log_q()[size_t(y)]) *
-                       preference(w.reward[size_t(x)], w.reward[size_t(y)]);
+      const double p =
+          std::exp(w.log_q()[size_t(x)] + w.log_q()[size_t(y)]) * preference(w.reward[size_t(x)], w.reward[size_t(y)]);
       for (int64_t n = 0; x != y && n < std::llround(times * p); ++n) {
         pairs.sequences.add(w.all.sequences.draws(x));
         pairs.sequences.add(w.all.sequences.draws(y));

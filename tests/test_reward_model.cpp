@@ -32,7 +32,8 @@ Checkpoint run_of(const std::string& family, int64_t seed = 1) {
   config.end_id = tokenizer.end_id();
   auto model = make_model(config, tokenizer.size());
   for (real& x : model->params().edit()) x *= family == "transformer" ? 10 : 2;
-  return {.config = config, .tokenizer = std::move(tokenizer), .model = std::move(model), .start_id = 3, .path = "memory"};
+  return {
+      .config = config, .tokenizer = std::move(tokenizer), .model = std::move(model), .start_id = 3, .path = "memory"};
 }
 
 // Every text of at most three letters, and what they are truly worth.
@@ -52,12 +53,14 @@ struct Texts {
   }
 };
 
-void train(RewardModel& model, const std::vector<Ids>& ids, const std::vector<Choice>& choices, int64_t steps, double lr) {
+void train(RewardModel& model, const std::vector<Ids>& ids, const std::vector<Choice>& choices, int64_t steps,
+           double lr) {
   Shards shards(2, 1);
   AdamW optimizer(model.params(), {.weight_decay = 0});
   const Schedule schedule{lr, 0, 10, steps};
   for (int64_t step = 1; step <= steps; ++step)
-    optimizer.step(model.params(), model.gradient(ids, choices, shards, {.seed = 1, .step = step, .training = true}).gradient,
+    optimizer.step(model.params(),
+                   model.gradient(ids, choices, shards, {.seed = 1, .step = step, .training = true}).gradient,
                    schedule.at(step));
 }
 
@@ -85,8 +88,10 @@ TEST_CASE("the gradient of the loss is that of differences, for every parameter,
     CAPTURE(family);
     RewardModel model(run_of(family));
     const Rng rng(3, Stream::kTest);
-    for (real& x : model.params().edit(model.params().find("weight"))) x = real(0.5 * rng.normal(&x - model.params().data().data()));
-    const std::vector<Ids> ids{model.tokens("", "abc"), model.tokens("", ""), model.tokens("c", "a"), model.tokens("", "bb")};
+    for (real& x : model.params().edit(model.params().find("weight")))
+      x = real(0.5 * rng.normal(&x - model.params().data().data()));
+    const std::vector<Ids> ids{model.tokens("", "abc"), model.tokens("", ""), model.tokens("c", "a"),
+                               model.tokens("", "bb")};
     const std::vector<Choice> choices{{0, 1}, {2, 3, 2}, {3, 1, 0.5}};
     Shards one(1, 1), three(3, 2);
     const auto g = model.gradient(ids, choices, one, {}).gradient;
@@ -159,7 +164,8 @@ TEST_CASE("from 2,000 drawn choices the order of the true rewards is learnt; fro
   }
 }
 
-TEST_CASE("its file gives the same scores back, as a reward too; it is no language model, and such is no reward model") {
+TEST_CASE(
+    "its file gives the same scores back, as a reward too; it is no language model, and such is no reward model") {
   const Folder folder;
   RewardModel model(run_of("transformer"));
   std::ranges::fill(model.params().edit(model.params().find("weight")), real(0.25));
@@ -171,10 +177,12 @@ TEST_CASE("its file gives the same scores back, as a reward too; it is no langua
   CHECK(RewardModel::load(folder / "rm.safetensors")->score(world.ids) == before);
   const Reward reward({"2*model:" + folder / "rm.safetensors"}, model.run().tokenizer);
   std::vector<Generated> texts;
-  for (size_t i = 0; i < world.texts.size(); ++i) texts.push_back({.text = world.texts[i], .tokens = {}, .ended = i % 2 == 0});
+  for (size_t i = 0; i < world.texts.size(); ++i)
+    texts.push_back({.text = world.texts[i], .tokens = {}, .ended = i % 2 == 0});
   const std::vector<double> r = reward.score(texts);
   for (size_t i = 0; i < r.size(); ++i) CHECK(r[i] == 2 * before[i]);
-  CHECK(reward({.text = "a", .tokens = {}, .prompt = "b"}) == 2 * model.score(std::vector<Ids>{model.tokens("b", "a")})[0]);
+  CHECK(reward({.text = "a", .tokens = {}, .prompt = "b"}) ==
+        2 * model.score(std::vector<Ids>{model.tokens("b", "a")})[0]);
   CHECK(has(complaint<DataError>([&] { reward({.text = "x", .tokens = {}}); }), "reward 'model:"));
   CHECK(has(complaint<DataError>([&] { reward({.text = "abcabcab", .tokens = {}}); }), "longer than the context of 8"));
   CHECK(has(complaint<DataError>([&] { load_checkpoint(folder / "rm.safetensors"); }),

@@ -88,7 +88,8 @@ std::string command_begin(const RunFacts& facts) {
   std::string line =
       program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " + out_again(facts);
   if (facts.logged("policy").is_string()) line += " --prior " + shell_path(plain(facts.logged("prior")));
-  const Json prompts = facts.logged("prompts");
+  const Json prompts =
+      facts.tuning.preferences.empty() ? facts.logged("prompts") : Json::array();  // else their file has them
   if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
   if (prompts.size() > 1) line += " --prompts prompts.txt";
   const Json held_out = facts.logged("held_out");
@@ -110,7 +111,8 @@ std::string page_of_tuned(const RunFacts& facts) {
   if (const double best = last_of(log.steps["j_star"]); std::isfinite(best))
     objective.levels.push_back({"J*", best, 4});
   objective.height = 300;
-  if (!facts.tuning.is_gdc()) page.html(to_html(objective));
+  const bool rewarded = !facts.tuning.is_gdc() && facts.tuning.preferences.empty();
+  if (rewarded) page.html(to_html(objective));
   const auto side_by_side = [&](const std::vector<Curves>& rows) {
     std::vector<std::string> plots;
     for (const Curves& row : rows) plots.push_back(to_html(plot_of(log, row)));
@@ -118,8 +120,7 @@ std::string page_of_tuned(const RunFacts& facts) {
   };
   std::vector<Curves> first{{"KL(policy, prior)", "nats a sequence", {{"kl", "estimated"}, {"kl_exact", "exact"}}},
                             {"Entropy", "nats a sequence", {{"entropy", "estimated"}, {"entropy_exact", "exact"}}}};
-  if (!facts.tuning.is_gdc())
-    first.insert(first.begin(), {"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}});
+  if (rewarded) first.insert(first.begin(), {"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}});
   side_by_side(first);
   std::vector<Curves> more{
       {"Distinct n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
@@ -134,6 +135,8 @@ std::string page_of_tuned(const RunFacts& facts) {
        {Curves{"Divergence from the target",
                "nats",
                {{"kl_to_posterior", "KL(policy, target)"}, {"kl_from_target", "KL(target, policy)"}}},
+        Curves{"Loss of the preferences", "nats", {{"preference_loss", "of the batch"}}},
+        Curves{"Preferences that the policy shares", "share", {{"preference_accuracy", "of the batch"}}},
         Curves{"Z", "", {{"z", "estimated"}}},
         Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
         Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}},

@@ -7,13 +7,14 @@
 #include "engine/gemm.h"
 #include "engine/io/json.h"
 #include "engine/kernels.h"
+#include "models/adapter.h"
 #include "models/families.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
 static constexpr int kVersion = 1;
-static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss";
+static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kBase = "base";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
@@ -43,7 +44,8 @@ void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
 void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   save_params(out, model->params());
   if (optimizer && with_optimizer) save_moments(out, model->params(), *optimizer);
-  if (const std::span<const double> counts = model->counts(); !counts.empty())
+  if (!base.empty()) out.section(kBase, Json{{"path", base}, {"hash", base_hash}}.dump());
+  if (const std::span<const double> counts = model->counts(); !counts.empty() && base.empty())
     out.array(kCounts, {int64_t(counts.size()) / 3, 3}, counts);
   out.section("version", std::to_string(kVersion));
   out.section("config", to_json(config));
@@ -54,6 +56,28 @@ void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   out.section("corpus_hash", corpus_hash);
   out.section("blas_core", gradus::blas_core());
   if (best_val_loss && std::isfinite(*best_val_loss)) out.section(kBestLoss, Json(*best_val_loss).dump());
+}
+
+void Checkpoint::adapt(const std::string& adapter, uint64_t seed) {
+  if (!base.empty())
+    throw DataError(text(path, ": has an adapter already; merge it first: gradus merge RUN --out RUN2"));
+  const std::string name = std::filesystem::absolute(path).lexically_normal().string();
+  if (path.empty() || find_bad_byte(name))
+    throw DataError(text(path, ": the name of a base must be UTF-8, so that the run can name it; rename it"));
+  model = std::make_unique<AdaptedModel>(std::move(model), Adapter::parse(adapter), seed);
+  config.adapter = adapter;
+  base = name;
+  base_hash = hash;
+}
+
+Checkpoint Checkpoint::merged() && {
+  if (base.empty()) throw DataError(text(path, ": has no adapter; it is one model already"));
+  Checkpoint c = std::move(*this);
+  c.model = clone(c.model->plain());
+  c.config.adapter = kNoAdapter;
+  c.base = c.base_hash = "";
+  c.optimizer.reset();
+  return c;
 }
 
 void Checkpoint::save(const std::string& to) const {
@@ -141,6 +165,29 @@ Config read_config(ArchiveReader& in) {
   return config;
 }
 
+// The base of a run with an adapter, which the run names, and is read only where it is the file that it was.
+Checkpoint read_base(ArchiveReader& in, const Config& config, const Tokenizer& tokenizer) {
+  const std::string& path = in.file().path();
+  const auto [base, hash] = in.section(kBase, [](const std::string& content) {
+    const Json json = Json::parse(content, kFewValues);
+    return std::pair(json.at("path").get<std::string>(), json.at("hash").get<std::string>());
+  });
+  ArchiveReader of_base = [&] {
+    try {
+      return ArchiveReader(base);
+    } catch (const DataError& error) {
+      throw DataError(text(path, ": is an adapter, and its base cannot be read: ", error.what()));
+    }
+  }();
+  const std::string* const found = of_base.find_section("hash");
+  if (!found || *found != hash || config_from_json(of_base.section("config"), base).adapter != kNoAdapter)
+    throw DataError(text(path, ": is an adapter of ", base, ", which has changed since or is another file now"));
+  Checkpoint c = read_checkpoint(of_base);
+  if (c.tokenizer.vocab() != tokenizer.vocab() || c.config.tokenizer != config.tokenizer)
+    throw DataError(text(path, ": has another vocabulary than its base, ", base));
+  return c;
+}
+
 // The model of the configuration, its numbers from the file. Before they take memory, the file must have them all.
 std::unique_ptr<LanguageModel> read_model(ArchiveReader& in, const Config& config, int64_t V) {
   const std::string& path = in.file().path();
@@ -174,7 +221,7 @@ void require_format(ArchiveReader& in) {
 Checkpoint read_checkpoint(ArchiveReader& in) {
   const std::string& path = in.file().path();
   require_format(in);
-  const Config config = read_config(in);
+  Config config = read_config(in);
   Tokenizer tokenizer = read_tokenizer(in, config);
   if ((config.lines ? config.end_id : -1) != tokenizer.end_id())
     throw DataError(text(path, ": the end mark of the configuration, ", config.end_id, ", and of the vocabulary, ",
@@ -192,7 +239,20 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
       .corpus_hash = read_word(in, "corpus_hash"),
       .blas_core = read_word(in, "blas_core"),
       .path = path};
-  c.model = read_model(in, config, c.tokenizer.size());
+  if (config.adapter == kNoAdapter) {
+    c.model = read_model(in, config, c.tokenizer.size());
+  } else {
+    Checkpoint base = read_base(in, config, c.tokenizer);
+    static_cast<ModelOptions&>(c.config) = base.config;  // what the model is
+    c.config.dropout = config.dropout;                   // and how it is trained
+    c.config.ops = config.ops;
+    c.config.seed = config.seed;
+    c.base = base.path;
+    c.base_hash = base.hash;
+    c.model = std::make_unique<AdaptedModel>(clone_with(*base.model, c.config), Adapter::parse(config.adapter),
+                                             uint64_t(config.seed));
+    load_params(in, c.model->params());
+  }
   if (has_moments(in, c.model->params())) {
     c.optimizer.emplace(c.model->params(), adamw_options(config));
     c.optimizer->steps = c.step;

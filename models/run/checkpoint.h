@@ -27,6 +27,7 @@ struct Checkpoint {
   std::string path = {};            // where it was read from
   std::string hash = {};            // of that file, as its metadata give it
 
+  std::string base = {}, base_hash = {};  // of a model with an adapter, the file of its base; it is not saved itself
   std::string kind = {};  // of a file whose model is another thing than a language model: "reward model"
 
   // Sections of the file that no owner here reads.
@@ -37,6 +38,12 @@ struct Checkpoint {
   std::vector<int32_t> beginning(const std::string& prompt) const;
   // UsageError where a windowed family does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
+
+  // Puts an adapter on the model, which stays the base: it is named by path and hash. DataError where it has one
+  // already, was not read from a file, or has no matrix.
+  void adapt(const std::string& adapter, uint64_t seed);
+  // The same run with all its numbers in one model, without adapter and optimiser. DataError where there is no adapter.
+  Checkpoint merged() &&;
 
   void write(ArchiveWriter& out, bool with_optimizer = true) const;
   void save(const std::string& path) const;  // as ArchiveWriter::write
@@ -50,8 +57,8 @@ inline constexpr const char* kKindSection = "kind";  // which only such files ha
 std::string checkpoint_path(const std::string& run_or_file);
 // The first parameter that holds a number that is not finite, or -1.
 int64_t first_not_finite(const Params& params);
-// Throws DataError, which says what is missing or does not fit, or which parameter is not finite, or that the file holds
-// no language model.
+// Throws DataError, which says what is missing or does not fit, or which parameter is not finite, or that the file
+// holds no language model.
 Checkpoint load_checkpoint(const std::string& run_or_file);
 // The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
 // other tokens than `run`.

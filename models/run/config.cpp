@@ -30,6 +30,7 @@ void Config::check() const {
     throw DataError(text("--tokenizer ", tokenizer, " needs --lines: ", find_cutter(tokenizer).unit,
                          "s do not say where a line ends"));
   if (family().check) family().check(*this);
+  if (adapter != kNoAdapter) Adapter::parse(adapter);
 }
 
 // The row of an option of models: it belongs to the families that list it. Help names them, unless it is all that are
@@ -61,6 +62,7 @@ std::vector<Option> options(Config& c) {
       own(option("smoothing", c.smoothing, names_of(kSmoothings),
                  "n-gram smoothing: none, --alpha added to every count, or interpolated Kneser-Ney")),
       own(option("alpha", c.alpha, 1e-9, 1e9, "number that --smoothing add adds to every count")),
+      adapter_option(c.adapter),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch"),
       row_of(shared, "steps"),
       row_of(shared, "lr"),
