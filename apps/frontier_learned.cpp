@@ -14,6 +14,7 @@
 namespace gradus {
 
 static constexpr int kOptima = 41;
+static constexpr Stroke kRuns = Stroke::kDots;
 
 LearnedReward::LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
                              const std::string& prompt, const Table& q, const Sequences& sequences,
@@ -64,29 +65,37 @@ void LearnedReward::print() const {
   for (size_t i = 0; i < runs_.size(); ++i) line(runs_[i], one_line(run_names_[i], 80));
 }
 
-// Both rewards of these points against their KL.
-void LearnedReward::add_series(LinePlot& plot, std::vector<Point> points, const std::string& of, Stroke stroke) const {
-  std::ranges::sort(points, {}, &Point::kl);
-  Series learnt{.name = "learnt reward" + of, .x = {}, .y = {}, .colour = 4, .stroke = stroke},
-      truth{.name = "true reward" + of, .x = {}, .y = {}, .colour = 1, .stroke = stroke};
-  for (const Point& p : points) {
-    learnt.x.push_back(p.kl), learnt.y.push_back(p.learned);
-    truth.x.push_back(p.kl), truth.y.push_back(p.reward);
-  }
-  plot.series.push_back(learnt);
-  plot.series.push_back(truth);
+// What `value` says of these points, against their KL.
+template <class Points, class Value>
+static Series series_of(Points points, const std::string& name, int colour, Stroke stroke, Value value) {
+  std::ranges::sort(points, {}, [](const auto& p) { return p.kl; });
+  Series s{.name = name, .x = {}, .y = {}, .colour = colour, .stroke = stroke};
+  for (const auto& p : points) s.x.push_back(p.kl), s.y.push_back(value(p));
+  return s;
 }
 
 void LearnedReward::show(Page& page) const {
+  const auto learned = [](const Point& p) { return p.learned; };
+  const auto truth = [](const Point& p) { return p.reward; };
+  const auto gap = [](const Point& p) { return p.learned - p.reward; };
   LinePlot plot{.title = "Learnt and true reward against KL(policy, prior)",
                 .x = {.title = "nats a sequence"},
                 .y = {},
-                .series = {},
-                .height = 360};
-  add_series(plot, optima_, " at its optima", Stroke::kLine);
-  if (!runs_.empty()) add_series(plot, runs_, " of runs", Stroke::kDots);
+                .series = {series_of(optima_, "learnt reward at its optima", 4, Stroke::kLine, learned),
+                           series_of(optima_, "true reward there", 1, Stroke::kLine, truth)},
+                .height = 360},
+      apart{.title = "The gap: learnt minus true reward",
+            .x = {.title = "nats a sequence"},
+            .y = {},
+            .series = {series_of(optima_, "at the optima", 2, Stroke::kLine, gap)}};
+  if (!runs_.empty()) {
+    plot.series.push_back(series_of(runs_, "learnt reward of runs", 4, kRuns, learned));
+    plot.series.push_back(series_of(runs_, "true reward of runs", 1, kRuns, truth));
+    apart.series.push_back(series_of(runs_, "of runs", 3, kRuns, gap));
+  }
   page.section("The learnt reward");
   page.html(to_html(plot));
+  page.html(to_html(apart));
   const auto best = std::ranges::max_element(optima_, {}, &Point::reward);
   const Point& last = optima_.back();
   page.paragraph(text("The lines are exact: where the learnt reward, ", joined(names_, " + "),

@@ -37,7 +37,6 @@ class LearnedReward {
     double beta, learned, reward, kl;
   };
   std::vector<double> score(const Sequences& sequences) const;
-  void add_series(LinePlot& plot, std::vector<Point> points, const std::string& of, Stroke stroke) const;
 
   const std::vector<std::string> names_;
   const Reward terms_;
