@@ -467,7 +467,9 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
   CLI::App* values = question("values", "V and Q of every beginning of a text, and the greedy policy", answer_values);
   add_rewards(*values, c.tuning.reward)->required();
   const std::vector<Option> tuning = options(c.tuning);
-  number(*values, "--kl-coef", c.tuning.kl_coef, "beta of E[r] - beta KL(policy, prior) (the best text alone counts)",
+  number(*values, "--kl-coef", c.tuning.kl_coef,
+         "beta of E[r] - beta KL(policy, RUN), whose soft values are shown: RUN is the prior (default: hard values, "
+         "those of the best text that can follow)",
          1e-9, 1e9);
   add_options(*values, {row_of(tuning, "pay"), row_of(tuning, "gamma")});
   world(values);
@@ -484,6 +486,11 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
       option("batch", c.tuning.batch, 1, 1 << 20, "sequences in a group", sampled),
       option("samples", c.samples, 1, 1'000'000'000, "number of sequences, rounded to whole groups with leave-one-out",
              sampled),
+      narrowed(option("z", c.z, names_of(kZs),
+                      "Z of the target of f-dpg: of all sequences, where they can be listed | from the others of each "
+                      "batch, as in the first step of tune, which biases the gradient of some divergences",
+                      sampled),
+               row_of(tuning, "proposal").owners),
   };
   for (const char* name :
        {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef", "kl_estimator",
@@ -591,7 +598,7 @@ Check merge_options(CLI::App& app, MergeCommand& c) {
 Check compare_options(CLI::App& app, CompareCommand& c) {
   add_run(app, c.run);
   app.add_option("RUN_B", c.other, "the other run")->required();
-  number(app, "--samples", c.samples, "sequences drawn from each (10000)", 1, 1'000'000'000);
+  number(app, "--samples", c.samples, "sequences drawn from each, two or more (10000)", 2, 1'000'000'000);
   number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included (32)", 1, 1 << 20);
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of both models (1)", 1e-3, 1e6);
@@ -645,7 +652,7 @@ int run_command_line(int argc, char** argv) {
   add(
       app, run, "exact", "exact results for models small enough to enumerate every sequence", exact_options,
       +[](const ExactCommand& c) {
-        note_action_values(c.run, c.common);
+        note_action_values({c.run, c.other}, c.common);
         return c.answer(c);
       });
   add(app, run, "frontier", "the most reward at each KL from a run, in worlds small enough to list", frontier_options,

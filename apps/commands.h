@@ -111,6 +111,10 @@ enum class Estimator { kExact, kSampled };
 inline constexpr Named<Estimator> kEstimators[] = {
     {"exact", Estimator::kExact}, {"sampled", Estimator::kSampled}, {"reinforce", Estimator::kSampled}};
 
+// Where the Z of a sampled gradient comes from: from all sequences of the world, or from the others of each batch.
+enum class ZFrom { kWorld, kBatch };
+inline constexpr Named<ZFrom> kZs[] = {{"known", ZFrom::kWorld}, {"estimated", ZFrom::kBatch}};
+
 struct ExactCommand {
   Common common;
   int (*answer)(const ExactCommand&) = nullptr;  // to the question that was asked: one of those below
@@ -120,7 +124,7 @@ struct ExactCommand {
   double temperature = 1;
   TuneConfig tuning;     // what the target, the values and the gradient are of
   bool is_soft = false;  // the values are those of E[r] − β KL, not those of the best text
-  std::string estimator = "exact", out;
+  std::string estimator = "exact", z = "known", out;
   int64_t samples = 10'000;
   ExactCommand() { tuning.baseline = "none"; }
 };

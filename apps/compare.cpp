@@ -1,20 +1,27 @@
 // gradus compare: divergences between two runs over whole sequences, estimated from samples of both where the world is
-// too large to list. With u = log a − log b:
+// too large to list. Both samples together are one of the mixture m = (a + b)/2 (the balance heuristic, Veach and
+// Guibas 1995), under which every divergence is a mean,
 //
-//   KL(a‖b) = E_a[u]   JS = ½ E_a[log 2a/(a+b)] + ½ E_b[log 2b/(a+b)]   TV = E_a[(1 − b/a)⁺]   H² = 1 − E_a[√(b/a)]
+//   D(a, b) = E_m[ term(a/m, b/m) ],   a/m = 2 / (1 + b/a),   b/m = 2 − a/m
 //
-// of which TV and H² are means over samples of both. χ²(a‖b) = E_a[a/b] − 1 may have a heavy tail that no sample shows.
+// with the term that the tables add up (rl/tables/divergence.h): f(u) − f'(1)(u − 1) in the place of f(u), so that no
+// sample is negative and the linear part, which is 0 on average and most of the noise between runs that are near to
+// each other, is gone. Ratios to m are at most 2, so that what one run hardly ever says of the other has no heavy tail
+// but in χ², E_a[a/b] − 1, and as log a/b in KL.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "apps/commands.h"
 #include "apps/format.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/run/checkpoint.h"
 #include "models/text/utf8.h"
 #include "rl/rollout.h"
+#include "rl/tables/divergence.h"
 #include "rl/tables/running_moments.h"
 #include "rl/teacher_forcing.h"
 
@@ -26,8 +33,12 @@ constexpr int kShards = 4;
 
 struct Figure {
   const char* name;
-  double value, error;
+  double value;
+  std::optional<double> error;  // none of an infinite one
 };
+
+// log a/m, the logarithm of 2/(1 + b/a), from u = log a − log b.
+double log_share(double u) { return u > 0 ? kLog2 - std::log1p(std::exp(-u)) : kLog2 + u - std::log1p(std::exp(u)); }
 
 // u of command.samples sequences that a drew, or b.
 std::vector<double> log_ratios(const CompareCommand& command, const Checkpoint& a, const Checkpoint& b,
@@ -55,44 +66,42 @@ std::vector<double> log_ratios(const CompareCommand& command, const Checkpoint& 
   return u;
 }
 
-// log 2a/(a+b) = log 2 − log(1 + b/a).
-double log_share(double u) { return std::log(2.0) - (u > 0 ? std::log1p(std::exp(-u)) : std::log1p(std::exp(u)) - u); }
-
-// The mean of f over a sample and its standard error.
-template <class F>
-Figure mean_of(const char* name, const std::vector<double>& a, F f) {
-  RunningMoments m;
-  for (const double u : a) {
-    if (std::isinf(f(u))) return {name, f(u), std::nan("")};  // the other excludes it
-    m.add(f(u));
+// Its mean over both samples, and the standard error of that.
+Figure mean_of(const char* name, const char* divergence, const std::vector<double>& of_a,
+               const std::vector<double>& of_b) {
+  const Divergence f = divergence_named(divergence);
+  double value = 0, variance = 0;
+  for (const std::vector<double>* sample : {&of_a, &of_b}) {
+    RunningMoments m;
+    for (const double u : *sample) {
+      const double log_a = log_share(u), log_b = log_share(-u);
+      const double x = f.term({.p = std::exp(log_a), .log_p = log_a, .t = std::exp(log_b), .log_t = log_b});
+      if (std::isinf(x)) return {name, x, {}};  // the other run excludes it
+      m.add(x);
+    }
+    value += m.mean()[0] / 2;
+    variance += m.variance()[0] / double(m.count()) / 4;
   }
-  return {name, m.mean()[0], std::sqrt(m.variance()[0] / double(m.count()))};
-}
-Figure halves(const char* name, const Figure& a, const Figure& b) {
-  return {name, (a.value + b.value) / 2, std::hypot(a.error, b.error) / 2};
+  return {name, value, std::sqrt(variance)};
 }
 
 }  // namespace
 
 int compare_runs(const CompareCommand& command) {
+  note_action_values({command.run, command.other}, command.common);
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
   const World world{a.beginning(command.prompt), a.tokenizer.end_id(), command.max_tokens, command.temperature};
   for (const Checkpoint* run : {&a, &b}) run->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
   const std::vector<double> of_a = log_ratios(command, a, b, world, false);
-  std::vector<double> of_b = log_ratios(command, a, b, world, true);
-  for (double& u : of_b) u = -u;  // log b − log a
-  const auto tv = [](double u) { return u > 0 ? -std::expm1(-u) : 0; };
-  const auto hellinger = [](double u) { return -std::expm1(-u / 2); };
-  const auto chi2 = [](double u) { return std::expm1(u); };
-  const auto kl = [](double u) { return u; };
+  const std::vector<double> of_b = log_ratios(command, a, b, world, true);
   const std::vector<Figure> figures{
-      mean_of("kl_ab", of_a, kl),
-      mean_of("kl_ba", of_b, kl),
-      halves("js", mean_of("", of_a, log_share), mean_of("", of_b, log_share)),
-      halves("tv", mean_of("", of_a, tv), mean_of("", of_b, tv)),
-      mean_of("chi2_ab", of_a, chi2),
-      mean_of("chi2_ba", of_b, chi2),
-      halves("hellinger2", mean_of("", of_a, hellinger), mean_of("", of_b, hellinger)),
+      mean_of("kl_ab", "reverse-kl", of_a, of_b),
+      mean_of("kl_ba", "forward-kl", of_a, of_b),
+      mean_of("js", "js", of_a, of_b),
+      mean_of("tv", "tv", of_a, of_b),
+      mean_of("chi2_ab", "chi2-reverse", of_a, of_b),
+      mean_of("chi2_ba", "chi2", of_a, of_b),
+      mean_of("hellinger2", "hellinger", of_a, of_b),
   };
   if (command.common.json) {
     Json json = Json::object();
@@ -107,7 +116,8 @@ int compare_runs(const CompareCommand& command) {
   std::printf("a = %s, b = %s: whole sequences, in nats, from %s samples of each\n", one_line(command.run, 80).c_str(),
               one_line(command.other, 80).c_str(), grouped(command.samples).c_str());
   for (const Figure& f : figures)
-    std::printf("%-12s %14s   ± %s\n", f.name, fixed(f.value, 6).c_str(), fixed(f.error, 6).c_str());
+    std::printf("%-12s %14s%s\n", f.name, fixed(f.value, 6).c_str(),
+                f.error ? ("   ± " + fixed(*f.error, 6)).c_str() : "   (one run excludes what the other says)");
   return kDone;
 }
 

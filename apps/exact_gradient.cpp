@@ -2,7 +2,8 @@
 // KL(π‖q), or with f-DPG of −D_f(π‖p) to a target p; where a method makes another one of it, such as GRPO, the answer
 // says how far they are apart; of action values it is that of their error. A critic is the exact one, the values of the
 // policy, or 0 in a world too large. Exact over all sequences of the world, or groups of them, or from samples; then,
-// where the world can be listed, with its bias, variance and cosine to the exact one.
+// where the world can be listed, with its bias, variance and cosine to the exact one. With --z estimated Z comes from
+// the batch, as in the first step of tune, and the bias shows what that costs.
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -37,6 +38,9 @@ struct Question {
   RewardFunction reward, paid;  // of a text, and as the method is paid it
 
   bool has_target, acts, has_critic;  // of the method
+  // Whether Z is known where the world can be listed, or what the others of a batch say of it.
+  bool knows_z() const { return row_named(kZs, command.z, "choice of Z").value == ZFrom::kWorld; }
+  bool is_discounted() const { return options.gamma < 1; }
 
   explicit Question(const ExactCommand& c);
   std::unique_ptr<Method> method(const TuneConfig& o) const {
@@ -88,9 +92,10 @@ struct Listed {
 };
 
 // What makes an exact mean sharp, and a sampled one unbiased: the method is told J, as its baseline, and Z.
-void tell(Method& method, const Listed& listed) {
-  method.restore(
-      std::vector<NamedNumbers>{{"moving", {listed.objective.objective, 1}}, {"normalisers", {listed.log_z, 1, 0}}});
+void tell(Method& method, const Listed& listed, bool z = true) {
+  std::vector<NamedNumbers> state{{"moving", {listed.objective.objective, 1}}};
+  if (z) state.push_back({"normalisers", {listed.log_z, 1, 0}});
+  method.restore(state);
 }
 
 // The values of the policy: of a method that takes the KL of whole rows without that of the row itself.
@@ -129,6 +134,14 @@ Listed list_world(Question& q) {
                                       : method->behaviour() == q.prior.model.get() ? log_q
                                                                                    : log_pi;
   l.objective = exact_objective(q.acts ? log_mu : log_pi, log_q, l.rewards, options.beta());
+  const std::vector<double> paid = rewards_of(l.all.sequences, q.paid);
+  if (q.is_discounted()) {
+    const PrefixTree tree(l.all.sequences);
+    l.objective.objective =
+        policy_values(tree, tree.of_edges(l.all.sequences, paid), tree.log_conditionals(q.acts ? log_mu : log_pi),
+                      tree.log_conditionals(log_q), options.beta(), options.gamma)
+            .value[0];
+  }
   if (options.beta() > 0) {
     const Posterior target = posterior(Table::of_logs(log_q), l.rewards, options.beta());
     l.log_z = target.log_z;
@@ -144,7 +157,6 @@ Listed list_world(Question& q) {
   Shards shards(kShards, threads_for(q.command.common, kMostThreads));
   require_memory(exact_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, shards),
                  "the gradient of these sequences", "use a smaller --max-tokens");
-  const std::vector<double> paid = rewards_of(l.all.sequences, q.paid);
   std::vector<double> of_draws;
   if (q.has_critic) {
     evaluate(q, l, paid);
@@ -174,22 +186,38 @@ std::unique_ptr<Listed> try_list(Question& q) {
   }
 }
 
-// Of a sampled gradient beside the exact one.
-struct Agreement {
-  double bias_z = 0;  // the largest |mean − exact| over its standard error
-  double variance = 0, cosine;
-};
 double dot(std::span<const double> a, std::span<const double> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
+double norm(std::span<const double> x) { return std::sqrt(dot(x, x)); }
+// None where one of them is 0, but for rounding.
+std::optional<double> cosine(std::span<const double> a, std::span<const double> b) {
+  constexpr double kRounding = kDouble ? 1e-14 : 1e-6;
+  const double sizes = norm(a) * norm(b);
+  return norm(a) > kRounding && norm(b) > kRounding ? std::optional(dot(a, b) / sizes) : std::nullopt;
+}
+
+// Of a sampled gradient beside the exact one.
+struct Agreement {
+  double bias = 0;        // the norm of mean − exact
+  double bias_noise = 0;  // what it would be without a bias, as a root mean square: the standard error of the mean
+  double bias_z = 0;      // the largest |mean − exact| over its standard error
+  double variance = 0;
+  double exact = 0;  // the norm of the exact one
+  std::optional<double> cosine = {};
+};
 Agreement compare(const EstimatedGradient& g, std::span<const double> exact) {
-  const double norm = std::sqrt(dot(exact, exact)), rounding = (kDouble ? 1e-12 : 1e-5) * (1 + norm);
-  Agreement a{.cosine = dot(g.mean, exact) / (norm * std::sqrt(dot(g.mean, g.mean)))};
+  Agreement a{.exact = norm(exact), .cosine = cosine(g.mean, exact)};
+  const double rounding = (kDouble ? 1e-12 : 1e-5) * (1 + a.exact);
+  std::vector<double> off_by(g.mean);
+  for (size_t k = 0; k < exact.size(); ++k) off_by[k] -= exact[k];
+  a.bias = norm(off_by);
   for (size_t k = 0; k < exact.size(); ++k) {
     a.variance += g.variance[k];
     if (const double off = std::fabs(g.mean[k] - exact[k]); off > rounding)
       a.bias_z = std::max(a.bias_z, off / std::sqrt(g.variance[k] / double(g.samples)));
   }
+  a.bias_noise = std::sqrt(a.variance / double(g.samples));
   return a;
 }
 
@@ -203,8 +231,23 @@ void write(const Question& q, const EstimatedGradient& g) {
 
 // Of the gradient of a method beside that of J: their cosine, and the ratio of their norms.
 struct BesideJ {
-  double cosine, ratio;
+  std::optional<double> cosine, ratio;  // none where that of J is 0
 };
+
+// What the gradient is that of, for people.
+std::string name_of_objective(const Question& q) {
+  if (q.has_target) return "-" + q.options.divergence + "(policy, target)";
+  return text("J = E[r] - ", q.options.beta(), " KL",
+              q.is_discounted() ? text(", discounted by ", q.options.gamma) : "");
+}
+std::string name_of_gradient(const Question& q) {
+  if (q.has_target) return "that objective";
+  std::string name = q.options.algorithm == TuneConfig().algorithm ? "J" : q.options.algorithm;
+  if (!q.is_discounted()) return name;
+  // Only returns of whole texts climb the discounted J (rl/methods/returns.h).
+  const bool climbs = name == "J" && !q.options.reward_to_go;
+  return climbs ? "the discounted J" : text(q.options.algorithm, " with --gamma ", q.options.gamma);
+}
 
 int print(const Question& q, const EstimatedGradient& g, int64_t listed, const std::optional<Agreement>& agreement,
           const std::optional<BesideJ>& beside_j) {
@@ -224,6 +267,9 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
     }
     if (agreement) {
       json["objective_stderr"] = json_number(g.objective_stderr);
+      json["bias"] = json_number(agreement->bias);
+      json["bias_noise"] = json_number(agreement->bias_noise);
+      json["norm"] = json_number(agreement->exact);
       json["bias_z"] = json_number(agreement->bias_z);
       json["variance"] = json_number(agreement->variance);
       json["cosine"] = json_number(agreement->cosine);
@@ -232,26 +278,30 @@ int print(const Question& q, const EstimatedGradient& g, int64_t listed, const s
   }
   const auto error = [&](double x) { return sampled ? text(" (standard error ", fixed(x, 6), ")") : std::string(); };
   const auto line = [](const std::string& name, double x, const std::string& after) {
-    std::printf("  %s %s%s\n", left(name, 20).c_str(), right(fixed(x, 12), 18).c_str(), after.c_str());
+    std::printf("  %s %s%s\n", left(name, 32).c_str(), right(fixed(x, 12), 18).c_str(), after.c_str());
   };
   std::printf("over %s\n",
               sampled ? (grouped(g.samples) + " samples").c_str() : ("all " + grouped(listed) + " sequences").c_str());
-  line(q.has_target ? "-" + q.options.divergence + "(policy, target)" : text("J = E[r] - ", q.options.beta(), " KL"),
-       j.objective, error(g.objective_stderr));
+  line(name_of_objective(q), j.objective, error(g.objective_stderr));
   if (!q.options.is_gdc()) line("E[r]", j.reward, "");
   if (!q.acts) line("KL(policy, prior)", j.kl, " nats" + error(g.kl_stderr));
   if (!q.acts) line("entropy", j.entropy, " nats");
+  const auto shown = [](const std::optional<double>& x, int digits) {
+    return x ? fixed(*x, digits) : "none (one is 0)";
+  };
   if (beside_j)
-    std::printf("  beside the gradient of J: cosine %s, norm %s times\n", fixed(beside_j->cosine, 9).c_str(),
-                fixed(beside_j->ratio, 9).c_str());
-  if (agreement)
-    std::printf("  beside the exact gradient: largest |z| of the mean %s, cosine %s; variance of a sample %s\n",
-                fixed(agreement->bias_z, 3).c_str(), fixed(agreement->cosine, 6).c_str(),
-                significant(agreement->variance, 6).c_str());
-  std::printf("the gradient of %s, mean/NAME%s, is in %s\n",
-              q.has_target                                    ? "that objective"
-              : q.options.algorithm == TuneConfig().algorithm ? "J"
-                                                              : q.options.algorithm.c_str(),
+    std::printf("  beside the gradient of J%s: cosine %s, norm %s times\n",
+                q.is_discounted() ? " without discount" : "", shown(beside_j->cosine, 9).c_str(),
+                shown(beside_j->ratio, 9).c_str());
+  if (agreement) {
+    const auto digits = [](double x) { return significant(x, 6); };
+    std::printf("  beside the exact gradient, whose norm is %s: |bias| %s, largest |z| of the mean %s\n",
+                digits(agreement->exact).c_str(), digits(agreement->bias).c_str(), fixed(agreement->bias_z, 3).c_str());
+    std::printf("  (without a bias about %s of |bias| would be left to chance); cosine %s; variance of a sample %s\n",
+                digits(agreement->bias_noise).c_str(), shown(agreement->cosine, 6).c_str(),
+                digits(agreement->variance).c_str());
+  }
+  std::printf("the gradient of %s, mean/NAME%s, is in %s\n", name_of_gradient(q).c_str(),
               g.variance.empty() ? "" : " and variance/NAME", one_line(q.command.out, 80).c_str());
   return kDone;
 }
@@ -268,8 +318,9 @@ int answer_gradient(const ExactCommand& command) {
     write(q, g);
     std::optional<BesideJ> beside_j;
     if (!listed.of_j.empty()) {
-      const double a = std::sqrt(dot(g.mean, g.mean)), b = std::sqrt(dot(listed.of_j, listed.of_j));
-      beside_j = {.cosine = dot(g.mean, listed.of_j) / (a * b), .ratio = a / b};
+      const double of_j = norm(listed.of_j);
+      beside_j = {.cosine = cosine(g.mean, listed.of_j),
+                  .ratio = of_j > 0 ? std::optional(norm(g.mean) / of_j) : std::nullopt};
     }
     return print(q, g, listed.all.sequences.size(), {}, beside_j);
   }
@@ -277,7 +328,7 @@ int answer_gradient(const ExactCommand& command) {
   if (!listed && q.options.is_gdc())
     fit_sampled(q.named.features, *q.prior.model, q.world, {&q.world.prompt, 1}, q.options.seed);
   const std::unique_ptr<Method> method = q.method(q.options);
-  if (listed) tell(*method, *listed);
+  if (listed) tell(*method, *listed, q.knows_z());
   require_memory(estimate_gradient_bytes(*method, *q.run.model, *q.prior.model, q.world, q.options),
                  text("a batch of ", q.options.batch, " sequences of ", q.world.max_tokens, " tokens"),
                  "use a smaller --batch or --max-tokens");

@@ -97,9 +97,11 @@ int answer_values(const ExactCommand& command) {
   for (size_t n = 0; n < std::min(tree.nodes.size(), kShownPrefixes); ++n) std::printf("%s\n", s.line(n).c_str());
   if (tree.nodes.size() > kShownPrefixes)
     std::printf("%15s  %s more; --json lists all\n", "", grouped(int64_t(tree.nodes.size() - kShownPrefixes)).c_str());
-  std::printf("\nThe greedy policy writes %s, with the reward %s.\n",
-              Json(one_line(text_of(run, all.sequences, best), 80)).dump().c_str(),
-              significant(r[size_t(best)], 12).c_str());
+  std::printf(
+      command.is_soft ? "\nThe token of the largest soft Q at each place writes %s, with the reward %s; the optimum "
+                        "draws each token by its probability.\n"
+                      : "\nThe greedy policy writes %s, with the reward %s.\n",
+      Json(one_line(text_of(run, all.sequences, best), 80)).dump().c_str(), significant(r[size_t(best)], 12).c_str());
   return kDone;
 }
 

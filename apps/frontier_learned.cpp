@@ -14,7 +14,7 @@
 namespace gradus {
 
 static constexpr int kOptima = 41;
-static constexpr Stroke kRuns = Stroke::kDots;
+static constexpr Stroke kRuns = Stroke::kMarks;
 
 LearnedReward::LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
                              const std::string& prompt, const Table& q, const Sequences& sequences,
@@ -37,8 +37,7 @@ std::vector<double> LearnedReward::score(const Sequences& sequences) const {
 }
 
 void LearnedReward::add(const std::string& run, const Table& pi, const Sequences& sequences, double reward, double kl) {
-  runs_.push_back({.beta = 0, .learned = pi.mean(score(sequences)), .reward = reward, .kl = kl});
-  run_names_.push_back(run);
+  runs_.push_back({.run = run, .beta = 0, .learned = pi.mean(score(sequences)), .reward = reward, .kl = kl});
 }
 
 Json LearnedReward::optima() const {
@@ -62,7 +61,7 @@ void LearnedReward::print() const {
   };
   std::printf("\n%12s %12s %12s %12s  where the learnt reward is raised\n", "E[learnt]", "E[true]", "gap", "KL, nats");
   for (size_t k = 0; k < optima_.size(); k += 4) line(optima_[k], "beta " + significant(optima_[k].beta, 6));
-  for (size_t i = 0; i < runs_.size(); ++i) line(runs_[i], one_line(run_names_[i], 80));
+  for (size_t i = 0; i < runs_.size(); ++i) line(runs_[i], one_line(runs_[i].run, 80));
 }
 
 // What `value` says of these points, against their KL.
@@ -70,7 +69,11 @@ template <class Points, class Value>
 static Series series_of(Points points, const std::string& name, int colour, Stroke stroke, Value value) {
   std::ranges::sort(points, {}, [](const auto& p) { return p.kl; });
   Series s{.name = name, .x = {}, .y = {}, .colour = colour, .stroke = stroke};
-  for (const auto& p : points) s.x.push_back(p.kl), s.y.push_back(value(p));
+  for (const auto& p : points) {
+    s.x.push_back(p.kl);
+    s.y.push_back(value(p));
+    if (stroke == kRuns) s.labels.push_back(p.run);
+  }
   return s;
 }
 
@@ -107,8 +110,8 @@ void LearnedReward::show(Page& page) const {
                       " nats the gap is ", fixed(last.learned - last.reward, 4), "."));
   std::vector<Page::Fact> facts;
   for (size_t i = 0; i < runs_.size(); ++i)
-    facts.push_back({run_names_[i], text("learnt ", fixed(runs_[i].learned, 6), ", true ", fixed(runs_[i].reward, 6),
-                                         ", gap ", fixed(runs_[i].learned - runs_[i].reward, 6))});
+    facts.push_back({runs_[i].run, text("learnt ", fixed(runs_[i].learned, 6), ", true ", fixed(runs_[i].reward, 6),
+                                        ", gap ", fixed(runs_[i].learned - runs_[i].reward, 6))});
   if (!facts.empty()) page.facts(facts);
 }
 

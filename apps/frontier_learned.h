@@ -34,6 +34,7 @@ class LearnedReward {
 
  private:
   struct Point {
+    std::string run = {};  // of an optimum none
     double beta, learned, reward, kl;
   };
   std::vector<double> score(const Sequences& sequences) const;
@@ -43,7 +44,6 @@ class LearnedReward {
   const RewardFunction reward_;
   double shift_ = 0;
   std::vector<Point> optima_, runs_;  // of a run β means nothing
-  std::vector<std::string> run_names_;
 };
 
 }  // namespace gradus

@@ -41,14 +41,25 @@ Drawn draw(const TunedRun& run, const LanguageModel& acting, const std::vector<s
 
 }  // namespace
 
-Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const RewardFunction& reward,
+Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const Features& features,
                       const RewardFunction& watch, Shards& shards, int64_t step) {
   const Drawn drawn = draw(run, acting, run.held_out_tokens, shards, step);
   std::vector<int32_t> of_all;
   for (const int32_t p : drawn.of) of_all.push_back(int32_t(std::ssize(run.prompts)) + p);
-  const bool rewarded = !run.config.is_gdc() && run.config.preferences.empty();
-  Json record{{"held_out_reward", rewarded ? json_number(mean(reward(drawn.sequences, of_all))) : Json()},
+  const std::vector<double> values = features.values(drawn.sequences, of_all);
+  const bool rewarded = !run.config.is_gdc() && !features.empty();
+  Json record{{"held_out_reward", rewarded ? json_number(mean(features.rewards(values))) : Json()},
               {"held_out_kl", json_number(mean(drawn.kl))}};
+  if (run.config.is_gdc()) {
+    Json moments = Json::array(), pointwise = Json::array();
+    for (size_t f = 0, F = features.of.size(); f < F; ++f) {
+      std::vector<double> column;
+      for (size_t b = 0; b < drawn.kl.size(); ++b) column.push_back(values[b * F + f]);
+      (f < features.count() ? moments : pointwise).push_back(json_number(mean(column)));
+    }
+    record["held_out_moments"] = std::move(moments);
+    if (!pointwise.empty()) record["held_out_pointwise"] = std::move(pointwise);
+  }
   if (watch) record["held_out_watch"] = json_number(mean(watch(drawn.sequences, of_all)));
   return record;
 }

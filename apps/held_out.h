@@ -6,10 +6,11 @@
 
 namespace gradus {
 
-// "held_out_reward" (null without a reward), "held_out_kl" and, with a second reward, "held_out_watch": means over a
+// "held_out_reward" (null without a reward), "held_out_kl", of gdc "held_out_moments" and "held_out_pointwise", as the
+// steps have them, and, with a second reward, "held_out_watch": means over a
 // batch of --batch sequences, all held-out prompts in turn. To the rewards they come behind the prompts of the run.
 // What is drawn is a function of (seed, step) and the policy. REQUIRES: there are such prompts.
-Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const RewardFunction& reward,
+Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const Features& features,
                       const RewardFunction& watch, Shards& shards, int64_t step);
 
 // "kl", "kl_stderr", "entropy" and, with a second reward, "watch": means over a batch of --batch sequences, the prompts

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <utility>
 
 #include "engine/gemm.h"
@@ -227,18 +228,26 @@ int end_run(const RunFolder& folder, Console& console, const Next& next, int64_t
   return stopped ? kInterrupted : kDone;
 }
 
-void note_action_values(const std::string& run, const Common& common) try {
+std::optional<TuneConfig> tuning_of(const std::string& run) try {
   ArchiveReader in(checkpoint_path(run));
   const std::string* const section = in.find_section(kTuning);
-  if (common.quiet || !section) return;
-  const TuneConfig config = tune_config_from_json(Json::parse(*section).at("config").dump(), run);
-  if (learns_action_values(config))
-    std::fprintf(
-        stderr,
-        "note: the logits of %s are action values of --algorithm %s, and their softmax is no policy; sample it "
-        "with --temperature 0\n",
-        one_line(run, 80).c_str(), config.algorithm.c_str());
+  if (!section) return {};
+  return tune_config_from_json(Json::parse(*section).at("config").dump(), run);
 } catch (const std::runtime_error&) {
+  return {};
+}
+
+void note_action_values(const std::vector<std::string>& runs, const Common& common) {
+  std::set<std::string> seen{""};
+  for (const std::string& run : runs) {
+    if (common.quiet || !seen.insert(run).second) continue;
+    if (const std::optional<TuneConfig> config = tuning_of(run); config && learns_action_values(*config))
+      std::fprintf(
+          stderr,
+          "note: the logits of %s are action values of --algorithm %s, and their softmax is no policy; sample it "
+          "with --temperature 0\n",
+          one_line(run, 80).c_str(), config->algorithm.c_str());
+  }
 }
 
 }  // namespace gradus

@@ -88,9 +88,11 @@ void resolve_options(C& config) {
 // leave its header no room for the rest: it could never be saved. `what` has these texts.
 void require_room_in_header(const Checkpoint& run, const std::string& json, const std::string& what,
                             const std::string& remedy);
-// Says so on stderr where the logits of a run are action values, for commands that are about to take their softmax for
-// a policy. Nothing where the run cannot be read: who needs it will complain.
-void note_action_values(const std::string& run, const Common& common);
+// The options that a run was fine-tuned with; none where it was not, or cannot be read: who needs it will complain.
+std::optional<TuneConfig> tuning_of(const std::string& run);
+// Says so on stderr, once for each, where the logits of a run are action values, for commands that are about to take
+// their softmax for a policy. An empty name is no run.
+void note_action_values(const std::vector<std::string>& runs, const Common& common);
 // The folder of a new run, made only once everything else is known to be right, so that a mistake leaves none behind.
 RunFolder make_folder(const std::string& out);
 // The folder of a resumed run, locked before it is read. DataError where it holds no checkpoint.

@@ -48,7 +48,7 @@ static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::
 }
 
 int sample(const SampleCommand& command) {
-  if (command.temperature > 0) note_action_values(command.run, command.common);
+  if (command.temperature > 0) note_action_values({command.run}, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   const int32_t end_id = run.tokenizer.end_id();
   if (command.prompt_given && command.prompt.empty() && end_id < 0)

@@ -6,6 +6,7 @@
 
 #include "apps/commands.h"
 #include "apps/memory.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
@@ -15,6 +16,7 @@
 namespace gradus {
 
 int score(const ScoreCommand& command) {
+  if (command.temperature > 0) note_action_values({command.run}, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   require_memory(sampling_bytes(*run.model, 1, false), text("scoring by ", run.path),
                  "the model remembers too much for this machine");

@@ -40,9 +40,11 @@ auto listed(const TunedRun& run, int64_t most, const List& list) -> decltype(lis
     return nullptr;
   }
 }
-std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward, int64_t most) {
+std::unique_ptr<KnownWorlds> enumerate_world(const TunedRun& run, const RewardFunction& reward,
+                                             const RewardFunction& paid, int64_t most) {
   return listed(run, most, [&](int64_t limit) {
-    return std::make_unique<KnownWorlds>(*run.prior, run.prompt_tokens, run.world, reward, limit);
+    return std::make_unique<KnownWorlds>(*run.prior, run.prompt_tokens, run.world, reward, limit,
+                                         Discount{.gamma = run.config.gamma, .paid = paid});
   });
 }
 
@@ -103,7 +105,8 @@ Json result_of(const TunedRun& run, const Json& last, double seconds) {
   Json result{{"steps", run.policy.step}};
   for (const char* field : {"reward", "kl", "kl_stderr", "entropy", "objective", "distinct_2", "kl_coef"})
     result[field] = last.is_object() ? last[field] : Json(nullptr);
-  for (const char* field : {"preference_loss", "preference_accuracy", "watch", "held_out_reward", "held_out_kl", "held_out_watch"})
+  for (const char* field : {"preference_loss", "preference_accuracy", "watch", "held_out_reward", "held_out_kl",
+                            "held_out_moments", "held_out_pointwise", "held_out_watch", "updates"})
     if (last.is_object() && last.contains(field)) result[field] = last[field];
   result["seconds"] = seconds;
   return result;
@@ -170,9 +173,9 @@ bool reached(const TuneConfig& config, const TuneMetrics& m, Console& console) {
 
 // The truth of the policy that is saved, if its world can be enumerated: into the result, and with `log` into the log.
 void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, const RewardFunction& reward,
-                KnownWorlds* known, bool log, Json& result) try {
+                const RewardFunction& paid, KnownWorlds* known, bool log, Json& result) try {
   std::unique_ptr<KnownWorlds> at_end;
-  if (!known) known = (at_end = enumerate_world(run, reward, kMaxSequences)).get();
+  if (!known) known = (at_end = enumerate_world(run, reward, paid, kMaxSequences)).get();
   if (!known) return;
   const Truth truth = truth_of(*known, run, tuner);
   const bool rewarded = has_truth_of_reward(run.config);
@@ -190,6 +193,7 @@ void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, c
 
 int tune(const TuneCommand& command) {
   Console console(command.common);
+  if (!command.resume) note_action_values({command.run, command.prior}, command.common);
   TunedRun run = open_tuned_run(command, console);
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
@@ -200,7 +204,6 @@ int tune(const TuneCommand& command) {
                                         : NamedFeatures(config.reward, tokenizer, prompts);
   Features& features = named.features;
   find_lambda(run, features, console);
-  const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
   const NamedFeatures watched(config.watch, tokenizer, prompts);
   const RewardFunction watch = config.watch.empty() ? RewardFunction() : watched.features.reward();
   const bool from_pairs = learns_from_pairs(config);
@@ -208,10 +211,11 @@ int tune(const TuneCommand& command) {
     return std::vector<double>(size_t(s.size()), 0.0);
   };
   const RewardFunction reward = !from_pairs ? features.reward() : watch ? watch : nothing;
+  const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
+  const RewardFunction paid = by_step ? paid_by_step(reward) : RewardFunction();  // where it is not all at the end
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, by_step ? paid_by_step(reward) : RewardFunction(),
-              config, shards, features, std::move(run.pairs));
+  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, paid, config, shards, features, std::move(run.pairs));
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
@@ -219,7 +223,7 @@ int tune(const TuneCommand& command) {
                  int64_t(longest) > config.max_tokens ? "use a smaller --batch or shorter prompts"
                                                       : "use a smaller --batch or --max-tokens");
   run.restore(tuner);
-  const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, kEveryStep);
+  const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, paid, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
   RunFolder& folder = *run.folder;
   const std::string last_record = folder.truncate_log(run.policy.step);
@@ -240,7 +244,7 @@ int tune(const TuneCommand& command) {
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const Stopwatch of_step;
-    std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
+    std::optional<Truth> truth;    // of the policy that draws the batch, like the metrics
     Json beside = Json::object();  // what is measured beside the step
     double norm = 0;
     const double lr = schedule.at(step);
@@ -250,7 +254,7 @@ int tune(const TuneCommand& command) {
           step % std::max<int64_t>(1, config.steps / kMeasures) == 0 || step == 1 || step == config.steps;
       if (measures && from_pairs) beside = measure_policy(run, watch, shards, step);
       if (measures && !run.held_out.empty())
-        beside.update(measure_held_out(run, acting(run, tuner), reward, watch, shards, step));
+        beside.update(measure_held_out(run, acting(run, tuner), features, watch, shards, step));
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(command, run, tuner, error);
@@ -278,7 +282,7 @@ int tune(const TuneCommand& command) {
     record.update(beside);
     record["seconds"] = of_step.seconds();
     folder.log(record);
-    show_step(console, *last, step, config.steps, truth, config.is_gdc());
+    show_step(console, *last, step, truth, config);
     notes.look(console, *last, tuner.fresh());
     live_report.renew();
     stop |= step == command.stop_after;
@@ -293,7 +297,7 @@ int tune(const TuneCommand& command) {
   stop |= interrupted();
   if (!stop) try {
       if (!finished) log_samples(folder, run, acting(run, tuner));
-      tell_truth(command, run, tuner, reward, known.get(), !finished, result);
+      tell_truth(command, run, tuner, reward, paid, known.get(), !finished, result);
       console.end_live();
       show_samples(console, run, acting(run, tuner));
     } catch (const Interrupted&) {

@@ -80,6 +80,7 @@ Json record_of(int64_t step, const TuneMetrics& m) {
   if (m.explained_variance) record["explained_variance"] = json_number(*m.explained_variance);
   for (const Figure& f : m.of_method) record[f.name] = json_number(f.value);
   if (m.clip_share) record["clip_share"] = json_number(*m.clip_share);
+  if (m.updates) record["updates"] = *m.updates;
   return record;
 }
 
@@ -107,8 +108,10 @@ void add_target(Json& record, const TuneMetrics& m, const Method& method, const 
   if (end != m.moments.end()) record["pointwise"] = std::vector<double>(end, m.moments.end());
 }
 
-void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth,
-               bool has_moments) {
+void show_step(Console& console, const TuneMetrics& m, int64_t step, const std::optional<Truth>& truth,
+               const TuneConfig& config) {
+  const bool has_moments = config.is_gdc();
+  const int64_t steps = config.steps;
   std::string line = text("step ", step, "/", steps);
   for (const Figure& f : m.of_method) {
     std::string name = f.name;
@@ -124,8 +127,13 @@ void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t ste
   if (m.clip_share) line += text("  clipped ", fixed(100 * *m.clip_share, 0), "%");
   if (m.explained_variance) line += text("  explained ", fixed(*m.explained_variance, 2));
   line += text("  distinct-2 ", fixed(m.distinct_2, 2));
+  if (m.updates) line += text("  updates ", *m.updates);
   if (truth && truth->kl_to_posterior)
-    line += text(!has_moments ? "  KL to posterior " : "  KL to target ", fixed(*truth->kl_to_posterior, 5));
+    line += text("  KL to ", optimum_of(config), " ", fixed(*truth->kl_to_posterior, 5));
+  // A policy that can still say what the target excludes is infinitely far from it, but may be near from the other
+  // side.
+  if (truth && truth->kl_to_posterior && std::isinf(*truth->kl_to_posterior))
+    line += text(", from it ", fixed(*truth->kl_from_posterior, 5));
   if (step % std::max<int64_t>(1, steps / 10) == 0 || step == 1)
     console.note(line);
   else

@@ -18,8 +18,8 @@ void add_truth(Json& record, const Truth& t, bool rewarded);
 // Λ·φ + log b.
 void add_target(Json& record, const TuneMetrics& m, const Method& method, const Features* target);
 // In one line, of which a person keeps every tenth part of the run.
-void show_step(Console& console, const TuneMetrics& m, int64_t step, int64_t steps, const std::optional<Truth>& truth,
-               bool has_moments);
+void show_step(Console& console, const TuneMetrics& m, int64_t step, const std::optional<Truth>& truth,
+               const TuneConfig& config);
 
 // A few samples of the model that acts, with their prompts. The same random numbers whenever they are drawn, so that
 // what changed between two calls is the policy.

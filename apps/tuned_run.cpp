@@ -37,6 +37,7 @@ namespace {
 
 constexpr const char* kHeldOut = "held_out";  // the member that holds the prompts that no step is made of
 constexpr const char* kPreferencesHash = "preferences_hash";
+constexpr const char* kUpdates = "updates";     // the member that counts those of the policy, where a KL may end a step
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
 
 // All but the prompt.
@@ -80,6 +81,16 @@ TuneConfig stored_config(const Json& tuning, const std::string& path) {
   if (config.reward.empty() && config.preferences.empty() && !config.is_gdc())
     throw JsonError("\"config\" has no reward");
   return config;
+}
+
+// Updates of the policy, at most as many as the steps may make; a step that --stop-kl ends makes fewer. Runs of before
+// there was that option do not say.
+int64_t stored_updates(const Json& tuning, int64_t most) {
+  if (!tuning.contains(kUpdates)) return most;
+  const int64_t updates = member<int64_t>(tuning, kUpdates);
+  if (updates < 0 || updates > most)
+    throw JsonError(text("\"", kUpdates, "\" is ", updates, ", must be from 0 to ", most));
+  return updates;
 }
 
 // The path of the prior.
@@ -195,7 +206,7 @@ TunedRun resume(const TuneCommand& command, Console& console) {
     TokenPairs pairs = tokens_of(preferences, policy, world);
     policy.optimizer = tuning_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
-    policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
+    policy.optimizer->steps = stored_updates(tuning, policy.step * config.epochs * config.minibatches);
     return {.policy = std::move(policy),
             .prior = std::move(prior.model),
             .prior_path = prior.path,
@@ -316,7 +327,7 @@ void TunedRun::restore(Tuner& tuner) {
   if (tuner.value()) {
     load_params(*saved, tuner.value()->params(), kValue);
     load_moments(*saved, tuner.value()->params(), *tuner.value_optimizer(), kValue);
-    tuner.value_optimizer()->steps = policy.step * config.epochs * config.minibatches;
+    tuner.value_optimizer()->steps = policy.optimizer->steps;
   }
   saved->refuse_rest();
 }
@@ -329,6 +340,7 @@ void TunedRun::save(const Tuner& tuner, const std::string& path) {
   for (const NamedNumbers& part : tuner.method->state()) state[part.name] = part.values;
   tuning[kMethodState] = state;
   tuning["replayed"] = memory.size();
+  if (config.stop_kl > 0) tuning[kUpdates] = policy.optimizer->steps;
   ArchiveWriter out;
   policy.write(out);
   out.section(kTuning, tuning.dump());

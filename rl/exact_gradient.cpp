@@ -7,6 +7,7 @@
 
 #include "engine/long_loop.h"
 #include "models/memory.h"
+#include "rl/methods/returns.h"
 #include "rl/pay.h"
 #include "rl/rollout.h"
 #include "rl/tables/running_moments.h"
@@ -201,8 +202,11 @@ EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy,
     method.prepare(e, options.beta());
     const std::vector<double> pi = sum_over_draws(e.batch, e.log_pi), q = sum_over_draws(e.batch, e.log_q),
                               drawn = sum_over_draws(e.batch, e.log_mu);
-    const std::vector<double> raised = method.objective(e);
-    is_j = raised.empty();
+    std::vector<double> raised = method.objective(e);
+    is_j = raised.empty() && options.gamma == 1;
+    if (raised.empty() && !is_j)
+      raised =
+          at_first_draw(e.batch, returns_of_draws(e, e.log_pi, {.kl_coef = options.beta(), .gamma = options.gamma}));
     for (size_t i = 0; i < pi.size(); ++i) {
       const double ratio = method.acting() ? 1 : std::exp(pi[i] - drawn[i]);
       const auto weighted = [&](double x) { return ratio > 0 ? ratio * x : 0; };  // 0 times an infinite log is 0

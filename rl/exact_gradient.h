@@ -27,7 +27,8 @@ struct EstimatedGradient {
   // Flat, in the order of the parameters. `variance` is that of one sequence's contribution; where the method
   // compares sequences that of a batch's mean times the size of the batch. NaN where there is one contribution only.
   std::vector<double> mean, variance;
-  // Means over the samples, each times π/μ; kl is that of k1 = log π − log q, objective what the method raises.
+  // Means over the samples, each times π/μ; kl is that of k1 = log π − log q, objective what the method raises,
+  // with γ < 1 the discounted sum of its parts.
   Objective objective = {};
   double kl_stderr = 0;  // of that mean
   double objective_stderr = 0;
@@ -35,9 +36,9 @@ struct EstimatedGradient {
 };
 
 // The same from `samples` sequences, in batches of options.batch where the method compares them (then rounded up to
-// whole batches), drawn from the method's behaviour, else from the policy. Of the options batch, seed and kl_coef are
-// read. The number of threads changes no bit. `value` says of sequences what a critic says before each of their draws;
-// none: 0. DataError where the prior excludes a sequence that is drawn and β > 0.
+// whole batches), drawn from the method's behaviour, else from the policy. Of the options batch, seed, kl_coef and
+// gamma are read. The number of threads changes no bit. `value` says of sequences what a critic says before each of
+// their draws; none: 0. DataError where the prior excludes a sequence that is drawn and β > 0.
 EstimatedGradient estimate_gradient(Method& method, const LanguageModel& policy, const LanguageModel& prior,
                                     const World& world, const RewardFunction& reward, const TuneConfig& options,
                                     int64_t samples, int threads, const RewardFunction& value = {});

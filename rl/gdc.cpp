@@ -79,7 +79,7 @@ MomentFit Features::fit(const Table& q, std::span<const double> values, bool sam
           "--feature ", names[f], "=", moments[f], ": the moment is out of reach, it must lie between ", low, " and ",
           high, ", the least and the largest value seen ", where, P > 1 ? ", their means over the prompts" : ""));
   }
-  MomentFit found = fit_moments(Table::of_logs(std::move(log_q)), phi, moments, kept);
+  MomentFit found = fit_moments(Table::of_logs(std::move(log_q)), phi, moments, kept, std::span(names).first(n));
   lambda = found.lambda;
   lambda_error = sampled ? lambda_errors(found, phi, kept) : std::vector<double>();
   return found;

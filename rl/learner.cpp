@@ -61,14 +61,17 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
 double Learner::step(int64_t step, AdamW& optimizer, double lr, double clip) {
   double largest = 0;
   begin(step);
-  for (int64_t u = 0; u < options_.epochs * options_.minibatches; ++u) {
+  int64_t u = 0;
+  for (; u < options_.epochs * options_.minibatches; ++u) {
     if (u > 0) train_value();
     const std::span<const real> descent = update(u);
+    if (is_over_) break;
     const double norm = gradient_norm(descent);
     if (!std::isfinite(norm)) return norm;
     largest = std::max(largest, norm);
     optimizer.step(policy_.params(), descent, lr, clip_factor(norm, clip));
   }
+  if (options_.stop_kl > 0) metrics_.updates = u;
   source_.remember();
   learn();
   return largest;
@@ -97,6 +100,7 @@ void Learner::begin(int64_t step) {
   const LanguageModel* mu = method_.behaviour();
   batches_ = source_.draw(step, mu ? *mu : policy_);
   info_ = {.seed = uint64_t(options_.seed), .step = step};
+  is_over_ = false;
 }
 
 static int64_t draws_of(const PaddedBatch& batch) {
@@ -122,6 +126,11 @@ std::span<const real> Learner::update(int64_t u) {
     const Experience part = M > 1 ? rows_of(*e, rows) : Experience();
     const Experience& mini = M > 1 ? part : *e;
     if (u > 0 || M > 1) pass_.forward(mini.batch, temperature, info_);
+    if (u > 0 && e == &fresh() && went_too_far(mini)) {
+      is_over_ = true;
+      value_sum_.clear();
+      return {};
+    }
     Weights weights = method_.weigh(mini, pass_.scores());
     if (weights.clipped) {
       clipped_ += *weights.clipped;
@@ -133,6 +142,19 @@ std::span<const real> Learner::update(int64_t u) {
   const bool reweighed = options_.replay > 0 || options_.epochs * M > 1 || method_.behaviour();
   if (m + 1 == M && reweighed && !importance_.empty()) metrics_.ess = effective_sample_size(importance_);
   return sum_;
+}
+
+// KL(π_start‖π) of whole sequences reaches its limit. Of draws from π_start it is the mean of Σ_t (ρ − 1 − log ρ), ρ =
+// π/π_start of a draw, in which nothing is negative (Schulman 2020).
+bool Learner::went_too_far(const Experience& mini) const {
+  if (options_.stop_kl == 0) return false;
+  const std::vector<double>& now = pass_.scores().log_pi;
+  double sum = 0;
+  for (size_t i = 0; i < now.size(); ++i) {
+    const double log_ratio = now[i] - mini.log_pi[i];  // 0 in padding
+    sum += std::expm1(log_ratio) - log_ratio;
+  }
+  return sum >= options_.stop_kl * double(mini.size());
 }
 
 static void add(std::span<const real> x, std::vector<real>& sum) {
@@ -158,9 +180,17 @@ void Learner::add_gradient(const PaddedBatch& batch, Weights weights) {
   if (value_) add(pass_.value_gradient(), value_sum_);
 }
 
+// The rate of the value network falls with the policy's: what an error of temporal differences teaches settles only
+// then (Robbins and Monro 1951). It is not warmed up; a critic should be right before the policy moves.
+static double value_rate(const TuneConfig& o, bool own_critic, int64_t step) {
+  const double rate = own_critic ? o.critic_lr : o.value_lr;
+  if (o.decay_steps == 0 || o.lr == 0) return rate;
+  return rate / o.lr * Schedule{.lr = o.lr, .min_lr = o.min_lr, .warmup = 0, .decay = o.decay_steps}.at(step);
+}
+
 void Learner::train_value() {
-  if (value_)
-    value_optimizer_->step(value_->params(), value_sum_, needs_.own_critic ? options_.critic_lr : options_.value_lr);
+  if (value_ && !value_sum_.empty())
+    value_optimizer_->step(value_->params(), value_sum_, value_rate(options_, needs_.own_critic, info_.step));
 }
 
 // The fresh batch has been used; only now may a baseline learn from it.
@@ -238,6 +268,12 @@ void Learner::measure(const Experience& e) {
   metrics_.kl_coef = kl_coef_;
   metrics_.objective = metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) +
                        (options_.entropy_coef > 0 ? options_.entropy_coef * metrics_.entropy : 0);
+  if (options_.gamma < 1) {
+    const ReturnOptions discounted{
+        .kl_coef = acts ? 0 : kl_coef_, .entropy_coef = options_.entropy_coef, .gamma = options_.gamma};
+    const std::vector<double> whole = at_first_draw(e.batch, returns_of_draws(e, e.log_pi, discounted));
+    metrics_.objective = moments(of_policy(whole)).mean()[0];
+  }
   metrics_.distinct_1 = distinct_share(e.sequences, 1);
   metrics_.distinct_2 = distinct_share(e.sequences, 2);
   metrics_.cut = cut / n;

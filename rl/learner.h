@@ -26,7 +26,7 @@ namespace gradus {
 struct TuneMetrics {
   double reward, kl, entropy;         // means over the batch; kl is that of k1 = log π − log q, of whole sequences
   double kl_stderr;                   // of that mean
-  double objective;                   // reward − β kl + α entropy
+  double objective;                   // reward − β kl + α entropy; with γ < 1 the discounted sum of the same
   double kl_coef;                     // β of this step
   double baseline, advantage_spread;  // mean baseline, standard deviation of A, at the first draw of each sequence
   double distinct_1, distinct_2;      // different n-grams of the batch over n-grams of the batch
@@ -36,6 +36,7 @@ struct TuneMetrics {
   std::optional<double> value_loss;          // mean squared error of the value network
   std::optional<double> explained_variance;  // 1 − Var(returns − values) / Var(returns), over draws
   std::optional<double> clip_share;          // draws that were clipped, of all draws of all updates of the step
+  std::optional<int64_t> updates;            // of the policy in this step, where a KL may end it early
   std::vector<double> moments;               // means of the features, where there are any
   std::vector<Figure> of_method;             // Method::figures()
 };
@@ -53,7 +54,8 @@ class Learner {
   Learner(LanguageModel& policy, const LanguageModel& prior, Source& source, Method& method, const TuneConfig& options,
           Shards& shards);
 
-  // One step: epochs × minibatches updates of the policy, each by a gradient clipped to norm `clip` (0: not clipped).
+  // One step: epochs × minibatches updates of the policy, each by a gradient clipped to norm `clip` (0: not clipped),
+  // or fewer where it has gone as far as options.stop_kl allows.
   // Returns the largest norm before clipping; where it is not finite, that update and all after it were left out, and
   // neither the method nor the KL coefficient has learnt. What it does is a function of (seed, step), the parameters
   // and what is remembered. If it throws in the first update nothing has changed.
@@ -82,6 +84,7 @@ class Learner {
  private:
   void begin(int64_t step);
   std::span<const real> update(int64_t u);
+  bool went_too_far(const Experience& minibatch) const;
   void add_gradient(const PaddedBatch& batch, Weights weights);
   void train_value();
   void measure(const Experience& fresh);
@@ -102,6 +105,7 @@ class Learner {
   StepInfo info_;
   std::span<Experience* const> batches_;  // of the step, the fresh one last
   std::vector<double> importance_;        // of an epoch
+  bool is_over_ = false;                  // the step, before all its updates
   int64_t clipped_ = 0, weighed_ = 0;     // draws of a step, where the method clips
   std::vector<real> sum_, value_sum_;     // gradients over all batches of an update
 };

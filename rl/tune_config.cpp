@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "engine/io/json.h"
 #include "rl/methods/baselines.h"
 #include "rl/methods/method.h"
 #include "rl/methods/proposal.h"
@@ -82,6 +83,10 @@ static void check_by_algorithm(const TuneConfig& c) {
     throw DataError(
         "--kl-coef is 0: --algorithm soft-q goes to the prior times e^(reward / beta), which needs one above 0");
   if (takes(c, "pay")) require_payable(c);
+  if (takes(c, "stop_kl") && c.stop_kl > 0 && c.epochs * c.minibatches == 1)
+    throw DataError(text("--stop-kl ", c.stop_kl,
+                         " leaves out later updates of a step, and each step makes one; use more --epochs or "
+                         "--minibatches"));
 }
 
 void require_payable(const TuneConfig& c) {
@@ -96,7 +101,9 @@ void resolve(TuneConfig& c, int cores) {
   c.resolve(cores, c.batch);
   if (!c.is_gdc()) c.feature = c.pointwise = {};
   if (c.is_gdc()) c.reward = {};
-  if (!takes(c, "entropy_coef")) c.entropy_coef = 0;  // it belongs to others
+  if (!takes(c, "entropy_coef")) c.entropy_coef = 0;  // it belongs to others, and so do these
+  if (!takes(c, "gamma")) c.gamma = 1;
+  if (!takes(c, "stop_kl")) c.stop_kl = 0;
   if (learns_action_values(c)) c.kl_coef = c.kl_target = 0;
   if (!takes(c, "replay")) c.replay = 0;
   if (!learns_from_pairs(c)) c.preferences = {};
@@ -156,12 +163,17 @@ std::vector<Option> options(TuneConfig& c) {
       option("baseline", c.baseline, baseline_names(), "baseline that is subtracted from the return", kReinforce),
       option("reward_to_go", c.reward_to_go, usual.reward_to_go,
              "credit each token only with rewards that come after it", kReinforce),
-      narrowed(option("kl_coef", c.kl_coef, 0, 1e9, "beta of J = E[reward] - beta KL(policy, prior)", kRl), kWithBeta),
+      narrowed(option("kl_coef", c.kl_coef, 0, 1e9,
+                      "beta of J = E[reward] - beta KL(policy, prior); 0.3 is the least at which none of six "
+                      "tasks collapses (tests/measure/defaults.sh)",
+                      kRl),
+               kWithBeta),
       newer(option("kl_estimator", c.kl_estimator, names_of(kKlEstimators),
                    "the KL in the gradient: of each draw | of each row over the whole vocabulary, with less variance",
                    kFull)),
-      option("kl_target", c.kl_target, 0, 1e9,
-             "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
+      narrowed(option("kl_target", c.kl_target, 0, 1e9,
+                      "adjust beta until the KL is this many nats a sequence (default: beta is fixed)", {"kl_target"}),
+               kWithBeta),
       option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "beta changes by at most 20% per this many sequences",
              {"kl_target"}),
       option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
@@ -170,10 +182,17 @@ std::vector<Option> options(TuneConfig& c) {
                    text("when the reward is paid: with the last draw | with each draw what it adds, of ",
                         joined(Reward::paid_by_step(), ", ")),
                    kSteps)),
-      newer(option("gamma", c.gamma, 0, 1, "discount of a reward for each draw that it comes later", kSteps)),
+      newer(option("gamma", c.gamma, 0, 1,
+                   "discount of a reward for each draw that it comes later; J, J* and the optimum are then those of "
+                   "discounted rewards",
+                   kSteps)),
       newer(option("gae", c.gae, 0, 1, "lambda of the advantages: 0 trusts the critic, 1 the rewards alone", kPpo)),
       newer(option("clip_ratio", c.clip_ratio, 0, 1e9, "how far the ratio of a draw may move before its gradient is 0",
                    kClipped)),
+      hidden_at("0.0", newer(option("stop_kl", c.stop_kl, 0, 1e9,
+                                    "end the updates of a step once the KL between the policy that drew its batch and "
+                                    "the policy is this many nats a sequence (default: none)",
+                                    kClipped))),
       newer(option("group", c.group, 0, 1 << 20, "sequences of one prompt that are compared (default: 8)", kGrpo)),
       newer(option("divide_std", c.divide_std, usual.divide_std,
                    "do not divide the advantage by the standard deviation of its group", kGrpo)),
@@ -192,18 +211,22 @@ std::vector<Option> options(TuneConfig& c) {
       row_of(shared, "min_lr"),
       row_of(shared, "warmup"),
       row_of(shared, "decay_steps"),
-      option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network",
+      option("value_lr", c.value_lr, 0, 1e3, "learning rate of the value network; it falls as --lr does",
              {"baseline", baselines_with_value()}),
-      newer(option("critic_lr", c.critic_lr, 0, 1e3, "learning rate of a critic with an encoder of its own", kCritics)),
+      newer(option("critic_lr", c.critic_lr, 0, 1e3,
+                   "learning rate of a critic with an encoder of its own; it falls as --lr does", kCritics)),
       row_of(shared, "clip"),
       option("temperature", c.temperature, 1e-3, 1e3, "divides the logits of policy and prior"),
       option(
           "exact", c.exact, names_of(kExactWords),
           "exact values by enumeration: up to 10^4 sequences at every step and 10^6 at the end | up to 10^6 at every "
           "step | never"),
-      newer(option("until_reward", c.until_reward, -TuneConfig::kNever, TuneConfig::kNever,
-                   "end the run at a batch with this mean reward (default: never)", kRl)),
-      newer(option("until_kl", c.until_kl, 0, 1e9, "end the run at a batch with this KL (default: never)", kDraws)),
+      hidden_at(Json(TuneConfig::kNever).dump(),
+                newer(option("until_reward", c.until_reward, -TuneConfig::kNever, TuneConfig::kNever,
+                             "end the run at a batch with this mean reward (default: never)", kRl))),
+      hidden_at("0.0", narrowed(newer(option("until_kl", c.until_kl, 0, 1e9,
+                                             "end the run at a batch with this KL (default: never)", kWithBeta)),
+                                kDraws)),
       adapter_option(c.adapter),
       newer(option("watch", c.watch, "another reward, which is measured and not raised")),
       row_of(shared, "save_every"),
@@ -220,6 +243,8 @@ std::string aim_of(const TuneConfig& c) {
   if (!c.pointwise.empty()) parts.push_back("the hard constraints " + joined(c.pointwise));
   return joined(parts, " and ");
 }
+
+std::string optimum_of(const TuneConfig& c) { return c.is_gdc() ? "target" : c.gamma < 1 ? "optimum" : "posterior"; }
 
 std::string to_json(const TuneConfig& config) {
   TuneConfig stored = config, usual;

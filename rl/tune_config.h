@@ -25,6 +25,8 @@ void check(const TuneConfig& config);
 std::vector<Option> options(TuneConfig& config);
 // What the run is tuned on, for a person.
 std::string aim_of(const TuneConfig& config);
+// And what the best policy is called: the posterior of a reward, which with a discount is none, or a target of moments.
+std::string optimum_of(const TuneConfig& config);
 
 std::string to_json(const TuneConfig& config);
 // Throws DataError as config_from_json.

@@ -46,6 +46,7 @@ struct TuneConfig : RunOptions {
   double gamma = 1;                              // γ
   double gae = 0.95;                             // λ of ppo's advantages
   double clip_ratio = 0.2;                       // ε of ppo and grpo
+  double stop_kl = 0;                            // KL from the policy that drew, at which a step ends; 0: none
   int64_t group = 0;                             // sequences that grpo compares, 2 of dpo; 0 for others
   bool divide_std = true, divide_length = true;  // by which grpo does
   double epsilon = 0.1;                          // of the ε-greedy draws of q and dqn
@@ -56,7 +57,7 @@ struct TuneConfig : RunOptions {
   int64_t minibatches = 1;
   int64_t max_tokens = 32;
   double value_lr = 1e-2;
-  double critic_lr = 1e-3;  // of a value network with an encoder of its own
+  double critic_lr = 1e-2;  // of a value network with an encoder of its own
   double temperature = 1;
   std::string exact = "auto";    // a row of kExactWords
   double until_reward = kNever;  // the run ends at a batch with this mean reward

@@ -183,7 +183,7 @@ TEST_CASE(
     const std::vector<double> g = by_hand(*mine, world, e.sequences, rows, [&](int64_t b, double log_pi) {
       scores.push_back(log_pi);
       ratios.push_back(std::exp(log_pi - mu[size_t(b)]));
-      return ratios.back() * (r[size_t(b)] - kBeta * (mu[size_t(b)] - q[size_t(b)]));
+      return ratios.back() * (r[size_t(b)] - kBeta * (log_pi - q[size_t(b)]));  // the KL of this moment
     });
     CHECK(near(method.seen[u], scores) <= kClose);
     if (u > 0) CHECK(std::fabs(ratios.back() - 1) > 1e-3);
@@ -246,10 +246,10 @@ TEST_CASE("the gradient over a replayed and a fresh batch is the mean of both by
   CHECK(*tuner.metrics().ess < 12 - 1e-3);
 }
 
-// Batches as the learner should have prepared them, made by hand of what was seen when they were drawn.
+// A batch as the learner should have prepared it, made by hand of what was seen when it was drawn.
 struct Prepared {
-  Experience e;                   // with log μ and log q
-  std::vector<double> advantage;  // [B,T], of the policy as the step begins
+  Experience e;                  // with log μ and log q
+  std::vector<double> baseline;  // [B], by the policy as the step begins
 };
 // π/μ of each sequence of e, [B].
 std::vector<double> ratios_of(const Experience& e, std::span<const double> log_pi) {
@@ -258,30 +258,31 @@ std::vector<double> ratios_of(const Experience& e, std::span<const double> log_p
   for (size_t b = 0; b < ratio.size(); ++b) ratio[b] = std::exp(ratio[b] - mu[b]);
   return ratio;
 }
-// Returns from each draw on, minus the mean of the others of the same prompt, each times its π/μ.
+// The returns from each draw on, [B,T], or of the whole sequence on each, with the KL and the entropy of a policy.
+std::vector<double> returns_by_hand(const Experience& e, std::span<const double> log_pi, const TuneConfig& o) {
+  std::vector<double> back(log_pi.size(), 0.0);
+  for (int64_t b = 0; b < e.size(); ++b) {
+    const size_t first = size_t(b * e.batch.T + e.batch.first_slot(b)),
+                 end = size_t(b * e.batch.T + e.batch.end_slot(b));
+    double rest = 0;
+    for (size_t i = end; i-- > first;)
+      back[i] = rest += e.reward[i] - o.kl_coef * (log_pi[i] - e.log_q[i]) - o.entropy_coef * log_pi[i];
+    if (!o.reward_to_go) std::fill(back.begin() + int64_t(first), back.begin() + int64_t(end), rest);
+  }
+  return back;
+}
+// The mean return of the others of the same prompt, each times its π/μ.
 Prepared prepared(const Experience& e, const LanguageModel& policy, const TuneConfig& o) {
   Shards one(1, 1);
   one.begin({}, e.size());
-  const std::vector<double> log_pi = token_log_probs(policy, one, e.batch, 1), ratio = ratios_of(e, log_pi);
-  std::vector<double> back(log_pi.size(), 0.0), whole;
-  for (int64_t b = 0; b < e.size(); ++b) {
-    double rest = 0;
-    for (int64_t t = e.batch.end_slot(b) - 1; t >= e.batch.first_slot(b); --t) {
-      const size_t i = size_t(b * e.batch.T + t);
-      rest += e.reward[i] - o.kl_coef * (log_pi[i] - e.log_q[i]) - o.entropy_coef * log_pi[i];
-      back[i] = rest;
-    }
-    whole.push_back(rest);
-  }
-  Prepared p{e, back};
+  const std::vector<double> log_pi = token_log_probs(policy, one, e.batch, 1), ratio = ratios_of(e, log_pi),
+                            whole = at_first_draw(e.batch, returns_by_hand(e, log_pi, o));
+  Prepared p{e, {}};
   for (int64_t b = 0; b < e.size(); ++b) {
     double others = 0, n = 0;
     for (int64_t c = 0; c < e.size(); ++c)
       if (c != b && e.group[size_t(c)] == e.group[size_t(b)]) others += ratio[size_t(c)] * whole[size_t(c)], ++n;
-    for (int64_t t = e.batch.first_slot(b); t < e.batch.end_slot(b); ++t) {
-      const size_t i = size_t(b * e.batch.T + t);
-      p.advantage[i] = (o.reward_to_go ? back[i] : whole[size_t(b)]) - others / n;
-    }
+    p.baseline.push_back(others / n);
   }
   return p;
 }
@@ -321,11 +322,12 @@ TEST_CASE(
           const Rows rows = minibatch(p.e, u % 2, 2, false);
           const Experience part = rows_of(p.e, rows);
           TeacherForcing pass(*mine, one);
-          const std::vector<double> ratio = ratios_of(part, pass.forward(part.batch, 1).log_pi);
+          const std::vector<double> now = pass.forward(part.batch, 1).log_pi, ratio = ratios_of(part, now),
+                                    returns = returns_by_hand(part, now, o);
           std::vector<double> w;
           for (size_t r = 0; r < rows.size(); ++r)
             for (int64_t t = 0; t < part.batch.T; ++t)
-              w.push_back(-ratio[r] * p.advantage[size_t(rows[r] * p.e.batch.T + t)] /
+              w.push_back(-ratio[r] * (returns[r * size_t(part.batch.T) + size_t(t)] - p.baseline[size_t(rows[r])]) /
                           double(rows.size() * batches.size()));
           const std::span<const real> up = pass.backward({.log_pi = w});
           for (size_t k = 0; k < g.size(); ++k) g[k] += double(up[k]);

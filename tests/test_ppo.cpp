@@ -326,7 +326,7 @@ TEST_CASE("trained with epochs, minibatches and their critics both end at the po
 TEST_CASE("the critic of temporal differences learns what the policy earns: .6 .714285714 .333333333") {
   const FourSentences w;
   TuneConfig o = Tuning{.algorithm = "actor-critic", .kl_coef = 0, .batch = 64};
-  o.critic_lr = 0.003;
+  o.steps = o.decay_steps = 1500;  // with the default rate, which falls to 0
   Shards shards(2, 1);
   const auto policy = clone(*w.policy);
   const auto prior = clone(*w.prior);
@@ -347,7 +347,7 @@ TEST_CASE("the critic of temporal differences learns what the policy earns: .6 .
   const double got[] = {of_edges[0], of_edges[size_t(tree.nodes[size_t(w.node(tree, "the"))].first_edge)],
                         of_edges[size_t(tree.nodes[size_t(w.node(tree, "a"))].first_edge)]},
                wanted[] = {0.6, 0.714285714, 0.333333333};
-  CHECK(near(got, wanted).absolute <= 0.02);  // of 64 texts a step, with a step size that does not shrink
+  CHECK(near(got, wanted).absolute <= 0.01);  // of 64 texts a step
   CHECK(*tuner.metrics().explained_variance > 0.5);
 }
 

@@ -12,8 +12,7 @@
 #include "rl/rollout.h"
 #include "rl/tables/posterior.h"
 #include "rl/tables/running_moments.h"
-#include "tests/near.h"
-#include "tests/tuned_worlds.h"
+#include "tests/method_worlds.h"
 
 namespace {
 
@@ -415,6 +414,56 @@ TEST_CASE("the truth about several prompts: J* - J = (beta + alpha) KL to the po
     CHECK(greedy.j_star >= greedy.at.reward);
     CHECK_THROWS_AS(KnownWorlds(*prior, prompts, ended_world(3), reward, known.sequences() - 1), DataError);
   }
+}
+
+// Σ γ^t of what a policy is paid for each draw, by hand; at the optimum of the soft values it is J*.
+TEST_CASE("with a discount the truth is that of discounted rewards, and its optimum is theirs") {
+  for (const bool step : {false, true})
+    for (const double alpha : {0.0, 0.2}) {
+      constexpr double kGamma = 0.7;
+      MethodWorld w("lstm", 12);
+      const std::vector<std::vector<int32_t>> prompts{w.world.prompt};
+      KnownWorlds known(*w.prior, prompts, w.world, w.whole, kMaxSequences,
+                        {.gamma = kGamma, .paid = step ? w.by_step : RewardFunction()});
+      const Truth truth = known.of(*w.policy, kBeta, alpha);
+      const std::vector<double> paid = w.paid(step);
+      double by_hand = 0;
+      size_t draw = size_t(w.all.sequences.first(w.all.sequences.size()));
+      std::vector<double> of_draws(draw, 0.0);
+      for (int64_t i = 0; i < w.all.sequences.size(); ++i)
+        for (int64_t k = w.all.sequences.first(i); k < w.all.sequences.first(i + 1); ++k)
+          of_draws[size_t(k)] = step ? paid[size_t(k)] : k + 1 == w.all.sequences.first(i + 1) ? paid[size_t(i)] : 0;
+      w.for_draws([&](int64_t b, size_t slot, int64_t t) {
+        const int64_t number = t - w.batch.first_slot(b);
+        const double pi = w.log_pi_of_draws[slot], q = w.log_q_of_draws[slot];
+        by_hand += std::exp(w.log_pi()[size_t(b)]) * std::pow(kGamma, double(number)) *
+                   (of_draws[size_t(w.all.sequences.first(b) + number)] - kBeta * (pi - q) - alpha * pi);
+      });
+      CHECK(near(truth.at.objective, by_hand) <= kClose);
+      CHECK(near(truth.at.kl, exact_objective(w.log_pi(), w.log_q(), w.reward, kBeta).kl) <= kClose);
+      const KnownWorlds::Known& here = known.worlds()[0];
+      const PrefixTree tree(here.sequences);
+      const std::vector<double> log_q = tree.log_conditionals(here.log_q),
+                                best = tree.log_conditionals(here.log_posterior);
+      std::vector<double> r = tree.of_edges(here.sequences, here.paid);
+      for (size_t k = 0; k < r.size(); ++k) r[k] -= alpha * log_q[k];
+      CHECK(std::fabs(log_sum_exp(here.log_posterior)) <= kClose);
+      CHECK(near(policy_values(tree, r, best, log_q, kBeta + alpha, kGamma).value[0], truth.j_star) <= kClose);
+      CHECK(near(*truth.kl_to_posterior, kl(Table::of_logs(here.log_pi), Table::of_logs(here.log_posterior))) <=
+            kClose);
+      for (uint64_t seed = 1; seed <= 5; ++seed) {
+        const Truth other = known.of(*random_model("lstm", 70 + seed), kBeta, alpha);
+        CHECK(other.at.objective < other.j_star);
+        CHECK(near(other.j_star, truth.j_star) <= kClose);
+      }
+      // Another optimum than that of the whole reward.
+      KnownWorlds whole(*w.prior, prompts, w.world, w.whole, kMaxSequences);
+      CHECK(std::fabs(*whole.of(*w.policy, kBeta, alpha).kl_to_posterior - *truth.kl_to_posterior) > 1e-3);
+      const Truth greedy = known.of(*w.policy, 0, 0);
+      CHECK(near(greedy.j_star, best_values(tree, tree.of_edges(here.sequences, here.paid), log_q, kGamma).value[0]) <=
+            kClose);
+      CHECK(!greedy.kl_to_posterior);
+    }
 }
 
 TEST_CASE("a step that fails changes nothing; options that mean nothing are refused") {

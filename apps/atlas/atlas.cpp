@@ -157,6 +157,7 @@ std::vector<int64_t> points_of(int64_t steps) {
 }
 
 Atlas make_atlas(const AtlasCommand& command) {
+  note_action_values({command.run}, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   if (run.model->params().size() == 0)
     throw DataError(

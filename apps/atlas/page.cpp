@@ -18,6 +18,19 @@ namespace {
 constexpr size_t kBars = 8;      // texts whose probabilities are shown
 constexpr double kLeast = 1e-8;  // nats at the foot of every plot
 
+// The kinds of descents, and how their curves are drawn.
+struct Kind {
+  const char* name;
+  int colour;
+  Stroke stroke = Stroke::kLine;
+};
+constexpr Kind kPlain{"plain", 3}, kExact{"exact", 1}, kSampled{"sampled", 2, Stroke::kFaint};
+constexpr Kind kKinds[] = {kPlain, kExact, kSampled};
+
+Series curve(const Kind& kind, std::string name, std::vector<double> x, std::vector<double> y) {
+  return {.name = std::move(name), .x = std::move(x), .y = std::move(y), .colour = kind.colour, .stroke = kind.stroke};
+}
+
 std::string number(double x) { return significant(x, 3); }
 
 BarPlot bars(const Atlas& atlas) {
@@ -63,17 +76,17 @@ std::string plot_of(const Atlas& atlas, const AtlasTarget& t, const AtlasDescent
                 .series = {},
                 .height = 150};
   for (const AtlasCurve& c : d.sampled)
-    plot.series.push_back(
-        {.name = text("seed ", *c.seed), .x = steps, .y = c.at[measure], .colour = 2, .stroke = Stroke::kFaint});
-  plot.series.push_back({.name = "plain", .x = steps, .y = d.plain.at[measure], .colour = 3});
-  plot.series.push_back({.name = "exact", .x = steps, .y = d.exact.at[measure]});
+    plot.series.push_back(curve(kSampled, text("seed ", *c.seed), steps, c.at[measure]));
+  plot.series.push_back(curve(kPlain, kPlain.name, steps, d.plain.at[measure]));
+  plot.series.push_back(curve(kExact, kExact.name, steps, d.exact.at[measure]));
   if (measure == 0) plot.levels.push_back({"arrived below", kArrived});
   return to_html(plot);
 }
 
 // What the curves of a panel are at the last step; the script writes the same of any step.
 std::string reading(const AtlasDescent& d) {
-  std::string line = "plain " + number(d.plain.end()) + ", exact " + number(d.exact.end()) + ", sampled";
+  std::string line =
+      text(kPlain.name, " ", number(d.plain.end()), ", ", kExact.name, " ", number(d.exact.end()), ", ", kSampled.name);
   for (const AtlasCurve& c : d.sampled) line += " " + number(c.end());
   return line;
 }
@@ -92,7 +105,7 @@ std::string panels(const Atlas& atlas, const AtlasTarget& t) {
 std::string arrivals(const AtlasTarget& t) {
   const auto step = [](const std::optional<int64_t>& s) { return s ? grouped(*s) : "–"; };
   std::string kinds;
-  for (const char* kind : {"plain", "exact", "sampled"}) kinds += text("<th scope=\"col\">", kind, "</th>");
+  for (const Kind& kind : kKinds) kinds += text("<th scope=\"col\">", kind.name, "</th>");
   std::string out =
       "<table class=\"arrivals\">\n<thead><tr><th rowspan=\"2\" scope=\"col\">divergence</th><th colspan=\"3\" "
       "scope=\"colgroup\">arrives at step</th><th colspan=\"3\" scope=\"colgroup\">ends at, nats</th></tr>\n<tr>" +
@@ -110,7 +123,7 @@ std::string arrivals(const AtlasTarget& t) {
 std::string bar(const Atlas& atlas) {
   std::string out = "<div id=\"bar\" hidden>\n";
   for (size_t m = 0; m < kMeasures.size(); ++m)
-    out += text("<button type=\"button\" data-measure=\"", m, "\">", kMeasures[m].title, "</button>\n");
+    out += text("<button type=\"button\" data-field=\"", kMeasures[m].field, "\">", kMeasures[m].title, "</button>\n");
   const size_t last = atlas.steps.size() - 1;
   return out + text("<label>step <input type=\"range\" id=\"point\" min=\"0\" max=\"", last, "\" value=\"", last,
                     "\"></label>\n<output id=\"step\"></output>\n</div>\n");
@@ -126,8 +139,8 @@ std::string of_the_curves(const Atlas& atlas) {
       "all "
       "gradients to one scale, with the exact gradient. Sampled is gradus tune: f-DPG from samples, once for each "
       "seed. "
-      "All is measured exactly, by enumeration, in nats on a logarithmic axis. Below the dashed line, 0.001 nats, a "
-      "policy has arrived, if it stays there.");
+      "All is measured exactly, by enumeration, in nats on a logarithmic axis. Below the dashed line, ",
+      significant(kArrived, 3), " nats, a policy has arrived, if it stays there.");
 }
 constexpr const char* kOfTheSpeeds =
     "Of sampled descents the tables have the last to arrive and the one that ends farthest away. Near its target every "
@@ -158,12 +171,11 @@ std::string page_of(const Atlas& atlas) {
               {"log Z of gdc", significant(gdc.log_z, 6)},
               {"Lambda", lambda}});
   page.html(to_html(bars(atlas)));
-  page.section("Eight ways to each");
+  page.section("Every way to each");
   page.paragraph(of_the_curves(atlas));
-  page.bare(
-      "<ul class=\"legend\"><li class=\"s3 line\"><span>plain</span></li><li class=\"s1 line\"><span>exact</span></li>"
-      "<li class=\"s2 faint\"><span>sampled</span></li></ul>\n" +
-      bar(atlas));
+  std::vector<Series> kinds;
+  for (const Kind& kind : kKinds) kinds.push_back(curve(kind, kind.name, {}, {}));
+  page.bare(legend_of(kinds) + bar(atlas));
   for (const AtlasTarget& t : atlas.targets) {
     page.bare("<h3 class=\"target\">Target " + t.name + ": " + escape_html(t.aim) + "</h3>\n");
     page.bare(panels(atlas, t));

@@ -2,9 +2,9 @@
 // The bar above the panels: what the curves show, and the step at which all of them are read. A pointer on a plot chooses
 // the step too.
 const atlas = JSON.parse(document.getElementById('data').textContent);
-const measures = ['kl_to_target', 'kl_from_target', 'divergence'];
 const slider = document.getElementById('point');
 const buttons = [...document.querySelectorAll('#bar button')];
+const measures = buttons.map(b => b.dataset.field);
 const last = atlas.steps[atlas.steps.length - 1];
 let measure = 0;
 

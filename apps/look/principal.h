@@ -17,11 +17,4 @@ struct Plane {
 // is taken on which the coordinate that is largest in size is positive. Points that are all the same lie at 0.
 Plane principal_plane(std::span<const double> x, int64_t rows, int64_t columns);
 
-// Eigenvalues of a symmetric matrix a [n,n], the largest first, and their eigenvectors as rows, of length 1, by cyclic
-// rotations (Jacobi 1846).
-struct Eigen {
-  std::vector<double> values, vectors;  // [n], [n,n]
-};
-Eigen symmetric_eigen(std::vector<double> a, int64_t n);
-
 }  // namespace gradus

@@ -117,7 +117,7 @@ void add_configuration(Page& page, const std::vector<Option>& rows, const std::v
     const std::string value = value_text(rows[i]);
     const bool differs = value != value_text(usual[i]);
     if (differs) command += typed(rows[i]);
-    if (!has_meaning(rows[i], rows)) continue;
+    if (!has_meaning(rows[i], rows) || value == rows[i].nothing) continue;
     facts.push_back(
         {option_name(rows[i].name).substr(2), flag ? (*flag->value ? "yes" : "no") : shown(value), differs});
   }

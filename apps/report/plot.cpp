@@ -87,7 +87,16 @@ void add_range(std::vector<double>& values, const Series& s) {
 }
 
 const char* stroke_class(Stroke stroke) {
-  return stroke == Stroke::kFaint ? "faint" : stroke == Stroke::kDots ? "dots" : "line";
+  switch (stroke) {
+    case Stroke::kFaint:
+      return "faint";
+    case Stroke::kDots:
+    case Stroke::kMarks:
+      return "dots";
+    case Stroke::kLine:
+      break;
+  }
+  return "line";
 }
 
 std::string legend(const std::vector<std::pair<std::string, std::string>>& classes_and_names) {
@@ -115,15 +124,15 @@ std::string path(const Series& s, const Scale& x, const Scale& y) {
   return d.empty() ? "" : text("<path class=\"s", s.colour, " ", stroke_class(s.stroke), "\" d=\"", d, "\"/>\n");
 }
 
-// Markers, if they are far enough apart; a tooltip shows the numbers of each.
+// Markers, if those of a line are far enough apart; a tooltip shows the numbers of each.
 std::string marks(const Series& s, const Scale& x, const Scale& y) {
   std::string out;
-  if (s.x.size() > 60) return out;
+  if (s.x.size() > 60 && s.stroke != Stroke::kMarks) return out;
   for (size_t i = 0; i < s.x.size(); ++i) {
     if (!x.shows(s.x[i]) || !y.shows(s.y[i])) continue;
     out += text("<circle class=\"s", s.colour, "\" cx=\"", percent(x.at(s.x[i])), "\" cy=\"", percent(1 - y.at(s.y[i])),
-                "\" r=\"4\"><title>", escape_html(s.name), ", ", axis_text(s.x[i], 0), ": ", print("%.4g", s.y[i]),
-                "</title></circle>\n");
+                "\" r=\"4\"><title>", escape_html(s.labels.empty() ? s.name : s.labels[i]), ", ", axis_text(s.x[i], 0),
+                ": ", print("%.4g", s.y[i]), "</title></circle>\n");
   }
   return out;
 }
@@ -233,23 +242,28 @@ std::vector<double> smoothed(std::span<const double> y, size_t half) {
   return out;
 }
 
+std::string legend_of(const std::vector<Series>& series) {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const Series& s : series) names.emplace_back(text("s", s.colour, " ", stroke_class(s.stroke)), s.name);
+  return legend(names);
+}
+
 std::string to_html(const LinePlot& plot) {
   std::vector<double> xs, ys;
-  std::vector<std::pair<std::string, std::string>> names;
   for (const Series& s : plot.series) {
     xs.insert(xs.end(), s.x.begin(), s.x.end());
     add_range(ys, s);
-    names.emplace_back(text("s", s.colour, " ", stroke_class(s.stroke)), s.name);
   }
   for (const Level& l : plot.levels) ys.push_back(l.y);
   const Scale x = scale_of(xs, plot.x, 0), y = scale_of(ys, plot.y, 0.04);
   std::string paths, dots;
   for (const Series& s : plot.series) {
-    paths += path(s, x, y);
-    if (s.stroke == Stroke::kDots || s.x.size() == 1) dots += marks(s, x, y);
+    if (s.stroke != Stroke::kMarks) paths += path(s, x, y);
+    if (s.stroke == Stroke::kDots || s.stroke == Stroke::kMarks || s.x.size() == 1) dots += marks(s, x, y);
   }
   const std::string title = escape_html(plot.title);
-  return "<h3>" + title + (plot.y.title.empty() ? "" : ", " + escape_html(plot.y.title)) + "</h3>\n" + legend(names) +
+  return "<h3>" + title + (plot.y.title.empty() ? "" : ", " + escape_html(plot.y.title)) + "</h3>\n" +
+         legend_of(plot.series) +
          text("<div class=\"plot", plot.levels.empty() ? "" : " named", "\"><svg role=\"img\" aria-label=\"", title,
               "\" height=\"", plot.height, "\">\n") +
          axes(plot, x, y) +

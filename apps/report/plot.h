@@ -17,15 +17,17 @@ struct Axis {
   std::optional<double> least = {}, most = {};  // where it begins and ends; without, at the data
 };
 
-// kFaint: thin and pale, for raw data, whose rarest values may leave the plot. kDots: marks joined by a line.
-enum class Stroke { kLine, kFaint, kDots };
+// kFaint: thin and pale, for raw data, whose rarest values may leave the plot. kDots: marks joined by a line. kMarks:
+// marks alone, for points in no order.
+enum class Stroke { kLine, kFaint, kDots, kMarks };
 
-// As many x as y, x ascending. Points that are not finite, or not on a log axis, leave a gap.
+// As many x as y, x ascending but for marks. Points that are not finite, or not on a log axis, leave a gap.
 struct Series {
   std::string name;  // in the legend
   std::vector<double> x, y;
   int colour = 1;  // 1 to 4
   Stroke stroke = Stroke::kLine;
+  std::vector<std::string> labels = {};  // of marks, as many as points; without them the name is that of all
 };
 
 // A horizontal line across the plot, with its name and value on it.
@@ -43,6 +45,8 @@ struct LinePlot {
   int height = 180;  // of the drawing, in pixels
 };
 std::string to_html(const LinePlot& plot);
+// The legend alone, for a page whose plots share one; nothing for a single series.
+std::string legend_of(const std::vector<Series>& series);
 
 // Horizontal bars: for each group its name, and below it one bar for each of `names`, with its value.
 struct BarPlot {

@@ -8,6 +8,7 @@
 #include "models/table.h"
 #include "models/text/shell_word.h"
 #include "models/text/utf8.h"
+#include "rl/gdc.h"
 
 namespace gradus {
 namespace {
@@ -39,7 +40,58 @@ LinePlot plot_of(const RunLog& log, const Curves& curves) {
 bool has_end_mark(const RunLog& log) { return log.run.value("model", Json::object()).value("lines", false); }
 
 std::string definition_of_j(const TuneConfig& config) {
-  return config.entropy_coef > 0 ? "reward - beta KL + alpha entropy" : "reward - beta KL";
+  return text(config.entropy_coef > 0 ? "reward - beta KL + alpha entropy" : "reward - beta KL",
+              config.gamma < 1 ? ", discounted" : "");
+}
+
+// What the best policy is, for a reader of its probabilities.
+std::string definition_of_optimum(const TuneConfig& config) {
+  if (config.is_gdc())
+    return text("The target, the prior times ", config.pointwise.empty() ? "" : "the hard constraints and ",
+                config.feature.empty() ? "nothing else" : "e^(Lambda features)",
+                " over Z, is the nearest to the prior that has what was asked for.");
+  if (config.gamma < 1)
+    return "The optimum of discounted rewards gives each token the prior's probability times e^((Q - V) / beta), with "
+           "the soft values of gradus exact values; it is the best policy that fine-tuning can reach.";
+  return "The posterior, the prior times e^(reward / beta) over Z, is the best policy that fine-tuning can reach.";
+}
+
+// A plot for each list that the log has under `column`: of the features of gdc, their moments beside the wanted ones,
+// and Lambda; and of the hard constraints the share of texts that keeps each.
+struct Lists {
+  const char *title, *column;
+  const std::vector<std::string>& names;
+  bool of_moments = true, has_levels = false;
+};
+LinePlot plot_of_lists(const RunLog& log, const Lists& lists) {
+  LinePlot plot{.title = lists.title, .x = {.title = "step", .whole = true, .least = 0}, .y = {}, .series = {}};
+  for (size_t i = 0; i < lists.names.size(); ++i) {
+    const int colour = 1 + int(i % 4);
+    const std::vector<double> y = log.steps[text(lists.column, "_", i + 1)];
+    if (!any(y)) continue;
+    std::string name = lists.names[i];
+    if (lists.of_moments) try {
+        const auto [feature, moment] = split_feature(name);
+        name = feature;
+        if (lists.has_levels) plot.levels.push_back({"wanted", moment, colour});
+      } catch (const UsageError&) {  // a log that somebody has changed
+        continue;
+      }
+    plot.series.push_back({name, log.steps.step, y, colour});
+  }
+  return plot;
+}
+
+std::vector<std::string> plots_of_features(const RunFacts& facts) {
+  const std::vector<std::string>&feature = facts.tuning.feature, &pointwise = facts.tuning.pointwise;
+  std::vector<std::string> plots;
+  for (const Lists& lists : {Lists{"Moments", "moments", feature, true, true},
+                             Lists{"Moments of held-out prompts", "held_out_moments", feature, true, true},
+                             Lists{"Lambda", "lambda", feature},
+                             Lists{"Texts that keep a hard constraint, share", "pointwise", pointwise, false},
+                             Lists{"The same behind held-out prompts", "held_out_pointwise", pointwise, false}})
+    if (const LinePlot plot = plot_of_lists(facts.log, lists); !plot.series.empty()) plots.push_back(to_html(plot));
+  return plots;
 }
 
 std::vector<Page::Figure> figures(const RunFacts& facts) {
@@ -54,18 +106,23 @@ std::vector<Page::Figure> figures(const RunFacts& facts) {
   add("entropy", "entropy", "nats a sequence", 2);
   add("J", "objective", definition_of_j(facts.tuning), 3);
   add("J*", "j_star", "the largest possible J", 3);
-  add("KL(policy, posterior)", "kl_to_posterior", "nats, by enumeration", 5);
+  const std::string optimum = optimum_of(facts.tuning), to = "KL(policy, " + optimum + ")",
+                    from = "KL(" + optimum + ", policy)";
+  add(to.c_str(), "kl_to_posterior", "nats, by enumeration", 5);
+  // Beside a hard constraint the other side is the finite one.
+  if (!facts.tuning.pointwise.empty()) add(from.c_str(), "kl_from_target", "nats, by enumeration", 5);
   return out;
 }
 
-BarPlot bars(const RunLog& log) {
-  BarPlot plot{
-      .title = "Probabilities of the most probable sequences", .names = {"prior", "policy", "posterior"}, .groups = {}};
+BarPlot bars(const RunLog& log, const TuneConfig& config) {
+  std::vector<std::string> fields{"prior", "policy", "posterior"};
   const Json list = log.posterior.value("bars", Json::array());
-  if (!list.empty() && !list[0].contains("posterior")) plot.names.pop_back();
+  if (!list.empty() && !list[0].contains(fields.back())) fields.pop_back();
+  BarPlot plot{.title = "Probabilities of the most probable sequences", .names = fields, .groups = {}};
+  if (fields.size() == 3) plot.names.back() = optimum_of(config);
   for (const Json& bar : list) {
     std::vector<double> values;
-    for (const std::string& name : plot.names) values.push_back(bar.value(name, 0.0));
+    for (const std::string& field : fields) values.push_back(bar.value(field, 0.0));
     plot.groups.push_back({"\"" + one_line(bar.value("text", std::string()), 60) + "\"", values});
   }
   return plot;
@@ -142,6 +199,7 @@ std::string page_of_tuned(const RunFacts& facts) {
         Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}},
         Curves{"Variance of the returns that the critic explains", "share", {{"explained_variance", "explained"}}},
         Curves{"Clipped draws", "share", {{"clip_share", "clipped"}}},
+        Curves{"Updates of a step", "", {{"updates", "before --stop-kl"}}},
         Curves{"The reward that is watched", "", {{"watch", "of the batch"}, {"held_out_watch", "held-out prompts"}}},
         Curves{"Reward of held-out prompts", "", {{"held_out_reward", "held out"}, {"reward", "of the batch"}}},
         Curves{"KL of held-out prompts", "nats a sequence", {{"held_out_kl", "held out"}, {"kl", "of the batch"}}}})
@@ -153,13 +211,13 @@ std::string page_of_tuned(const RunFacts& facts) {
     for (size_t i = 0; i < terms.size(); ++i) by_term.columns.emplace_back(columns[i].c_str(), terms[i].c_str());
     page.side_by_side({to_html(plot_of(log, by_term))});
   }
+  if (const std::vector<std::string> plots = plots_of_features(facts); !plots.empty()) page.side_by_side(plots);
   side_by_side(more);
   if (log.posterior.is_object()) {
     page.section("The world");
-    page.paragraph(text("The most probable of ", grouped(log.posterior.value("sequences", int64_t{0})),
-                        " sequences. The posterior, the prior times e^(reward / beta) over Z, is the best policy that "
-                        "fine-tuning can reach."));
-    page.html(to_html(bars(log)));
+    page.paragraph(text("The most probable of ", grouped(log.posterior.value("sequences", int64_t{0})), " sequences. ",
+                        definition_of_optimum(facts.tuning)));
+    page.html(to_html(bars(log, facts.tuning)));
   }
   if (!log.samples.empty()) {
     page.section("Samples, drawn with the same random numbers at each step");

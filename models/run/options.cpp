@@ -24,6 +24,11 @@ Option narrowed(Option row, const Owners& owners_too) {
   return row;
 }
 
+Option hidden_at(const std::string& nothing, Option row) {
+  row.nothing = nothing;
+  return row;
+}
+
 void RunOptions::resolve(int cores, int64_t batch) {
   if (decay_steps == 0) decay_steps = steps;
   if (shards == 0) shards = cores;

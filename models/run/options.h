@@ -52,6 +52,8 @@ struct Option {
   Owners owners_too = {};  // it has a meaning only where both say so
   // Younger than format 1: a file leaves it out where it has its usual value, so old files can be read.
   bool newer = false;
+  // The value, as value_text() has it, that stands for nothing; a report does not show it. Empty: there is none.
+  std::string nothing = {};
 };
 
 // Rows, for tables that are read from above to below.
@@ -78,6 +80,7 @@ inline Option option(const char* name, std::vector<std::string>& values, const s
 Option adapter_option(std::string& value);
 Option newer(Option row);
 Option narrowed(Option row, const Owners& owners_too);
+Option hidden_at(const std::string& nothing, Option row);
 
 // What training and tuning share. The defaults are those of training.
 struct RunOptions {

@@ -7,6 +7,9 @@
 // The critic is a value network with an encoder of its own. Where V is that of the policy the mean of the gradient is
 // the one of REINFORCE; until then it is biased, with far less variance. Sequences that another policy drew, or the
 // policy before an update, count π/μ, a ratio of whole sequences.
+//
+// In the later updates of a step the KL and the entropy in r_t are those of the policy as it is then. What the critic
+// says and learns stays that of the policy which drew.
 #include "rl/methods/returns.h"
 #include "rl/tune_values.h"
 
@@ -29,8 +32,10 @@ class ActorCritic : public Method {
   }
 
   Weights weigh(const Experience& e, const Scores& now) const override {
-    Weights w{
-        .log_pi = e.advantage, .value = errors_of(e.returns, now.value), .importance = importance_of(e, now.log_pi)};
+    Weights w{.log_pi = moved(e.advantage, rewards_of_draws(e, e.log_pi, rewards_),
+                              rewards_of_draws(e, now.log_pi, rewards_, now.kl)),
+              .value = errors_of(e.returns, now.value),
+              .importance = importance_of(e, now.log_pi)};
     if (rewards_.full_kl) w.kl = weights_of_rows(e.batch, rewards_);
     return w;
   }

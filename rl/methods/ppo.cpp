@@ -7,7 +7,8 @@
 // with A by GAE, and V a critic that has an encoder of its own.
 // The KL to the prior is part of the rewards, as everywhere in gradus; --kl-target adapts β to it. In the first pass
 // over a batch every ratio is 1, and the gradient is that of REINFORCE with these advantages. Ratios are of single
-// draws, so that later passes are biased; the clip is what keeps that bias small.
+// draws, and A with the KL in it stays that of the policy which drew, so that later passes are biased; the clip is what
+// keeps that bias small, and --stop-kl ends a step before it.
 #include "rl/methods/clip.h"
 #include "rl/methods/returns.h"
 #include "rl/tune_values.h"

@@ -1,6 +1,9 @@
 // REINFORCE (Williams 1992) with a baseline: w_t = R_t − b_t, where R is the return with the KL and entropy terms in
 // it. With the leave-one-out baseline it is RLOO (Kool et al. 2019; Ahmadian et al. 2024, arXiv 2402.14740). Sequences
 // that another policy μ drew, or the policy before an update, count π/μ, a ratio of whole sequences.
+//
+// In the later updates of a step the KL and the entropy in R are those of the policy as it is then, R gains −(β + α)
+// log(π/π_start), and only the baseline stays: the mean of each gradient is ∇J where the policy stands.
 #include <cmath>
 
 #include "rl/methods/baselines.h"
@@ -34,7 +37,8 @@ class Reinforce : public Method {
   }
 
   Weights weigh(const Experience& e, const Scores& now) const override {
-    Weights w{.log_pi = e.advantage, .importance = importance_of(e, now.log_pi)};
+    Weights w{.log_pi = moved(e.advantage, e.returns, returns_of_draws(e, now.log_pi, returns_, now.kl)),
+              .importance = importance_of(e, now.log_pi)};
     if (returns_.full_kl) w.kl = weights_of_rows(e.batch, returns_);
     if (baseline_.needs_value) w.value = errors_of(e.returns, now.value);
     return w;

@@ -7,9 +7,10 @@
 
 namespace gradus {
 
-std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi,
-                                     const ReturnOptions& options) {
+std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl) {
   const PaddedBatch& batch = e.batch;
+  const std::span<const double> kl_of_row = row_kl.empty() ? std::span(e.row_kl) : row_kl;
   std::vector<double> r(size_t(batch.B * batch.T), 0.0);
   for (int64_t b = 0; b < batch.B; ++b)
     for (int64_t t = batch.first_slot(b); t < batch.end_slot(b); ++t) {
@@ -22,15 +23,15 @@ std::vector<double> rewards_of_draws(const Experience& e, std::span<const double
       if (!options.full_kl)
         r[i] -= options.kl_coef * (log_pi[i] - e.log_q[i]);
       else if (t + 1 < batch.end_slot(b))
-        r[i] -= options.kl_coef * options.gamma * e.row_kl[i + 1];  // that of its own row does not follow from it
+        r[i] -= options.kl_coef * options.gamma * kl_of_row[i + 1];  // that of its own row does not follow from it
     }
   return r;
 }
 
-std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi,
-                                     const ReturnOptions& options) {
+std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl) {
   const PaddedBatch& batch = e.batch;
-  std::vector<double> g = rewards_of_draws(e, log_pi, options);
+  std::vector<double> g = rewards_of_draws(e, log_pi, options, row_kl);
   for (int64_t b = 0; b < batch.B; ++b) {
     const auto first = g.begin() + b * batch.T + batch.first_slot(b), end = first + batch.length[size_t(b)];
     double rest = 0;
@@ -41,6 +42,12 @@ std::vector<double> returns_of_draws(const Experience& e, std::span<const double
     if (!options.reward_to_go) std::fill(first, end, rest);
   }
   return g;
+}
+
+std::vector<double> moved(std::span<const double> x, std::span<const double> before, std::span<const double> now) {
+  std::vector<double> y(x.begin(), x.end());
+  for (size_t i = 0; i < y.size(); ++i) y[i] += now[i] - before[i];
+  return y;
 }
 
 void estimate_advantages(Experience& e, std::span<const double> reward, double gamma, double lambda) {

@@ -28,11 +28,17 @@ struct ReturnOptions {
   bool reward_to_go = false;
 };
 
-// What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] is that of the policy whose
-// KL and entropy count. DataError where KL(π‖q) counts and q excludes a sequence.
-std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
+// What each draw is paid, with its KL and entropy in it: [B,T], 0 in padding. log_pi [B,T] and row_kl [B,T] are those
+// of the policy whose KL and entropy count; without row_kl it is the policy as the step begins. DataError where KL(π‖q)
+// counts and q excludes a sequence.
+std::vector<double> rewards_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl = {});
 // The returns of the same, [B,T].
-std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options);
+std::vector<double> returns_of_draws(const Experience& e, std::span<const double> log_pi, const ReturnOptions& options,
+                                     std::span<const double> row_kl = {});
+// x + (now − before), [B,T]: prepared advantages whose KL and entropy follow the policy as it moves within a step. To
+// the bit x where nothing has moved.
+std::vector<double> moved(std::span<const double> x, std::span<const double> before, std::span<const double> now);
 
 // Sets advantage and returns of prepared rewards [B,T] by generalised advantage estimation with the values of e
 // (rl/tables/estimators.h; Schulman et al. 2016, arXiv 1506.02438): A_t = δ_t + γ λ A_{t+1} and A + V. After the last

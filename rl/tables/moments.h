@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "rl/tables/divergence.h"
@@ -25,9 +26,11 @@ struct MomentFit {
   double log_z;                // of several prompts the mean of log Z_c
 };
 // By Newton's method. phi[k] is feature k of every outcome and mu[k] its wanted mean; prompt[i], 0 and up, is the
-// prompt that outcome i continues, all of one where it is empty. DataError where no Λ does it.
+// prompt that outcome i continues, all of one where it is empty. Where features depend on each other, such as two that
+// sum to 1, many Λ make the same p: this is the smallest, each feature measured in its range. DataError where no Λ does
+// it; it says which sum of the features, called by `names`, cannot be what the moments make it.
 MomentFit fit_moments(const Table& q, const std::vector<std::vector<double>>& phi, std::span<const double> mu,
-                      std::span<const int32_t> prompt = {});
+                      std::span<const int32_t> prompt = {}, std::span<const std::string> names = {});
 
 // Standard errors of a Λ that was fitted to draws, equally many of each prompt, by the delta method: the roots of the
 // diagonal of H⁻¹ S H⁻¹ with H the covariance of φ under p(x|c), its mean over prompts, and S = Σ p² (φ−m)(φ−m)ᵀ, m the

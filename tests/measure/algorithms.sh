@@ -18,7 +18,7 @@ common='--max-tokens 4 --batch 128 --lr 0.01' wide='--max-tokens 4 --batch 256 -
 
 echo 'KL(policy, posterior) of one reward, beta 0.5: below 0.02 for every method'
 for model in lstm transformer; do
-  for method in reinforce 'grpo --no-divide-std --no-divide-length' 'ppo --epochs 2' 'actor-critic --critic-lr 0.01' soft-q f-dpg; do
+  for method in reinforce 'grpo --no-divide-std --no-divide-length' 'ppo --epochs 2' actor-critic soft-q f-dpg; do
     # shellcheck disable=SC2086
     tune $model --algorithm $method --reward contains:cat --reward count:ran --kl-coef 0.5 --steps 600 $common |
       ended "$model ${method%% *}"
@@ -45,7 +45,7 @@ echo "  $right of 10"
 echo 'Paid at the end and by step (the potential is the reward of the beginning): one posterior, below 1e-3'
 for pay in end step; do
   # shellcheck disable=SC2086
-  tune lstm --algorithm ppo --critic-lr 3e-3 --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "ppo --pay $pay"
+  tune lstm --algorithm ppo --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "ppo --pay $pay"
   # shellcheck disable=SC2086
   tune lstm --reward-to-go --baseline value --reward count:cat --reward similarity:a --pay $pay --kl-coef 0.5 --steps 1500 $wide | ended "reinforce --pay $pay"
 done

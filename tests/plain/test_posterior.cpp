@@ -146,6 +146,47 @@ TEST_SUITE("posterior") {
     for (double mu : {1.2, 1.0, 0.0, -0.1}) CHECK_THROWS_AS(fit_moments(w.q, {w.r}, std::vector{mu}), DataError);
     CHECK_THROWS_AS(fit_moments(w.q, {{0, 0, 0, 0}}, std::vector{0.5}), DataError);  // a feature never seen
     CHECK_THROWS_AS(fit_moments(w.q, {w.r, w.r}, std::vector{0.5, 0.6}), DataError);
+    // Rare is not dependent: a feature and one that differs from it in one outcome of probability 1e-6.
+    const Table rare = Table::of({0.5, 0.5 - 1e-6, 1e-6});
+    CHECK(near(fit_moments(rare, {{1, 0, 0}, {1, 0, 1}}, std::vector{0.3, 0.5}).table.p, std::vector{0.3, 0.5, 0.2}) <=
+          1e-11);
+  }
+
+  // The third feature is 2a - b + 1, the fourth never changes, in units that differ by 1e6.
+  TEST_CASE("posterior: features that depend on each other have the smallest Lambda that meets them, in any units") {
+    for (const size_t prompts : {1u, 3u})
+      for (int64_t trial = 0; trial < 10; ++trial) {
+        std::vector<int32_t> prompt;
+        for (size_t c = 0; c < prompts; ++c)
+          for (size_t i = 0; i < 12 / prompts; ++i) prompt.push_back(int32_t(c));
+        const auto joint = [&](int64_t seed) {
+          std::vector<double> all;
+          for (size_t c = 0; c < prompts; ++c)
+            for (const double x : random_table(seed + int64_t(c), 12 / prompts).p) all.push_back(x / double(prompts));
+          return Table::of(all);
+        };
+        const Table q = joint(1200 + 10 * trial), other = joint(1400 + 10 * trial);
+        const std::vector<double> a = normals(1600 + trial, 12), b = normals(1630 + trial, 12);
+        std::vector<double> c, constant(12, 7.0);
+        for (size_t i = 0; i < 12; ++i) c.push_back(1e6 * (2 * a[i] - b[i] + 1));
+        const std::vector<std::vector<double>> phi{a, b, c, constant};
+        std::vector<double> mu;
+        for (const std::vector<double>& one : phi) mu.push_back(other.mean(one));
+        const MomentFit fit = fit_moments(q, phi, mu, prompt),
+                        two = fit_moments(q, {a, b}, std::vector{mu[0], mu[1]}, prompt);
+        CHECK(near(fit.table.p, two.table.p) <= 1e-11);
+        CHECK(std::fabs(fit.log_z - two.log_z - fit.lambda[2] * 1e6 - fit.lambda[3] * 7) <= 1e-9);
+        CHECK(std::fabs(fit.lambda[3]) <= 1e-12);
+        CHECK(near(std::vector{fit.lambda[0] + 2e6 * fit.lambda[2], fit.lambda[1] - 1e6 * fit.lambda[2]}, two.lambda) <=
+              1e-10);
+        // The smallest in units of the ranges is at a right angle to what changes nothing: (2, -1, -1e-6).
+        const auto range = [](const std::vector<double>& x) { return std::ranges::max(x) - std::ranges::min(x); };
+        const double ra = range(a), rb = range(b), rc = range(c);
+        const double along = fit.lambda[0] * ra * 2 * ra - fit.lambda[1] * rb * rb - fit.lambda[2] * rc * 1e-6 * rc;
+        CHECK(std::fabs(along) <= 1e-9 * ra * ra * (1 + std::fabs(two.lambda[0])));
+        mu[2] += 1e3;
+        CHECK_THROWS_WITH_AS(fit_moments(q, phi, mu, prompt), doctest::Contains("cannot be met together"), DataError);
+      }
   }
 
   // Three prompts of five texts: a table of 15 in which each prompt has one third.

@@ -5,6 +5,7 @@
 
 #include "apps/look/principal.h"
 #include "engine/rng.h"
+#include "rl/tables/eigen.h"
 
 namespace {
 

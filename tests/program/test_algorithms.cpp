@@ -18,9 +18,7 @@ TEST_CASE("on a table every method goes to the posterior, and both of action val
   table_prior(dir);
   for (const std::string& method : kMethods) {
     INFO(method);
-    const std::string more = method == "grpo"           ? " --no-divide-std --no-divide-length"
-                             : method == "actor-critic" ? " --critic-lr 0.03"
-                                                        : "";
+    const std::string more = method == "grpo" ? " --no-divide-std --no-divide-length" : "";
     const Json said =
         dir.must(f64, "tune table --out run-" + method + " --algorithm " + method + more +
                           " --reward contains:cat --kl-coef 0.5 --max-tokens 3 --steps 120 --lr 0.05 --json")
@@ -62,6 +60,7 @@ TEST_CASE("stopped in the middle and resumed, every method ends with the same bi
   table_prior(dir);
   for (const std::string& given :
        {std::string("grpo --epochs 2 --replay 1"), std::string("ppo --epochs 2 --minibatches 2 --replay 1"),
+        std::string("ppo --epochs 4 --minibatches 2 --lr 0.03 --stop-kl 0.02"),
         std::string("actor-critic --replay 1 --pay step --gamma 0.9"), std::string("soft-q --replay 2 --pay step"),
         std::string("dqn --pay step --target-every 3"), std::string("q --replay 1")}) {
     INFO(given);
@@ -78,7 +77,58 @@ TEST_CASE("stopped in the middle and resumed, every method ends with the same bi
     dir.must(f64, "tune --out parts --resume --quiet");
     CHECK(dir.same_weights("whole", "parts"));
     CHECK(dir.same_logs("whole", "parts"));
+    if (given.find("stop-kl") == given.npos) continue;
+    int64_t fewest = 8, most = 0;
+    for (const Json& step : dir.log("whole", "step")) {
+      fewest = std::min(fewest, step["updates"].get<int64_t>());
+      most = std::max(most, step["updates"].get<int64_t>());
+    }
+    CHECK(fewest < 8);
+    CHECK(most > 1);
+    CHECK(contains(dir.report("whole"), "Updates of a step"));
   }
+}
+
+// What is paid with the third draw counts γ² = ¼: the optimum is that of exact values, not the posterior.
+TEST_CASE(
+    "with a discount every method goes to the optimum of exact values, which the log, the lines and the report name") {
+  const Scratch dir;
+  table_prior(dir);
+  const Json values =
+      dir.must(f64, "exact values table --max-tokens 3 --reward contains:cat --kl-coef 0.2 --gamma 0.5 --json").json();
+  for (const std::string method : {"reinforce", "ppo", "soft-q"}) {
+    INFO(method);
+    const Run run =
+        dir.must(f64, "tune table --out run-" + method + " --algorithm " + method +
+                          " --reward contains:cat --kl-coef 0.2 --gamma 0.5 --max-tokens 3 --steps 150 --lr "
+                          "0.05 --batch 128 --json");
+    const Json said = run.json(), first = dir.log("run-" + method, "step").at(0);
+    CHECK(near(said["j_star"].get<double>(), values["value"].get<double>(), 1e-12));
+    CHECK(first["kl_to_posterior"].get<double>() > 0.05);
+    CHECK(said["kl_to_posterior"].get<double>() < 0.03);
+    CHECK(said["objective_exact"].get<double>() < said["j_star"].get<double>());
+    CHECK(near(first["objective_exact"].get<double>(), 0.15, 1e-12));
+    CHECK(near(first["objective"].get<double>(), 0.15, 0.05));
+    const std::string page = dir.report("run-" + method);
+    CHECK(contains(page, "KL(policy, optimum)"));
+    CHECK(contains(page, "The optimum of discounted rewards"));
+    CHECK(!contains(page, "osterior"));
+  }
+  CHECK(contains(dir.must(f64, "tune table --out one --reward contains:cat --gamma 0.5 --max-tokens 3 --steps 1").out,
+                 "KL to optimum"));
+  const Json q = dir.must(f64,
+                          "tune table --out q --algorithm q --reward contains:cat --gamma 0.5 --max-tokens 3"
+                          " --steps 40 --lr 0.1 --epsilon 0.5 --json")
+                     .json();
+  CHECK(near(q["j_star"].get<double>(), 0.25, 1e-12));
+  CHECK(near(q["objective_exact"].get<double>(), 0.25, 1e-12));
+  // f-DPG has no discount, and keeps none.
+  const Run foreign = dir.must(
+      f64,
+      "tune table --out f --algorithm f-dpg --reward contains:cat --kl-coef 0.5 --gamma 0.5 --max-tokens 3 --steps 1"
+      " --json");
+  CHECK(contains(foreign.err, "--gamma has no meaning"));
+  CHECK(near(foreign.json()["j_star"].get<double>(), 0.7877785588258, 1e-12));
 }
 
 TEST_CASE("exact values: the worked numbers, the greedy text, optimal probabilities, pay by step") {
@@ -111,7 +161,10 @@ TEST_CASE("exact values: the worked numbers, the greedy text, optimal probabilit
              early = dir.must(f64, ask + "--reward count:cat --gamma 0.5 --pay step").json();
   CHECK(late["value"] == Json(0.25));
   CHECK(early["value"] == Json(0.5));
-  CHECK(contains(dir.must(f64, "exact values table --max-tokens 3 --reward contains:cat").out, "writes \"a cat\""));
+  CHECK(contains(dir.must(f64, "exact values table --max-tokens 3 --reward contains:cat").out,
+                 "The greedy policy writes \"a cat\""));
+  CHECK(contains(dir.must(f64, "exact values table --max-tokens 3 --reward contains:cat --kl-coef 0.5").out,
+                 "the optimum draws each token by its probability"));
   CHECK(refuses(dir.run(f64, ask + "--reward contains:cat --pay step"), 2, "count, length, blocklist"));
 }
 
@@ -166,12 +219,17 @@ TEST_CASE("options without meaning are named, and those that do not fit are refu
                  "--gae, --clip-ratio, --group have no meaning for --algorithm reinforce"));
   CHECK(contains(note("--algorithm dqn --kl-coef 1"), "--kl-coef has no meaning for --algorithm dqn"));
   CHECK(contains(note("--algorithm ppo --baseline value --no-divide-std"), "no meaning for --algorithm ppo"));
+  CHECK(contains(note("--algorithm dqn --kl-target 1 --until-kl 2"),
+                 "--kl-target, --until-kl have no meaning for --algorithm dqn"));
+  CHECK(contains(note("--stop-kl 0.1 --epochs 2"), "--stop-kl has no meaning for --algorithm reinforce"));
   const std::string tune = "tune lstm --out new --max-tokens 3 --steps 1 ";
   CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --algorithm q"), 4, "needs a table"));
   CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --algorithm sarsa"), 2,
                 "grpo | ppo | actor-critic | q | soft-q | dqn"));
   CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --algorithm grpo --group 7"), 2,
                 "--batch 64 in groups of --group 7"));
+  CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --algorithm ppo --stop-kl 0.1"), 2,
+                "use more --epochs or --minibatches"));
   CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --algorithm soft-q --kl-coef 0"), 2, "--kl-coef is 0"));
   CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --pay step"), 2, "--pay step with the reward contains:cat"));
   CHECK(refuses(dir.run(f64, tune + "--reward contains:cat --gamma 1.5"), 2, "from 0 to 1"));
