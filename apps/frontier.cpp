@@ -46,14 +46,14 @@ Points find_points(const FrontierCommand& command) {
   const Checkpoint prior = load_checkpoint(command.run);
   const Reward reward(command.reward, prior.tokenizer);
   const World world{prior.beginning(command.prompt), prior.tokenizer.end_id(), command.max_tokens, command.temperature};
-  const RewardFunction score = text_reward(reward, prior.tokenizer, {command.prompt});
+  const RewardFunction score = text_reward(reward, prior.tokenizer, {prior.prompt(command.prompt)});
   const Enumeration all = enumerate_one(prior, world);
   const std::vector<double> r = rewards_of(all.sequences, score);
   const Table q = Table::of_logs(all.log_prob[0]);
   Points points{.curve = frontier_points(q, r, kPoints), .best = {}, .runs = {}, .learned = {}};
   if (!command.learned.empty())
-    points.learned =
-        std::make_unique<LearnedReward>(command.learned, prior.tokenizer, command.prompt, q, all.sequences, r);
+    points.learned = std::make_unique<LearnedReward>(command.learned, prior.tokenizer, prior.prompt(command.prompt), q,
+                                                     all.sequences, r);
   for (int64_t n = 1; n <= kMostDraws; n *= 2) points.best.push_back(best_of_n(q, r, n));
   for (const std::string& name : command.runs) {
     const Checkpoint run = load_beside(name, prior);

@@ -16,9 +16,8 @@ namespace gradus {
 static constexpr int kOptima = 41;
 static constexpr Stroke kRuns = Stroke::kMarks;
 
-LearnedReward::LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
-                             const std::string& prompt, const Table& q, const Sequences& sequences,
-                             std::span<const double> r)
+LearnedReward::LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const Prompt& prompt,
+                             const Table& q, const Sequences& sequences, std::span<const double> r)
     : names_(terms), terms_(terms, tokenizer), reward_(text_reward(terms_, tokenizer, {prompt})) {
   std::vector<double> learned = score(sequences);
   shift_ = q.mean(r) - q.mean(learned);

@@ -19,8 +19,8 @@ class LearnedReward {
  public:
   // Of the prior q over listed sequences, with their true rewards r. A learnt reward knows no constant: it is moved to
   // the mean that r has under q.
-  LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const std::string& prompt,
-                const Table& q, const Sequences& sequences, std::span<const double> r);
+  LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const Prompt& prompt, const Table& q,
+                const Sequences& sequences, std::span<const double> r);
   LearnedReward(const LearnedReward&) = delete;
 
   // A run, π over sequences that may be others, with its true reward and its KL from the prior.

@@ -23,13 +23,13 @@ namespace {
 // Pairs of samples that differ, of all prompts in turn: pair i is a function of (seed, i) and the run.
 class Pairs {
  public:
-  Pairs(const PreferCommand& command, const Checkpoint& run, std::vector<std::string> prompts)
+  Pairs(const PreferCommand& command, const Checkpoint& run, std::vector<Prompt> prompts)
       : run_(run),
         prompts_(std::move(prompts)),
         world_{{}, run.tokenizer.end_id(), command.max_tokens, command.temperature},
         rng_(uint64_t(command.common.seed), Stream::kSample) {
-    for (const std::string& prompt : prompts_) {
-      begins_.push_back(run.beginning(prompt));
+    for (const Prompt& prompt : prompts_) {
+      begins_.push_back(run.beginning(prompt.text));
       run.require_one_window(std::ssize(begins_.back()), world_.max_tokens);
     }
   }
@@ -39,8 +39,8 @@ class Pairs {
     Sequences two;
     std::vector<std::string> texts;
   };
-  // The pair `index`, or one behind it; index becomes the next one. DataError where the run hardly says anything but one
-  // text, or one that the file cannot hold.
+  // The pair `index`, or one behind it; index becomes the next one. DataError where the run hardly says anything but
+  // one text, or one that the file cannot hold.
   Pair next(int64_t& index) {
     constexpr int64_t kEqual = 10'000;
     const LongLoop loop("looking for two texts that differ", kEqual);
@@ -54,18 +54,19 @@ class Pairs {
       if (texts[0] == texts[1]) continue;
       return {int32_t(p), std::move(two), std::move(texts)};
     }
-    throw DataError(text(run_.path, ": of ", grouped(kEqual), " pairs of samples in a row both were the same text; use a "
+    throw DataError(text(run_.path, ": of ", grouped(kEqual),
+                         " pairs of samples in a row both were the same text; use a "
                          "higher --temperature"));
   }
   Preference preference(const Pair& pair, size_t chosen) const {
-    return {prompts_[size_t(pair.prompt)], pair.texts[chosen], pair.texts[1 - chosen]};
+    return {prompts_[size_t(pair.prompt)].text, pair.texts[chosen], pair.texts[1 - chosen]};
   }
-  const std::vector<std::string>& prompts() const { return prompts_; }
+  const std::vector<Prompt>& prompts() const { return prompts_; }
   int64_t equal() const { return equal_; }  // pairs that were left out, since there was no choice
 
  private:
   const Checkpoint& run_;
-  const std::vector<std::string> prompts_;
+  const std::vector<Prompt> prompts_;
   World world_;
   const Rng rng_;
   std::vector<std::vector<int32_t>> begins_;
@@ -120,8 +121,9 @@ int choose_by_person(const PreferCommand& command, Pairs& pairs, Console& consol
   bool more = true;
   while (more && (command.count == 0 || made < command.count)) {
     const Pairs::Pair pair = pairs.next(index);
-    const std::string& prompt = pairs.prompts()[size_t(pair.prompt)];
-    const std::string line[2] = {preference_line(pairs.preference(pair, 0)), preference_line(pairs.preference(pair, 1))};
+    const std::string& prompt = pairs.prompts()[size_t(pair.prompt)].text;
+    const std::string line[2] = {preference_line(pairs.preference(pair, 0)),
+                                 preference_line(pairs.preference(pair, 1))};
     std::fprintf(screen, "\n%s1  %s\n2  %s\n", prompt.empty() ? "" : (harmless(prompt) + "\n").c_str(),
                  harmless(pair.texts[0]).c_str(), harmless(pair.texts[1]).c_str());
     std::fflush(screen);
@@ -150,13 +152,14 @@ int prefer(const PreferCommand& command) {
   Console console(command.common);
   std::error_code unknown;
   if (!command.reward.empty() && std::filesystem::exists(command.out, unknown))
-    throw UsageError(text(command.out, " exists already, and choices that somebody has made are not replaced; use "
+    throw UsageError(text(command.out,
+                          " exists already, and choices that somebody has made are not replaced; use "
                           "another --out, or remove it"));
-  note_action_values(command.run, command.common);
+  note_action_values({command.run}, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   Pairs pairs(command, run,
-              command.prompts.empty() ? std::vector<std::string>{command.prompt}
-                                      : read_prompts(command.prompts, run, command.max_tokens));
+              command.prompts.empty() ? std::vector<Prompt>{run.prompt(command.prompt)}
+                                      : read_prompts(command.prompts, false, run, command.max_tokens));
   if (command.reward.empty()) return choose_by_person(command, pairs, console);
   return choose_by_reward(command, run, pairs, console);
 }

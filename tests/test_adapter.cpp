@@ -168,7 +168,7 @@ TEST_CASE("a checkpoint has the adapter alone and names its base, which must be 
   Tokenizer tokenizer = Tokenizer::from_vocab("char", {"a", "b", "c", Tokenizer::kEndMark});
   config.lines = true;
   config.end_id = kEnd;
-  const Checkpoint of_base{config, tokenizer, random_model(config, 4, 3), {}, 0, {}, kEnd, {}, "", ""};
+  const Checkpoint of_base{config, tokenizer, random_model(config, 4, 3), {}, 0, {}, kEnd, {}, "", "", ""};
   of_base.save(folder / "base.safetensors");
   Checkpoint run = load_checkpoint(folder / "base.safetensors");
   run.adapt("lora:2", 1);

@@ -32,7 +32,7 @@ Checkpoint run_of(const std::string& family, int64_t seed = 1) {
   config.end_id = tokenizer.end_id();
   auto model = make_model(config, tokenizer.size());
   for (real& x : model->params().edit()) x *= 2;
-  return {config, std::move(tokenizer), std::move(model), {}, 0, {}, 3, {}, "", "", "memory"};
+  return {config, std::move(tokenizer), std::move(model), {}, 0, {}, 3, {}, "", "", "", "memory"};
 }
 
 // Numbers in the head, which begins with zeros.

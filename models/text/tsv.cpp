@@ -15,25 +15,29 @@ static std::string form(std::span<const char* const> columns) {
   return names;
 }
 
+std::vector<std::string> tsv_fields(std::string_view line, std::span<const char* const> columns) {
+  const auto tabs = size_t(std::ranges::count(line, '\t'));
+  if (line.empty()) throw DataError("is empty; a line is " + form(columns));
+  if (tabs + 1 != columns.size())
+    throw DataError(text("has ", tabs == 0 ? "no" : std::to_string(tabs), tabs > 1 ? " tabs" : " tab", "; a line is ",
+                         form(columns)));
+  std::vector<std::string> fields;
+  for (size_t end; (end = line.find('\t')) != line.npos; line.remove_prefix(end + 1))
+    fields.emplace_back(line.substr(0, end));
+  fields.emplace_back(line);
+  return fields;
+}
+
 std::vector<TsvRow> tsv_rows(std::string_view content, std::span<const char* const> columns, const std::string& name) {
   std::vector<TsvRow> rows;
   const std::vector<std::string_view> lines = split_lines(content);
   const LongLoop loop("reading lines", std::ssize(lines));
-  for (std::string_view line : lines) {
-    loop.at(std::ssize(rows));
-    TsvRow row{.line = std::ssize(rows) + 1, .fields = {}};
-    const auto tabs = size_t(std::ranges::count(line, '\t'));
-    if (tabs + 1 != columns.size())
-      throw DataError(text(name, ", line ", row.line, ": ", line.empty() ? "is empty" : "has ",
-                           line.empty()  ? std::string()
-                           : tabs == 0   ? std::string("no tab")
-                                         : text(tabs, tabs == 1 ? " tab" : " tabs"),
-                           "; a line is ", form(columns)));
-    for (size_t end; (end = line.find('\t')) != line.npos; line.remove_prefix(end + 1))
-      row.fields.emplace_back(line.substr(0, end));
-    row.fields.emplace_back(line);
-    rows.push_back(std::move(row));
-  }
+  for (const std::string_view line : lines) try {
+      loop.at(std::ssize(rows));
+      rows.push_back({.line = std::ssize(rows) + 1, .fields = tsv_fields(line, columns)});
+    } catch (const DataError& error) {
+      throw DataError(text(name, ", line ", rows.size() + 1, ": ", error.what()));
+    }
   return rows;
 }
 

@@ -17,8 +17,9 @@ struct TsvRow {
   std::vector<std::string> fields;  // as many as were asked for; one may be empty
 };
 
-// The rows of a text. `columns` names the fields, for messages. DataError, with `name` and the line, for a line with
-// more or fewer fields, an empty line too.
+// The fields of one line. `columns` names them, for messages. DataError for more or fewer, for an empty line too.
+std::vector<std::string> tsv_fields(std::string_view line, std::span<const char* const> columns);
+// The rows of a text. DataError as above, with `name` and the line.
 std::vector<TsvRow> tsv_rows(std::string_view content, std::span<const char* const> columns, const std::string& name);
 // Those of a file. DataError also as read_text and require_newlines (models/text/read_text.h).
 std::vector<TsvRow> read_tsv(const std::string& path, std::initializer_list<const char*> columns);
