@@ -87,7 +87,7 @@ TrainRun begin_from(const TrainCommand& command) {
   refuse_existing(command.out);
   Checkpoint run = load_checkpoint(command.from);
   const Config config = config_from(run, command);
-  CorpusFiles files = read_corpus_files(command.corpus, config);
+  CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   Corpus corpus(config.corpus(), run.tokenizer, files.content, files.name());
   const std::string stored = run.config.adapter;  // it goes on with an adapter that is there
   run.config = config;
@@ -99,6 +99,7 @@ TrainRun begin_from(const TrainCommand& command) {
   run.best_val_loss.reset();
   run.corpus = files.paths;
   run.corpus_hash = files.hash;
+  run.drop = files.drop;
   run.blas_core = blas_core();
   run.optimizer.emplace(run.model->params(), adamw_options(config));
   return {std::move(run), std::move(files), std::move(corpus), {}, memory};
