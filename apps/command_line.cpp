@@ -278,8 +278,14 @@ void add_trace(CLI::App& app, RunCommand& c, const std::string& help) {
 Check train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("CORPUS", c.corpus,
                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
+  app.add_option("--drop", c.drop,
+                 "file of words or phrases, one a line; lines of the text that have one are left out");
   app.add_option("--out", c.out, "folder of the run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
+  app.add_option(
+      "--from", c.from,
+      "begin with the weights and the vocabulary of this run; its sizes are that run's (gradus merge joins an "
+      "adapter with its run)");
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, row_of(rows, "steps").owners));
   add_options(app, rows);
@@ -291,8 +297,15 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     require_out(app, c, "the run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
+    c.config.lines |= c.config.pairs;  // a pair is a line, and what means something to lines does so to pairs
     if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: " + typed_again({"FILE.txt"}));
-    if (c.resume) refuse_beside_resume(app, {"CORPUS"});
+    if (c.resume) refuse_beside_resume(app, {"CORPUS", "--drop"});
+    if (!c.from.empty())
+      for (const char* of_model : {"--model", "--tokenizer", "--lines", "--pairs", "--layers", "--heads", "--embd",
+                                   "--hidden", "--memory", "--context", "--no-bias"})
+        if (app.count(of_model) > 0) throw UsageError(text(of_model, " cannot be given with --from, which has it"));
+    if (c.from.empty() && !c.resume && c.config.adapter != kNoAdapter)
+      throw UsageError("--adapter needs --from RUN, the run that it changes");
     // A smaller --lr says nothing of its end but that the cosine goes down.
     if (app.count("--min-lr") == 0) c.config.min_lr = std::min(c.config.min_lr, c.config.lr);
     note_foreign_options(app, rows, c.common);
@@ -308,7 +321,12 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
   app.add_option("--prior", c.prior, "another run that is the prior, of any family (default: RUN)");
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   app.add_option("--prompts", c.prompts, "file of prompts, one a line");
-  app.add_option("--held-out", c.held_out, "file of prompts, one a line, to measure on and not to train on");
+  app.add_option("--pairs", c.pairs, "file of lines prompt, tab, reference: prompts, and texts to compare with");
+  app.add_option("--held-out", c.held_out,
+                 "file of prompts, or with --pairs of pairs, to measure on and not to train on");
+  app.add_option("--preferences", c.config.preferences,
+                 "file of --algorithm dpo: PROMPT, a tab, CHOSEN, a tab, REJECTED (repeatable; gradus prefer)")
+      ->allow_extra_args(false);
   app.add_option("--watch", c.config.watch, "another reward, which is measured and not raised (repeatable)")
       ->allow_extra_args(false);
   std::vector<Option> rows = options(c.config);
@@ -322,14 +340,22 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     require_out(app, c, "the new run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
-    if (c.resume) return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--watch"});
+    if (c.resume)
+      return refuse_beside_resume(app, {"RUN", "--reward", "--feature", "--pointwise", "--preferences", "--watch"});
     if (c.run.empty()) throw UsageError("tune needs a trained run: " + typed_again({"RUN"}));
     imply_algorithm(c.config, app.count("--algorithm") > 0);
     imply_replay(c.config, app.count("--replay") > 0);
-    if (c.config.reward.empty() && !c.config.is_gdc())
+    if (learns_from_pairs(c.config)) {
+      if (c.config.preferences.empty())
+        throw UsageError("--algorithm dpo needs --preferences FILE; gradus prefer makes one");
+      if (!c.prompt.empty() || !c.prompts.empty())
+        throw UsageError("--preferences has the prompts; leave out --prompt and --prompts");
+    } else if (c.config.reward.empty() && !c.config.is_gdc())
       throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
       throw UsageError("--prompt and --prompts are both given; use only one of them");
+    if (app.count("--pairs") > 0 && app.count("--prompt") + app.count("--prompts") > 0)
+      throw UsageError("--pairs brings prompts of its own; give no --prompt and no --prompts beside it");
     if (app.count("--kl-target") > 0 && c.config.kl_target <= 0)
       throw UsageError("--kl-target must be above 0: it is the KL that β is adjusted to reach");
     if (app.count("--until-kl") > 0 && c.config.until_kl <= 0)
@@ -340,7 +366,9 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
 
 Check sample_options(CLI::App& app, SampleCommand& c) {
   add_run(app, c.run);
-  app.add_option("--prompt", c.prompt, "text to continue (a newline; with --lines the beginning of a line)");
+  app.add_option("--prompt", c.prompt,
+                 "text to continue (a newline; with --lines the beginning of a line), or with --pairs to "
+                 "reply to");
   number(app, "--tokens", c.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(app, "--count", c.count, "samples (1)", 1, 1'000'000);
   number(app, "--temperature", c.temperature,
@@ -350,17 +378,37 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
   number(app, "--top", c.top, "show so many of the likeliest tokens at each place, with their probabilities (0)", 0,
          kMostShown);
+  app.add_option("--block", c.block, "file of words or phrases, one a line; a sample that has one is drawn again");
+  app.add_option("--require", c.require, "text that a sample must hold, or it is drawn again (repeatable)")
+      ->allow_extra_args(false);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
 }
 
 Check eval_options(CLI::App& app, EvalCommand& c) {
   add_run(app, c.run);
   app.add_option("CORPUS", c.corpus, "text files, tokenized as in training, read one after the other")->required();
+  app.add_option("--drop", c.drop, "as of train: lines of the text that have a word of this file are left out");
   words(app, "--split", "part of the text to measure, split as in training", {&c.split, names_of(kSplits)});
   number(app, "--stride", c.stride,
          "tokens from one window to the next; a smaller stride gives each token more context (the context)", 1,
          1 << 20);
-  return {};
+  app.add_option(
+      "--metric", c.metric,
+      "with a CORPUS of lines prompt, tab, reference: what the run's replies to the prompts are worth, their "
+      "mean under a reward, such as bleu, rouge-l or exact-match (tune --help lists all)");
+  app.add_option("--replies", c.replies, "with --metric: a file of replies, one a line, to be measured instead");
+  number(app, "--tokens", c.tokens, "with --metric: tokens of a reply at most (200)", 1, 1'000'000);
+  number(app, "--temperature", c.temperature,
+         "with --metric: divides the logits; 0: always the most probable token (0)", 0, 1e6);
+  return [&app, &c] {
+    for (const char* name : {"--replies", "--tokens", "--temperature"})
+      if (c.metric.empty() && app.count(name) > 0)
+        throw UsageError(text(name, " is of replies; say how they are to be measured with --metric NAME"));
+    for (const char* name : {"--split", "--stride"})
+      if (!c.metric.empty() && app.count(name) > 0)
+        throw UsageError(text(name, " is of the loss of a text; leave it or --metric out"));
+    if (!c.metric.empty()) Reward::source_of(c.metric);  // or it throws
+  };
 }
 
 Check score_options(CLI::App& app, ScoreCommand& c) {
@@ -485,6 +533,8 @@ Check exact_options(CLI::App& app, ExactCommand& c) {
        {"reward", "feature", "pointwise", "target", "divergence", "algorithm", "proposal", "kl_coef", "kl_estimator",
         "reward_to_go", "pay", "gamma", "gae", "group", "divide_std", "divide_length", "epsilon"})
     rows.push_back(row_of(tuning, name));
+  for (Option& row : rows)
+    if (row.name == "reward") row.owners_too = {};  // of dpo it says how the pairs are chosen
   add_options(*gradient, rows);
   gradient->add_option("--out", c.out, "FILE.safetensors to write")->required();
   world(gradient);
@@ -506,6 +556,10 @@ Check frontier_options(CLI::App& app, FrontierCommand& c) {
   add_run(app, c.run);
   app.add_option("RUNS", c.runs, "runs to place beside the frontier");
   add_rewards(app, c.reward)->required();
+  app.add_option("--learned", c.learned,
+                 "a reward that was learnt, model:RUN, and raised in the place of the true --reward: how far they come "
+                 "apart (repeatable)")
+      ->allow_extra_args(false);
   number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included", 1, 1'000'000)->required();
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e6);
@@ -533,6 +587,49 @@ Check atlas_options(CLI::App& app, AtlasCommand& c) {
   number(app, "--temperature", c.temperature, "divides the logits of every model (1)", 1e-3, 1e3);
   app.add_option("--html", c.html, "write the atlas as a page for the browser");
   return {};
+}
+
+Check prefer_options(CLI::App& app, PreferCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--out", c.out, "file of choices; those of a person go behind what is there")->required();
+  add_rewards(app, c.reward);
+  number(app, "--count", c.count, "choices to make (with --reward 1000; a person ends with q)", 1, 10'000'000);
+  number(app, "--scale", c.scale,
+         "with --reward, a text is chosen with probability sigma(scale (r - r')); 0: by a coin (1)", 0, 1e9);
+  app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
+  app.add_option("--prompts", c.prompts, "file of prompts, one a line");
+  number(app, "--max-tokens", c.max_tokens, "maximum tokens per sequence, end mark included (32)", 1, 1 << 20);
+  number(app, "--temperature", c.temperature, "divides the logits (1)", 1e-3, 1e3);
+  return [&app, &c] {
+    constexpr int64_t kChoices = 1000;
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a file name");
+    if (c.count == 0 && !c.reward.empty()) c.count = kChoices;
+    if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
+      throw UsageError("--prompt and --prompts are both given; use only one of them");
+    if (c.reward.empty() && app.count("--scale") > 0 && !c.common.quiet)
+      std::fprintf(stderr, "note: --scale has no meaning without --reward\n");
+  };
+}
+
+Check reward_model_options(CLI::App& app, RewardModelCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--preferences", c.preferences, "file of choices: PROMPT, a tab, CHOSEN, a tab, REJECTED (repeatable)")
+      ->allow_extra_args(false)
+      ->required();
+  app.add_option("--out", c.out, "folder of the reward model")->required();
+  add_options(app, options(c.config));
+  return [&c] {
+    c.config.seed = c.common.seed;
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+  };
+}
+
+Check merge_options(CLI::App& app, MergeCommand& c) {
+  add_run(app, c.run);
+  app.add_option("--out", c.out, "folder of the new run")->required();
+  return [&c] {
+    if (c.out.empty()) throw UsageError("--out is empty; it needs a folder name");
+  };
 }
 
 Check compare_options(CLI::App& app, CompareCommand& c) {
@@ -574,6 +671,9 @@ int run_command_line(int argc, char** argv) {
   Run run;
   add(app, run, "train", "train a language model on a text", train_options, train);
   add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to its prior", tune_options, tune);
+  add(app, run, "prefer", "choose between two samples of a run, by a key or by a reward", prefer_options, prefer);
+  add(app, run, "reward-model", "learn a reward from choices between texts", reward_model_options, reward_model);
+  add(app, run, "merge", "join the adapter of a run with its base, into a run of one model", merge_options, merge);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
   add(app, run, "eval",
       "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/run/config.h"
+#include "rl/reward_model_config.h"
 #include "rl/tune_config.h"
 
 namespace gradus {
@@ -48,7 +49,9 @@ struct RunCommand {
 
 struct TrainCommand : RunCommand {
   Config config;
+  std::string from;  // a run whose weights and vocabulary it begins with; empty: none
   std::vector<std::string> corpus;
+  std::string drop;  // file of words; lines of the corpus with one of them are left out; empty: none are
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
 };
 int train(const TrainCommand& command);
@@ -59,7 +62,8 @@ struct TuneCommand : RunCommand {
   std::string prior;     // another prior; empty: run
   std::string prompt;    // empty: the start of the run's texts
   std::string prompts;   // file, one a line; empty: none
-  std::string held_out;  // file of more of them, to measure on; empty: none
+  std::string pairs;     // file of prompts with their references; empty: none
+  std::string held_out;  // file of more of them, of the same form, to measure on; empty: none
 };
 int tune(const TuneCommand& command);
 
@@ -73,7 +77,9 @@ struct SampleCommand {
   int64_t tokens = 200, count = 1;
   double temperature = 1, top_p = 1;
   int64_t top_k = 0;
-  int64_t top = 0;  // how many of the likeliest tokens are shown at each place
+  int64_t top = 0;                   // how many of the likeliest tokens are shown at each place
+  std::string block;                 // file of words that no sample may hold; empty: none
+  std::vector<std::string> require;  // texts that every sample must hold
 };
 int sample(const SampleCommand& command);
 
@@ -92,10 +98,16 @@ struct EvalCommand {
   Common common;
   std::string run;
   std::vector<std::string> corpus;
+  std::string drop;  // as of train
   std::string split = "all";
-  int64_t stride = 0;  // 0: the context
+  int64_t stride = 0;   // 0: the context
+  std::string metric;   // a reward that the replies to the prompts of the corpus get; empty: the loss is measured
+  std::string replies;  // file of the replies; empty: the run makes them
+  int64_t tokens = 200;
+  double temperature = 0;
 };
 int eval(const EvalCommand& command);
+int eval_replies(const EvalCommand& command);  // with a metric
 
 struct ScoreCommand {
   Common common;
@@ -138,6 +150,7 @@ struct FrontierCommand {
   std::string run;                // the prior
   std::vector<std::string> runs;  // beside the frontier
   std::vector<std::string> reward;
+  std::vector<std::string> learned;  // another reward, that was raised in its place; empty: none
   std::string prompt, html;
   int64_t max_tokens = 0;
   double temperature = 1;
@@ -158,6 +171,32 @@ struct AtlasCommand {
   }
 };
 int atlas(const AtlasCommand& command);
+
+struct PreferCommand {
+  Common common;
+  std::string run, out;
+  std::string prompt, prompts;      // as of TuneCommand
+  std::vector<std::string> reward;  // chooses; empty: a person
+  int64_t count = 0;                // choices to be made; 0: until the person ends it
+  double scale = 1;
+  int64_t max_tokens = 32;
+  double temperature = 1;
+};
+int prefer(const PreferCommand& command);
+
+struct RewardModelCommand {
+  Common common;
+  RewardModelConfig config;
+  std::string run, out;
+  std::vector<std::string> preferences;
+};
+int reward_model(const RewardModelCommand& command);
+
+struct MergeCommand {
+  Common common;
+  std::string run, out;
+};
+int merge(const MergeCommand& command);
 
 struct CompareCommand {
   Common common;

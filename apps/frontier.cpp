@@ -2,10 +2,12 @@
 // where given runs stand.
 #include <cmath>
 #include <cstdio>
+#include <memory>
 #include <optional>
 
 #include "apps/exact.h"
 #include "apps/format.h"
+#include "apps/frontier_learned.h"
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "apps/run.h"
@@ -37,17 +39,21 @@ struct Points {
   std::vector<FrontierPoint> curve;
   std::vector<BestOfN> best;
   std::vector<RunPoint> runs;
+  std::unique_ptr<LearnedReward> learned;  // where one was given
 };
 
 Points find_points(const FrontierCommand& command) {
   const Checkpoint prior = load_checkpoint(command.run);
   const Reward reward(command.reward, prior.tokenizer);
   const World world{prior.beginning(command.prompt), prior.tokenizer.end_id(), command.max_tokens, command.temperature};
-  const RewardFunction score = text_reward(reward, prior.tokenizer, {command.prompt});
+  const RewardFunction score = text_reward(reward, prior.tokenizer, {prior.prompt(command.prompt)});
   const Enumeration all = enumerate_one(prior, world);
   const std::vector<double> r = rewards_of(all.sequences, score);
   const Table q = Table::of_logs(all.log_prob[0]);
-  Points points{.curve = frontier_points(q, r, kPoints), .best = {}, .runs = {}};
+  Points points{.curve = frontier_points(q, r, kPoints), .best = {}, .runs = {}, .learned = {}};
+  if (!command.learned.empty())
+    points.learned = std::make_unique<LearnedReward>(command.learned, prior.tokenizer, prior.prompt(command.prompt), q,
+                                                     all.sequences, r);
   for (int64_t n = 1; n <= kMostDraws; n *= 2) points.best.push_back(best_of_n(q, r, n));
   for (const std::string& name : command.runs) {
     const Checkpoint run = load_beside(name, prior);
@@ -57,6 +63,7 @@ Points find_points(const FrontierCommand& command) {
     const std::optional<TuneConfig> tuning = tuning_of(name);
     points.runs.push_back({name, tuning && !tuning->is_gdc() ? &kRewarded : &kOther, pi.mean(rewards), kl(pi, from),
                            kl_to_frontier(pi, from, rewards)});
+    if (points.learned) points.learned->add(name, pi, both.sequences, points.runs.back().reward, points.runs.back().kl);
   }
   return points;
 }
@@ -67,9 +74,13 @@ Json to_json(const Points& points) {
     json["frontier"].push_back({{"beta", json_number(p.beta)}, {"reward", p.reward}, {"kl", p.kl}});
   for (const BestOfN& b : points.best)
     json["best_of_n"].push_back({{"n", b.n}, {"reward", b.reward}, {"kl", b.kl}, {"kl_usual", b.kl_usual}});
-  for (const RunPoint& p : points.runs)
-    json["runs"].push_back(
-        {{"run", p.run}, {"reward", p.reward}, {"kl", json_number(p.kl)}, {"kl_to_frontier", json_number(p.above)}});
+  for (size_t i = 0; i < points.runs.size(); ++i) {
+    const RunPoint& p = points.runs[i];
+    Json run{{"run", p.run}, {"reward", p.reward}, {"kl", json_number(p.kl)}, {"kl_to_frontier", json_number(p.above)}};
+    if (points.learned) run["learned"] = json_number(points.learned->of_run(i));
+    json["runs"].push_back(std::move(run));
+  }
+  if (points.learned) json["learned"] = points.learned->optima();
   return json;
 }
 
@@ -92,6 +103,7 @@ void print(const Points& points) {
   for (const RunPoint& p : points.runs)
     std::printf("%s %s %s  %s%s\n", cell(p.reward).c_str(), cell(p.kl).c_str(), cell(p.above).c_str(),
                 one_line(p.run, 80).c_str(), is_below_prior(points, p) ? " (earns less than the prior)" : "");
+  if (points.learned) points.learned->print();
 }
 
 std::string page_of(const FrontierCommand& command, const Points& points) {
@@ -111,6 +123,7 @@ std::string page_of(const FrontierCommand& command, const Points& points) {
     draws.labels.push_back(text("best of ", grouped(b.n)));
   }
   plot.series = {frontier, usual, draws};
+  if (points.learned) plot.series.push_back(points.learned->truth_of_optima());
   for (const Kind* kind : {&kRewarded, &kOther}) {
     Series runs{.name = kind->name, .x = {}, .y = {}, .colour = kind->colour, .stroke = Stroke::kMarks};
     for (const RunPoint& r : points.runs)
@@ -123,6 +136,7 @@ std::string page_of(const FrontierCommand& command, const Points& points) {
       "No policy lies above the curve: it is prior · exp(reward / β) / Z, for every β. Best of N is the first of "
       "the best among N draws from the prior: a point where it is, and the pale line at the KL that is usually given "
       "for it, which is an upper bound.");
+  if (points.learned) points.learned->show(page);
   if (points.runs.empty()) return page.str("gradus");
   page.section("Runs");
   std::vector<Page::Fact> facts;

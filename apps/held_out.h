@@ -1,5 +1,5 @@
-// Prompts that the policy is measured on and not trained on: what it earns there says whether it has learnt the task or
-// its prompts.
+// What a policy draws, measured beside the steps: on prompts that it is not trained on, which says whether it has learnt
+// the task or its prompts; or on those of a run whose steps draw nothing, since they learn from texts that were given.
 #pragma once
 
 #include "apps/tuned_run.h"
@@ -12,5 +12,9 @@ namespace gradus {
 // What is drawn is a function of (seed, step) and the policy. REQUIRES: there are such prompts.
 Json measure_held_out(const TunedRun& run, const LanguageModel& acting, const Features& features,
                       const RewardFunction& watch, Shards& shards, int64_t step);
+
+// "kl", "kl_stderr", "entropy" and, with a second reward, "watch": means over a batch of --batch sequences, the prompts
+// of the run in turn.
+Json measure_policy(const TunedRun& run, const RewardFunction& watch, Shards& shards, int64_t step);
 
 }  // namespace gradus

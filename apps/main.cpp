@@ -47,6 +47,8 @@ static int out_of_memory() {
       {"tune", "; use a smaller --batch or --max-tokens"},
       {"sample", "; use a smaller --count or --tokens"},
       {"exact", "; use a smaller --max-tokens"},
+      {"prefer", "; use a smaller --max-tokens"},
+      {"reward-model", "; use a smaller --batch"},
       {"frontier", "; use a smaller --max-tokens"},
       {"atlas", "; use a smaller --max-tokens or --batch"},
       {"compare", "; use a smaller --samples or --max-tokens"}};

@@ -7,6 +7,7 @@
 #include "apps/candidates.h"
 #include "apps/commands.h"
 #include "apps/format.h"
+#include "apps/output_filter.h"
 #include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
@@ -59,9 +60,12 @@ int sample(const SampleCommand& command) {
                               .max_tokens = command.tokens,
                               .likeliest = command.top};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
-  const int64_t group = side_by_side(*run.model);
-  const int threads = threads_for(command.common, (command.count + group - 1) / group);
-  require_memory(threads * sampling_bytes(*run.model, std::min(group, command.count), end_id >= 0),
+  OutputFilter filter(command.block, command.require, run.tokenizer);
+  const bool filtered = !filter.lets_all_out();  // then nothing can be shown before all of it is there
+  constexpr int64_t kMany = 1'000'000'000;       // nobody knows how many will be refused
+  const int64_t group = side_by_side(*run.model), most = filtered ? kMany : command.count;
+  const int threads = threads_for(command.common, (most + group - 1) / group);
+  require_memory(threads * sampling_bytes(*run.model, std::min(group, most), end_id >= 0),
                  text("sampling from ", run.path, " on ", threads, threads == 1 ? " thread" : " threads"),
                  threads > 1 ? "use fewer --threads" : "the model remembers too much for this machine");
   // Where no text ends by itself, all at once will be as long as that.
@@ -84,8 +88,8 @@ int sample(const SampleCommand& command) {
                   to_columns("token", columns).c_str());
       return;
     }
-    writer.add((i > 0 ? between : "") + command.prompt);
-    follows = !command.prompt.empty();
+    writer.add((i > 0 ? between : "") + command.prompt + (run.config.pairs ? run.joint() : ""));
+    follows = !command.prompt.empty() && !run.config.pairs;
   };
   const auto write = [&](const Sampler::Draw& draw) {
     if (!show) return;
@@ -98,35 +102,46 @@ int sample(const SampleCommand& command) {
   const LongLoop loop("drawing samples", command.count);
   if (!show) std::fputs("{\"samples\":[", stdout);
   // The first sequence of a batch appears as it is drawn, the others when all are there.
-  for (int64_t first = 0; first < command.count; first += group * pool.threads()) {
-    loop.at(first);
-    const int64_t count = std::min(group * pool.threads(), command.count - first);
-    if (show) begin(first);
-    const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool, write);
-    for (int64_t k = 0; k < count; ++k) {
+  for (int64_t first = 0, out = 0; out < command.count;) {
+    loop.at(out);
+    const int64_t count = std::min(group * pool.threads(), most - out);
+    if (show && !filtered) begin(first);
+    const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool,
+                                                    filtered ? std::function<void(const Sampler::Draw&)>() : write);
+    first += count;
+    for (int64_t k = 0; k < count && out < command.count; ++k) {
       const auto& [tokens, log_probs, likeliest] = batch[size_t(k)];
+      const std::string text = run.tokenizer.decode(tokens);
+      if (filtered && !filter.lets_out(text)) continue;
+      const bool is_shown = k == 0 && !filtered;
+      const int64_t number = out++;
       if (!show) {
-        Json sample{{"text", valid_utf8(run.tokenizer.decode(tokens))},
+        Json sample{{"text", valid_utf8(text)},
                     {"tokens", tokens},
                     {"log_probs", json_numbers(log_probs)},
                     {"ended", !tokens.empty() && tokens.back() == end_id}};
         if (command.top > 0) sample["candidates"] = Json::array();
         for (const std::vector<Candidate>& here : likeliest)
           sample["candidates"].push_back(candidates_json(run.tokenizer, here));
-        std::fputs(((first + k > 0 ? "," : "") + sample.dump()).c_str(), stdout);  // kept, all would take gigabytes
+        std::fputs(((number > 0 ? "," : "") + sample.dump()).c_str(), stdout);  // kept, all would take gigabytes
         continue;
       }
-      if (k > 0) begin(first + k);
-      for (size_t t = 0; k > 0 && t < tokens.size(); ++t)
+      if (!is_shown) begin(number);
+      for (size_t t = 0; !is_shown && t < tokens.size(); ++t)
         write({k, tokens[t], log_probs[t],
                command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
       if (command.top > 0)
-        writer.add("text: " + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
-                   run.tokenizer.decode(tokens));
+        writer.add("text: " + (command.prompt.empty() ? "" : command.prompt + run.joint()) + text);
       writer.finish();
     }
   }
-  if (!show) std::fputs("]}\n", stdout);
+  if (filtered && !command.common.quiet) std::fprintf(stderr, "note: %s\n", filter.summary().c_str());
+  if (!show) {
+    std::fputs("]", stdout);
+    if (filtered) std::printf(",\"drawn\":%lld,\"refused\":%lld", static_cast<long long>(filter.seen()),
+                              static_cast<long long>(filter.refused()));
+    std::fputs("}\n", stdout);
+  }
   return kDone;
 }
 

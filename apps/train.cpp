@@ -65,7 +65,9 @@ Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProg
   words.insert(words.end(), {"--out", command.out, "--resume"});
   if (command.trace_step > run.step)
     words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
-  return {proposed(words), proposed({"sample", as_argument(progress.to_sample()), "--tokens", "400"})};
+  std::vector<std::string> sample{"sample", as_argument(progress.to_sample()), "--tokens", "400"};
+  if (run.config.pairs) sample.insert(sample.end(), {"--prompt", progress.prompt()});
+  return {proposed(words), proposed(sample)};
 }
 
 Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const TrainProgress& progress) {
@@ -102,7 +104,7 @@ int train(const TrainCommand& command) {
   const uint64_t seed = uint64_t(config.seed);
   BatchLoss batch_loss(shards);
   Batch batch;
-  TrainProgress progress(console, folder, run);
+  TrainProgress progress(console, folder, run, corpus);
   LiveReport live_report(folder.path());
   // Evaluates, unless it is interrupted: then nothing of it is told, and it is done again when the run goes on.
   const auto evaluate_now = [&](bool at_end, bool log) -> std::optional<Losses> {

@@ -23,7 +23,7 @@ namespace gradus {
 namespace {
 
 constexpr int64_t kEveryStep = 10'000;  // sequences that --exact auto enumerates at every step
-constexpr int64_t kHeldOutTimes = 50;   // in a run that held-out prompts are measured
+constexpr int64_t kMeasures = 50;       // in a run that what no step draws is measured
 
 // What `list(most)` makes of the world where it may be enumerated and has at most `most` sequences, else null.
 template <class List>
@@ -106,8 +106,8 @@ Json result_of(const TunedRun& run, const Json& last, double seconds) {
   Json result{{"steps", run.policy.step}};
   for (const char* field : {"reward", "kl", "kl_stderr", "entropy", "objective", "distinct_2", "kl_coef"})
     result[field] = last.is_object() ? last[field] : Json(nullptr);
-  for (const char* field : {"watch", "held_out_reward", "held_out_kl", "held_out_moments", "held_out_pointwise",
-                            "held_out_watch", "updates"})
+  for (const char* field : {"preference_loss", "preference_accuracy", "watch", "held_out_reward", "held_out_kl",
+                            "held_out_moments", "held_out_pointwise", "held_out_watch", "updates"})
     if (last.is_object() && last.contains(field)) result[field] = last[field];
   result["seconds"] = seconds;
   return result;
@@ -132,7 +132,8 @@ Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner
   if (command.trace_step > run.policy.step)
     again.insert(again.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
   if (tuner.method->acting()) sample.insert(sample.end(), {"--temperature", "0"});
-  if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
+  if (!run.prompts.empty() && !run.prompts[0].text.empty())
+    sample.insert(sample.end(), {"--prompt", run.prompts[0].text});
   return {proposed(again), proposed(sample)};
 }
 
@@ -153,8 +154,16 @@ Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner
 const LanguageModel& acting(const TunedRun& run, const Tuner& tuner) {
   return tuner.method->acting() ? *tuner.method->acting() : *run.policy.model;
 }
+// Whether the exact values are those of a reward. In a run that learns from preferences they are those of what is
+// watched: it may be what the preferences were made by.
+bool has_truth_of_reward(const TuneConfig& config) {
+  return learns_from_pairs(config) ? !config.watch.empty() : !config.is_gdc();
+}
 Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
-  return known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
+  Truth truth = known.of(acting(run, tuner), tuner.kl_coef(), run.config.entropy_coef);
+  if (!has_truth_of_reward(run.config) && !run.config.is_gdc())  // there is no posterior
+    truth.kl_to_posterior = truth.kl_from_posterior = std::nullopt;
+  return truth;
 }
 
 // What is known of the policy at the β of a step; nothing where its world is not known, or there is no time for it.
@@ -169,7 +178,7 @@ std::optional<KnownPolicy> known_policy(KnownWorlds* known, const TunedRun& run,
 
 // Whether the run is to end early, by its last batch.
 bool reached(const TuneConfig& config, const TuneMetrics& m, Console& console) {
-  const bool by_reward = !config.is_gdc() && m.reward >= config.until_reward,
+  const bool by_reward = !config.is_gdc() && !learns_from_pairs(config) && m.reward >= config.until_reward,
              by_kl = config.until_kl > 0 && m.kl >= config.until_kl;
   if (by_reward) console.note(text("The reward has reached --until-reward ", config.until_reward, "."));
   if (by_kl) console.note(text("The KL has reached --until-kl ", config.until_kl, "."));
@@ -183,7 +192,7 @@ void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, c
   if (!known) known = (at_end = enumerate_world(run, reward, paid, kMaxSequences)).get();
   if (!known) return;
   const Truth truth = truth_of(*known, run, tuner);
-  const bool rewarded = !run.config.is_gdc();
+  const bool rewarded = has_truth_of_reward(run.config);
   add_truth(result, truth, rewarded);
   if (!log) return;
   Json record{{"type", "truth"}, {"step", run.policy.step}};
@@ -203,20 +212,24 @@ int tune(const TuneCommand& command) {
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
   const Tokenizer& tokenizer = run.policy.tokenizer;
-  std::vector<std::string> prompts = run.prompts;  // of the steps, and behind them those that are held out
+  std::vector<Prompt> prompts = run.prompts;  // of the steps, and behind them those that are held out
   prompts.insert(prompts.end(), run.held_out.begin(), run.held_out.end());
   NamedFeatures named = config.is_gdc() ? NamedFeatures(config.feature, config.pointwise, tokenizer, prompts)
                                         : NamedFeatures(config.reward, tokenizer, prompts);
   Features& features = named.features;
   find_lambda(run, features, console);
-  const RewardFunction reward = features.reward();
-  const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
-  const RewardFunction paid = by_step ? paid_by_step(reward) : RewardFunction();  // where it is not all at the end
   const NamedFeatures watched(config.watch, tokenizer, prompts);
   const RewardFunction watch = config.watch.empty() ? RewardFunction() : watched.features.reward();
+  const bool from_pairs = learns_from_pairs(config);
+  const RewardFunction nothing = [](const Sequences& s, std::span<const int32_t>) {
+    return std::vector<double>(size_t(s.size()), 0.0);
+  };
+  const RewardFunction reward = !from_pairs ? features.reward() : watch ? watch : nothing;
+  const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
+  const RewardFunction paid = by_step ? paid_by_step(reward) : RewardFunction();  // where it is not all at the end
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
-  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, paid, config, shards, features);
+  Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, paid, config, shards, features, std::move(run.pairs));
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
@@ -241,7 +254,7 @@ int tune(const TuneCommand& command) {
   LiveReport live_report(folder.path());
   std::optional<TuneMetrics> last;
   Json record;  // of the last step
-  StepNotes notes(!config.is_gdc());
+  StepNotes notes(!config.is_gdc() && !from_pairs);
   catch_interrupts(!command.common.quiet);
   bool stop = false;
   std::string no_trace;  // why
@@ -252,14 +265,17 @@ int tune(const TuneCommand& command) {
     std::optional<KnownPolicy> before;  // the traced step
     tuner.record(is_traced ? &traced : nullptr);
     const Stopwatch of_step;
-    std::optional<Truth> truth;  // of the policy that draws the batch, like the metrics
-    Json held_out = Json::object();
+    std::optional<Truth> truth;    // of the policy that draws the batch, like the metrics
+    Json beside = Json::object();  // what is measured beside the step
     double norm = 0;
     const double lr = schedule.at(step);
     try {
       if (known) truth = truth_of(*known, run, tuner);
-      if (!run.held_out.empty() && (step % std::max<int64_t>(1, config.steps / kHeldOutTimes) == 0 || step == 1))
-        held_out = measure_held_out(run, acting(run, tuner), features, watch, shards, step);
+      const bool measures =
+          step % std::max<int64_t>(1, config.steps / kMeasures) == 0 || step == 1 || step == config.steps;
+      if (measures && from_pairs) beside = measure_policy(run, watch, shards, step);
+      if (measures && !run.held_out.empty())
+        beside.update(measure_held_out(run, acting(run, tuner), features, watch, shards, step));
       if (is_traced) before = known_policy(known.get(), run, tuner, tuner.kl_coef());
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
@@ -284,18 +300,19 @@ int tune(const TuneCommand& command) {
     record = record_of(step, *last);
     record["grad_norm"] = norm;
     record["lr"] = lr;
-    if (truth) add_truth(record, *truth, !config.is_gdc());
+    if (truth) add_truth(record, *truth, has_truth_of_reward(config));
+    if (from_pairs) record["reward"] = record["objective"] = nullptr;
     add_target(record, *last, *tuner.method, config.is_gdc() ? &features : nullptr);
     if (config.reward.size() > 1) record["terms"] = json_numbers(last->moments);
     std::optional<DataError> not_watched;  // after the update: the step is done and has its record
-    if (watch) try {
+    if (watch && !from_pairs) try {
         record["watch"] = json_number(tuner.mean_of_policy(watch(tuner.fresh().sequences, tuner.fresh().group)));
       } catch (const DataError& error) {
         not_watched = error;
       } catch (const Interrupted&) {
         stop = true;
       }
-    record.update(held_out);
+    record.update(beside);
     record["seconds"] = of_step.seconds();
     folder.log(record);
     if (not_watched) stop_at_reward(command, run, tuner, *not_watched);

@@ -29,8 +29,8 @@ std::vector<std::string> draw_samples(const TunedRun& run, const LanguageModel& 
 
 // A sample behind its prompt.
 std::string continued(const TunedRun& run, size_t sample, const std::string& words) {
-  const std::string& prompt = run.prompts[sample % run.prompts.size()];
-  return prompt.empty() ? words : prompt + run.policy.tokenizer.separator() + words;
+  const std::string& prompt = run.prompts[sample % run.prompts.size()].text;
+  return prompt.empty() ? words : prompt + run.policy.joint() + words;
 }
 
 }  // namespace
@@ -78,6 +78,7 @@ Json record_of(int64_t step, const TuneMetrics& m) {
   if (m.ess) record["ess"] = json_number(*m.ess);
   if (m.value_loss) record["value_loss"] = json_number(*m.value_loss);
   if (m.explained_variance) record["explained_variance"] = json_number(*m.explained_variance);
+  for (const Figure& f : m.of_method) record[f.name] = json_number(f.value);
   if (m.clip_share) record["clip_share"] = json_number(*m.clip_share);
   if (m.updates) record["updates"] = *m.updates;
   return record;
@@ -112,7 +113,12 @@ void show_step(Console& console, const TuneMetrics& m, int64_t step, const std::
   const bool has_moments = config.is_gdc();
   const int64_t steps = config.steps;
   std::string line = text("step ", step, "/", steps);
-  if (!has_moments) line += text("  reward ", fixed(m.reward, 3));
+  for (const Figure& f : m.of_method) {
+    std::string name = f.name;
+    std::ranges::replace(name, '_', ' ');
+    line += text("  ", name, " ", fixed(f.value, 3));
+  }
+  if (!has_moments && m.of_method.empty()) line += text("  reward ", fixed(m.reward, 3));
   for (size_t f = 0; f < m.moments.size() && has_moments; ++f)
     line += text(f == 0 ? "  moments " : " ", fixed(m.moments[f], 3));
   if (!std::isnan(m.kl))
@@ -140,7 +146,7 @@ void log_samples(RunFolder& folder, const TunedRun& run, const LanguageModel& ac
   std::string lines;
   Json list = Json::array();
   for (size_t k = 0; k < texts.size(); ++k) {
-    const std::string& prompt = run.prompts[k % run.prompts.size()];
+    const std::string& prompt = run.prompts[k % run.prompts.size()].text;
     list.push_back({{"prompt", prompt}, {"text", texts[k]}});
     lines += (k ? "\n" : "") + one_line(continued(run, k, texts[k]), 400);
   }
@@ -163,13 +169,14 @@ void log_bars(RunFolder& folder, const TunedRun& run, const KnownWorlds& known) 
   const size_t n = std::min(kBars, order.size());
   std::partial_sort(order.begin(), order.begin() + int64_t(n), order.end(),
                     [&](int64_t a, int64_t b) { return most(a) != most(b) ? most(a) > most(b) : a < b; });
+  const bool targeted = !w.log_posterior.empty() && (!learns_from_pairs(run.config) || !run.config.watch.empty());
   Json list = Json::array();
   for (size_t k = 0; k < n; ++k) {
     const size_t i = size_t(order[k]);
     Json bar{{"text", valid_utf8(run.policy.tokenizer.decode(w.sequences.text(order[k])))},
              {"policy", std::exp(w.log_pi[i])},
              {"prior", std::exp(w.log_q[i])}};
-    if (!w.log_posterior.empty()) bar["posterior"] = std::exp(w.log_posterior[i]);
+    if (targeted) bar["posterior"] = std::exp(w.log_posterior[i]);
     list.push_back(std::move(bar));
   }
   folder.log({{"type", "posterior"}, {"step", run.policy.step}, {"sequences", w.sequences.size()}, {"bars", list}});

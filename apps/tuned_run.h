@@ -18,13 +18,14 @@ struct TunedRun {
   std::unique_ptr<LanguageModel> prior;  // frozen
   std::string prior_path;                // of another prior than the policy as it began, or of both
   TuneConfig config;
-  std::vector<std::string> prompts;   // their texts; an empty one is the start of the run's texts
-  std::vector<std::string> held_out;  // prompts that the policy is measured on and not trained on
-  Json tuning;                        // the section
-  std::optional<RunFolder> folder;    // of a resumed run; a new run has none yet
+  std::vector<Prompt> prompts;      // an empty one is the start of the run's texts
+  std::vector<Prompt> held_out;     // prompts that the policy is measured on and not trained on
+  Json tuning;                      // the section
+  std::optional<RunFolder> folder;  // of a resumed run; a new run has none yet
   std::optional<ArchiveReader> saved = {};
   std::vector<std::vector<int32_t>> prompt_tokens = {}, held_out_tokens = {};
   World world = {};          // all but the prompt
+  TokenPairs pairs = {};     // of a run that learns from preferences
   double bytes_of_step = 0;  // that it takes, as estimated
 
   // Restores the state of a new Tuner from the archive; does nothing in a new run.
@@ -32,6 +33,10 @@ struct TunedRun {
   // Writes everything; the old file stays if that fails.
   void save(const Tuner& tuner, const std::string& path);
 };
+
+// The prompts of a file: each line that is not empty, or of pairs each prompt with its replies as references.
+// DataError, with its line, for one that the model cannot continue, or a reference that it cannot say.
+std::vector<Prompt> read_prompts(const std::string& file, bool pairs, const Checkpoint& model, int64_t max_tokens);
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError: a
 // policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.

@@ -71,6 +71,7 @@ std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t v
 }
 
 std::unique_ptr<LanguageModel> clone(const LanguageModel& model) {
+  if (std::unique_ptr<LanguageModel> twin = model.copy()) return twin;
   const std::span<const double> counts = model.counts();
   std::unique_ptr<LanguageModel> twin =
       declare_model(model.options(), model.vocabulary(), {counts.begin(), counts.end()});

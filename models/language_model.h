@@ -58,7 +58,7 @@ class Encoder {
   int64_t vocabulary() const { return vocabulary_; }
   const Rung& rung() const { return *rung_; }
   // From the next step on another one than options().ops says: to look at a step in smaller pieces.
-  void use_rung(const Rung& rung) { rung_ = &rung; }
+  virtual void use_rung(const Rung& rung) { rung_ = &rung; }
 
  protected:
   Encoder(const ModelOptions& options, int64_t vocabulary);
@@ -100,6 +100,12 @@ class LanguageModel : public Encoder {
   // ShapeError where there are not as many tokens as rows, or an id is not below vocabulary().
   virtual State start(int64_t B) const = 0;
   Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
+
+  // The model with all its numbers in the parameters of its family: itself, or of one with an adapter the merged one.
+  // Valid until its parameters change.
+  virtual const LanguageModel& plain() const { return *this; }
+  // clone() (models/families.h) of a model that is more than its family's; else null.
+  virtual std::unique_ptr<LanguageModel> copy() const { return nullptr; }
 
   // What a family that is fitted by counting was fitted from (models/counted/count_trie.h): saved beside the
   // parameters.

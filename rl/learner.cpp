@@ -20,8 +20,10 @@ const Scores& score_batch(TeacherForcing& pass, Shards& shards, const LanguageMo
   e.value = now.value;
   e.row_kl = now.kl;
   if (e.log_q.empty()) {  // fresh
-    e.log_mu = behaviour ? token_log_probs(*behaviour, shards, e.batch, temperature) : now.log_pi;
     e.log_q = token_log_probs(prior, shards, e.batch, temperature);
+    e.log_mu = behaviour == &prior ? e.log_q
+               : behaviour         ? token_log_probs(*behaviour, shards, e.batch, temperature)
+                                   : now.log_pi;
   }
   return now;
 }
@@ -259,9 +261,10 @@ static std::vector<double> reweighed(std::vector<double> x, std::span<const doub
   return x;
 }
 
-// Of action values a batch is measured as it was drawn.
+// Of action values a batch is measured as it was drawn, and one that was given as it is.
 std::vector<double> Learner::importance(const Experience& e) const {
-  return method_.behaviour() && !method_.acting() ? importance_of(e, e.log_pi) : std::vector<double>();
+  return method_.behaviour() && !method_.acting() && !source_.is_given() ? importance_of(e, e.log_pi)
+                                                                         : std::vector<double>();
 }
 
 double Learner::mean_of_policy(const std::vector<double>& x) const {
@@ -277,7 +280,7 @@ void Learner::measure(const Experience& e) {
     kl[b] -= q[b];
     cut += source_.world().end_id >= 0 && !e.sequences.ended(int64_t(b));
   }
-  const bool acts = method_.acting();
+  const bool acts = method_.acting() || source_.is_given();
   const std::vector<double> weights = importance(e);
   const auto of_policy = [&](const std::vector<double>& x) { return weights.empty() ? x : reweighed(x, weights); };
   kl = of_policy(kl);
@@ -292,6 +295,7 @@ void Learner::measure(const Experience& e) {
     for (size_t b = 0; b < kl.size(); ++b) column.push_back(e.features[b * F + f]);
     metrics_.moments.push_back(moments(of_policy(column)).mean()[0]);
   }
+  metrics_.of_method = method_.figures();
   metrics_.kl_coef = kl_coef_;
   metrics_.objective = metrics_.reward - (kl_coef_ > 0 ? kl_coef_ * metrics_.kl : 0) +
                        (options_.entropy_coef > 0 ? options_.entropy_coef * metrics_.entropy : 0);

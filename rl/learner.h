@@ -23,7 +23,7 @@ namespace gradus {
 
 // Of one step's fresh batch, before the update. A spread of one sequence is NaN. Where another model drew the batch,
 // the means and errors are those of the policy, with the weights π/μ divided by their sum. Of action values, whose
-// softmax is no policy, KL and entropy are NaN, and the rest is that of the draws.
+// softmax is no policy, and of texts that were given, KL and entropy are NaN, and the rest is that of the texts.
 struct TuneMetrics {
   double reward, kl, entropy;         // means over the batch; kl is that of k1 = log π − log q, of whole sequences
   double kl_stderr;                   // of that mean
@@ -39,6 +39,7 @@ struct TuneMetrics {
   std::optional<double> clip_share;          // draws that were clipped, of all draws of all updates of the step
   std::optional<int64_t> updates;            // of the policy in this step, where a KL may end it early
   std::vector<double> moments;               // means of the features, where there are any
+  std::vector<Figure> of_method;             // Method::figures()
 };
 
 // Scores a batch by the policy as it is and writes what that says into it; a fresh one also by the prior and by the

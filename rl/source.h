@@ -1,4 +1,5 @@
-// Sources of experience. RolloutSource draws sequences from a model and may replay earlier batches.
+// Sources of experience. RolloutSource draws sequences from a model and may replay earlier batches; PairSource has pairs
+// of sequences, of which somebody has chosen one.
 #pragma once
 
 #include <deque>
@@ -7,6 +8,7 @@
 #include "models/language_model.h"
 #include "rl/experience.h"
 #include "rl/gdc.h"
+#include "rl/preferences.h"
 #include "rl/tune_values.h"
 
 namespace gradus {
@@ -22,6 +24,8 @@ class Source {
   virtual std::span<Experience* const> draw(int64_t step, const LanguageModel& behaviour) = 0;
   // The step of the last draw() is done, and its fresh batch may be shown again.
   virtual void remember() {}
+  // Whether the sequences were there before the run: then they say nothing of what the policy would draw.
+  virtual bool is_given() const { return false; }
 };
 
 class RolloutSource : public Source {
@@ -57,6 +61,28 @@ class RolloutSource : public Source {
   std::deque<Experience> memory_;  // the last is the fresh one
   std::vector<Experience*> drawn_;
   bool is_open_ = false;  // the fresh batch is that of a step that is not done
+};
+
+class PairSource : public Source {
+ public:
+  // options.batch / 2 pairs a step, in the order of permutations that follow each other, so that none is seen more often
+  // than another. ShapeError without a pair.
+  PairSource(TokenPairs pairs, World world, const TuneConfig& options);
+
+  const World& world() const override { return world_; }
+  // A function of (seed, step).
+  std::span<Experience* const> draw(int64_t step, const LanguageModel& behaviour) override;
+  bool is_given() const override { return true; }
+
+ private:
+  const TokenPairs pairs_;
+  const World world_;
+  const int64_t count_;  // pairs in a step
+  const uint64_t seed_;
+  std::vector<int64_t> order_;  // of all pairs, in round_
+  int64_t round_ = -1;
+  Experience drawn_;
+  Experience* only_ = &drawn_;
 };
 
 }  // namespace gradus

@@ -15,9 +15,11 @@ namespace gradus {
 static const Owners kReinforce{"algorithm", {"reinforce"}}, kFDpg{"algorithm", {"f-dpg"}}, kGrpo{"algorithm", {"grpo"}},
     kPpo{"algorithm", {"ppo"}}, kDqn{"algorithm", {"dqn"}}, kClipped{"algorithm", {"ppo", "grpo"}},
     kCritics{"algorithm", {"ppo", "actor-critic"}}, kValues{"algorithm", {"q", "dqn"}},
-    kWithBeta{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "soft-q"}},
+    kWithBeta{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "soft-q", "dpo"}},
     kReturns{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic"}},
-    kFull{"algorithm", {"reinforce", "ppo", "actor-critic"}}, kSoftQ{"algorithm", {"soft-q"}},
+    kFull{"algorithm", {"reinforce", "ppo", "actor-critic"}}, kDpo{"algorithm", {"dpo"}},
+    kDraws{"algorithm", {"reinforce", "f-dpg", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}},
+    kSoftQ{"algorithm", {"soft-q"}},
     kSteps{"algorithm", {"reinforce", "grpo", "ppo", "actor-critic", "q", "soft-q", "dqn"}}, kGdc{"target", {"gdc"}},
     kRl{"target", {"rl"}};
 
@@ -38,6 +40,7 @@ static bool takes(TuneConfig c, std::string_view option) {
 }
 
 bool learns_action_values(const TuneConfig& c) { return takes(c, "epsilon"); }
+bool learns_from_pairs(const TuneConfig& c) { return takes(c, "preferences"); }
 
 void imply_replay(TuneConfig& c, bool given) {
   if (!given && takes(c, "target_every")) c.replay = kReplayOfDqn;
@@ -60,8 +63,19 @@ static void check_target(const TuneConfig& c) {
                          "tv, chi2, hellinger or alpha:A with A below 1"));
 }
 
+// What DPO needs.
+static void check_pairs(const TuneConfig& c) {
+  if (c.kl_target > 0)
+    throw DataError("--kl-target moves beta by the KL of a batch, which --algorithm dpo does not draw; use --kl-coef");
+  if (c.kl_coef == 0)
+    throw DataError("--kl-coef is 0: --algorithm dpo learns beta log(policy / prior), which needs one above 0");
+  if (c.batch % 2 != 0)
+    throw DataError(text("--batch ", c.batch, ": --algorithm dpo takes pairs of sequences, so it must be even"));
+}
+
 // What options of single methods need.
 static void check_by_algorithm(const TuneConfig& c) {
+  if (learns_from_pairs(c)) check_pairs(c);
   if (takes(c, "group") && (c.group < 2 || c.batch % c.group != 0))
     throw DataError(text("--batch ", c.batch, " in groups of --group ", c.group,
                          ": a group must have at least 2 sequences, and the batch must be whole groups"));
@@ -91,14 +105,18 @@ void resolve(TuneConfig& c, int cores) {
   if (!takes(c, "gamma")) c.gamma = 1;
   if (!takes(c, "stop_kl")) c.stop_kl = 0;
   if (learns_action_values(c)) c.kl_coef = c.kl_target = 0;
+  if (!takes(c, "replay")) c.replay = 0;
+  if (!learns_from_pairs(c)) c.preferences = {};
+  if (!c.preferences.empty()) c.reward = {};
   if (!takes(c, "group"))
-    c.group = 0;
+    c.group = learns_from_pairs(c) ? 2 : 0;
   else if (c.group == 0)
     c.group = 8;
   check(c);
 }
 
 void check(const TuneConfig& c) {
+  if (c.adapter != kNoAdapter) Adapter::parse(c.adapter);
   c.check(c.batch);
   if (takes(c, "proposal"))
     check_target(c);
@@ -112,6 +130,9 @@ void check(const TuneConfig& c) {
                          " compares the sequences of a batch: --batch must be at least ", least));
   if (c.minibatches > c.batch)
     throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a sequence"));
+  if (c.group > 1 && c.minibatches > c.batch / c.group)
+    throw DataError(text("--minibatches ", c.minibatches, " of --batch ", c.batch, ": each must hold a whole group of ",
+                         c.group, " sequences"));
   if (c.kl_target > 0 && c.kl_coef == 0)
     throw DataError("--kl-target moves the coefficient by a factor: --kl-coef, its initial value, must be above 0");
   if (c.kl_target > 0 && c.kl_horizon <= 0.2 * double(c.batch))
@@ -126,7 +147,7 @@ std::vector<Option> options(TuneConfig& c) {
                              "f-divergence that is descended; another than the first implies --algorithm f-dpg");
   std::get<Word>(divergence.value).accepts = is_divergence;
   return {
-      option("reward", c.reward, "what a text is worth", kRl),
+      narrowed(option("reward", c.reward, "what a text is worth", kRl), kDraws),
       newer(option("target", c.target, names_of(kTargets),
                    "what the policy is to become: prior exp(reward / β) / Z | the nearest to the prior that has the "
                    "moments of --feature and keeps --pointwise")),
@@ -138,6 +159,7 @@ std::vector<Option> options(TuneConfig& c) {
           "method that makes the weights of the gradient; reinforce with leave-one-out is RLOO. After q and dqn the "
           "logits of the run are action values: use sample --temperature 0; their softmax, which sample and exact see "
           "otherwise, means nothing"),
+      newer(option("preferences", c.preferences, "file of dpo: PROMPT, a tab, CHOSEN, a tab, REJECTED", kDpo)),
       newer(option("proposal", c.proposal, Proposal::names(),
                    "what f-dpg draws from: the policy | the prior | a policy of before, replaced by a better one",
                    kFDpg)),
@@ -180,7 +202,7 @@ std::vector<Option> options(TuneConfig& c) {
                    "do not divide the advantage by the length of its sequence", kGrpo)),
       newer(option("epsilon", c.epsilon, 0, 1, "share of the draws that are uniform", kValues)),
       newer(option("target_every", c.target_every, 1, kMany, "steps between two copies of the target network", kDqn)),
-      option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
+      option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights", kDraws),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences in a step"),
       newer(option("epochs", c.epochs, 1, 1000, "passes over the batch in each step")),
@@ -204,8 +226,10 @@ std::vector<Option> options(TuneConfig& c) {
       hidden_at(Json(TuneConfig::kNever).dump(),
                 newer(option("until_reward", c.until_reward, -TuneConfig::kNever, TuneConfig::kNever,
                              "end the run at a batch with this mean reward (default: never)", kRl))),
-      hidden_at("0.0", newer(option("until_kl", c.until_kl, 0, 1e9,
-                                    "end the run at a batch with this KL (default: never)", kWithBeta))),
+      hidden_at("0.0", narrowed(newer(option("until_kl", c.until_kl, 0, 1e9,
+                                             "end the run at a batch with this KL (default: never)", kWithBeta)),
+                                kDraws)),
+      adapter_option(c.adapter),
       newer(option("watch", c.watch, "another reward, which is measured and not raised")),
       row_of(shared, "save_every"),
       row_of(shared, "shards"),
@@ -223,6 +247,7 @@ std::string remedy_of_target(const TuneConfig& c) {
 }
 
 std::string aim_of(const TuneConfig& c) {
+  if (learns_from_pairs(c)) return "the preferences in " + joined(c.preferences, " and ");
   if (!c.is_gdc()) return "the reward " + joined(c.reward, " + ");
   std::vector<std::string> parts;
   if (!c.feature.empty()) parts.push_back("the moments " + joined(c.feature));

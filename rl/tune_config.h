@@ -15,6 +15,8 @@ inline constexpr int64_t kReplayOfDqn = 8;
 void imply_replay(TuneConfig& config, bool given);
 // Whether the logits of such a run are action values: what it has learnt is the greedy policy, not their softmax.
 bool learns_action_values(const TuneConfig& config);
+// Whether such a run learns from choices between two texts, and not from a reward.
+bool learns_from_pairs(const TuneConfig& config);
 // DataError where a reward cannot be paid as --pay says.
 void require_payable(const TuneConfig& config);
 // Only that. REQUIRES: resolved, or read from a file.

@@ -2,6 +2,7 @@
 // their options here; rl/tune_config.h has their meanings and ranges.
 #pragma once
 
+#include "models/adapter_spec.h"
 #include "models/run/options.h"
 #include "models/table.h"
 
@@ -31,6 +32,7 @@ struct TuneConfig : RunOptions {
   std::string divergence = "reverse-kl";  // rl/tables/divergence.h
   std::vector<std::string> feature = {};  // of gdc, NAME[:ARG]=MOMENT
   std::vector<std::string> pointwise = {};
+  std::vector<std::string> preferences = {};  // files of dpo (rl/preferences.h)
   std::string algorithm = "reinforce";
   std::string proposal = "policy";  // rl/methods/proposal.h
   std::string baseline = "leave-one-out";
@@ -45,7 +47,7 @@ struct TuneConfig : RunOptions {
   double gae = 0.95;                             // λ of ppo's advantages
   double clip_ratio = 0.2;                       // ε of ppo and grpo
   double stop_kl = 0;                            // KL from the policy that drew, at which a step ends; 0: none
-  int64_t group = 0;                             // sequences of a prompt that grpo compares; 0 for others
+  int64_t group = 0;                             // sequences that grpo compares, 2 of dpo; 0 for others
   bool divide_std = true, divide_length = true;  // by which grpo does
   double epsilon = 0.1;                          // of the ε-greedy draws of q and dqn
   int64_t target_every = 10;                     // steps between two copies of dqn's target network
@@ -60,6 +62,7 @@ struct TuneConfig : RunOptions {
   std::string exact = "auto";    // a row of kExactWords
   double until_reward = kNever;  // the run ends at a batch with this mean reward
   double until_kl = 0;           // or this KL; 0: never
+  std::string adapter = kNoAdapter;
   std::vector<std::string> watch = {};
   static constexpr double kNever = 1e9;
   int64_t seed = 1;

@@ -15,7 +15,7 @@ ValueNetwork::ValueNetwork(const LanguageModel& policy, bool own_encoder) {
   w_ = params().add("weight", {1, policy.width()}, Init::constant(0));
   b_ = params().add("bias", {1}, Init::constant(0));
   params().allocate();
-  if (own_encoder) std::ranges::copy(policy.params().data(), params().edit().begin());
+  if (own_encoder) std::ranges::copy(policy.plain().params().data(), params().edit().begin());
 }
 
 Tensor ValueNetwork::operator()(const Tensor& features) const {

@@ -5,6 +5,7 @@
 
 #include "engine/long_loop.h"
 #include "engine/ops_inside.h"
+#include "models/adapter.h"
 
 namespace gradus {
 namespace {
@@ -13,11 +14,7 @@ namespace {
 std::unique_ptr<LanguageModel> fused_twin(const LanguageModel& model) {
   ModelOptions options = model.options();
   options.ops = kOps[size_t(Ops::kFused)].name;
-  const std::span<const double> counts = model.counts();
-  auto twin = declare_model(options, model.vocabulary(), {counts.begin(), counts.end()});
-  twin->params().allocate();
-  twin->params().copy_from(model.params());
-  return twin;
+  return clone_with(model, options);
 }
 
 // All parts of a pass over the inputs, with their numbers for the whole of it. A family without attention and gates has

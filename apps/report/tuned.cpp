@@ -131,13 +131,19 @@ BarPlot bars(const RunLog& log, const TuneConfig& config) {
 // The member that names the run whose policy this was at the beginning: the prior, if the log has no other.
 const char* policy_of(const RunFacts& facts) { return facts.logged("policy").is_string() ? "policy" : "prior"; }
 
-// Of several prompts the command that writes them to a file, unless they are too many for a page: the log has them too.
-std::string prompts_file(const Json& prompts) {
+// Of several prompts, or of those with references, the command that writes them to a file, unless they are too many for
+// a page: the log has them too.
+std::string prompts_file(const Json& prompts, const Json& references) {
   constexpr size_t kMost = 50;
-  if (prompts.size() < 2 || prompts.size() > kMost) return "";
-  std::string line = "printf '%s\\n'";
-  for (const Json& prompt : prompts) line += " " + shell_word(plain(prompt));
-  return line + " > prompts.txt\n";
+  const bool pairs = references.is_array();
+  if ((prompts.size() < 2 && !pairs) || prompts.size() > kMost) return "";
+  std::string line = pairs ? "printf '%s\\t%s\\n'" : "printf '%s\\n'";
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    if (!pairs) line += " " + shell_word(plain(prompts[p]));
+    for (size_t r = 0; pairs && r < references[p].size(); ++r)
+      line += " " + shell_word(plain(prompts[p])) + " " + shell_word(plain(references[p][r]));
+  }
+  return line + (pairs ? " > pairs.tsv\n" : " > prompts.txt\n");
 }
 
 // The command up to the options of the table.
@@ -145,12 +151,19 @@ std::string command_begin(const RunFacts& facts) {
   std::string line =
       program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " + out_again(facts);
   if (facts.logged("policy").is_string()) line += " --prior " + shell_path(plain(facts.logged("prior")));
-  const Json prompts = facts.logged("prompts");
-  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
-  if (prompts.size() > 1) line += " --prompts prompts.txt";
+  const Json prompts = facts.logged("prompts"), references = facts.logged("prompts_references");
+  const bool pairs = references.is_array();
+  if (!facts.tuning.preferences.empty())
+    ;  // their file has the prompts
+  else if (pairs)
+    line += " --pairs pairs.tsv";
+  else if (prompts.size() > 1)
+    line += " --prompts prompts.txt";
+  else if (prompts.size() == 1 && prompts[0] != "")
+    line += " --prompt " + shell_word(plain(prompts[0]));
   const Json held_out = facts.logged("held_out");
-  if (held_out.is_array()) line += " --held-out held_out.txt";
-  return prompts_file(prompts) + line;
+  if (held_out.is_array()) line += pairs ? " --held-out held_out.tsv" : " --held-out held_out.txt";
+  return prompts_file(prompts, references) + line;
 }
 
 }  // namespace
@@ -167,7 +180,8 @@ std::string page_of_tuned(const RunFacts& facts) {
   if (const double best = last_of(log.steps["j_star"]); std::isfinite(best))
     objective.levels.push_back({"J*", best, 4});
   objective.height = 300;
-  if (!facts.tuning.is_gdc()) page.html(to_html(objective));
+  const bool rewarded = !facts.tuning.is_gdc() && facts.tuning.preferences.empty();
+  if (rewarded) page.html(to_html(objective));
   const auto side_by_side = [&](const std::vector<Curves>& rows) {
     std::vector<std::string> plots;
     for (const Curves& row : rows) plots.push_back(to_html(plot_of(log, row)));
@@ -175,8 +189,7 @@ std::string page_of_tuned(const RunFacts& facts) {
   };
   std::vector<Curves> first{{"KL(policy, prior)", "nats a sequence", {{"kl", "estimated"}, {"kl_exact", "exact"}}},
                             {"Entropy", "nats a sequence", {{"entropy", "estimated"}, {"entropy_exact", "exact"}}}};
-  if (!facts.tuning.is_gdc())
-    first.insert(first.begin(), {"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}});
+  if (rewarded) first.insert(first.begin(), {"Reward", "", {{"reward", "of the batch"}, {"reward_exact", "exact"}}});
   side_by_side(first);
   std::vector<Curves> more{
       {"Distinct n-grams", "share", {{"distinct_1", "single tokens"}, {"distinct_2", "pairs"}}},
@@ -191,6 +204,8 @@ std::string page_of_tuned(const RunFacts& facts) {
        {Curves{"Divergence from the target",
                "nats",
                {{"kl_to_posterior", "KL(policy, target)"}, {"kl_from_target", "KL(target, policy)"}}},
+        Curves{"Loss of the preferences", "nats", {{"preference_loss", "of the batch"}}},
+        Curves{"Preferences that the policy shares", "share", {{"preference_accuracy", "of the batch"}}},
         Curves{"Z", "", {{"z", "estimated"}}},
         Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
         Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}},

@@ -1,63 +1,18 @@
 #include "engine/step/walk.h"
 
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <optional>
 
 #include "engine/error.h"
+#include "engine/io/keys.h"
 #include "engine/step/text.h"
 
 namespace gradus {
 
 namespace {
-
-termios before, raw;  // of the terminal; handlers of signals read them
-
-void restore() { tcsetattr(STDIN_FILENO, TCSANOW, &before); }
-
-void restore_and_raise(int signal) {
-  restore();
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
-}
-void raw_again(int) {
-  std::signal(SIGTSTP, restore_and_raise);
-  tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-}
-
-// Keys come singly and unseen while it lives.
-class RawMode {
- public:
-  RawMode() {
-    tcgetattr(STDIN_FILENO, &before);
-    raw = before;
-    raw.c_lflag &= ~tcflag_t(ICANON | ECHO);
-    raw.c_cc[VMIN] = 1;
-    raw.c_cc[VTIME] = 0;
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}) std::signal(signal, restore_and_raise);
-    std::signal(SIGCONT, raw_again);
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-  }
-  ~RawMode() {
-    restore();
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT}) std::signal(signal, SIG_DFL);
-  }
-  RawMode(const RawMode&) = delete;
-};
-
-// The next key, 0 at the end of the input; the arrows as n and p.
-char key() {
-  char c = 0;
-  if (read(STDIN_FILENO, &c, 1) != 1) return 0;
-  if (c != '\033') return c;
-  char rest[2] = {0, 0};
-  if (read(STDIN_FILENO, rest, 1) != 1 || read(STDIN_FILENO, rest + 1, 1) != 1) return 0;
-  return rest[0] != '[' ? '?' : rest[1] == 'C' || rest[1] == 'B' ? 'n' : rest[1] == 'D' || rest[1] == 'A' ? 'p' : '?';
-}
 
 // A line that is typed after `prompt`, seen.
 std::string ask(const char* prompt) {

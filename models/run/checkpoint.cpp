@@ -7,6 +7,7 @@
 #include "engine/gemm.h"
 #include "engine/io/json.h"
 #include "engine/kernels.h"
+#include "models/adapter.h"
 #include "models/families.h"
 #include "models/memory.h"
 #include "models/text/utf8.h"
@@ -14,7 +15,7 @@
 namespace gradus {
 
 static constexpr int kVersion = 1;
-static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss";
+static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kBase = "base";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
@@ -26,11 +27,20 @@ std::string checkpoint_path(const std::string& run_or_file) {
 }
 
 std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
+  if (config.pairs && prompt.empty())
+    throw UsageError(text(path, ": is a run of --pairs, which replies to a prompt; give it one with --prompt"));
+  if (config.pairs) return answer_to(tokenizer, prompt);
   std::vector<int32_t> tokens;
   if (prompt.empty() || tokenizer.end_id() >= 0) tokens.push_back(start_id);
   const std::vector<int32_t> given = prompt.empty() ? std::vector<int32_t>() : tokenizer.encode(prompt);
   tokens.insert(tokens.end(), given.begin(), given.end());
   return tokens;
+}
+
+Prompt Checkpoint::prompt(const std::string& text) const {
+  Prompt prompt(text);
+  prompt.is_replied_to = config.pairs;
+  return prompt;
 }
 
 void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
@@ -44,7 +54,8 @@ void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
 void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   save_params(out, model->params());
   if (optimizer && with_optimizer) save_moments(out, model->params(), *optimizer);
-  if (const std::span<const double> counts = model->counts(); !counts.empty())
+  if (!base.empty()) out.section(kBase, Json{{"path", base}, {"hash", base_hash}}.dump());
+  if (const std::span<const double> counts = model->counts(); !counts.empty() && base.empty())
     out.array(kCounts, {int64_t(counts.size()) / 3, 3}, counts);
   out.section("version", std::to_string(kVersion));
   out.section("config", to_json(config));
@@ -53,8 +64,31 @@ void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   out.section("start_id", std::to_string(start_id));
   out.section("corpus", Json(corpus).dump());
   out.section("corpus_hash", corpus_hash);
+  if (!drop.empty()) out.section(kDrop, Json(std::vector<std::string>{drop}).dump());
   out.section("blas_core", gradus::blas_core());
   if (best_val_loss && std::isfinite(*best_val_loss)) out.section(kBestLoss, Json(*best_val_loss).dump());
+}
+
+void Checkpoint::adapt(const std::string& adapter, uint64_t seed) {
+  if (!base.empty())
+    throw DataError(text(path, ": has an adapter already; merge it first: gradus merge RUN --out RUN2"));
+  const std::string name = std::filesystem::absolute(path).lexically_normal().string();
+  if (path.empty() || find_bad_byte(name))
+    throw DataError(text(path, ": the name of a base must be UTF-8, so that the run can name it; rename it"));
+  model = std::make_unique<AdaptedModel>(std::move(model), Adapter::parse(adapter), seed);
+  config.adapter = adapter;
+  base = name;
+  base_hash = hash;
+}
+
+Checkpoint Checkpoint::merged() && {
+  if (base.empty()) throw DataError(text(path, ": has no adapter; it is one model already"));
+  Checkpoint c = std::move(*this);
+  c.model = clone(c.model->plain());
+  c.config.adapter = kNoAdapter;
+  c.base = c.base_hash = "";
+  c.optimizer.reset();
+  return c;
 }
 
 void Checkpoint::save(const std::string& to) const {
@@ -93,10 +127,9 @@ std::optional<double> read_best_loss(ArchiveReader& in) {
 }
 
 // Paths on the machine of the run. There are none where a program made the model from no file.
-std::vector<std::string> read_corpus(ArchiveReader& in) {
-  return in.section("corpus", [](const std::string& content) {
-    constexpr size_t kMostFiles = 65536;
-    std::vector<std::string> files = Json::parse_texts(content, kMostFiles);
+std::vector<std::string> read_paths(ArchiveReader& in, const char* section, size_t most) {
+  return in.section(section, [most](const std::string& content) {
+    std::vector<std::string> files = Json::parse_texts(content, most);
     for (const std::string& file : files)
       if (file.empty() || file.find('\0') != file.npos)
         throw DataError(text(in_quotes(file), " is not the name of a file"));
@@ -142,6 +175,29 @@ Config read_config(ArchiveReader& in) {
   return config;
 }
 
+// The base of a run with an adapter, which the run names, and is read only where it is the file that it was.
+Checkpoint read_base(ArchiveReader& in, const Config& config, const Tokenizer& tokenizer) {
+  const std::string& path = in.file().path();
+  const auto [base, hash] = in.section(kBase, [](const std::string& content) {
+    const Json json = Json::parse(content, kFewValues);
+    return std::pair(json.at("path").get<std::string>(), json.at("hash").get<std::string>());
+  });
+  ArchiveReader of_base = [&] {
+    try {
+      return ArchiveReader(base);
+    } catch (const DataError& error) {
+      throw DataError(text(path, ": is an adapter, and its base cannot be read: ", error.what()));
+    }
+  }();
+  const std::string* const found = of_base.find_section("hash");
+  if (!found || *found != hash || config_from_json(of_base.section("config"), base).adapter != kNoAdapter)
+    throw DataError(text(path, ": is an adapter of ", base, ", which has changed since or is another file now"));
+  Checkpoint c = read_checkpoint(of_base);
+  if (c.tokenizer.vocab() != tokenizer.vocab() || c.config.tokenizer != config.tokenizer)
+    throw DataError(text(path, ": has another vocabulary than its base, ", base));
+  return c;
+}
+
 // The model of the configuration, its numbers from the file. Before they take memory, the file must have them all.
 std::unique_ptr<LanguageModel> read_model(ArchiveReader& in, const Config& config, int64_t V) {
   const std::string& path = in.file().path();
@@ -177,7 +233,7 @@ void require_format(ArchiveReader& in) {
 Checkpoint read_checkpoint(ArchiveReader& in) {
   const std::string& path = in.file().path();
   require_format(in);
-  const Config config = read_config(in);
+  Config config = read_config(in);
   Tokenizer tokenizer = read_tokenizer(in, config);
   if ((config.lines ? config.end_id : -1) != tokenizer.end_id())
     throw DataError(text(path, ": the end mark of the configuration, ", config.end_id, ", and of the vocabulary, ",
@@ -191,17 +247,33 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
       .step = whole(in, "step", 0, kMany),
       .best_val_loss = read_best_loss(in),
       .start_id = int32_t(whole(in, "start_id", config.lines ? last : 0, last)),  // a line begins with its mark
-      .corpus = read_corpus(in),
+      .corpus = read_paths(in, "corpus", 65536),
       .corpus_hash = read_word(in, "corpus_hash"),
       .blas_core = read_word(in, "blas_core"),
       .path = path};
-  c.model = read_model(in, config, c.tokenizer.size());
+  if (in.find_section(kDrop))
+    for (const std::string& file : read_paths(in, kDrop, 1)) c.drop = file;
+  if (config.adapter == kNoAdapter) {
+    c.model = read_model(in, config, c.tokenizer.size());
+  } else {
+    Checkpoint base = read_base(in, config, c.tokenizer);
+    static_cast<ModelOptions&>(c.config) = base.config;  // what the model is
+    c.config.dropout = config.dropout;                   // and how it is trained
+    c.config.ops = config.ops;
+    c.config.seed = config.seed;
+    c.base = base.path;
+    c.base_hash = base.hash;
+    c.model = std::make_unique<AdaptedModel>(clone_with(*base.model, c.config), Adapter::parse(config.adapter),
+                                             uint64_t(config.seed));
+    load_params(in, c.model->params());
+  }
   if (has_moments(in, c.model->params())) {
     c.optimizer.emplace(c.model->params(), adamw_options(config));
     c.optimizer->steps = c.step;
     load_moments(in, c.model->params(), *c.optimizer);
   }
   if (const std::string* hash = in.find_section("hash")) c.hash = *hash;
+  if (in.find_section(kKindSection)) c.kind = read_word(in, kKindSection);
   in.find_section("format");
   c.other_sections = in.other_sections();
   return c;
@@ -216,6 +288,7 @@ int64_t first_not_finite(const Params& params) {
 Checkpoint load_checkpoint(const std::string& run_or_file) {
   ArchiveReader in(checkpoint_path(run_or_file));
   Checkpoint c = read_checkpoint(in);
+  if (!c.kind.empty()) throw DataError(text(c.path, ": is a ", c.kind, ", not a language model"));
   if (c.other_sections.empty()) in.refuse_rest();  // else their owner knows more arrays
   if (const int64_t i = first_not_finite(c.model->params()); i >= 0)
     throw DataError(text(c.path, ": ", c.model->params().name(i),

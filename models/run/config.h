@@ -2,6 +2,7 @@
 // meanings and owners (models/run/options.h).
 #pragma once
 
+#include "models/adapter_spec.h"
 #include "models/families.h"
 #include "models/run/options.h"
 #include "models/text/corpus.h"
@@ -13,6 +14,7 @@ inline constexpr Named<bool> kValLines[] = {{"random", true}, {"last", false}};
 
 struct Config : ModelOptions, RunOptions {
   std::string tokenizer = "char";
+  std::string adapter = kNoAdapter;
   int64_t batch = 12;
   double beta1 = 0.9;
   double beta2 = 0.99;

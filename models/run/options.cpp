@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/io/json.h"
+#include "models/adapter_spec.h"
 #include "models/table.h"
 #include "models/text/utf8.h"
 
@@ -55,6 +56,14 @@ std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& ow
              owners),
       option("seed", seed, 0, INT64_MAX, "random seed"),
   };
+}
+
+Option adapter_option(std::string& value) {
+  Option row =
+      option("adapter", value, {kNoAdapter, "lora:RANK"},
+             "train only an adapter, a change of RANK to every matrix of a run whose own weights stay as they are");
+  std::get<Word>(row.value).accepts = Adapter::accepts;
+  return newer(row);
 }
 
 std::string option_name(std::string_view name) {

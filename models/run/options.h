@@ -76,6 +76,8 @@ inline Option option(const char* name, std::vector<std::string>& values, const s
                      const Owners& owners = {}) {
   return {.name = name, .value = Texts{&values}, .help = help, .owners = owners};
 }
+// --adapter, of training and tuning.
+Option adapter_option(std::string& value);
 Option newer(Option row);
 Option narrowed(Option row, const Owners& owners_too);
 Option hidden_at(const std::string& nothing, Option row);

@@ -25,6 +25,12 @@ struct NamedNumbers {
   std::vector<double> values;
 };
 
+// One number about a batch, by the name that it has in the log.
+struct Figure {
+  const char* name;
+  double value;
+};
+
 struct Estimate {
   double value, error;  // and its standard error
 };
@@ -64,6 +70,8 @@ class Method {
     (void)e;
     return {};
   }
+  // What it has seen in the batch that prepare() was given last, for the log.
+  virtual std::vector<Figure> figures() const { return {}; }
   // The state for a checkpoint; restore() takes what state() returned.
   virtual std::vector<NamedNumbers> state() const { return {}; }
   virtual void restore(std::span<const NamedNumbers> state) { (void)state; }

@@ -7,7 +7,7 @@ namespace gradus {
 
 // Each is made in the file of its name.
 using Make = std::unique_ptr<Method>(const TuneConfig&, const MethodModels&);
-Make make_reinforce, make_f_dpg, make_grpo, make_ppo, make_actor_critic, make_q, make_soft_q, make_dqn;
+Make make_reinforce, make_f_dpg, make_grpo, make_ppo, make_actor_critic, make_q, make_soft_q, make_dqn, make_dpo;
 
 namespace {
 
@@ -25,6 +25,7 @@ constexpr Row kMethods[] = {
     {.name = "q", .help = "action values in a table", .make = make_q},
     {.name = "soft-q", .help = "soft action values: the posterior, token by token", .make = make_soft_q},
     {.name = "dqn", .help = "action values in a network, with a target network", .make = make_dqn},
+    {.name = "dpo", .help = "choices between two texts, without a reward", .make = make_dpo},
 };
 
 }  // namespace

@@ -1,0 +1,28 @@
+// gradus merge: a run with an adapter (models/adapter.h) as one model, w + a b in the place of w, which says the same
+// and needs its base no more.
+#include <cstdio>
+
+#include "apps/format.h"
+#include "apps/proposal.h"
+#include "apps/run.h"
+#include "models/run/checkpoint.h"
+#include "models/text/shell_word.h"
+
+namespace gradus {
+
+int merge(const MergeCommand& command) {
+  Console console(command.common);
+  refuse_existing(command.out);
+  Checkpoint run = load_checkpoint(command.run);
+  const int64_t adapted = run.model->params().size();
+  const Checkpoint merged = std::move(run).merged();
+  const RunFolder folder = make_folder(command.out);
+  merged.save(folder.checkpoint());
+  const int64_t all = merged.model->params().size();
+  if (command.common.json) std::printf("%s\n", Json{{"parameters", all}, {"adapter", adapted}}.dump().c_str());
+  console.note(text("Joined ", grouped(adapted), " numbers of an adapter with a model of ", grouped(all), ". Saved ",
+                    folder.checkpoint(), ". Try: ", proposed({"sample", as_argument(command.out)})));
+  return kDone;
+}
+
+}  // namespace gradus
