@@ -23,7 +23,7 @@ namespace gradus {
 namespace {
 
 // Two tables over the same names, in the order of their first mention.
-struct Pair {
+struct TwoTables {
   std::vector<std::string> names;
   Table p, q;
 };
@@ -37,10 +37,10 @@ Json parse(const std::string& path) {
   }
 }
 
-Pair read_pair(const std::string& path) {
+TwoTables read_pair(const std::string& path) {
   const Json file = parse(path);
   if (!file.is_object()) throw DataError(path + ": must be an object {\"p\":{name: probability, ...},\"q\":{...}}");
-  Pair pair;
+  TwoTables pair;
   std::unordered_map<std::string, size_t> place;
   std::vector<double> probabilities[2];
   for (int side = 0; side < 2; ++side) {
@@ -82,7 +82,7 @@ Json to_json(const Comparison& c) {
   return nats;
 }
 
-void print_pair(const Pair& pair, const Comparison& c) {
+void print_pair(const TwoTables& pair, const Comparison& c) {
   constexpr size_t kMostRows = 20;
   int64_t width = 4;
   for (const std::string& name : pair.names) width = std::clamp<int64_t>(count_characters(name), width, 40);
@@ -120,7 +120,7 @@ int kl(const KlCommand& command) {
   if (!command.file.empty()) {
     if (command.lesson) throw UsageError("--lesson takes no file: " + proposed({"kl", "--lesson"}));
     if (command.section) throw UsageError("--section takes no file: " + proposed({"kl", "--section", "N"}));
-    const Pair pair = read_pair(command.file);
+    const TwoTables pair = read_pair(command.file);
     const Comparison c = compare(pair.p, pair.q);
     if (json)
       std::printf("%s\n", to_json(c).dump().c_str());

@@ -26,6 +26,7 @@ struct Checkpoint {
   std::string blas_core;            // kernels that OpenBLAS used
   std::string path = {};            // where it was read from
   std::string hash = {};            // of that file, as its metadata give it
+  std::vector<std::string> labels = {};  // of a classifier, what it tells apart; index = id
 
   // Sections of the file that no owner here reads.
   std::vector<std::string> other_sections = {};
@@ -47,7 +48,11 @@ std::string checkpoint_path(const std::string& run_or_file);
 // The first parameter that holds a number that is not finite, or -1.
 int64_t first_not_finite(const Params& params);
 // Throws DataError, which says what is missing or does not fit, or which parameter is not finite.
+Checkpoint load_any_checkpoint(const std::string& run_or_file);
+// The same of a language model that says what follows a text. DataError for a masked model and a classifier.
 Checkpoint load_checkpoint(const std::string& run_or_file);
+// The same of a classifier. DataError for any other model.
+Checkpoint load_classifier(const std::string& run_or_file);
 // The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
 // other tokens than `run`.
 Checkpoint load_beside(const std::string& other, const Checkpoint& run);

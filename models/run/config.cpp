@@ -61,6 +61,8 @@ std::vector<Option> options(Config& c) {
       own(option("smoothing", c.smoothing, names_of(kSmoothings),
                  "n-gram smoothing: none, --alpha added to every count, or interpolated Kneser-Ney")),
       own(option("alpha", c.alpha, 1e-9, 1e9, "number that --smoothing add adds to every count")),
+      newer(own(option("mask_rate", c.mask_rate, 1e-6, 1,
+                       "of each text one token is masked, and each other with this probability"))),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch"),
       row_of(shared, "steps"),
       row_of(shared, "lr"),
@@ -87,10 +89,21 @@ std::vector<Option> options(Config& c) {
   };
 }
 
-// With lines a file says which id is the end mark.
+std::vector<Option> classify_options(Config& c) {
+  std::vector<Option> rows;
+  for (Option& row : options(c))
+    if (row.name != "mask_rate") rows.push_back(std::move(row));
+  rows.insert(rows.begin() + 1, option("pool", c.pool, names_of(kPoolings),
+                                   "what is known of a text: the state at its end, or the mean of its states"));
+  return rows;
+}
+
+// With lines a file says which id is the end mark; of a classifier, how many labels it has.
 static std::vector<Option> stored_options(Config& c) {
   std::vector<Option> rows = options(c);
   rows.push_back(newer(option("end_id", c.end_id, 0, INT32_MAX, "id of the end mark")));
+  rows.push_back(newer(option("labels", c.labels, 2, kMostLabels, "labels that a classifier tells apart")));
+  rows.push_back(newer(row_of(classify_options(c), "pool")));
   return rows;
 }
 
@@ -114,6 +127,8 @@ Config config_from_json(const std::string& json, const std::string& source) {
   if (!draws_lines(config)) config.val_lines = Config().val_lines;
   if (config.lines != (config.end_id >= 0))
     throw DataError(text(source, ": the configuration ", config.lines ? "lacks" : "has no use for", " 'end_id'"));
+  if (config.labels > 0 && !config.lines)
+    throw DataError(text(source, ": the configuration has 'labels', but its texts are not lines"));
   return config;
 }
 

@@ -33,6 +33,9 @@ struct Config : ModelOptions, RunOptions {
 
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(Config& config);
+// Those of `gradus classify train`. Its family is that of the encoder, and its texts are lines.
+std::vector<Option> classify_options(Config& config);
+inline constexpr int64_t kMostLabels = 1 << 16;
 
 std::string to_json(const Config& config);  // one line; real numbers round-trip
 // Throws DataError (naming `source`) for an unknown, missing or ill-typed option, or a number out of range.

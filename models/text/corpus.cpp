@@ -3,27 +3,54 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/io/json_reader.h"
 #include "engine/long_loop.h"
 #include "engine/rng.h"
 #include "engine/target.h"
+#include "models/table.h"
+#include "models/text/labels.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
 
 static std::string counted(int64_t n, const char* what) { return text(n, " ", what, n == 1 ? "" : "s"); }
 
-static std::vector<std::vector<int32_t>> encode_lines(const Tokenizer& tokenizer, std::string_view content,
-                                                      const std::string& name) {
-  std::vector<std::vector<int32_t>> lines;
+static std::vector<Example> encode_lines(const Tokenizer& tokenizer, std::string_view content, const std::string& name) {
+  std::vector<Example> lines;
   const std::vector<std::string_view> texts = split_lines(content);
   const LongLoop loop("reading lines", int64_t(texts.size()));
   for (const std::string_view line : texts) try {
       loop.at(int64_t(lines.size()));
-      lines.push_back(tokenizer.encode(line));
+      lines.push_back({.tokens = tokenizer.encode(line)});
     } catch (const DataError& error) {
       throw DataError(text(name, ", line ", lines.size() + 1, ": ", error.what()));
     }
   return lines;
+}
+
+static std::vector<Example> encode_pairs(const Tokenizer& tokenizer, std::string_view content,
+                                         const std::string& name) {
+  std::vector<Example> examples;
+  for (const Pair& pair : pairs_of(content, name)) try {
+      examples.push_back(example_of(tokenizer, pair));
+    } catch (const DataError& error) {
+      throw DataError(text(name, ", line ", pair.line, ": ", error.what()));
+    }
+  return examples;
+}
+
+static std::vector<Example> encode_labelled(const Tokenizer& tokenizer, const std::vector<std::string>& labels,
+                                            std::string_view content, const std::string& name) {
+  std::vector<Example> examples;
+  for (const Labelled& row : labelled_of(content, name)) try {
+      const auto label = std::ranges::find(labels, row.label);
+      if (label == labels.end())
+        throw DataError(text("the label ", in_quotes(row.label), " is not one of ", joined(labels)));
+      examples.push_back({.tokens = tokenizer.encode(row.text), .label = int32_t(label - labels.begin())});
+    } catch (const DataError& error) {
+      throw DataError(text(name, ", line ", row.line, ": ", error.what()));
+    }
+  return examples;
 }
 
 // How many of L lines validate.
@@ -53,16 +80,18 @@ Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::st
     *this = of_stream(tokenizer.encode(text), options.val_fraction, options.context, name);
     return;
   }
-  std::vector<std::vector<int32_t>> lines = encode_lines(tokenizer, text, name);
+  std::vector<Example> lines = options.pairs             ? encode_pairs(tokenizer, text, name)
+                               : !options.labels.empty() ? encode_labelled(tokenizer, options.labels, text, name)
+                                                         : encode_lines(tokenizer, text, name);
   std::vector<int64_t> source;
   if (options.random_lines) source = drawn_to_the_end(options.val_fraction, int64_t(lines.size()));
   if (!source.empty()) {
-    std::vector<std::vector<int32_t>> in_order;
+    std::vector<Example> in_order;
     for (const int64_t i : source) in_order.push_back(std::move(lines[size_t(i)]));
     lines = std::move(in_order);
   }
-  *this = of_lines(lines, tokenizer.end_id(), options.val_fraction, options.whole_lines ? INT64_MAX : options.context,
-                   name);
+  *this = of_examples(lines, tokenizer.end_id(), options.val_fraction,
+                      options.whole_lines ? INT64_MAX : options.context, name);
   source_ = std::move(source);
 }
 
@@ -97,16 +126,28 @@ Corpus Corpus::of_stream(std::vector<int32_t> tokens, double val_fraction, int64
 
 Corpus Corpus::of_lines(std::span<const std::vector<int32_t>> lines, int32_t end_id, double val_fraction,
                         int64_t context, const std::string& name, Loc where) {
+  std::vector<Example> examples;
+  for (const std::vector<int32_t>& line : lines) examples.push_back({.tokens = line});
+  return of_examples(examples, end_id, val_fraction, context, name, where);
+}
+
+Corpus Corpus::of_examples(std::span<const Example> lines, int32_t end_id, double val_fraction, int64_t context,
+                           const std::string& name, Loc where) {
   Corpus corpus(val_fraction, context, where);
   if (lines.empty()) throw DataError(name + " has no line");
   corpus.tokens_ = {end_id};
   corpus.mark_ = {0};
   int64_t cut = 0;
-  for (const std::vector<int32_t>& line : lines) {
-    corpus.tokens_.insert(corpus.tokens_.end(), line.begin(), line.end());
+  for (const auto& [tokens, given, label] : lines) {
+    if (given >= context)
+      throw DataError(text(name, ": a prompt has ", counted(given - 1, "token"), "; with its mark it leaves no room ",
+                           "for a reply in a context of ", context));
+    corpus.tokens_.insert(corpus.tokens_.end(), tokens.begin(), tokens.end());
     corpus.mark_.push_back(int64_t(corpus.tokens_.size()));
+    corpus.given_.push_back(given);
+    corpus.label_.push_back(label);
     corpus.tokens_.push_back(end_id);
-    cut += int64_t(line.size()) >= context;
+    cut += int64_t(tokens.size()) >= context;
   }
   const int64_t L = int64_t(lines.size()), asked = validating(val_fraction, L);
   corpus.train_ = std::max<int64_t>(L - asked, 1);
@@ -155,7 +196,8 @@ Window Corpus::window(Split split, int64_t i, int64_t stride, Loc where) const {
   if (has_marks()) {
     const std::span<const int32_t> from = std::span(tokens_).subspan(size_t(mark_[size_t(first(split) + i)]));
     const size_t n = size_t(std::min(mark_[size_t(first(split) + i + 1)] - mark_[size_t(first(split) + i)], context_));
-    return {from.first(n), from.subspan(1, n)};
+    const auto line = size_t(first(split) + i);
+    return {from.first(n), from.subspan(1, n), given_[line], label_[line]};
   }
   const int64_t apart = stride == 0 ? context_ : stride;
   const std::span<const int32_t> from = tokens(split).subspan(size_t(i * apart));
@@ -186,8 +228,10 @@ void Batch::pack() {
     const std::span<int32_t> in = inputs_of(b, 1), out = targets_of(b, 1);
     std::fill(std::copy(w.inputs.begin(), w.inputs.end(), in.begin()), in.end(), w.inputs[0]);
     std::fill(std::copy(w.targets.begin(), w.targets.end(), out.begin()), out.end(), kNoTarget);
-    std::fill_n(out.begin(), w.first_scored, kNoTarget);
-    scored += int64_t(w.targets.size()) - w.first_scored;
+    const bool labelled = w.label != kNoTarget;
+    std::fill_n(out.begin(), labelled ? int64_t(w.targets.size()) : w.first_scored, kNoTarget);
+    if (labelled) out[w.targets.size() - 1] = w.label;
+    scored += labelled ? 1 : int64_t(w.targets.size()) - w.first_scored;
   }
 }
 

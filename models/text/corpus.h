@@ -1,6 +1,6 @@
-// Corpus: the tokens of a text that a model learns from, in two splits. It is one long text in windows, or a text of
-// which each line is a sequence (--lines); training and evaluation need not know which. A model learns from batches of
-// it.
+// Corpus: the tokens of a text that a model learns from, in two splits. It is one long text in windows, a text of which
+// each line is a sequence (--lines), a prompt and its reply (--pairs), or a label and its text (gradus classify);
+// training and evaluation need not know which. A model learns from batches of it.
 //
 //   const std::string words = read_text("data/fables.txt");
 //   const Tokenizer tokenizer = Tokenizer::from_text("char", words);
@@ -10,6 +10,7 @@
 #pragma once
 
 #include "engine/rng.h"
+#include "models/text/pairs.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {
@@ -21,11 +22,14 @@ enum class Split { kTrain, kValidation, kAll };
 struct Window {
   std::span<const int32_t> inputs, targets;  // of equal length
   int64_t first_scored = 0;
+  int32_t label = kNoTarget;  // of a labelled text: the one target, at its end, in the place of all others
 };
 
 // How a text is cut.
 struct CorpusOptions {
   bool lines = false;         // each line is a sequence; else one long text, in windows
+  bool pairs = false;         // of lines: each is a prompt, a tab and its reply, which alone is to be predicted
+  std::vector<std::string> labels = {};  // of lines: each is one of these labels, a tab and its text
   int64_t context = 64;       // tokens of a window, and of a line at most
   double val_fraction = 0;    // of the text that validates: its end, or lines of it
   bool whole_lines = false;   // no line is cut, however long
@@ -56,6 +60,10 @@ class Corpus {
   // then. DataError without a line; ShapeError as of_stream().
   static Corpus of_lines(std::span<const std::vector<int32_t>> lines, int32_t end_id, double val_fraction,
                          int64_t context, const std::string& name, Loc where = Loc::here());
+  // The same of examples, whose given tokens are seen and not scored. DataError for one that has no room for a token
+  // that is scored: `context` given tokens or more.
+  static Corpus of_examples(std::span<const Example> examples, int32_t end_id, double val_fraction, int64_t context,
+                            const std::string& name, Loc where = Loc::here());
 
   bool has_validation() const { return train_ < pieces(); }
   // A note for a person if lines are cut or the splits are not the fraction asked for; else empty.
@@ -89,6 +97,8 @@ class Corpus {
 
   std::vector<int32_t> tokens_;  // of lines: mark line mark line mark ... line mark
   std::vector<int64_t> mark_;    // places of the marks; none in one long text
+  std::vector<int64_t> given_;   // of each line, tokens that are not scored
+  std::vector<int32_t> label_;   // of each line
   int64_t train_ = 0;            // pieces of the training split
   int64_t context_;
   std::vector<int64_t> source_;  // of lines that were drawn: the place of each in the text

@@ -13,8 +13,8 @@
 namespace gradus {
 
 namespace reward {
-Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, table,
-    command;
+Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, label,
+    table, command;
 WhyConstant unsayable, endless;
 }  // namespace reward
 
@@ -98,6 +98,11 @@ constexpr Name kNames[] = {
      .make = reward::fluency,
      .meaning = "log-probability of the text under another run",
      .opens = Opens::kRun},
+    {.name = "class",
+     .argument = "RUN=LABEL",
+     .make = reward::label,
+     .meaning = "probability of a label, by a run of gradus classify train",
+     .opens = Opens::kRun},
     {.name = "table",
      .argument = "FILE.json",
      .largest = 1,
@@ -174,7 +179,8 @@ std::string Reward::why_constant(const std::string& term, const Tokenizer& token
 
 Reward::Source Reward::source_of(const std::string& term) {
   const Parsed parsed = parse(term);
-  return {parsed.row->opens, parsed.argument};
+  const bool labelled = parsed.row->make == reward::label;  // the run stands before the label
+  return {parsed.row->opens, labelled ? parsed.argument.substr(0, parsed.argument.rfind('=')) : parsed.argument};
 }
 
 double Reward::largest(const std::string& term) {
