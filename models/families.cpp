@@ -17,8 +17,8 @@ Family ngram_family();
 Family tabular_family();
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> rows{transformer_family(), lstm_family(),   rnn_family(),    nnlm_family(),
-                                        masked_family(),      ngram_family(),  tabular_family()};
+  static const std::vector<Family> rows{transformer_family(), masked_family(), lstm_family(),   rnn_family(),
+                                        nnlm_family(),        ngram_family(),  tabular_family()};
   return rows;
 }
 

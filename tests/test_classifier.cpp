@@ -10,6 +10,7 @@
 #include "models/families.h"
 #include "models/loss.h"
 #include "models/run/judge.h"
+#include "models/text/labels.h"
 #include "tests/near.h"
 #include "tests/scratch.h"
 
@@ -124,7 +125,18 @@ Checkpoint trained(const World& world, const std::string& encoder, const std::st
     const auto g = shards.gradient(model->params());
     optimizer.step(model->params(), g, schedule.at(step), clip_factor(gradient_norm(g), 1));
   }
-  return {.config = c, .tokenizer = std::move(tokenizer), .model = std::move(model), .labels = world.labels};
+  const int32_t start = tokenizer.end_id();
+  return {.config = c,
+          .tokenizer = std::move(tokenizer),
+          .model = std::move(model),
+          .optimizer = {},
+          .step = steps,
+          .best_val_loss = {},
+          .start_id = start,
+          .corpus = {},
+          .corpus_hash = "",
+          .blas_core = "",
+          .labels = world.labels};
 }
 
 double accuracy(const Checkpoint& run, const std::string& content) {
@@ -150,7 +162,7 @@ TEST_SUITE("classifier") {
         const Padded batch(3);
         const GradCheck check = check_parameters(
             "classifier", model->params(),
-            [&](Inputs) { return sum(model->losses(batch.tokens, batch.targets(), Padded::B, Padded::T)); },
+            [&](std::span<const Tensor>) { return sum(model->losses(batch.tokens, batch.targets(), Padded::B, Padded::T)); },
             {.retries = 1, .info = {.seed = 1, .step = 2, .training = true, .sequences = Padded::B}});
         INFO(check);
         CHECK(check.passes());
@@ -272,7 +284,7 @@ TEST_SUITE("classifier") {
     CHECK(has(complaint<DataError>([&] { back.model->start(1); }), "does not write"));
     Config tabular = run.config;
     tabular.model = "tabular";
-    CHECK(has(complaint<DataError>([&] { declare_model(tabular, 5); }), "one of lstm, rnn, transformer"));
+    CHECK(has(complaint<DataError>([&] { declare_model(tabular, 5); }), "one of transformer, lstm, rnn"));
     CHECK(has(complaint<DataError>([&] { encoder_of("gpt"); }), "there is no encoder 'gpt'"));
   }
 }

@@ -17,13 +17,14 @@ const LabelReport& small() {
   return report;
 }
 std::vector<std::string> faults(const std::string& table) { return check_table(table, "t"); }
-// Of the table above with a part replaced.
-std::vector<std::string> faults_with(const std::string& part, const std::string& by) {
+// The first fault of the table above with a part replaced.
+std::string fault_with(const std::string& part, const std::string& by) {
   std::string table = label_table(small());
   const size_t at = table.find(part);
   REQUIRE(at != table.npos);
   table.replace(at, part.size(), by);
-  return faults(table);
+  const std::vector<std::string> all = faults(table);
+  return all.empty() ? "" : all[0];
 }
 
 }  // namespace
@@ -31,14 +32,14 @@ std::vector<std::string> faults_with(const std::string& part, const std::string&
 TEST_SUITE("label_table") {
   TEST_CASE("label_table: a table as people know it") {
     CHECK(label_table(small()) ==
-          "               precision    recall  f1-score   support\n"
+          "             precision    recall  f1-score   support\n"
           "\n"
-          "           a       0.750     0.900     0.818       100\n"
-          "   long name       0.875     0.700     0.778       100\n"
+          "           a     0.750     0.900     0.818       100\n"
+          "   long name     0.875     0.700     0.778       100\n"
           "\n"
-          "    accuracy                           0.800       200\n"
-          "   macro avg       0.812     0.800     0.798       200\n"
-          "weighted avg       0.812     0.800     0.798       200\n");
+          "    accuracy                         0.800       200\n"
+          "   macro avg     0.812     0.800     0.798       200\n"
+          "weighted avg     0.812     0.800     0.798       200\n");
   }
 
   TEST_CASE("label_table: every table of a confusion matrix is consistent, rounded to any place") {
@@ -59,17 +60,17 @@ TEST_SUITE("label_table") {
   }
 
   TEST_CASE("label_table: a number that is changed contradicts the rest") {
-    CHECK(faults_with("", "").empty());
-    CHECK(has(faults_with("0.818", "0.828")[0], "label a: precision 0.75 and recall 0.9 make F1 0.81818, printed is 0.828"));
-    CHECK(has(faults_with("0.700     0.778", "0.704     0.780")[0], "label long name: recall 0.704 is no whole number"));
-    CHECK(has(faults_with("0.798       200\nweighted", "0.799       200\nweighted")[0],
-              "macro avg: the F1 of the rows averages 0.798, printed is 0.799"));
-    CHECK(has(faults_with("0.800       200\n   macro", "0.810       200\n   macro")[0],
+    CHECK(fault_with("", "").empty());
+    CHECK(has(fault_with("0.818", "0.828"), "label a: precision 0.75 and recall 0.9 make F1 0.81818, printed is 0.828"));
+    CHECK(has(fault_with("0.700     0.778", "0.704     0.780"), "label long name: recall 0.704 is no whole number"));
+    CHECK(has(fault_with("0.798       200\nweighted", "0.800       200\nweighted"),
+              "macro avg: the F1 of the rows averages 0.798, printed is 0.8"));
+    CHECK(has(fault_with("0.800       200\n   macro", "0.810       200\n   macro"),
               "accuracy: the rows say that 0.8 of the texts are right, printed is 0.81"));
-    CHECK(has(faults_with("0.798       200\n", "0.798       300\n")[0],
+    CHECK(has(fault_with("0.798       200\n", "0.798       300\n"),
               "the supports of the labels sum to 200, macro avg has 300"));
-    CHECK(has(faults_with("    accuracy                           0.800       200",
-                          "   micro avg       0.810     0.800     0.800       200")[0],
+    CHECK(has(fault_with("    accuracy                         0.800       200",
+                          "   micro avg     0.810     0.800     0.800       200"),
               "micro avg: recall 0.8 is not the precision, 0.81"));
     // Both labels are right as often as they are said, but more are said than there are texts.
     const std::string more =
@@ -77,14 +78,15 @@ TEST_SUITE("label_table") {
     CHECK(has(faults(more)[0], "labels were predicted, for 200 texts"));
   }
 
-  TEST_CASE("label_table: the report of the document contradicts itself in 13 places") {
+  TEST_CASE("label_table: the report of the document contradicts itself in 26 statements") {
     const std::string document = read_text("data/tasks/inconsistent_report.txt");
     const std::vector<std::string> all = faults(document);
+    CHECK(all.size() == 26);
     const auto says = [&](const char* part) {
       return std::any_of(all.begin(), all.end(), [&](const std::string& one) { return has(one, part); });
     };
     CHECK(says("label 4: precision 0.912 and recall 0.897 make F1 0.90444, printed is 0.899"));
-    CHECK(says("label 0: precision 0.923 and recall 0.902 make F1 0.9124"));
+    CHECK(says("label 0: precision 0.923 and recall 0.902 make F1 0.91238, printed is 0.914"));
     CHECK(says("the supports of the labels sum to 7670, micro avg has 46435"));
     CHECK(says("macro avg: the precision of the rows averages 0.9205, printed is 0.923"));
     CHECK(says("macro avg: the recall of the rows averages 0.8977, printed is 0.92"));

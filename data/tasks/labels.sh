@@ -22,7 +22,7 @@ printf '%s\n' 'hello the kettle has not come yet' 'can i send back the book' 'my
     answer=$(awk -F '\t' -v usual="$usual" '$1 == usual { print $2 }' $tasks/intent_answers.tsv)
     echo "  $question: $label, $probability: $answer"
   done
-"$gradus" classify report "$runs/intent" $tasks/intent_test.tsv | sed -n '/accuracy/s/^ */  Of other questions: /p'
+"$gradus" classify report "$runs/intent" $tasks/intent_test.tsv | awk '/accuracy/ { print "  Right of " $3 " other questions: " $2 }'
 
 echo 'Complaints by day, 4 texts a day; the alarm is on while the mean of 3 days is 0.5 or more:'
 train sentiment --encoder lstm
