@@ -8,8 +8,10 @@
 #include "apps/console.h"
 #include "apps/format.h"
 #include "apps/label_table.h"
+#include "apps/memory.h"
 #include "engine/io/json_number.h"
 #include "engine/io/json_reader.h"
+#include "models/memory.h"
 #include "models/run/judge.h"
 #include "models/text/labels.h"
 #include "models/text/read_text.h"
@@ -46,6 +48,14 @@ LabelledTexts read_labelled(const Checkpoint& run, const std::string& path) {
   return texts;
 }
 
+// A classifier, where there is memory to ask it.
+Checkpoint open_classifier(const std::string& path) {
+  Checkpoint run = load_classifier(path);
+  require_memory(evaluation_bytes(*run.model, kSideBySide, run.config.context, 1), text("judging texts by ", run.path),
+                 "the model and its context are too large for this machine");
+  return run;
+}
+
 Json scores_json(const LabelScores& row) {
   return {{"precision", row.precision}, {"recall", row.recall}, {"f1", row.f1}, {"support", row.support}};
 }
@@ -60,8 +70,8 @@ int check(const ClassifyCommand& command) {
     for (const std::string& fault : faults) std::printf("%s\n", harmless_line(fault).c_str());
   if (faults.empty()) return kDone;
   throw DataError(text(command.check, ": no texts with one label each have this report; ", faults.size(),
-                       faults.size() == 1 ? " statement contradicts" : " statements contradict", " the rest: ",
-                       faults[0], faults.size() > 1 ? "; ..." : ""));
+                       faults.size() == 1 ? " statement contradicts" : " statements contradict",
+                       " the rest: ", faults[0], faults.size() > 1 ? "; ..." : ""));
 }
 
 }  // namespace
@@ -69,7 +79,7 @@ int check(const ClassifyCommand& command) {
 int classify_report(const ClassifyCommand& command) {
   if (!command.check.empty()) return check(command);
   Console console(command.common);
-  const Checkpoint run = load_classifier(command.run);
+  const Checkpoint run = open_classifier(command.run);
   const LabelledTexts texts = read_labelled(run, command.file);
   const std::vector<Judgement> judged = judge(run, texts.ids);
   const size_t K = run.labels.size();
@@ -151,7 +161,7 @@ struct Templates {
 }  // namespace
 
 int classify_predict(const ClassifyCommand& command) {
-  const Checkpoint run = load_classifier(command.run);
+  const Checkpoint run = open_classifier(command.run);
   const size_t of = command.of.empty() ? 0 : label_id(run, command.of, "--of: ");
   Templates templates;
   if (!command.templates.empty()) {

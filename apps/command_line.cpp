@@ -311,18 +311,14 @@ Check classify_options(CLI::App& app, ClassifyCommand& c) {
   train->add_option("FILE.tsv", t.corpus, "labelled lines, UTF-8")->expected(1);
   train->add_option("--out", t.out, "folder of the run");
   train->add_flag("--resume", t.resume, "continue the run in --out with the options stored there");
-  const auto encoder = std::make_shared<std::string>(encoders()[0]);
-  words(*train, "--encoder", "network that reads the texts, to both sides (transformer) or from the left",
-        {encoder.get(), encoders()});
   std::vector<Option> rows = classify_options(t.config);
   rows.push_back(stop_after(t.stop_after, {}));
-  std::vector<Option> taken = rows;
-  std::erase_if(taken, [](const Option& row) { return row.name == "model" || row.name == "lines"; });
-  add_options(*train, taken);
+  add_options(*train, rows);
   add_common(*train, c.common);
   train->callback([&c] { c.work = nullptr; });
 
-  CLI::App* report = app.add_subcommand("report", "precision, recall, F1 and confusion of a classifier on labelled lines");
+  CLI::App* report =
+      app.add_subcommand("report", "precision, recall, F1 and confusion of a classifier on labelled lines");
   report->add_option("RUN", c.run, "run folder or checkpoint of a classifier");
   report->add_option("FILE.tsv", c.file, "labelled lines");
   report->add_option("--check", c.check, "a printed report: say whether its numbers agree with each other, and exit");
@@ -337,7 +333,7 @@ Check classify_options(CLI::App& app, ClassifyCommand& c) {
   add_common(*predict, c.common);
   predict->callback([&c] { c.work = classify_predict; });
 
-  return [&c, train, report, encoder, rows] {
+  return [&c, train, report, rows] {
     if (report->parsed() && c.check.empty() && (c.run.empty() || c.file.empty()))
       throw UsageError("classify report needs a run and labelled lines: " + typed_again({"RUN", "FILE.tsv"}));
     if (report->parsed() && !c.check.empty() && !c.run.empty())
@@ -347,7 +343,7 @@ Check classify_options(CLI::App& app, ClassifyCommand& c) {
     require_out(*train, t, "the run");
     t.common = c.common;
     t.config.seed = c.common.seed;
-    t.config.model = encoder_of(*encoder).name;
+    t.config.model = encoder_of(t.config.encoder).name;
     t.steps_given = train->count("--steps") > 0;
     if (!t.resume && t.corpus.empty())
       throw UsageError("classify train needs labelled lines: " + typed_again({"FILE.tsv"}));

@@ -40,8 +40,7 @@ static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Spli
 int eval(const EvalCommand& command) {
   Console console(command.common);
   const Checkpoint run = load_any_checkpoint(command.run);
-  if (!run.labels.empty())
-    throw DataError(text(run.path, ": is a classifier; measure it with gradus classify report"));
+  if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier; measure it with gradus classify report"));
   Config config = run.config;
   if (command.stride > config.context)
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",

@@ -28,7 +28,8 @@ int fill(const FillCommand& command) {
     ids.push_back(mask_id);
     rest.remove_prefix(at + kMask.size());
   }
-  if (masks.empty()) throw UsageError(text("the text has no ", kMask, "; write one for each token that is to be filled in"));
+  if (masks.empty())
+    throw UsageError(text("the text has no ", kMask, "; write one for each token that is to be filled in"));
   if (run.tokenizer.end_id() >= 0) ids.push_back(run.tokenizer.end_id());
   const int64_t T = std::ssize(ids), V = run.model->vocabulary();
   if (T > run.config.context)

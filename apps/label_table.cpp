@@ -52,7 +52,8 @@ constexpr const char* kScores[] = {"precision", "recall", "F1"};
 constexpr double kTiny = 1e-12;
 
 bool read_printed(std::string_view word, Printed& out) {
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out.value, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(word.data(), word.data() + word.size(), out.value, std::chars_format::fixed);
   if (error != std::errc() || end != word.data() + word.size() || !(out.value >= 0 && out.value <= 1)) return false;
   const size_t point = word.find('.');
   out.half = 0.5 * std::pow(10, -double(point == word.npos ? 0 : word.size() - point - 1)) + kTiny;
@@ -153,7 +154,7 @@ class Audit {
   // One label for each text: what is right is the same share of the truth and of the predictions.
   void check_micro(const PrintedRow& row) {
     for (size_t s = 1; s < row.scores.size(); ++s)
-      if (const Printed &a = row.scores[0], &b = row.scores[s]; std::abs(a.value - b.value) > kTiny) {
+      if (const Printed& a = row.scores[0], &b = row.scores[s]; std::abs(a.value - b.value) > kTiny) {
         say(row.name, ": ", kScores[s], " ", number(b.value), " is not the precision, ", number(a.value),
             "; with one label for each text both are the accuracy");
         break;

@@ -68,9 +68,9 @@ Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProg
   if (command.trace_step > run.step)
     words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
   const std::string best = as_argument(progress.to_sample());
-  return {proposed(words), labelled ? proposed({"classify", "report", best, "FILE.tsv"})
-                           : run.model->predicts_next() ? proposed({"sample", best, "--tokens", "400"})
-                                                        : proposed({"fill", best, "a text with a [MASK]"})};
+  if (labelled) return {proposed(words), proposed({"classify", "report", best, as_argument(run.corpus[0])})};
+  if (!run.model->predicts_next()) return {proposed(words), proposed({"fill", best, "[MASK]"})};
+  return {proposed(words), proposed({"sample", best, "--tokens", "400"})};
 }
 
 Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const TrainProgress& progress) {

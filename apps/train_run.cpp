@@ -97,10 +97,9 @@ TrainRun begin(const TrainCommand& command) {
                         .blas_core = blas_core(),
                         .labels = labels};
   if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
-  require_room_in_header(checkpoint,
-                         Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump() + Json(labels).dump(),
-                         text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"),
-                         "use another --tokenizer");
+  require_room_in_header(
+      checkpoint, Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump() + Json(labels).dump(),
+      text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"), "use another --tokenizer");
   return {std::move(checkpoint), std::move(files), std::move(corpus), {}, memory};
 }
 
@@ -173,15 +172,16 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
                     c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
                     c.lines ? grouped(lines) + " lines, " : "",
                     grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
-                    tokenizer.size() - c.lines, " distinct, ", c.labels > 0 ? text(c.labels, " labels, ") : "", size_of(*run.checkpoint.model), ", ", threads,
-                    threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
+                    tokenizer.size() - c.lines, " distinct, ", c.labels > 0 ? text(c.labels, " labels, ") : "",
+                    size_of(*run.checkpoint.model), ", ", threads, threads == 1 ? " thread, " : " threads, ", kRealName,
+                    ", seed ", c.seed, "."));
   if (c.labels > 0)
     console.note(text("To compare, nats a text", y.held_out ? " of those that validate" : "", ": uniform ",
                       fixed(y.uniform, 2), ", the labels' shares ", fixed(y.unigram, 2), "."));
   else
     console.note(text("To compare, nats a ", unit, y.held_out ? " of the validation text" : "", ": uniform ",
-                    fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
-                    c.lines ? " (end marks counted)." : "."));
+                      fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
+                      c.lines ? " (end marks counted)." : "."));
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
   constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few
   const int64_t parameters = run.checkpoint.model->params().size(), trains = tokens_of(run.corpus, Split::kTrain);

@@ -51,8 +51,8 @@ inline void require_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t h
   const int64_t rows = qkv.dim(0), width = qkv.dim(1);
   const bool fits = B > 0 && T > 0 && rows % B == 0 && rows / B == T &&  // B * T may be more than 64 bits hold
                     heads > 0 && heads <= width && width % (3 * heads) == 0;
-  require(fits, op, where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*",
-          T, " and heads = ", heads);
+  require(fits, op, where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T,
+          " and heads = ", heads);
   if (!lengths.empty()) require_lengths(op, lengths, B, T, where);
 }
 

@@ -15,7 +15,7 @@ struct AttentionSaved {
   int64_t B, T, heads;
   const int32_t* lengths;  // [B]; null: causal
 
-  int64_t rows(int64_t b) const { return lengths ? lengths[b] : T; }              // of sequence b; behind them is padding
+  int64_t rows(int64_t b) const { return lengths ? lengths[b] : T; }  // of sequence b; behind them is padding
   int64_t seen(int64_t b, int64_t t) const { return lengths ? lengths[b] : t + 1; }  // by row t: the first so many
 };
 

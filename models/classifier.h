@@ -3,8 +3,8 @@
 //
 //   logits = W pool(features) + b,   loss = −log softmax(logits)[label]
 //
-// Its texts are the inputs of a language model, the mark and then the text; the one target is the label, an id from 0 to
-// K − 1 at the last of them (models/text/corpus.h).
+// Its texts are the inputs of a language model, the mark and then the text; the one target is the label, an id from 0
+// to K − 1 at the last of them (models/text/corpus.h).
 #pragma once
 
 #include <utility>

@@ -76,8 +76,8 @@ std::unique_ptr<LanguageModel> declare_model(const ModelOptions& options, int64_
                                              std::vector<double> counts) {
   const Family& family = family_of(options.model);
   if (options.labels > 0 && !family.classify)
-    throw DataError(text("a classifier cannot stand on the family ", family.name, "; its encoder is one of ",
-                         joined(encoders())));
+    throw DataError(
+        text("a classifier cannot stand on the family ", family.name, "; its encoder is one of ", joined(encoders())));
   return (options.labels > 0 ? family.classify : family.declare)(options, vocabulary, std::move(counts));
 }
 

@@ -103,8 +103,8 @@ class LanguageModel : public Encoder {
   // Whether it says which token follows. If not (a masked model, a classifier), logits(), start() and next() are no use
   // to anybody, and start() throws DataError.
   virtual bool predicts_next() const { return true; }
-  // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget. A family that
-  // learns something else says what. The sum over all of them is the loss of the batch.
+  // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget. A family
+  // that learns something else says what. The sum over all of them is the loss of the batch.
   virtual Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const;
   // The quicker way to score texts, of any length, where the family has one that makes no distributions; else null. At
   // temperature 0 none has. REQUIRES: the model outlives it.

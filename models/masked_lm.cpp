@@ -1,6 +1,6 @@
-// Masked language model (Devlin, Chang, Lee and Toutanova, "BERT", 2019): a Transformer whose tokens see the whole text,
-// of which some are masked, and which predicts those. The text of a sequence is its targets, the end mark too: position
-// t of its features is target t, not what stands before it.
+// Masked language model (Devlin, Chang, Lee and Toutanova, "BERT", 2019): a Transformer whose tokens see the whole
+// text, of which some are masked, and which predicts those. The text of a sequence is its targets, the end mark too:
+// position t of its features is target t, not what stands before it.
 //
 // One scored token of each sequence, each equally likely, is masked, and each of the others with probability mask_rate;
 // a masked token is always shown as the mask, never as another token (as BERT's sometimes are), so that the optimum is

@@ -88,7 +88,8 @@ class Transformer : public LanguageModel {
     return Init::normal(kDeviation / std::sqrt(2.0 * double(options.layers)));
   }
 
-  Tensor self_attention(const Block& block, const Tensor& x, std::span<const int32_t> lengths, int64_t B, int64_t T) const {
+  Tensor self_attention(const Block& block, const Tensor& x, std::span<const int32_t> lengths, int64_t B,
+                        int64_t T) const {
     const Tensor normal = block.ln_1(rung(), x);
     const Tape::Scope scope("attn");
     return block.attn_proj(rung().attention(block.c_attn(normal), B, T, options().heads, lengths, Loc::here()));

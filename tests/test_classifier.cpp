@@ -160,10 +160,12 @@ TEST_SUITE("classifier") {
         c.dropout = 0.2;
         const auto model = lively(c);
         const Padded batch(3);
-        const GradCheck check = check_parameters(
-            "classifier", model->params(),
-            [&](std::span<const Tensor>) { return sum(model->losses(batch.tokens, batch.targets(), Padded::B, Padded::T)); },
-            {.retries = 1, .info = {.seed = 1, .step = 2, .training = true, .sequences = Padded::B}});
+        const GradCheck check =
+            check_parameters("classifier", model->params(),
+                             [&](std::span<const Tensor>) {
+                               return sum(model->losses(batch.tokens, batch.targets(), Padded::B, Padded::T));
+                             },
+                             {.retries = 1, .info = {.seed = 1, .step = 2, .training = true, .sequences = Padded::B}});
         INFO(check);
         CHECK(check.passes());
         CHECK(check.elements == model->params().size());
@@ -232,7 +234,8 @@ TEST_SUITE("classifier") {
     const std::vector<real> numbers{1, 2, 3, 4, 5, 9, 7, 8, 9, 10, -1, -2};
     const Tensor features = constant({6, 2}, numbers);  // two sequences of three tokens
     const Ids lengths{2, 3};
-    const Tensor end = pooled(features, lengths, 2, 3, Pooling::kEnd), mean = pooled(features, lengths, 2, 3, Pooling::kMean);
+    const Tensor end = pooled(features, lengths, 2, 3, Pooling::kEnd),
+                 mean = pooled(features, lengths, 2, 3, Pooling::kMean);
     CHECK(near(end.span(), std::vector<double>{3, 4, -1, -2}) <= 0);
     CHECK(near(mean.span(), std::vector<double>{2, 3, 5, 16.0 / 3}) <= 1e-6);
   }
@@ -254,7 +257,8 @@ TEST_SUITE("classifier") {
     const World world(false);
     const Checkpoint run = trained(world, "transformer", "mean", 5);
     std::vector<Ids> ids;
-    for (const char* text : {"the price rose", "", "tea", "of of of of of of of of of of"}) ids.push_back(read_by(run, text));
+    for (const char* text : {"the price rose", "", "tea", "of of of of of of of of of of"})
+      ids.push_back(read_by(run, text));
     CHECK(ids[1] == Ids{run.tokenizer.end_id()});
     CHECK(ids[3].size() == 8);
     const std::vector<Judgement> judged = judge(run, ids);

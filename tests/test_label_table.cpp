@@ -61,7 +61,8 @@ TEST_SUITE("label_table") {
 
   TEST_CASE("label_table: a number that is changed contradicts the rest") {
     CHECK(fault_with("", "").empty());
-    CHECK(has(fault_with("0.818", "0.828"), "label a: precision 0.75 and recall 0.9 make F1 0.81818, printed is 0.828"));
+    CHECK(
+        has(fault_with("0.818", "0.828"), "label a: precision 0.75 and recall 0.9 make F1 0.81818, printed is 0.828"));
     CHECK(has(fault_with("0.700     0.778", "0.704     0.780"), "label long name: recall 0.704 is no whole number"));
     CHECK(has(fault_with("0.798       200\nweighted", "0.800       200\nweighted"),
               "macro avg: the F1 of the rows averages 0.798, printed is 0.8"));
@@ -70,11 +71,10 @@ TEST_SUITE("label_table") {
     CHECK(has(fault_with("0.798       200\n", "0.798       300\n"),
               "the supports of the labels sum to 200, macro avg has 300"));
     CHECK(has(fault_with("    accuracy                         0.800       200",
-                          "   micro avg     0.810     0.800     0.800       200"),
+                         "   micro avg     0.810     0.800     0.800       200"),
               "micro avg: recall 0.8 is not the precision, 0.81"));
     // Both labels are right as often as they are said, but more are said than there are texts.
-    const std::string more =
-        "precision recall f1-score support\na 0.500 1.000 0.667 100\nb 0.500 1.000 0.667 100\n";
+    const std::string more = "precision recall f1-score support\na 0.500 1.000 0.667 100\nb 0.500 1.000 0.667 100\n";
     CHECK(has(faults(more)[0], "labels were predicted, for 200 texts"));
   }
 

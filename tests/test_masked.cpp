@@ -35,7 +35,8 @@ double batch_loss(const LanguageModel& model, Batch& batch, int64_t step) {
 }  // namespace
 
 TEST_SUITE("masked") {
-  TEST_CASE("masked: the probability of a masked word is its share among the sentences with the other: 4/7 for the cat") {
+  TEST_CASE(
+      "masked: the probability of a masked word is its share among the sentences with the other: 4/7 for the cat") {
     const LineWorld world(testing::kTwoWords, "word");
     const auto model = world.model("masked", [](Config& c) { c.embd = 16; });
     const Corpus corpus = world.corpus("masked");
@@ -91,7 +92,8 @@ TEST_SUITE("masked") {
     CHECK(std::fabs(std::exp(expected_at(*model, ids, 1)[size_t(world.ids("cat")[0])]) - 4.0 / 7) <= 0.03);
   }
 
-  TEST_CASE("masked: on the average over masks the loss is that of each token masked, given the others that are shown") {
+  TEST_CASE(
+      "masked: on the average over masks the loss is that of each token masked, given the others that are shown") {
     const LineWorld world("a b\n", "word");  // a b and its end: three tokens, so 2^3 masks
     for (const double rate : {0.3, 1e-6, 1.0}) {
       CAPTURE(rate);
@@ -168,7 +170,8 @@ TEST_SUITE("masked") {
     Tape tape;
     const Tape::Use use(tape);
     const Ids lengths{2};
-    const Tensor x = model->features(Ids{0, mask, 1, 1}, lengths, 1, 4), y = model->features(Ids{0, mask, 3, 2}, lengths, 1, 4);
+    const Tensor x = model->features(Ids{0, mask, 1, 1}, lengths, 1, 4),
+                 y = model->features(Ids{0, mask, 3, 2}, lengths, 1, 4);
     CHECK(first_difference(x.rows(0, 2).span(), y.rows(0, 2).span()) == -1);
     CHECK(near(x.rows(0, 2).span(), model->features(Ids{0, mask}, 1, 2).span()) <= (kDouble ? 1e-12 : 1e-5));
     CHECK_THROWS_AS(model->features(Ids{0, mask + 1}, 1, 2), ShapeError);

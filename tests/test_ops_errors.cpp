@@ -591,8 +591,7 @@ TEST_CASE("ops_errors: attention: nothing reads padding, even NaN, and a padded 
       const auto part = [&](const std::vector<real>& all, int64_t width, int64_t from, int64_t to) {
         return std::vector<real>(all.begin() + (b * T + from) * width, all.begin() + (b * T + to) * width);
       };
-      const auto [y_alone, dqkv_alone] =
-          run(part(plain, L, 0, N), 1, N, {int32_t(N)}, part(arriving, C, 0, N));
+      const auto [y_alone, dqkv_alone] = run(part(plain, L, 0, N), 1, N, {int32_t(N)}, part(arriving, C, 0, N));
       CHECK(first_difference(part(y, C, 0, N), y_alone) == -1);
       CHECK(first_difference(part(dqkv, L, 0, N), dqkv_alone) == -1);
       for (const real x : part(y, C, N, T)) CHECK(x == 0);

@@ -46,10 +46,8 @@ Config usual_config(const Config& config) {
   usual.model = config.model;
   usual.lines = config.lines;
   usual.resolve(1);
-  if (config.labels == 0) {  // of a classifier the command begins with its encoder, and its texts are lines
-    usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
-    usual.lines = false;
-  }
+  usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
+  usual.lines = false;
   usual.decay_steps = config.steps;
   usual.shards = 0;
   return usual;
@@ -60,7 +58,6 @@ std::string command_begin(const RunFacts& facts) {
   std::string line = program_of(facts) + (facts.config.labels > 0 ? " classify train" : " train");
   for (const std::string& file : corpus_files(facts)) line += " " + shell_path(file);
   line += " --out " + out_again(facts);
-  if (facts.config.labels > 0) line += text(" --encoder ", facts.config.family().encoder);
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
   return line;
 }
@@ -205,7 +202,8 @@ std::vector<Page::Fact> dataset(const RunFacts& facts) {
   std::vector<Page::Fact> out;
   for (const char* split : {"train", "validation"})
     if (const Json n = facts.logged("tokens", split); n.is_number()) out.push_back({text(split, ", tokens"), count(n)});
-  out.push_back({text("vocabulary, ", find_cutter(facts.config.tokenizer).unit, "s"), count(facts.logged("vocabulary"))});
+  out.push_back(
+      {text("vocabulary, ", find_cutter(facts.config.tokenizer).unit, "s"), count(facts.logged("vocabulary"))});
   for (const auto& [name, y] : marks(facts)) out.push_back({name + ", nats", fixed(y, 4)});
   if (const Json hash = facts.logged("corpus_hash"); hash.is_string()) out.push_back({"hash", plain(hash)});
   return out;
@@ -233,9 +231,10 @@ std::string page_of_trained(const RunFacts& facts) {
     page.paragraph(text("Unigram and bigram are n-gram models fitted on the training text and measured on the ",
                         is_held_out(facts) ? "validation" : "training", " text."));
   Config config = facts.config, usual = usual_config(config);
-  const auto rows = [](Config& c) { return c.labels > 0 ? classify_options(c) : options(c); };
-  usual.labels = config.labels;
-  add_configuration(page, rows(config), rows(usual), command_begin(facts));
+  const bool labelled = config.labels > 0;
+  if (labelled) config.encoder = config.family().encoder;
+  add_configuration(page, labelled ? classify_options(config) : options(config),
+                    labelled ? classify_options(usual) : options(usual), command_begin(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");
   foot += ", " + precision_of(facts);
   if (facts.logged("blas_core").is_string()) foot += ", OpenBLAS " + plain(facts.logged("blas_core"));

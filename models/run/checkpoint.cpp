@@ -247,8 +247,7 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
 
 Checkpoint load_classifier(const std::string& run_or_file) {
   Checkpoint c = load_any_checkpoint(run_or_file);
-  if (c.labels.empty())
-    throw DataError(text(c.path, ": is no classifier; gradus classify train makes one"));
+  if (c.labels.empty()) throw DataError(text(c.path, ": is no classifier; gradus classify train makes one"));
   return c;
 }
 

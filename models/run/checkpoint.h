@@ -20,12 +20,12 @@ struct Checkpoint {
   std::optional<AdamW> optimizer;  // absent in a file that carries none
   int64_t step = 0;                // training steps done
   std::optional<double> best_val_loss;
-  int32_t start_id = 0;             // the token that a sample starts from when no prompt is given
-  std::vector<std::string> corpus;  // files that the run was trained on; none of a model made otherwise
-  std::string corpus_hash;          // of their text
-  std::string blas_core;            // kernels that OpenBLAS used
-  std::string path = {};            // where it was read from
-  std::string hash = {};            // of that file, as its metadata give it
+  int32_t start_id = 0;                  // the token that a sample starts from when no prompt is given
+  std::vector<std::string> corpus;       // files that the run was trained on; none of a model made otherwise
+  std::string corpus_hash;               // of their text
+  std::string blas_core;                 // kernels that OpenBLAS used
+  std::string path = {};                 // where it was read from
+  std::string hash = {};                 // of that file, as its metadata give it
   std::vector<std::string> labels = {};  // of a classifier, what it tells apart; index = id
 
   // Sections of the file that no owner here reads.

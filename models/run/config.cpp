@@ -1,5 +1,7 @@
 #include "models/run/config.h"
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "models/families.h"
 
@@ -90,11 +92,21 @@ std::vector<Option> options(Config& c) {
 }
 
 std::vector<Option> classify_options(Config& c) {
-  std::vector<Option> rows;
-  for (Option& row : options(c))
-    if (row.name != "mask_rate") rows.push_back(std::move(row));
-  rows.insert(rows.begin() + 1, option("pool", c.pool, names_of(kPoolings),
-                                   "what is known of a text: the state at its end, or the mean of its states"));
+  std::vector<Option> rows{
+      option("encoder", c.encoder, encoders(),
+             "network that reads a text: to both sides (transformer), or from its start"),
+      option("pool", c.pool, names_of(kPoolings), "what is known of a text: the state at its end, or the mean of all")};
+  for (Option& row : options(c)) {
+    if (row.name == "model" || row.name == "lines" || row.name == "mask_rate") continue;
+    if (row.owners.option == "lines") row.owners = {};
+    if (row.owners.option == "model") {
+      std::vector<std::string> known;
+      for (const std::string& encoder : encoders())
+        if (std::ranges::count(row.owners.words, encoder_of(encoder).name) > 0) known.push_back(encoder);
+      row.owners = {"encoder", known};
+    }
+    if (row.owners.option.empty() || !row.owners.words.empty()) rows.push_back(std::move(row));
+  }
   return rows;
 }
 

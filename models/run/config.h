@@ -12,6 +12,7 @@ namespace gradus {
 inline constexpr Named<bool> kValLines[] = {{"random", true}, {"last", false}};
 
 struct Config : ModelOptions, RunOptions {
+  std::string encoder = "transformer";  // of `gradus classify train`: the model by its name among encoders; not stored
   std::string tokenizer = "char";
   int64_t batch = 12;
   double beta1 = 0.9;
@@ -33,7 +34,7 @@ struct Config : ModelOptions, RunOptions {
 
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(Config& config);
-// Those of `gradus classify train`. Its family is that of the encoder, and its texts are lines.
+// Those of `gradus classify train`. Its texts are lines, and `encoder` stands for the family.
 std::vector<Option> classify_options(Config& config);
 inline constexpr int64_t kMostLabels = 1 << 16;
 

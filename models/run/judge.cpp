@@ -21,7 +21,6 @@ std::vector<int32_t> read_by(const Checkpoint& classifier, std::string_view text
 }
 
 std::vector<Judgement> judge(const Checkpoint& classifier, std::span<const std::vector<int32_t>> texts) {
-  constexpr size_t kSideBySide = 32;
   const LanguageModel& model = *classifier.model;
   const int64_t K = classifier.config.labels, C = model.width();
   std::vector<Judgement> all;
@@ -30,9 +29,9 @@ std::vector<Judgement> judge(const Checkpoint& classifier, std::span<const std::
   const Tape::Use use(tape);
   const NoGrad no_grad;
   const LongLoop loop("judging texts", std::ssize(texts));
-  for (size_t first = 0; first < texts.size(); first += kSideBySide) {
+  for (size_t first = 0; first < texts.size(); first += size_t(kSideBySide)) {
     loop.at(int64_t(first));
-    const auto group = texts.subspan(first, std::min(kSideBySide, texts.size() - first));
+    const auto group = texts.subspan(first, std::min(size_t(kSideBySide), texts.size() - first));
     size_t T = 0;
     for (const std::vector<int32_t>& text : group) T = std::max(T, text.size());
     tokens.assign(group.size() * T, 0);

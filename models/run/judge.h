@@ -18,6 +18,7 @@ struct Judgement {
   std::vector<double> features;     // the pooled ones that they were made from
   size_t likeliest() const;         // of equal ones the first
 };
+inline constexpr int64_t kSideBySide = 32;  // texts that judge() asks at once
 // Of texts that read_by() has read, some side by side: what is said of one does not depend on the others but for the
 // last bits of a product. Makes a tape of its own, so several threads may call it. DivergedError where a number is NaN.
 std::vector<Judgement> judge(const Checkpoint& classifier, std::span<const std::vector<int32_t>> texts);

@@ -15,7 +15,8 @@ namespace gradus {
 
 static std::string counted(int64_t n, const char* what) { return text(n, " ", what, n == 1 ? "" : "s"); }
 
-static std::vector<Example> encode_lines(const Tokenizer& tokenizer, std::string_view content, const std::string& name) {
+static std::vector<Example> encode_lines(const Tokenizer& tokenizer, std::string_view content,
+                                         const std::string& name) {
   std::vector<Example> lines;
   const std::vector<std::string_view> texts = split_lines(content);
   const LongLoop loop("reading lines", int64_t(texts.size()));

@@ -27,12 +27,12 @@ struct Window {
 
 // How a text is cut.
 struct CorpusOptions {
-  bool lines = false;         // each line is a sequence; else one long text, in windows
-  bool pairs = false;         // of lines: each is a prompt, a tab and its reply, which alone is to be predicted
+  bool lines = false;  // each line is a sequence; else one long text, in windows
+  bool pairs = false;  // of lines: each is a prompt, a tab and its reply, which alone is to be predicted
   std::vector<std::string> labels = {};  // of lines: each is one of these labels, a tab and its text
-  int64_t context = 64;       // tokens of a window, and of a line at most
-  double val_fraction = 0;    // of the text that validates: its end, or lines of it
-  bool whole_lines = false;   // no line is cut, however long
+  int64_t context = 64;                  // tokens of a window, and of a line at most
+  double val_fraction = 0;               // of the text that validates: its end, or lines of it
+  bool whole_lines = false;              // no line is cut, however long
   bool random_lines = false;  // of lines, those that validate are drawn at random; else they are the last ones
 };
 

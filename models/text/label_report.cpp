@@ -16,7 +16,8 @@ LabelReport label_report(std::vector<std::string> labels, std::vector<std::vecto
   };
   int64_t right = 0, all = 0;
   for (size_t k = 0; k < K; ++k) {
-    const int64_t support = std::accumulate(confusion[k].begin(), confusion[k].end(), int64_t{0}), hits = confusion[k][k];
+    const int64_t support = std::accumulate(confusion[k].begin(), confusion[k].end(), int64_t{0}),
+                  hits = confusion[k][k];
     int64_t predicted = 0;
     for (const auto& row : confusion) predicted += row[k];
     report.rows[k] = {share(hits, predicted), share(hits, support), share(2 * hits, predicted + support), support};

@@ -1,10 +1,12 @@
 // The report of a classifier: precision, recall and F1 of each label and their averages, all from the integers of a
 // confusion matrix. For label k, of N texts with one label each,
 //
-//   precision = n_kk / Σ_t n_tk,   recall = n_kk / Σ_p n_kp,   F1 = 2 n_kk / (Σ_t n_tk + Σ_p n_kp),   support = Σ_p n_kp.
+//   precision = n_kk / Σ_t n_tk,   recall = n_kk / Σ_p n_kp,   F1 = 2 n_kk / (Σ_t n_tk + Σ_p n_kp),   support = Σ_p
+//   n_kp.
 //
-// 0/0 is 0. The macro average is the plain mean over the labels; the weighted one weighs with the support. Over all texts together precision = recall = F1 = accuracy, since each wrong text is one
-// false positive and one false negative.
+// 0/0 is 0. The macro average is the plain mean over the labels; the weighted one weighs with the support. Over all
+// texts together precision = recall = F1 = accuracy, since each wrong text is one false positive and one false
+// negative.
 #pragma once
 
 #include <cstdint>

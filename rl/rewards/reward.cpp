@@ -13,8 +13,8 @@
 namespace gradus {
 
 namespace reward {
-Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, label,
-    table, command;
+Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, label, table,
+    command;
 WhyConstant unsayable, endless;
 }  // namespace reward
 

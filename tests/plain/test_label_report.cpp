@@ -38,7 +38,8 @@ TEST_SUITE("label_report") {
     CHECK(none.undefined == 6);
   }
 
-  TEST_CASE("label_report: of any confusion matrix supports sum to N, and micro P = R = F1 = accuracy = weighted recall") {
+  TEST_CASE(
+      "label_report: of any confusion matrix supports sum to N, and micro P = R = F1 = accuracy = weighted recall") {
     const Rng rng(5, Stream::kTest);
     int64_t n = 0;
     for (int64_t trial = 0; trial < 50; ++trial) {
@@ -127,6 +128,7 @@ TEST_SUITE("label_report") {
     CHECK(batch.targets == targets);
     CHECK(has(corpus.note(), "1 of 4 lines cut"));
     options.labels = {"down"};
-    CHECK(has(complaint<DataError>([&] { Corpus(options, words, content, "f"); }), "f, line 1: the label \"up\" is not"));
+    CHECK(
+        has(complaint<DataError>([&] { Corpus(options, words, content, "f"); }), "f, line 1: the label \"up\" is not"));
   }
 }

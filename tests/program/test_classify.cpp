@@ -42,7 +42,8 @@ TEST_CASE("classify: each encoder learns labels that one word decides, and its r
       CAPTURE(pool);
       const std::string run = encoder + pool;
       const Json end = dir.must(f64, "classify train train.tsv --json --out " + run + kTiny + " --encoder " + encoder +
-                                         " --pool " + pool).json();
+                                         " --pool " + pool)
+                           .json();
       CHECK(end["steps"] == Json(80));
       CHECK(end["train_loss"].get<double>() < 0.2);
       const Json report = dir.must(f64, "classify report " + run + " train.tsv --json").json();
@@ -85,12 +86,14 @@ TEST_CASE("classify: the printed report passes its own check, a changed one is r
   CHECK(refuses(dir.run(f64, "classify report run"), 2, "needs a run and labelled lines"));
 }
 
-TEST_CASE("classify: predict says a label and the probability of each for every line, and the nearest text of the label") {
+TEST_CASE(
+    "classify: predict says a label and the probability of each for every line, and the nearest text of the label") {
   const Labels dir;
   dir.train("run");
   dir.write("templates.tsv", "good\tthe tea is lovely\ngood\ta boat was great today\nbad\tmy lamp was broken\n");
-  const std::vector<Json> said =
-      dir.must(f64, "classify predict run --json --nearest templates.tsv", {.in = "the tea is lovely\nmy lamp is awful"}).jsonl();
+  const std::vector<Json> said = dir.must(f64, "classify predict run --json --nearest templates.tsv",
+                                          {.in = "the tea is lovely\nmy lamp is awful"})
+                                     .jsonl();
   CHECK(said.size() == 2);
   CHECK(names(said[0]) == std::vector<std::string>{"text", "label", "probabilities", "nearest", "cosine"});
   CHECK(said[0]["label"] == Json("good"));
@@ -103,7 +106,8 @@ TEST_CASE("classify: predict says a label and the probability of each for every 
     CHECK(near(bad + good, 1, 1e-12));
     CHECK((good > bad) == (one["label"] == Json("good")));
   }
-  const Run numbers = dir.must(f64, "classify predict run --of good", {.in = "the tea is lovely\n\nmy lamp is awful\n"});
+  const Run numbers =
+      dir.must(f64, "classify predict run --of good", {.in = "the tea is lovely\n\nmy lamp is awful\n"});
   CHECK(lines(numbers.out).size() == 3);
   CHECK(std::stod(lines(numbers.out)[0]) > 0.5);
   CHECK(std::stod(lines(numbers.out)[2]) < 0.5);
@@ -178,7 +182,8 @@ TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with 
   const Scratch dir;
   dir.write("two.txt", four_sentences());
   const std::string train =
-      "train two.txt --out masked --model masked --lines --tokenizer word --val-fraction 0 --layers 1 --heads 2 --embd 16 "
+      "train two.txt --out masked --model masked --lines --tokenizer word --val-fraction 0 --layers 1 --heads 2 --embd "
+      "16 "
       "--context 8 --batch 100 --steps 400 --lr 1e-2 --min-lr 1e-5 --warmup 10 --weight-decay 0 --quiet";
   dir.must(f64, train);
   const Json filled = dir.must(f64, "fill masked 'the [MASK]' --json").json();
@@ -193,13 +198,16 @@ TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with 
   CHECK(dir.must(f64, "fill masked '[MASK] [MASK]' --json --top 1").json()["tokens"].size() == 2);
   CHECK(contains(dir.must(f64, "fill masked 'the [MASK]'").out, "[MASK] \"cat\" 0.5"));
   CHECK(dir.must(f64, "eval masked two.txt --json").json()["tokens"] == Json(30));
-  dir.must(f64, "train two.txt --out again --model masked --lines --tokenizer word --steps 20 --stop-after 9 --quiet " +
-                    std::string("--layers 1 --embd 16"), {}, 130);
+  dir.must(f64,
+           "train two.txt --out again --model masked --lines --tokenizer word --steps 20 --stop-after 9 --quiet " +
+               std::string("--layers 1 --embd 16"),
+           {}, 130);
   dir.must(f64, "train --out again --resume --quiet");
   CHECK(refuses(dir.run(f64, "fill masked 'the cat'"), 2, "has no [MASK]"));
   CHECK(refuses(dir.run(f64, "fill masked 'the cow [MASK]'"), 4, "cow"));
   CHECK(refuses(dir.run(f64, "fill masked 'the the the the the the the the [MASK]'"), 2, "more than the context"));
-  for (const std::string command : {"sample masked", "score masked", "look masked", "tune masked --out new --reward end"})
+  for (const std::string command :
+       {"sample masked", "score masked", "look masked", "tune masked --out new --reward end"})
     CHECK(refuses(dir.run(f64, command, {.in = "the cat\n"}), 4, "is a masked model"));
 }
 
