@@ -57,7 +57,7 @@ ONCE := $(wildcard $(addsuffix /*.cpp,engine/io models/text models/grammar rl/ta
 # $(call objects,FOLDER OF THE FLAVOUR,SOURCES)
 objects = $(patsubst %.cpp,$(1)/%.o,$(filter-out $(ONCE),$(2))) $(patsubst %.cpp,$(B)/%.o,$(filter $(ONCE),$(2)))
 
-.PHONY: all measure bench-peers demo corpora test test-slow debug gdb stepper exercise exercises asan tsan coverage fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
+.PHONY: all measure bench-peers demo tasks corpora test test-slow debug gdb stepper exercise exercises asan tsan coverage fuzz lint format format-check lines clean help packages binaries run-tests run-slow-tests install uninstall install-files readme-check run-readme-check
 
 # $(call build,TARGETS VARIABLES): builds them, and says before how much there is to do. A file takes a core about 1.4 s, and
 # 1 s in debug mode (measured with g++ 12 on an Intel Xeon of 2023).
@@ -74,6 +74,10 @@ all: packages  ## build/gradus and build/gradus-f64 (installs missing packages f
 demo: packages  ## train on data/fables.txt for half a minute, fine-tune, show text before and after
 	@$(call build,build/gradus)
 	@sh apps/demo.sh
+
+tasks: packages  ## translation, summaries, questions, dialogue: learnt, then fine-tuned, in a few minutes (data/tasks)
+	@$(call build,build/gradus build/gradus-f64)
+	@sh data/tasks/run.sh
 
 corpora:  ## larger public texts from Debian packages, in build/corpora
 	@sh data/corpora.sh

@@ -274,6 +274,8 @@ void read_trace(const std::pair<std::string, std::string>& given, TrainCommand& 
 Check train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("CORPUS", c.corpus,
                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
+  app.add_option("--drop", c.drop,
+                 "file of words or phrases, one a line; lines of the text that have one are left out");
   app.add_option("--out", c.out, "folder of the run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   std::vector<Option> rows = options(c.config);
@@ -290,8 +292,9 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     require_out(app, c, "the run");
     c.config.seed = c.common.seed;
     c.steps_given = app.count("--steps") > 0;
+    c.config.lines |= c.config.pairs;  // a pair is a line, and what means something to lines does so to pairs
     if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: " + typed_again({"FILE.txt"}));
-    if (c.resume) refuse_beside_resume(app, {"CORPUS"});
+    if (c.resume) refuse_beside_resume(app, {"CORPUS", "--drop"});
     // A smaller --lr says nothing of its end but that the cosine goes down.
     if (app.count("--min-lr") == 0) c.config.min_lr = std::min(c.config.min_lr, c.config.lr);
     note_foreign_options(app, rows, c.common);
@@ -369,7 +372,9 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
   app.add_option("--prior", c.prior, "another run that is the prior, of any family (default: RUN)");
   app.add_option("--prompt", c.prompt, "prompt before the first draw (default: the start of the run's texts)");
   app.add_option("--prompts", c.prompts, "file of prompts, one a line");
-  app.add_option("--held-out", c.held_out, "file of prompts, one a line, to measure on and not to train on");
+  app.add_option("--pairs", c.pairs, "file of lines prompt, tab, reference: prompts, and texts to compare with");
+  app.add_option("--held-out", c.held_out,
+                 "file of prompts, or with --pairs of pairs, to measure on and not to train on");
   app.add_option("--watch", c.config.watch, "another reward, which is measured and not raised (repeatable)")
       ->allow_extra_args(false);
   std::vector<Option> rows = options(c.config);
@@ -387,6 +392,8 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
       throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)
       throw UsageError("--prompt and --prompts are both given; use only one of them");
+    if (app.count("--pairs") > 0 && app.count("--prompt") + app.count("--prompts") > 0)
+      throw UsageError("--pairs brings prompts of its own; give no --prompt and no --prompts beside it");
     if (app.count("--kl-target") > 0 && c.config.kl_target <= 0)
       throw UsageError("--kl-target must be above 0: it is the KL that beta is adjusted to reach");
     note_foreign_options(app, rows, c.common);
@@ -395,7 +402,9 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
 
 Check sample_options(CLI::App& app, SampleCommand& c) {
   add_run(app, c.run);
-  app.add_option("--prompt", c.prompt, "text to continue (a newline; with --lines the beginning of a line)");
+  app.add_option("--prompt", c.prompt,
+                 "text to continue (a newline; with --lines the beginning of a line), or with --pairs to "
+                 "reply to");
   number(app, "--tokens", c.tokens, "tokens to draw (200)", 0, 1'000'000'000);
   number(app, "--count", c.count, "samples (1)", 1, 1'000'000);
   number(app, "--temperature", c.temperature,
@@ -405,17 +414,37 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
   number(app, "--top", c.top, "show so many of the likeliest tokens at each place, with their probabilities (0)", 0,
          kMostShown);
+  app.add_option("--block", c.block, "file of words or phrases, one a line; a sample that has one is drawn again");
+  app.add_option("--require", c.require, "text that a sample must hold, or it is drawn again (repeatable)")
+      ->allow_extra_args(false);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
 }
 
 Check eval_options(CLI::App& app, EvalCommand& c) {
   add_run(app, c.run);
   app.add_option("CORPUS", c.corpus, "text files, tokenized as in training, read one after the other")->required();
+  app.add_option("--drop", c.drop, "as of train: lines of the text that have a word of this file are left out");
   words(app, "--split", "part of the text to measure, split as in training", {&c.split, names_of(kSplits)});
   number(app, "--stride", c.stride,
          "tokens from one window to the next; a smaller stride gives each token more context (the context)", 1,
          1 << 20);
-  return {};
+  app.add_option(
+      "--metric", c.metric,
+      "with a CORPUS of lines prompt, tab, reference: what the run's replies to the prompts are worth, their "
+      "mean under a reward, such as bleu, rouge-l or exact-match (tune --help lists all)");
+  app.add_option("--replies", c.replies, "with --metric: a file of replies, one a line, to be measured instead");
+  number(app, "--tokens", c.tokens, "with --metric: tokens of a reply at most (200)", 1, 1'000'000);
+  number(app, "--temperature", c.temperature,
+         "with --metric: divides the logits; 0: always the most probable token (0)", 0, 1e6);
+  return [&app, &c] {
+    for (const char* name : {"--replies", "--tokens", "--temperature"})
+      if (c.metric.empty() && app.count(name) > 0)
+        throw UsageError(text(name, " is of replies; say how they are to be measured with --metric NAME"));
+    for (const char* name : {"--split", "--stride"})
+      if (!c.metric.empty() && app.count(name) > 0)
+        throw UsageError(text(name, " is of the loss of a text; leave it or --metric out"));
+    if (!c.metric.empty()) Reward::source_of(c.metric);  // or it throws
+  };
 }
 
 Check score_options(CLI::App& app, ScoreCommand& c) {

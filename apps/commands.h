@@ -47,6 +47,7 @@ struct RunCommand {
 struct TrainCommand : RunCommand {
   Config config;
   std::vector<std::string> corpus;
+  std::string drop;        // file of words; lines of the corpus with one of them are left out; empty: none are
   int64_t trace_step = 0;  // 0: none; else the step whose gradients become the page trace_file
   std::string trace_file;
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
@@ -60,7 +61,8 @@ struct TuneCommand : RunCommand {
   std::string prior;     // another prior; empty: run
   std::string prompt;    // empty: the start of the run's texts
   std::string prompts;   // file, one a line; empty: none
-  std::string held_out;  // file of more of them, to measure on; empty: none
+  std::string pairs;     // file of prompts with their references; empty: none
+  std::string held_out;  // file of more of them, of the same form, to measure on; empty: none
 };
 int tune(const TuneCommand& command);
 
@@ -74,7 +76,9 @@ struct SampleCommand {
   int64_t tokens = 200, count = 1;
   double temperature = 1, top_p = 1;
   int64_t top_k = 0;
-  int64_t top = 0;  // how many of the likeliest tokens are shown at each place
+  int64_t top = 0;                   // how many of the likeliest tokens are shown at each place
+  std::string block;                 // file of words that no sample may hold; empty: none
+  std::vector<std::string> require;  // texts that every sample must hold
 };
 int sample(const SampleCommand& command);
 
@@ -93,10 +97,16 @@ struct EvalCommand {
   Common common;
   std::string run;
   std::vector<std::string> corpus;
+  std::string drop;  // as of train
   std::string split = "all";
-  int64_t stride = 0;  // 0: the context
+  int64_t stride = 0;   // 0: the context
+  std::string metric;   // a reward that the replies to the prompts of the corpus get; empty: the loss is measured
+  std::string replies;  // file of the replies; empty: the run makes them
+  int64_t tokens = 200;
+  double temperature = 0;
 };
 int eval(const EvalCommand& command);
+int eval_replies(const EvalCommand& command);  // with a metric
 
 struct ScoreCommand {
   Common common;

@@ -1,4 +1,4 @@
-// gradus eval: how well a run predicts a text.
+// gradus eval: how well a run predicts a text; with --metric, apps/eval_replies.cpp, how well it replies.
 #include <cmath>
 #include <cstdio>
 
@@ -16,10 +16,11 @@
 namespace gradus {
 
 // Code points of the scored part of a split, as the text has them: white space between words and before the ends of
-// lines too, and for the end mark of a line its end, \n or \r\n. Of a stream the first token is not scored.
+// lines too, and for the end mark of a line its end, \n or \r\n. Of a stream the first token is not scored, and of a
+// pair the prompt and its tab.
 static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Split split, std::string_view text,
-                          bool has_lines) {
-  if (!has_lines) {
+                          const Config& config) {
+  if (!config.lines) {
     const int64_t first = split == Split::kValidation ? int64_t(corpus.tokens(Split::kTrain).size()) : 0;
     return count_characters(text, tokenizer.bytes_of(text, first + 1),
                             tokenizer.bytes_of(text, first + int64_t(corpus.tokens(split).size())));
@@ -29,15 +30,17 @@ static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Spli
   for (int64_t i = 0; i < corpus.lines(split); ++i) {
     const auto at = size_t(corpus.source_line(split, i));
     const char* const end = at + 1 < lines.size() ? lines[at + 1].data() : text.data() + text.size();
-    const std::string_view whole(lines[at].data(), size_t(end - lines[at].data()));
-    const std::span<const int32_t> targets = corpus.window(split, i).targets;
+    const size_t prompt = config.pairs ? lines[at].find('\t') + 1 : 0;
+    const std::string_view scored(lines[at].data() + prompt, size_t(end - lines[at].data()) - prompt);
+    const auto [inputs, targets, given, label] = corpus.window(split, i);
     const bool cut = targets.back() != tokenizer.end_id();
-    n += count_characters(whole, 0, cut ? tokenizer.bytes_of(whole, int64_t(targets.size())) : whole.size());
+    n += count_characters(scored, 0, cut ? tokenizer.bytes_of(scored, std::ssize(targets) - given) : scored.size());
   }
   return n;
 }
 
 int eval(const EvalCommand& command) {
+  if (!command.metric.empty()) return eval_replies(command);
   Console console(command.common);
   const Checkpoint run = load_any_checkpoint(command.run);
   if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier; measure it with gradus classify report"));
@@ -45,8 +48,9 @@ int eval(const EvalCommand& command) {
   if (command.stride > config.context)
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
                           config.context));
-  if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines");
-  const CorpusFiles content = read_corpus_files(command.corpus, config);
+  if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines or --pairs");
+  const CorpusFiles content = read_corpus_files(command.corpus, config, command.drop);
+  if (!content.drop.empty()) console.note(dropped_lines(content));
   const Split split = row_named(kSplits, command.split, "split").value;
   int64_t stride = command.stride;
   if (split == Split::kAll) {
@@ -75,7 +79,7 @@ int eval(const EvalCommand& command) {
   if (std::isnan(loss.nats))
     throw DivergedError(text(run.path, ": the loss of its model on this text is not a number"));
   const double bits =
-      loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config.lines));
+      loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config));
   const Json result{{"tokens", loss.tokens},
                     {"nats_per_token", json_number(loss.mean())},
                     {"bits_per_character", json_number(bits)},

@@ -150,7 +150,8 @@ int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   const Reward reward(command.tuning.reward, run.tokenizer);
   const Enumeration all = enumerate_one(run, world_of(command, run));
-  const std::vector<double> r = rewards_of(all.sequences, text_reward(reward, run.tokenizer, {command.prompt}));
+  const std::vector<double> r =
+      rewards_of(all.sequences, text_reward(reward, run.tokenizer, {run.prompt(command.prompt)}));
   const std::vector<double>& log_q = all.log_prob[0];
   const Posterior best = posterior(Table::of_logs(log_q), r, command.tuning.kl_coef);
   if (!std::isfinite(best.log_z))
@@ -193,7 +194,7 @@ int answer_gdc(const ExactCommand& command) {
   if (options.feature.empty() && options.pointwise.empty())
     throw UsageError("exact gdc needs a --feature NAME[:ARGUMENT]=MOMENT or a --pointwise NAME[:ARGUMENT]");
   const Checkpoint run = load_checkpoint(command.run);
-  NamedFeatures named(options.feature, options.pointwise, run.tokenizer, {command.prompt});
+  NamedFeatures named(options.feature, options.pointwise, run.tokenizer, {run.prompt(command.prompt)});
   Features& features = named.features;
   const Enumeration all = enumerate_one(run, world_of(command, run));
   const MomentFit fit = fit_listed(features, {&all, 1});

@@ -63,7 +63,7 @@ Question::Question(const ExactCommand& c)
       prior(load_beside(c.other, run)),
       world(world_of(c, run)),
       terms(options.reward, run.tokenizer),
-      named(options.feature, options.pointwise, run.tokenizer, {c.prompt}) {
+      named(options.feature, options.pointwise, run.tokenizer, {run.prompt(c.prompt)}) {
   const std::unique_ptr<Method> m = method(options);
   has_target = m->has_target();
   acts = m->acting();
@@ -72,7 +72,7 @@ Question::Question(const ExactCommand& c)
     throw DataError(text(run.path, ": a model of the family ", run.config.model, " has no parameters, so no gradient"));
   for (const Checkpoint* model : {&run, &prior})
     model->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
-  reward = options.is_gdc() ? named.features.reward() : text_reward(terms, run.tokenizer, {c.prompt});
+  reward = options.is_gdc() ? named.features.reward() : text_reward(terms, run.tokenizer, {run.prompt(c.prompt)});
   paid = row_named(kPays, options.pay, "way of paying").value == Pay::kStep ? paid_by_step(reward) : reward;
 }
 

@@ -70,7 +70,7 @@ int answer_values(const ExactCommand& command) {
   constexpr double kOfDraw = 200;  // bytes of its node, its edge and their values
   require_memory(kOfDraw * double(all.sequences.first(all.sequences.size())), "the values of all prefixes",
                  "use a smaller --max-tokens");
-  const RewardFunction whole = text_reward(terms, run.tokenizer, {command.prompt});
+  const RewardFunction whole = text_reward(terms, run.tokenizer, {run.prompt(command.prompt)});
   const bool by_step = row_named(kPays, options.pay, "way of paying").value == Pay::kStep;
   const std::vector<double> r = rewards_of(all.sequences, whole),
                             paid = by_step ? rewards_of(all.sequences, paid_by_step(whole)) : r;

@@ -33,7 +33,7 @@ Points find_points(const FrontierCommand& command) {
   const Checkpoint prior = load_checkpoint(command.run);
   const Reward reward(command.reward, prior.tokenizer);
   const World world{prior.beginning(command.prompt), prior.tokenizer.end_id(), command.max_tokens, command.temperature};
-  const RewardFunction score = text_reward(reward, prior.tokenizer, {command.prompt});
+  const RewardFunction score = text_reward(reward, prior.tokenizer, {prior.prompt(command.prompt)});
   const Enumeration all = enumerate_one(prior, world);
   const std::vector<double> r = rewards_of(all.sequences, score);
   const Table q = Table::of_logs(all.log_prob[0]);

@@ -8,6 +8,7 @@
 #include "apps/commands.h"
 #include "apps/format.h"
 #include "apps/memory.h"
+#include "apps/output_filter.h"
 #include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
@@ -61,9 +62,12 @@ int sample(const SampleCommand& command) {
                               .max_tokens = command.tokens,
                               .likeliest = command.top};
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
-  const int64_t group = side_by_side(*run.model);
-  const int threads = threads_for(command.common, (command.count + group - 1) / group);
-  require_memory(threads * sampling_bytes(*run.model, std::min(group, command.count), end_id >= 0),
+  OutputFilter filter(command.block, command.require, run.tokenizer);
+  const bool filtered = !filter.lets_all_out();  // then nothing can be shown before all of it is there
+  constexpr int64_t kMany = 1'000'000'000;       // nobody knows how many will be refused
+  const int64_t group = side_by_side(*run.model), most = filtered ? kMany : command.count;
+  const int threads = threads_for(command.common, (most + group - 1) / group);
+  require_memory(threads * sampling_bytes(*run.model, std::min(group, most), end_id >= 0),
                  text("sampling from ", run.path, " on ", threads, threads == 1 ? " thread" : " threads"),
                  threads > 1 ? "use fewer --threads" : "the model remembers too much for this machine");
   Pool pool(threads);
@@ -80,8 +84,8 @@ int sample(const SampleCommand& command) {
       std::printf("%splace token   prob.   likeliest, with their probabilities\n", i > 0 ? between : "");
       return;
     }
-    writer.add((i > 0 ? between : "") + command.prompt);
-    follows = !command.prompt.empty();
+    writer.add((i > 0 ? between : "") + command.prompt + (run.config.pairs ? run.joint() : ""));
+    follows = !command.prompt.empty() && !run.config.pairs;
   };
   const auto write = [&](const Sampler::Draw& draw) {
     if (!show) return;
@@ -93,15 +97,21 @@ int sample(const SampleCommand& command) {
   if (show && isatty(STDOUT_FILENO)) watch_with(nullptr);  // the text itself shows how far it is
   const LongLoop loop("drawing samples", command.count);
   // The first sequence of a batch appears as it is drawn, the others when all are there.
-  for (int64_t first = 0; first < command.count; first += group * pool.threads()) {
-    loop.at(first);
-    const int64_t count = std::min(group * pool.threads(), command.count - first);
-    if (show) begin(first);
-    const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool, write);
-    for (int64_t k = 0; k < count; ++k) {
+  for (int64_t first = 0, out = 0; out < command.count;) {
+    loop.at(out);
+    const int64_t count = std::min(group * pool.threads(), most - out);
+    if (show && !filtered) begin(first);
+    const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool,
+                                                    filtered ? std::function<void(const Sampler::Draw&)>() : write);
+    first += count;
+    for (int64_t k = 0; k < count && out < command.count; ++k) {
       const auto& [tokens, log_probs, likeliest] = batch[size_t(k)];
+      const std::string text = run.tokenizer.decode(tokens);
+      if (filtered && !filter.lets_out(text)) continue;
+      const bool is_shown = k == 0 && !filtered;
+      const int64_t number = out++;
       if (!show) {
-        Json sample{{"text", valid_utf8(run.tokenizer.decode(tokens))},
+        Json sample{{"text", valid_utf8(text)},
                     {"tokens", tokens},
                     {"log_probs", json_numbers(log_probs)},
                     {"ended", !tokens.empty() && tokens.back() == end_id}};
@@ -111,17 +121,18 @@ int sample(const SampleCommand& command) {
         samples.push_back(std::move(sample));
         continue;
       }
-      if (k > 0) begin(first + k);
-      for (size_t t = 0; k > 0 && t < tokens.size(); ++t)
+      if (!is_shown) begin(number);
+      for (size_t t = 0; !is_shown && t < tokens.size(); ++t)
         write({k, tokens[t], log_probs[t],
                command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
-      if (command.top > 0)
-        writer.add("\n" + (command.prompt.empty() ? "" : command.prompt + run.tokenizer.separator()) +
-                   run.tokenizer.decode(tokens));
+      if (command.top > 0) writer.add("\n" + (command.prompt.empty() ? "" : command.prompt + run.joint()) + text);
       writer.finish();
     }
   }
-  if (command.common.json) std::printf("%s\n", Json{{"samples", samples}}.dump().c_str());
+  if (filtered && !command.common.quiet) std::fprintf(stderr, "note: %s\n", filter.summary().c_str());
+  Json result{{"samples", samples}};
+  if (filtered) result.update({{"drawn", filter.seen()}, {"refused", filter.refused()}});
+  if (command.common.json) std::printf("%s\n", result.dump().c_str());
   return kDone;
 }
 

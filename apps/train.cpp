@@ -70,7 +70,9 @@ Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProg
   const std::string best = as_argument(progress.to_sample());
   if (labelled) return {proposed(words), proposed({"classify", "report", best, as_argument(run.corpus[0])})};
   if (!run.model->predicts_next()) return {proposed(words), proposed({"fill", best, "[MASK]"})};
-  return {proposed(words), proposed({"sample", best, "--tokens", "400"})};
+  std::vector<std::string> sample{"sample", best, "--tokens", "400"};
+  if (run.config.pairs) sample.insert(sample.end(), {"--prompt", progress.prompt()});
+  return {proposed(words), proposed(sample)};
 }
 
 Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const TrainProgress& progress) {
@@ -107,7 +109,7 @@ int train(const TrainCommand& command) {
   const uint64_t seed = uint64_t(config.seed);
   BatchLoss batch_loss(shards);
   Batch batch;
-  TrainProgress progress(console, folder, run);
+  TrainProgress progress(console, folder, run, corpus);
   LiveReport live_report(folder.path());
   // Evaluates, unless it is interrupted: then nothing of it is told, and it is done again when the run goes on.
   const auto evaluate_now = [&](bool at_end, bool log) -> std::optional<Losses> {

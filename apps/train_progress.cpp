@@ -15,11 +15,11 @@
 namespace gradus {
 
 // About so many characters.
-static std::string draw_sample(const Checkpoint& run, size_t characters) {
+static std::string draw_sample(const Checkpoint& run, const std::vector<int32_t>& prompt, size_t characters) {
   if (!run.model->predicts_next()) return {};
   Tape tape;
   const Tape::Use use(tape);
-  const std::vector<int32_t> prompt{run.start_id}, of{0};
+  const std::vector<int32_t> of{0};
   const SampleOptions options{.temperature = 0.8, .end_id = run.tokenizer.end_id(), .max_tokens = int64_t(characters)};
   Sampler sampler(*run.model, {&prompt, 1}, of, options, Rng(uint64_t(run.config.seed), Stream::kSample, run.step));
   std::vector<int32_t> ids;
@@ -29,13 +29,23 @@ static std::string draw_sample(const Checkpoint& run, size_t characters) {
       for (const Sampler::Draw& d : sampler.draws()) ids.push_back(d.token), drawn += run.tokenizer.token(d.token);
   } catch (const DivergedError&) {  // only a picture: the next step will say what is wrong
   }
-  return valid_utf8(run.tokenizer.decode(ids));
+  const std::string before = run.config.pairs ? run.tokenizer.decode(prompt) + run.joint() : "";
+  return valid_utf8(before + run.tokenizer.decode(ids));
+}
+
+// What a sample of this step goes on from: of pairs a random prompt, one that validates if there is any.
+std::vector<int32_t> TrainProgress::beginning() const {
+  if (!run_.config.pairs) return {run_.start_id};
+  const Split split = corpus_.has_validation() ? Split::kValidation : Split::kTrain;
+  const Rng rng = Rng(uint64_t(run_.config.seed), Stream::kSample, run_.step).at(1);  // the sample itself is number 0
+  const Window pair = corpus_.window(split, rng.below(0, corpus_.lines(split)));
+  return {pair.inputs.begin(), pair.inputs.begin() + pair.first_scored + 1};
 }
 
 static constexpr size_t kLiveSample = 48;  // characters of a sample in a line
 
-TrainProgress::TrainProgress(Console& console, RunFolder& folder, Checkpoint& run)
-    : console_(console), folder_(folder), run_(run), first_(run.step) {
+TrainProgress::TrainProgress(Console& console, RunFolder& folder, Checkpoint& run, const Corpus& corpus)
+    : console_(console), folder_(folder), run_(run), corpus_(corpus), first_(run.step) {
   if (run.step > 0) read_evaluations();
   renew_sample();
   if (run.step == 0 && !sample_.empty() && !run.config.counts()) console_.note(text("step 0  ", sample_));
@@ -126,7 +136,7 @@ double TrainProgress::tokens_per_second() const { return training_ > 0 ? double(
 
 void TrainProgress::renew_sample() {
   const Stopwatch drawing;
-  text_ = draw_sample(run_, 240);
+  text_ = draw_sample(run_, beginning(), 240);
   sample_ = one_line(text_, kLiveSample);
   sampled_ = run_.step;
   sampling_ = drawing.seconds();
@@ -137,7 +147,7 @@ void TrainProgress::renew_sample() {
 void TrainProgress::renew_live_sample() {
   if (sampled_ago_.seconds() < std::max(1.0, 50 * sampling_)) return;
   const Stopwatch drawing;
-  sample_ = one_line(draw_sample(run_, kLiveSample), kLiveSample);
+  sample_ = one_line(draw_sample(run_, beginning(), kLiveSample), kLiveSample);
   sampling_ = drawing.seconds();
   sampled_ago_.restart();
 }

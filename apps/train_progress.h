@@ -21,7 +21,7 @@ struct Losses {
 // now, and everywhere a line for each evaluation. REQUIRES: the log is truncated and has its beginning.
 class TrainProgress {
  public:
-  TrainProgress(Console& console, RunFolder& folder, Checkpoint& run);
+  TrainProgress(Console& console, RunFolder& folder, Checkpoint& run, const Corpus& corpus);
   void begin_step() { step_.restart(); }
   void end_step(double loss, double lr, double norm, int64_t tokens);
   // DivergedError where a loss is not finite. `log` false: it is in the log already. If the validation loss is the
@@ -31,10 +31,12 @@ class TrainProgress {
   void tell_best();
   // What to sample from: the best weights where the run has begun to learn its text by heart, else the last ones.
   std::string to_sample() const;
+  std::string prompt() const { return run_.tokenizer.decode(beginning()); }  // of a sample; of pairs alone
   double seconds() const { return all_.seconds(); }
   double tokens_per_second() const;  // evaluation and saving left out
 
  private:
+  std::vector<int32_t> beginning() const;
   void read_evaluations();
   void renew_sample();
   void renew_live_sample();
@@ -45,6 +47,7 @@ class TrainProgress {
   Console& console_;
   RunFolder& folder_;
   Checkpoint& run_;
+  const Corpus& corpus_;
   const int64_t first_;
   Stopwatch all_, step_, sampled_ago_;
   std::optional<Stopwatch> shown_;  // since the live line was

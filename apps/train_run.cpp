@@ -62,6 +62,12 @@ Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files, const std
       const std::vector<std::string_view> texts = texts_of(labelled);
       return Tokenizer::from_lines(config.tokenizer, texts);
     }
+    if (config.pairs) {
+      const std::vector<Pair> pairs = pairs_of(files.content, files.name());
+      std::vector<std::string_view> texts;
+      for (const Pair& pair : pairs) texts.insert(texts.end(), {pair.prompt, pair.reply});
+      return Tokenizer::from_lines(config.tokenizer, texts);
+    }
     return config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
                         : Tokenizer::from_text(config.tokenizer, files.content);
   } catch (const DataError& error) {
@@ -73,7 +79,7 @@ TrainRun begin(const TrainCommand& command) {
   refuse_existing(command.out);
   Config config = command.config;
   resolve_options(config);
-  CorpusFiles files = read_corpus_files(command.corpus, config);
+  CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   const std::vector<Labelled> labelled =
       command.labelled ? labelled_of(files.content, files.name()) : std::vector<Labelled>();
   const std::vector<std::string> labels =
@@ -94,6 +100,7 @@ TrainRun begin(const TrainCommand& command) {
                         .start_id = start_id,
                         .corpus = files.paths,
                         .corpus_hash = files.hash,
+                        .drop = files.drop,
                         .blas_core = blas_core(),
                         .labels = labels};
   if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
@@ -106,13 +113,16 @@ TrainRun begin(const TrainCommand& command) {
 // The texts of a resumed run: those named, which must be its own, or those it was trained on, which the person has not
 // named.
 CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command, Console& console) {
+  if (command.drop.empty() && !run.drop.empty())
+    announce_stored(console, "the list of dropped words", run.drop, "name it: " + typed_again({"--drop", "FILE"}));
+  const std::string drop = command.drop.empty() ? run.drop : command.drop;
   const auto read_stored = [&] {
     if (run.corpus.empty()) throw DataError(text(run.path, ": names no text; name it: ", typed_again({"TEXT"})));
     for (const std::string& path : run.corpus)
       announce_stored(console, "the text", path, "name it: " + typed_again({"TEXT"}));
-    return read_corpus_files(run.corpus, run.config);
+    return read_corpus_files(run.corpus, run.config, drop);
   };
-  CorpusFiles files = command.corpus.empty() ? read_stored() : read_corpus_files(command.corpus, run.config);
+  CorpusFiles files = command.corpus.empty() ? read_stored() : read_corpus_files(command.corpus, run.config, drop);
   if (files.hash == run.corpus_hash) return files;
   // In another order they are another text; unless they changed too, a sentence names the right one.
   const bool reordered = files.paths != run.corpus && std::is_permutation(files.paths.begin(), files.paths.end(),
@@ -167,10 +177,10 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
   if (run.files.paths.size() > 1) files += text(" and ", run.files.paths.size() - 1, " more");
   const Tokenizer& tokenizer = run.checkpoint.tokenizer;
   const std::string unit = tokenizer.cutter().unit;
-  const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? lines + 1 : 0;
+  const int64_t lines = run.corpus.lines(Split::kAll), marks = c.lines ? (c.pairs ? 2 : 1) * lines + 1 : 0;
   console.note(text(c.counts() ? "Counting " : "Training ", c.family().title,
                     c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
-                    c.lines ? grouped(lines) + " lines, " : "",
+                    c.lines ? grouped(lines) + (c.pairs ? " pairs, " : " lines, ") : "",
                     grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
                     tokenizer.size() - c.lines, " distinct, ", c.labels > 0 ? text(c.labels, " labels, ") : "",
                     size_of(*run.checkpoint.model), ", ", threads, threads == 1 ? " thread, " : " threads, ", kRealName,
@@ -181,8 +191,11 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
   else
     console.note(text("To compare, nats a ", unit, y.held_out ? " of the validation text" : "", ": uniform ",
                       fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
-                      c.lines ? " (end marks counted)." : "."));
+                      c.pairs   ? " (of replies, end marks counted)."
+                      : c.lines ? " (end marks counted)."
+                                : "."));
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
+  if (!run.files.drop.empty()) console.note(dropped_lines(run.files));
   constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few
   const int64_t parameters = run.checkpoint.model->params().size(), trains = tokens_of(run.corpus, Split::kTrain);
   if (run.checkpoint.step == 0 && c.steps > 0 && parameters > kParametersEach * trains)
@@ -191,7 +204,7 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
 }
 
 Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<double>& entropy_rate) {
-  return {
+  Json record{
       {"type", "run"},
       {"config", Json::parse(to_json(run.checkpoint.config))},
       {"vocabulary", run.checkpoint.tokenizer.size()},
@@ -210,6 +223,8 @@ Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<do
         {"held_out", y.held_out}}},
       {"entropy_rate", json_number(entropy_rate)},
       {"version", kGradusVersion}};
+  if (!run.files.drop.empty()) record.update({{"drop", run.files.drop}, {"dropped_lines", run.files.dropped}});
+  return record;
 }
 
 }  // namespace gradus

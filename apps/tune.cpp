@@ -126,7 +126,8 @@ Next next_of(const TuneCommand& command, const TunedRun& run, const Tuner& tuner
   name_programs("--pointwise", run.config.pointwise);
   name_programs("--watch", run.config.watch);
   if (tuner.method->acting()) sample.insert(sample.end(), {"--temperature", "0"});
-  if (!run.prompts.empty() && !run.prompts[0].empty()) sample.insert(sample.end(), {"--prompt", run.prompts[0]});
+  if (!run.prompts.empty() && !run.prompts[0].text.empty())
+    sample.insert(sample.end(), {"--prompt", run.prompts[0].text});
   return {proposed(again), proposed(sample)};
 }
 
@@ -186,7 +187,7 @@ int tune(const TuneCommand& command) {
   const TuneConfig& config = run.config;
   LanguageModel& policy = *run.policy.model;
   const Tokenizer& tokenizer = run.policy.tokenizer;
-  std::vector<std::string> prompts = run.prompts;  // of the steps, and behind them those that are held out
+  std::vector<Prompt> prompts = run.prompts;  // of the steps, and behind them those that are held out
   prompts.insert(prompts.end(), run.held_out.begin(), run.held_out.end());
   NamedFeatures named = config.is_gdc() ? NamedFeatures(config.feature, config.pointwise, tokenizer, prompts)
                                         : NamedFeatures(config.reward, tokenizer, prompts);

@@ -29,8 +29,8 @@ std::vector<std::string> draw_samples(const TunedRun& run, const LanguageModel& 
 
 // A sample behind its prompt.
 std::string continued(const TunedRun& run, size_t sample, const std::string& words) {
-  const std::string& prompt = run.prompts[sample % run.prompts.size()];
-  return prompt.empty() ? words : prompt + run.policy.tokenizer.separator() + words;
+  const std::string& prompt = run.prompts[sample % run.prompts.size()].text;
+  return prompt.empty() ? words : prompt + run.policy.joint() + words;
 }
 
 }  // namespace
@@ -132,7 +132,7 @@ void log_samples(RunFolder& folder, const TunedRun& run, const LanguageModel& ac
   std::string lines;
   Json list = Json::array();
   for (size_t k = 0; k < texts.size(); ++k) {
-    const std::string& prompt = run.prompts[k % run.prompts.size()];
+    const std::string& prompt = run.prompts[k % run.prompts.size()].text;
     list.push_back({{"prompt", prompt}, {"text", texts[k]}});
     lines += (k ? "\n" : "") + one_line(continued(run, k, texts[k]), 400);
   }

@@ -14,46 +14,54 @@
 namespace gradus {
 namespace {
 
+constexpr const char* kPrompts = "prompts";     // the member that holds the prompts, as texts
 constexpr const char* kHeldOut = "held_out";    // the member that holds the prompts that no step is made of
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
 
-// Each line that is not empty. DataError, with its line, for one that the model cannot continue.
-std::vector<std::string> read_prompts(const std::string& file, const Checkpoint& model, int64_t max_tokens) {
+// The prompts of a file: each line that is not empty, or of pairs each prompt with its replies as references.
+// DataError, with its line, for one that the model cannot continue, or a reference that it cannot say.
+std::vector<Prompt> read_prompts(const std::string& file, bool pairs, const Checkpoint& model, int64_t max_tokens) {
   const std::string content = read_text(file, kMostListed);
   require_newlines(content, file);
-  const std::vector<std::string_view> lines = split_lines(content);
-  std::vector<std::string> prompts;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    if (lines[i].empty()) continue;
-    prompts.emplace_back(lines[i]);
-    try {
-      model.require_one_window(int64_t(model.beginning(prompts.back()).size()), max_tokens);
+  std::vector<Pair> lines = pairs ? pairs_of(content, file) : std::vector<Pair>();
+  if (!pairs)
+    for (int64_t number = 0; const std::string_view line : split_lines(content))
+      if (++number; !line.empty()) lines.push_back({.prompt = std::string(line), .reply = {}, .line = number});
+  for (const Pair& line : lines) try {
+      model.require_one_window(int64_t(model.beginning(line.prompt).size()), max_tokens);
+      model.tokenizer.encode(line.reply);
     } catch (const std::exception& error) {
-      throw DataError(text(file, ", line ", i + 1, ": ", error.what()));
+      throw DataError(text(file, ", line ", line.line, ": ", error.what()));
     }
-  }
-  if (prompts.empty()) throw DataError(file + ": holds no prompts; write one on each line");
+  if (lines.empty()) throw DataError(file + ": holds no prompts; write one on each line");
+  std::vector<Prompt> prompts;
+  if (pairs) prompts = prompts_of(lines);
+  for (size_t i = 0; i < lines.size() && !pairs; ++i) prompts.emplace_back(lines[i].prompt);
+  for (Prompt& prompt : prompts) prompt.is_replied_to = model.config.pairs;
   return prompts;
+}
+
+// As a list of texts in the section `name` of the tuning, and their references, where they have some, in another list.
+std::string references_name(std::string_view name) { return text(name, "_references"); }
+void write_prompts(Json& tuning, const char* name, const std::vector<Prompt>& prompts) {
+  std::vector<std::string> texts;
+  std::vector<std::vector<std::string>> references;
+  for (const Prompt& prompt : prompts) {
+    texts.push_back(prompt.text);
+    references.push_back(prompt.references);
+  }
+  tuning[name] = texts;
+  if (!references.empty() && !references[0].empty()) tuning[references_name(name)] = references;
 }
 
 void lay_out_prompts(TunedRun& run) {
   const Checkpoint& p = run.policy;  // the prior has the same vocabulary
   run.world = {{}, p.tokenizer.end_id(), run.config.max_tokens, run.config.temperature};
-  for (const std::string& prompt : run.prompts) {
-    run.prompt_tokens.push_back(p.beginning(prompt));
+  for (const Prompt& prompt : run.prompts) {
+    run.prompt_tokens.push_back(p.beginning(prompt.text));
     p.require_one_window(int64_t(run.prompt_tokens.back().size()), run.config.max_tokens);
   }
-  for (const std::string& prompt : run.held_out) run.held_out_tokens.push_back(p.beginning(prompt));
-}
-
-// JsonError where those of a file cannot be continued.
-void require_prompts(const std::vector<std::string>& prompts, const Checkpoint& policy, int64_t max_tokens) {
-  if (prompts.empty()) throw JsonError("has no prompts");
-  for (const std::string& prompt : prompts) try {
-      policy.require_one_window(int64_t(policy.beginning(prompt).size()), max_tokens);
-    } catch (const std::exception& error) {
-      throw JsonError(text("of its prompts, ", in_quotes(prompt), ": ", error.what()));
-    }
+  for (const Prompt& prompt : run.held_out) run.held_out_tokens.push_back(p.beginning(prompt.text));
 }
 
 // A member of the section of the tuning; what is wrong with it is told with its name.
@@ -65,6 +73,27 @@ T member(const Json& tuning, std::string_view name) {
   } catch (const JsonError& error) {
     throw JsonError(text("\"", name, "\" ", error.what()));
   }
+}
+
+// Reads them back. JsonError where there are none, or one cannot be continued.
+std::vector<Prompt> stored_prompts(const Json& tuning, const char* name, const Checkpoint& policy, int64_t max_tokens) {
+  std::vector<Prompt> prompts;
+  for (const std::string& prompt : member<std::vector<std::string>>(tuning, name))
+    prompts.push_back(policy.prompt(prompt));
+  if (prompts.empty()) throw JsonError("has no prompts");
+  std::vector<std::vector<std::string>> references(prompts.size());
+  if (const std::string of = references_name(name); tuning.contains(of))
+    references = member<std::vector<std::vector<std::string>>>(tuning, of);
+  if (references.size() != prompts.size())
+    throw JsonError(text("has ", references.size(), " lists of references for ", prompts.size(), " prompts"));
+  for (size_t p = 0; p < prompts.size(); ++p) try {
+      policy.require_one_window(int64_t(policy.beginning(prompts[p].text).size()), max_tokens);
+      for (const std::string& reference : references[p]) policy.tokenizer.encode(reference);
+      prompts[p].references = std::move(references[p]);
+    } catch (const std::exception& error) {
+      throw JsonError(text("of its prompts, ", in_quotes(prompts[p].text), ": ", error.what()));
+    }
+  return prompts;
 }
 
 // The options of the run. The command line has seen to it that there is a reward where one is wanted.
@@ -131,6 +160,16 @@ Checkpoint load_prior(const TuneCommand& command, const Json& tuning, Console& c
   return load_checkpoint(path);
 }
 
+// The first reward of the run that compares a text with references; empty if there is none.
+std::string reward_with_references(const TuneConfig& c) {
+  std::vector<std::string> terms;
+  for (const std::vector<std::string>* list : {&c.reward, &c.watch, &c.pointwise})
+    terms.insert(terms.end(), list->begin(), list->end());
+  for (const std::string& feature : c.feature) terms.push_back(split_feature(feature).first);
+  const auto found = std::ranges::find_if(terms, Reward::needs_reference);
+  return found == terms.end() ? "" : *found;
+}
+
 TunedRun resume(const TuneCommand& command, Console& console) {
   RunFolder folder = reopen_folder(command.out);
   ArchiveReader in(folder.checkpoint());
@@ -154,13 +193,10 @@ TunedRun resume(const TuneCommand& command, Console& console) {
                            " began from, or has been trained on since; name the prior: ",
                            proposed({"tune", "PRIOR", "--out", command.out, "--resume"})));
     if (command.steps_given) config.steps = command.config.steps;
-    std::vector<std::string> prompts = member<std::vector<std::string>>(tuning, "prompts");
-    require_prompts(prompts, policy, config.max_tokens);
-    std::vector<std::string> held_out;
-    if (tuning.contains(kHeldOut)) {
-      held_out = member<std::vector<std::string>>(tuning, kHeldOut);
-      require_prompts(held_out, policy, config.max_tokens);
-    }
+    std::vector<Prompt> prompts = stored_prompts(tuning, kPrompts, policy, config.max_tokens), held_out;
+    if (tuning.contains(kHeldOut)) held_out = stored_prompts(tuning, kHeldOut, policy, config.max_tokens);
+    if (const std::string reward = reward_with_references(config); !reward.empty() && prompts[0].references.empty())
+      throw JsonError(text("has no references, with which its reward ", reward, " compares"));
     policy.optimizer = tuning_optimizer(*policy.model);
     load_moments(in, policy.model->params(), *policy.optimizer);
     policy.optimizer->steps = policy.step * config.epochs * config.minibatches;
@@ -182,6 +218,9 @@ TunedRun begin(const TuneCommand& command) {
   refuse_existing(command.out);
   TuneConfig config = command.config;
   resolve_options(config);
+  if (const std::string reward = reward_with_references(config); !reward.empty() && command.pairs.empty())
+    throw UsageError(text("the reward ", reward, " compares a text with the reference of its prompt; give prompts and ",
+                          "references: ", typed_again({"--pairs", "FILE.tsv"})));
   const auto named = [](const std::string& path) {
     std::string name = std::filesystem::absolute(checkpoint_path(path)).lexically_normal().string();
     if (find_bad_byte(name))
@@ -193,9 +232,11 @@ TunedRun begin(const TuneCommand& command) {
   if (const auto bad = find_bad_byte(command.prompt))
     throw DataError(text("--prompt is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
   Checkpoint policy = load_checkpoint(command.run);
-  std::vector<std::string> prompts{command.prompt}, held_out;
-  if (!command.prompts.empty()) prompts = read_prompts(command.prompts, policy, config.max_tokens);
-  if (!command.held_out.empty()) held_out = read_prompts(command.held_out, policy, config.max_tokens);
+  const bool pairs = !command.pairs.empty();
+  const std::string file = pairs ? command.pairs : command.prompts;
+  std::vector<Prompt> prompts{policy.prompt(command.prompt)}, held_out;
+  if (!file.empty()) prompts = read_prompts(file, pairs, policy, config.max_tokens);
+  if (!command.held_out.empty()) held_out = read_prompts(command.held_out, pairs, policy, config.max_tokens);
   std::unique_ptr<LanguageModel> prior;
   std::string prior_path = policy.path, prior_hash = policy.hash;
   if (command.prior.empty()) {
@@ -203,8 +244,8 @@ TunedRun begin(const TuneCommand& command) {
   } else {
     Checkpoint other = load_beside(command.prior, policy);
     for (const auto* texts : {&prompts, &held_out})
-      for (const std::string& prompt : *texts)
-        other.require_one_window(int64_t(policy.beginning(prompt).size()), config.max_tokens);
+      for (const Prompt& prompt : *texts)
+        other.require_one_window(int64_t(policy.beginning(prompt.text).size()), config.max_tokens);
     prior = std::move(other.model);
     prior_path = other.path;
     prior_hash = other.hash;
@@ -212,16 +253,13 @@ TunedRun begin(const TuneCommand& command) {
   policy.step = 0;
   policy.best_val_loss.reset();
   policy.optimizer = tuning_optimizer(*policy.model);
-  Json tuning{{"config", Json::parse(to_json(config))},
-              {"prior", named(prior_path)},
-              {"prior_hash", prior_hash},
-              {"prompts", prompts}};
+  Json tuning{{"config", Json::parse(to_json(config))}, {"prior", named(prior_path)}, {"prior_hash", prior_hash}};
+  write_prompts(tuning, kPrompts, prompts);
   if (!command.prior.empty()) tuning["policy"] = named(policy.path);
-  if (!held_out.empty()) tuning[kHeldOut] = held_out;
-  require_room_in_header(
-      policy, Json(policy.tokenizer.vocab()).dump() + Json(policy.corpus).dump() + tuning.dump(),
-      text(command.prompts.empty() ? "--prompt" : command.prompts + ": its prompts", ", with the vocabulary,"),
-      "use fewer or shorter prompts");
+  if (!held_out.empty()) write_prompts(tuning, kHeldOut, held_out);
+  require_room_in_header(policy, Json(policy.tokenizer.vocab()).dump() + Json(policy.corpus).dump() + tuning.dump(),
+                         text(file.empty() ? "--prompt" : file + ": its prompts", ", with the vocabulary,"),
+                         "use fewer or shorter prompts");
   return {.policy = std::move(policy),
           .prior = std::move(prior),
           .prior_path = prior_path,

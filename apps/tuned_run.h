@@ -18,10 +18,10 @@ struct TunedRun {
   std::unique_ptr<LanguageModel> prior;  // frozen
   std::string prior_path;                // of another prior than the policy as it began, or of both
   TuneConfig config;
-  std::vector<std::string> prompts;   // their texts; an empty one is the start of the run's texts
-  std::vector<std::string> held_out;  // prompts that the policy is measured on and not trained on
-  Json tuning;                        // the section
-  std::optional<RunFolder> folder;    // of a resumed run; a new run has none yet
+  std::vector<Prompt> prompts;      // an empty one is the start of the run's texts
+  std::vector<Prompt> held_out;     // prompts that the policy is measured on and not trained on
+  Json tuning;                      // the section
+  std::optional<RunFolder> folder;  // of a resumed run; a new run has none yet
   std::optional<ArchiveReader> saved = {};
   std::vector<std::vector<int32_t>> prompt_tokens = {}, held_out_tokens = {};
   World world = {};          // all but the prompt

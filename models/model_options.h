@@ -25,6 +25,7 @@ inline constexpr Named<Pooling> kPoolings[] = {{"end", Pooling::kEnd}, {"mean", 
 struct ModelOptions {
   std::string model = "transformer";  // the family, a row of models/families.h
   bool lines = false;                 // the texts are lines, each a sequence between end marks
+  bool pairs = false;                 // the lines are prompts with replies, a mark between them: models/text/pairs.h
   int64_t layers = 0;                 // 0: the family's default
   int64_t heads = 4;
   int64_t embd = 128;

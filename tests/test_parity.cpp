@@ -9,47 +9,21 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/json.h"
 #include "engine/optim.h"
-#include "models/run/config.h"
-#include "tests/golden.h"
+#include "tests/golden_model.h"
 #include "tests/lm_step.h"
 
 namespace {
 
 using namespace gradus;
 using testing::Golden;
+using testing::golden_model;
 using testing::LmStep;
 using testing::TokenBatch;
 
 constexpr double kClose = kDouble ? 1e-10 : 1e-5;    // logits, loss, gradients
 constexpr double kTrained = kDouble ? 1e-8 : 1e-4;   // losses, norms and weights of the twenty steps
 constexpr double kKeyBias = kDouble ? 1e-12 : 1e-6;  // the gradient of the keys' bias, which is 0 but for rounding
-
-std::unique_ptr<LanguageModel> golden_model(const Golden& golden, const std::string& ops) {
-  const auto json = Json::parse(golden.file().metadata().at("config"));
-  Config config;
-  config.model = json.at("model").get<std::string>();
-  config.layers = json.at("layers").get<int64_t>();
-  config.heads = json.at("heads").get<int64_t>();
-  config.embd = json.at("embd").get<int64_t>();
-  config.hidden = json.at("hidden").get<int64_t>();
-  config.context = json.at("context").get<int64_t>();
-  config.ops = ops;
-  config.resolve(1);
-  auto model = make_model(config, json.at("vocab").get<int64_t>());
-  Params& params = model->params();
-  size_t weights = 0;
-  for (const TensorInfo& info : golden.file().tensors()) weights += info.name.starts_with("weight/");
-  REQUIRE(weights == size_t(params.count()));
-  for (int64_t i = 0; i < params.count(); ++i) {
-    const TensorInfo& info = golden.file().at("weight/" + params.name(i));
-    REQUIRE(int(info.shape.size()) == params.shape(i).rank());
-    for (int d = 0; d < params.shape(i).rank(); ++d) REQUIRE(info.shape[size_t(d)] == params.shape(i)[d]);
-    golden.file().read(info, params.edit(i));
-  }
-  return model;
-}
 
 // `values`, laid out like parameter i: cut into what has a gradient and the keys' third of c_attn.bias, if there is
 // one.

@@ -279,9 +279,9 @@ TEST_CASE("a batch is scored as its sequences one by one, whatever their order")
 
 TEST_CASE("what means nothing is refused with what would be right") {
   CHECK(has(usage("containz:cat"), "reward 'containz:cat': there is no 'containz'"));
-  for (const char* name :
-       {"contains:S", "count:S", "length:N", "end", "grammar:FILE", "blocklist:FILE", "lexicon:FILE", "similarity:S",
-        "relevance", "distinct:N", "fluency:RUN", "table:FILE.json", "command:PROGRAM"}) {
+  for (const char* name : {"contains:S", "count:S", "length:N", "end", "grammar:FILE", "blocklist:FILE", "lexicon:FILE",
+                           "similarity[:S]", "exact-match", "bleu", "rouge-l", "relevance", "distinct:N", "fluency:RUN",
+                           "table:FILE.json", "command:PROGRAM"}) {
     CAPTURE(name);
     CHECK(has(usage("containz:cat"), name));
     CHECK(has(Reward::names(), name));

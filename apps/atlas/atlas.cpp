@@ -165,8 +165,8 @@ Atlas make_atlas(const AtlasCommand& command) {
   run.require_one_window(int64_t(world.prompt.size()), world.max_tokens);
   const TuneConfig rl = options_of(command, "rl"), gdc = options_of(command, "gdc");
   const Reward terms(rl.reward, run.tokenizer);
-  NamedFeatures named(gdc.feature, {}, run.tokenizer, {command.prompt});
-  const RewardFunction reward = text_reward(terms, run.tokenizer, {command.prompt});
+  NamedFeatures named(gdc.feature, {}, run.tokenizer, {run.prompt(command.prompt)});
+  const RewardFunction reward = text_reward(terms, run.tokenizer, {run.prompt(command.prompt)});
   KnownWorlds rewarded(*run.model, {world.prompt}, world, reward, kMostSequences);
   const KnownWorlds::Known& texts = rewarded.worlds()[0];
   fit_listed(named.features, std::vector<Enumeration>{{texts.sequences, {texts.log_q}}});

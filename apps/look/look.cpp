@@ -14,6 +14,7 @@
 #include "apps/report/log.h"
 #include "engine/io/file.h"
 #include "models/memory.h"
+#include "models/text/pairs.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
@@ -21,6 +22,9 @@ namespace gradus {
 // A text that the model writes: as much as it sees at once, or some lines.
 static std::vector<std::vector<int32_t>> drawn_text(const Checkpoint& run, uint64_t seed) {
   constexpr int64_t kTokens = 64, kLines = 6;
+  if (run.config.pairs)
+    throw UsageError(
+        text(run.path, ": is a run of --pairs; name a FILE of pairs to look at, or a --text: PROMPT, a tab, REPLY"));
   const bool lines = run.tokenizer.end_id() >= 0;
   const SampleOptions options{.end_id = run.tokenizer.end_id(), .max_tokens = std::min(kTokens, run.config.context)};
   const std::vector<int32_t> prompt{run.start_id}, of(size_t(lines ? kLines : 1), 0);
@@ -32,13 +36,15 @@ static std::vector<std::vector<int32_t>> drawn_text(const Checkpoint& run, uint6
   return sequences;
 }
 
-// Of a text that was given: each line of a --lines run with its end mark, else all of it.
+// Of a text that was given: each line of a --lines run with its end mark, and of a --pairs run a mark behind the prompt
+// too; else all of it.
 static std::vector<std::vector<int32_t>> cut_text(const Checkpoint& run, std::string_view text) {
   const int32_t end_id = run.tokenizer.end_id();
   if (end_id < 0) return {run.tokenizer.encode(text)};
   std::vector<std::vector<int32_t>> sequences;
   for (const std::string_view line : split_lines(text)) {
-    sequences.push_back(run.tokenizer.encode(line));
+    sequences.push_back(run.config.pairs ? example_of(run.tokenizer, pair_of(line)).tokens
+                                         : run.tokenizer.encode(line));
     sequences.back().push_back(end_id);
   }
   return sequences;

@@ -47,7 +47,7 @@ Config usual_config(const Config& config) {
   usual.lines = config.lines;
   usual.resolve(1);
   usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
-  usual.lines = false;
+  usual.lines = config.pairs;    // --pairs says it
   usual.decay_steps = config.steps;
   usual.shards = 0;
   return usual;
@@ -59,6 +59,7 @@ std::string command_begin(const RunFacts& facts) {
   for (const std::string& file : corpus_files(facts)) line += " " + shell_path(file);
   line += " --out " + out_again(facts);
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
+  if (const Json drop = facts.logged("drop"); drop.is_string()) line += " --drop " + shell_path(plain(drop));
   return line;
 }
 

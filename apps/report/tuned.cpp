@@ -74,13 +74,19 @@ BarPlot bars(const RunLog& log) {
 // The member that names the run whose policy this was at the beginning: the prior, if the log has no other.
 const char* policy_of(const RunFacts& facts) { return facts.logged("policy").is_string() ? "policy" : "prior"; }
 
-// Of several prompts the command that writes them to a file, unless they are too many for a page: the log has them too.
-std::string prompts_file(const Json& prompts) {
+// Of several prompts, or of those with references, the command that writes them to a file, unless they are too many for
+// a page: the log has them too.
+std::string prompts_file(const Json& prompts, const Json& references) {
   constexpr size_t kMost = 50;
-  if (prompts.size() < 2 || prompts.size() > kMost) return "";
-  std::string line = "printf '%s\\n'";
-  for (const Json& prompt : prompts) line += " " + shell_word(plain(prompt));
-  return line + " > prompts.txt\n";
+  const bool pairs = references.is_array();
+  if ((prompts.size() < 2 && !pairs) || prompts.size() > kMost) return "";
+  std::string line = pairs ? "printf '%s\\t%s\\n'" : "printf '%s\\n'";
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    if (!pairs) line += " " + shell_word(plain(prompts[p]));
+    for (size_t r = 0; pairs && r < references[p].size(); ++r)
+      line += " " + shell_word(plain(prompts[p])) + " " + shell_word(plain(references[p][r]));
+  }
+  return line + (pairs ? " > pairs.tsv\n" : " > prompts.txt\n");
 }
 
 // The command up to the options of the table.
@@ -88,12 +94,17 @@ std::string command_begin(const RunFacts& facts) {
   std::string line =
       program_of(facts) + " tune " + shell_path(plain(facts.logged(policy_of(facts)))) + " --out " + out_again(facts);
   if (facts.logged("policy").is_string()) line += " --prior " + shell_path(plain(facts.logged("prior")));
-  const Json prompts = facts.logged("prompts");
-  if (prompts.size() == 1 && prompts[0] != "") line += " --prompt " + shell_word(plain(prompts[0]));
-  if (prompts.size() > 1) line += " --prompts prompts.txt";
+  const Json prompts = facts.logged("prompts"), references = facts.logged("prompts_references");
+  const bool pairs = references.is_array();
+  if (pairs)
+    line += " --pairs pairs.tsv";
+  else if (prompts.size() > 1)
+    line += " --prompts prompts.txt";
+  else if (prompts.size() == 1 && prompts[0] != "")
+    line += " --prompt " + shell_word(plain(prompts[0]));
   const Json held_out = facts.logged("held_out");
-  if (held_out.is_array()) line += " --held-out held_out.txt";
-  return prompts_file(prompts) + line;
+  if (held_out.is_array()) line += pairs ? " --held-out held_out.tsv" : " --held-out held_out.txt";
+  return prompts_file(prompts, references) + line;
 }
 
 }  // namespace

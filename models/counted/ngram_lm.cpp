@@ -11,7 +11,7 @@
 
 namespace gradus {
 
-// With h the last tokens, at most order - 1 of them and none from before the last mark, c(·) counts, N = Σ_w c(hw):
+// With h the last tokens, at most order - 1 of them and none from before the line, c(·) counts, N = Σ_w c(hw):
 //   none        c(hw) / N. What was never seen has probability 0, its logit is -inf. Where h itself was never seen, the
 //               longest end of it that was takes its place.
 //   add         (c(hw) + alpha) / (N + alpha V)                                                    (Lidstone)
@@ -107,12 +107,13 @@ class NgramLm : public LanguageModel {
     for (size_t k = 0; k < ones.size(); ++k) discount_.push_back(ones[k] > 0 ? ones[k] / (ones[k] + 2 * twos[k]) : 0.5);
   }
 
-  // Of the tokens read so far (-1: none) those that count: back to the last mark, at most order - 1.
+  // Of the tokens read so far (-1: none) those that count: back to the mark that begins the line, at most order - 1. In
+  // pairs it is the second one before a token of a reply, and before one of a prompt the only one.
   std::span<const int32_t> history(std::span<const int32_t> tokens) const {
-    size_t n = 0;
+    size_t n = 0, marks = 0;
     const size_t most = std::min(tokens.size(), size_t(options().order - 1));
     while (n < most && tokens[tokens.size() - 1 - n] >= 0)
-      if (tokens[tokens.size() - 1 - n++] == options().end_id) break;
+      if (tokens[tokens.size() - 1 - n++] == options().end_id && ++marks == (options().pairs ? 2 : 1)) break;
     return tokens.last(n);
   }
 

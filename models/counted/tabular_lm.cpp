@@ -81,9 +81,10 @@ class TabularLm : public LanguageModel {
     return look_up({row, size_t(state.rows)});
   }
 
-  // The node of a beginning and one token more; -1 if it was never seen. The mark begins a line.
+  // The node of a beginning and one token more; -1 if it was never seen. The mark begins a line; behind a prompt, which
+  // has a token at least, it is a token of the line.
   int32_t after(int32_t node, int32_t token) const {
-    if (token == options().end_id) return CountTrie::kRoot;
+    if (token == options().end_id && (!options().pairs || node == CountTrie::kRoot)) return CountTrie::kRoot;
     return node < 0 ? -1 : int32_t(trie_.child(node, token));
   }
 

@@ -13,7 +13,7 @@
 namespace gradus {
 
 static constexpr int kVersion = 1;
-static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kLabels = "labels";
+static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kLabels = "labels";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
@@ -25,11 +25,20 @@ std::string checkpoint_path(const std::string& run_or_file) {
 }
 
 std::vector<int32_t> Checkpoint::beginning(const std::string& prompt) const {
+  if (config.pairs && prompt.empty())
+    throw UsageError(text(path, ": is a run of --pairs, which replies to a prompt; give it one with --prompt"));
+  if (config.pairs) return answer_to(tokenizer, prompt);
   std::vector<int32_t> tokens;
   if (prompt.empty() || tokenizer.end_id() >= 0) tokens.push_back(start_id);
   const std::vector<int32_t> given = prompt.empty() ? std::vector<int32_t>() : tokenizer.encode(prompt);
   tokens.insert(tokens.end(), given.begin(), given.end());
   return tokens;
+}
+
+Prompt Checkpoint::prompt(const std::string& text) const {
+  Prompt prompt(text);
+  prompt.is_replied_to = config.pairs;
+  return prompt;
 }
 
 void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
@@ -53,6 +62,7 @@ void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   out.section("corpus", Json(corpus).dump());
   out.section("corpus_hash", corpus_hash);
   if (!labels.empty()) out.section(kLabels, Json(labels).dump());
+  if (!drop.empty()) out.section(kDrop, Json(std::vector<std::string>{drop}).dump());
   out.section("blas_core", gradus::blas_core());
   if (best_val_loss && std::isfinite(*best_val_loss)) out.section(kBestLoss, Json(*best_val_loss).dump());
 }
@@ -93,10 +103,9 @@ std::optional<double> read_best_loss(ArchiveReader& in) {
 }
 
 // Paths on the machine of the run. There are none where a program made the model from no file.
-std::vector<std::string> read_corpus(ArchiveReader& in) {
-  return in.section("corpus", [](const std::string& content) {
-    constexpr size_t kMostFiles = 65536;
-    std::vector<std::string> files = Json::parse_texts(content, kMostFiles);
+std::vector<std::string> read_paths(ArchiveReader& in, const char* section, size_t most) {
+  return in.section(section, [most](const std::string& content) {
+    std::vector<std::string> files = Json::parse_texts(content, most);
     for (const std::string& file : files)
       if (file.empty() || file.find('\0') != file.npos)
         throw DataError(text(in_quotes(file), " is not the name of a file"));
@@ -201,11 +210,13 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
       .step = whole(in, "step", 0, kMany),
       .best_val_loss = read_best_loss(in),
       .start_id = int32_t(whole(in, "start_id", config.lines ? last : 0, last)),  // a line begins with its mark
-      .corpus = read_corpus(in),
+      .corpus = read_paths(in, "corpus", 65536),
       .corpus_hash = read_word(in, "corpus_hash"),
       .blas_core = read_word(in, "blas_core"),
       .path = path,
       .labels = read_labels(in, config)};
+  if (in.find_section(kDrop))
+    for (const std::string& file : read_paths(in, kDrop, 1)) c.drop = file;
   c.model = read_model(in, config, c.tokenizer.size());
   if (has_moments(in, c.model->params())) {
     c.optimizer.emplace(c.model->params(), adamw_options(config));

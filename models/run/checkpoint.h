@@ -9,6 +9,7 @@
 #include "models/language_model.h"
 #include "models/run/archive.h"
 #include "models/run/config.h"
+#include "models/text/pairs.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {
@@ -23,6 +24,7 @@ struct Checkpoint {
   int32_t start_id = 0;                  // the token that a sample starts from when no prompt is given
   std::vector<std::string> corpus;       // files that the run was trained on; none of a model made otherwise
   std::string corpus_hash;               // of their text
+  std::string drop = {};                 // file of words whose lines were left out of it; empty: none
   std::string blas_core;                 // kernels that OpenBLAS used
   std::string path = {};                 // where it was read from
   std::string hash = {};                 // of that file, as its metadata give it
@@ -32,8 +34,12 @@ struct Checkpoint {
   std::vector<std::string> other_sections = {};
 
   // What the model has read before the first token that it draws: one long text begins with the prompt, a line with the
-  // mark before it, and without a prompt both begin with start_id.
+  // mark before it, and without a prompt both begin with start_id; a reply stands behind its prompt between two marks.
+  // UsageError without the prompt of a reply.
   std::vector<int32_t> beginning(const std::string& prompt) const;
+  Prompt prompt(const std::string& text) const;  // as rewards see it, without references
+  // What people see between a prompt and the text that follows it: of pairs a tab, as in their files.
+  const char* joint() const { return config.pairs ? "\t" : tokenizer.separator(); }
   // UsageError where a windowed family does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
 

@@ -10,6 +10,7 @@ namespace gradus {
 const Family& Config::family() const { return family_of(model); }
 CorpusOptions Config::corpus() const {
   return {.lines = lines,
+          .pairs = pairs,
           .context = context,
           .val_fraction = val_fraction,
           .whole_lines = counts(),
@@ -19,6 +20,7 @@ bool Config::counts() const { return family().counted(); }
 
 void Config::resolve(int cores) {
   if (layers == 0) layers = family().layers;
+  lines |= pairs;
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
   RunOptions::resolve(cores, batch);
@@ -28,8 +30,9 @@ void Config::resolve(int cores) {
 void Config::check() const {
   if (layers < 1) throw DataError(text("--layers ", layers, ": a model has at least one layer"));
   RunOptions::check(batch);
+  if (pairs && !lines) throw DataError("--pairs without lines: a pair is a line");
   if (!find_cutter(tokenizer).keeps_white && !lines)
-    throw DataError(text("--tokenizer ", tokenizer, " needs --lines: ", find_cutter(tokenizer).unit,
+    throw DataError(text("--tokenizer ", tokenizer, " needs --lines or --pairs: ", find_cutter(tokenizer).unit,
                          "s do not say where a line ends"));
   if (family().check) family().check(*this);
 }
@@ -48,8 +51,10 @@ std::vector<Option> options(Config& c) {
   const Config usual;
   return {
       option("model", c.model, names_of(families()), "family of the model"),
-      option("tokenizer", c.tokenizer, cutter_names(), "what a token is; word needs --lines"),
+      option("tokenizer", c.tokenizer, cutter_names(), "what a token is; word needs --lines or --pairs"),
       option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end"),
+      newer(option("pairs", c.pairs, usual.pairs,
+                   "each line is a prompt, a tab and the reply to it; the loss is on the reply")),
       own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),
       own(option("heads", c.heads, 1, 1000, "attention heads")),
       own(option("embd", c.embd, 1, 1 << 20, "width of the embedding, and of the transformer")),
@@ -97,7 +102,8 @@ std::vector<Option> classify_options(Config& c) {
              "network that reads a text: to both sides (transformer), or from its start"),
       option("pool", c.pool, names_of(kPoolings), "what is known of a text: the state at its end, or the mean of all")};
   for (Option& row : options(c)) {
-    if (row.name == "model" || row.name == "lines" || row.name == "mask_rate") continue;
+    if (row.name == "model" || row.name == "lines" || row.name == "pairs" || row.name == "mask_rate") continue;
+    if (row.name == "tokenizer") row.help = "what a token is";
     if (row.owners.option == "lines") row.owners = {};
     if (row.owners.option == "model") {
       std::vector<std::string> known;

@@ -5,9 +5,7 @@
 
 namespace gradus {
 
-WordRule word_rule(const Tokenizer& tokenizer) {
-  return tokenizer.cutter().keeps_white ? WordRule::kLetters : WordRule::kBetweenSpaces;
-}
+WordRule word_rule(const Cutter& cutter) { return cutter.keeps_white ? WordRule::kLetters : WordRule::kBetweenSpaces; }
 
 std::vector<std::string_view> words(std::string_view text, WordRule rule) {
   std::vector<std::string_view> found;

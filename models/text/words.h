@@ -11,7 +11,8 @@
 namespace gradus {
 
 enum class WordRule { kBetweenSpaces, kLetters };
-WordRule word_rule(const Tokenizer& tokenizer);
+WordRule word_rule(const Cutter& cutter);
+inline WordRule word_rule(const Tokenizer& tokenizer) { return word_rule(tokenizer.cutter()); }
 
 // The words of `text` in order, as windows into it. Nothing is folded: "The" and "the" are two words. A byte that
 // is not UTF-8 is neither a letter nor white space. Under kLetters "don't" is two words, and so is a line of Chinese up

@@ -17,7 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void append_escaped(std::string& out, std::string_view text) {
+void append_escaped(std::string& out, std::string_view text, bool tabs) {
   for (char c : text) {
     if (c == '\\')
       out += "\\\\";
@@ -27,6 +27,8 @@ void append_escaped(std::string& out, std::string_view text) {
       out += "\\r";
     else if (c == '\0')
       out += "\\0";
+    else if (c == '\t' && tabs)
+      out += "\\t";
     else
       out += c;
   }
@@ -38,7 +40,11 @@ struct Lines {
   std::vector<size_t> end;
   explicit Lines(std::span<const Generated> sequences) {
     for (const Generated& g : sequences) {
-      append_escaped(bytes, g.text);
+      if (g.is_reply) {
+        append_escaped(bytes, g.prompt, true);
+        bytes += '\t';
+      }
+      append_escaped(bytes, g.text, g.is_reply);
       bytes += '\n';
       end.push_back(bytes.size());
     }

@@ -1,8 +1,11 @@
 // The reward `command:PROGRAM`: a program of the user computes the scores. It is started once and serves every batch.
 //
 // It reads one text a line and writes one number a line, in the same order. In a text a backslash is written \\, a
-// newline \n, a carriage return \r, a NUL \0, so that a text is always one line; the prompt and the end mark are not
-// shown. It may read ahead, but must not wait for more than the lines of a batch, and must flush its output: we wait
+// newline \n, a carriage return \r, a NUL \0, so that a text is always one line; the end mark is not shown. In a run of
+// --pairs, and in no other, a line is the prompt, a tab and the text, and a tab in either is written \t: a program that
+// was written for texts alone reads what it always read in the runs that it was written for.
+//
+// The program may read ahead, but must not wait for more than the lines of a batch, and must flush its output: we wait
 // for all numbers of a batch before we continue. (mawk reads whole blocks: mawk -W interactive.) In Python:
 //
 //   import re, sys

@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
 #include <unordered_map>
 
 #include "engine/io/json.h"
 #include "models/grammar/grammar.h"
 #include "models/text/read_text.h"
-#include "models/text/words.h"
+#include "models/text/word_list.h"
 #include "rl/rewards/terms.h"
 
 namespace gradus::reward {
@@ -37,39 +36,10 @@ Scorer grammar(const std::string& file, const Tokenizer&) {
   };
 }
 
-// −1 if an entry of the file occurs, else 0. An entry is a line; one of several words must occur as these words in a
-// row. Empty lines are skipped.
+// −1 if an entry of the file occurs (models/text/word_list.h), else 0.
 Scorer blocklist(const std::string& file, const Tokenizer& tokenizer) {
-  using Phrase = std::vector<std::string_view>;
-  struct List {
-    std::string content;  // what the words look into
-    // By their first word, and by their length: of many that begin alike few are compared.
-    std::unordered_map<std::string_view, std::map<std::ptrdiff_t, std::set<Phrase>>> phrases;
-  };
-  const auto list = std::make_shared<List>();
-  const WordRule rule = word_rule(tokenizer);
-  list->content = read_text(file, kMostListed);
-  for (const Line& line : lines(list->content)) {
-    Phrase phrase = words(line.text, rule);
-    if (phrase.empty())
-      throw DataError(text(file, ": line ", line.number, " is ", shown(line.text), ", which holds no word"));
-    const std::string_view first = phrase[0];
-    list->phrases[first][std::ssize(phrase)].insert(std::move(phrase));
-  }
-  if (list->phrases.empty()) throw DataError(text(file, ": lists no word"));
-
-  return [list, rule](std::span<const Generated> sequences, std::span<double> scores) {
-    const auto is_blocked = [&](const Generated& g) {
-      const std::vector<std::string_view> mine = words(g.text, rule);
-      for (auto at = mine.begin(); at != mine.end(); ++at) {
-        const auto found = list->phrases.find(*at);
-        if (found == list->phrases.end()) continue;
-        for (const auto& [length, phrases] : found->second)
-          if (length <= mine.end() - at && phrases.contains(Phrase(at, at + length))) return true;
-      }
-      return false;
-    };
-    for (size_t i = 0; i < sequences.size(); ++i) scores[i] = is_blocked(sequences[i]) ? -1 : 0;
+  return [list = WordList(file, word_rule(tokenizer))](std::span<const Generated> sequences, std::span<double> scores) {
+    for (size_t i = 0; i < sequences.size(); ++i) scores[i] = list.occurs_in(sequences[i].text) ? -1 : 0;
   };
 }
 
@@ -107,8 +77,9 @@ Scorer lexicon(const std::string& file, const Tokenizer& tokenizer) {
   };
 }
 
-// {"rewards":{TEXT: number, ...}, "default": number}: the number of the text, else the default (0 where it is left
-// out).
+// {"rewards":{TEXT: number, ...}, "prompts":{PROMPT:{TEXT: number, ...}, ...}, "default": number}: the number of the
+// text among those of its prompt, else among all, else the default (0 where it is left out). One of the first two may
+// be missing.
 Scorer table(const std::string& file, const Tokenizer&) {
   const std::string content = read_text(file, kMostListed);
   const auto fail = [&](const std::string& what) {
@@ -120,22 +91,40 @@ Scorer table(const std::string& file, const Tokenizer&) {
   } catch (const DataError& error) {
     fail(error.what());
   }
-  if (!json.is_object() || !json.contains("rewards") || !json["rewards"].is_object()) fail("has no \"rewards\"");
-  for (const auto& [key, value] : json.items())
-    if (key != "rewards" && key != "default") fail(text("has the unknown field ", shown(key)));
+  using Numbers = std::map<std::string, double, std::less<>>;
   const auto number = [&](const std::string& key, const Json& value) {
     if (!value.is_number()) fail(text("the value of ", shown(key), " is not a number"));
     return value.get<double>();
   };
+  const auto numbers = [&](const Json& texts) {
+    Numbers list;
+    for (const auto& [key, value] : texts.items()) list.emplace(key, number(key, value));
+    return list;
+  };
+  const auto is_table = [&](const char* name) { return json.contains(name) && json[name].is_object(); };
+  if (!json.is_object() || (!is_table("rewards") && !is_table("prompts"))) fail("has no \"rewards\"");
+  for (const auto& [key, value] : json.items())
+    if (key != "rewards" && key != "prompts" && key != "default")
+      fail(text("has the unknown field ", shown(key)));
+    else if (key != "default" && !value.is_object())
+      fail(text("the value of ", shown(key), " is not an object"));
   const double otherwise = json.contains("default") ? number("default", json["default"]) : 0;
-  std::map<std::string, double, std::less<>> rewards;
-  for (const auto& [key, value] : json["rewards"].items()) rewards.emplace(key, number(key, value));
-
-  return [rewards = std::move(rewards), otherwise](std::span<const Generated> sequences, std::span<double> scores) {
-    for (size_t i = 0; i < sequences.size(); ++i) {
-      const auto found = rewards.find(sequences[i].text);
-      scores[i] = found == rewards.end() ? otherwise : found->second;
+  const Numbers all = json.contains("rewards") ? numbers(json["rewards"]) : Numbers();
+  std::map<std::string, Numbers, std::less<>> of_prompt;
+  if (json.contains("prompts"))
+    for (const auto& [prompt, texts] : json["prompts"].items()) {
+      if (!texts.is_object()) fail(text("the value of the prompt ", shown(prompt), " is not an object of texts"));
+      of_prompt.emplace(prompt, numbers(texts));
     }
+
+  return [=](std::span<const Generated> sequences, std::span<double> scores) {
+    const auto value = [&](const Generated& g) {
+      if (const auto here = of_prompt.find(g.prompt); here != of_prompt.end())
+        if (const auto found = here->second.find(g.text); found != here->second.end()) return found->second;
+      const auto found = all.find(g.text);
+      return found == all.end() ? otherwise : found->second;
+    };
+    std::ranges::transform(sequences, scores.begin(), value);
   };
 }
 

@@ -14,7 +14,8 @@ namespace gradus {
 
 namespace reward {
 Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, label, table,
-    command;
+    command, bleu, rouge_l, exact_match;
+OverAll bleu_of_all;
 WhyConstant unsayable, endless;
 }  // namespace reward
 
@@ -30,8 +31,10 @@ struct Name {
   reward::Maker* make;
   const char* meaning;
   Opens opens = Opens::kNothing;
-  bool by_step = false;                // may be paid draw by draw
-  reward::WhyConstant* why = nullptr;  // null: it can always change
+  bool by_step = false;                 // may be paid draw by draw
+  reward::WhyConstant* why = nullptr;   // null: it can always change
+  bool is_relative = false;             // without an argument it compares the text with the references of its prompt
+  reward::OverAll* over_all = nullptr;  // null: the mean says it
 };
 constexpr Name kNames[] = {
     {.name = "contains",
@@ -81,8 +84,29 @@ constexpr Name kNames[] = {
      .argument = "S",
      .largest = 1,
      .make = reward::similarity,
-     .meaning = "share of the positions of S whose token agrees",
-     .by_step = true},
+     .meaning =
+         "share of the positions of S, or without S of the reference of the prompt (--pairs), whose token agrees",
+     .by_step = true,
+     .is_relative = true},
+    {.name = "exact-match",
+     .argument = nullptr,
+     .largest = 1,
+     .make = reward::exact_match,
+     .meaning = "1 if the text is the reference of its prompt (--pairs), else 0",
+     .is_relative = true},
+    {.name = "bleu",
+     .argument = nullptr,
+     .largest = 1,
+     .make = reward::bleu,
+     .meaning = "BLEU of the tokens with the reference, up to 4-grams, one added to the counts beyond 1-grams",
+     .is_relative = true,
+     .over_all = reward::bleu_of_all},
+    {.name = "rouge-l",
+     .argument = nullptr,
+     .largest = 1,
+     .make = reward::rouge_l,
+     .meaning = "F1 of the longest common subsequence of the tokens with the reference",
+     .is_relative = true},
     {.name = "relevance",
      .argument = nullptr,
      .largest = 1,
@@ -107,20 +131,23 @@ constexpr Name kNames[] = {
      .argument = "FILE.json",
      .largest = 1,
      .make = reward::table,
-     .meaning = "{\"rewards\":{\"the cat\":1},\"default\":0}: a score for each text",
+     .meaning = "{\"rewards\":{\"the cat\":1},\"default\":0}: a score for each text; \"prompts\":{PROMPT:{TEXT:1}} "
+                "comes first, for the texts of one prompt",
      .opens = Opens::kFile,
      .by_step = true},
     {.name = "command",
      .argument = "PROGRAM",
      .largest = 1,
      .make = reward::command,
-     .meaning = "a number for each text from a program of yours, which reads one text a line (\\n for a newline) and "
-                "writes one "
-                "number a line at once (flushed)",
+     .meaning = "a number for each text from a program of yours, which reads one text a line (\\n for a newline; of "
+                "--pairs runs the prompt, a tab, the text) and writes one number a line at once (flushed)",
      .opens = Opens::kProgram},
 };
 
-std::string usage(const Name& n) { return n.argument ? text(n.name, ":", n.argument) : n.name; }
+std::string usage(const Name& n) {
+  if (!n.argument) return n.name;
+  return n.is_relative ? text(n.name, "[:", n.argument, "]") : text(n.name, ":", n.argument);
+}
 
 [[noreturn]] void fail(const std::string& spec, const std::string& what) {
   throw UsageError(text("reward '", spec, "': ", what));
@@ -145,7 +172,9 @@ Parsed parse(const std::string& spec) {
 
   term.row = find_row(kNames, name);
   if (!term.row) fail(spec, text("there is no '", name, "'; a reward is [WEIGHT*] and one of ", Reward::names()));
-  if (term.row->argument && term.argument.empty()) fail(spec, text("needs an argument: ", usage(*term.row)));
+  const bool may_lack = term.row->is_relative && colon == std::string::npos;
+  if (term.row->argument && term.argument.empty() && !may_lack)
+    fail(spec, text("needs an argument: ", usage(*term.row)));
   if (!term.row->argument && colon != std::string::npos) fail(spec, text(name, " takes no argument"));
   return term;
 }
@@ -177,6 +206,11 @@ std::string Reward::why_constant(const std::string& term, const Tokenizer& token
   return parsed.row->why ? parsed.row->why(parsed.argument, tokenizer) : std::string();
 }
 
+bool Reward::needs_reference(const std::string& term) {
+  const Parsed parsed = parse(term);
+  return parsed.row->is_relative && parsed.argument.empty();
+}
+
 Reward::Source Reward::source_of(const std::string& term) {
   const Parsed parsed = parse(term);
   const bool labelled = parsed.row->make == reward::label;  // the run stands before the label
@@ -197,7 +231,7 @@ Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer
   for (const std::string& spec : terms) {
     const Parsed term = parse(spec);
     try {
-      terms_.push_back({spec, term.weight, term.row->make(term.argument, tokenizer)});
+      terms_.push_back({spec, term.weight, term.row->make(term.argument, tokenizer), needs_reference(spec)});
     } catch (const UsageError& error) {
       fail(spec, error.what());
     }
@@ -207,6 +241,12 @@ Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer
 std::vector<double> Reward::score(std::span<const Generated> sequences) const {
   std::vector<double> sum(sequences.size()), one(sequences.size());
   for (const Term& term : terms_) {
+    if (term.is_relative)
+      for (const Generated& g : sequences)
+        if (g.references.empty())
+          fail(term.spec,
+               "compares texts with the reference of their prompt, and there is none; give prompts with "
+               "their references, as in tune --pairs FILE.tsv");
     term.score(sequences, one);
     for (size_t i = 0; i < sum.size(); ++i) {
       sum[i] += term.weight * one[i];
@@ -219,24 +259,48 @@ std::vector<double> Reward::score(std::span<const Generated> sequences) const {
   return sum;
 }
 
+std::optional<double> Reward::over_all(const std::string& term, std::span<const Generated> sequences) {
+  const auto f = parse(term).row->over_all;
+  return f ? std::optional(f(sequences)) : std::nullopt;
+}
+
+GeneratedTexts::GeneratedTexts(const Tokenizer& tokenizer, std::vector<Prompt> prompts)
+    : tokenizer_(tokenizer), prompts_(std::move(prompts)) {
+  for (const Prompt& prompt : prompts_) {
+    references_.emplace_back();
+    for (const std::string& reference : prompt.references) references_.back().push_back(tokenizer.encode(reference));
+  }
+}
+
+std::vector<Generated> GeneratedTexts::of(const Sequences& sequences, std::span<const int32_t> prompt, int64_t first,
+                                          int64_t end, std::vector<std::string>& texts) const {
+  std::vector<Generated> generated;
+  texts.clear();
+  for (int64_t i = first; i < end; ++i) texts.push_back(tokenizer_.decode(sequences.text(i)));
+  for (int64_t i = first; i < end; ++i) {
+    const auto p = size_t(prompt[size_t(i)]);
+    generated.push_back({.text = texts[size_t(i - first)],
+                         .tokens = sequences.text(i),
+                         .ended = sequences.ended(i),
+                         .prompt = prompts_[p].text,
+                         .references = references_[p],
+                         .is_reply = prompts_[p].is_replied_to});
+  }
+  return generated;
+}
+
 static constexpr int64_t kTextsAtOnce = 4096;
 
-RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std::vector<std::string> prompts) {
-  return [&reward, &tokenizer, prompts = std::move(prompts)](const Sequences& sequences, std::span<const int32_t> of) {
+RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std::vector<Prompt> prompts) {
+  return [&reward, texts_of = GeneratedTexts(tokenizer, std::move(prompts))](const Sequences& sequences,
+                                                                             std::span<const int32_t> of) {
     std::vector<double> r;
     std::vector<std::string> texts;
-    std::vector<Generated> generated;
     const LongLoop loop("rewarding texts", sequences.size());
     for (int64_t first = 0; first < sequences.size(); first += kTextsAtOnce) {
       loop.at(first);
       const int64_t end = std::min(first + kTextsAtOnce, sequences.size());
-      texts.clear();
-      generated.clear();
-      for (int64_t i = first; i < end; ++i) texts.push_back(tokenizer.decode(sequences.text(i)));
-      for (int64_t i = first; i < end; ++i)
-        generated.push_back(
-            {texts[size_t(i - first)], sequences.text(i), sequences.ended(i), prompts[size_t(of[size_t(i)])]});
-      const std::vector<double> part = reward.score(generated);
+      const std::vector<double> part = reward.score(texts_of.of(sequences, of, first, end, texts));
       r.insert(r.end(), part.begin(), part.end());
     }
     return r;

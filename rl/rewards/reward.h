@@ -6,8 +6,10 @@
 // rl/rewards/terms.h says what each name computes.
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "models/text/pairs.h"
 #include "rl/rewards/terms.h"
 #include "rl/sequences.h"
 
@@ -35,9 +37,15 @@ class Reward {
   static bool is_paid_by_step(const std::string& term);
   static std::vector<std::string> paid_by_step();  // the names of those that may
 
+  // Whether the term compares a text with the references of its prompt; without any, score() throws UsageError.
+  static bool needs_reference(const std::string& term);
+
   // Why the term is the same for every text that the tokenizer can make, in a sentence; empty where that cannot be
   // seen.
   static std::string why_constant(const std::string& term, const Tokenizer& tokenizer);
+
+  // The value of a term for many texts together, where that is another number than the mean; else none.
+  static std::optional<double> over_all(const std::string& term, std::span<const Generated> sequences);
 
   // What a term opens or starts when it is made.
   enum class Opens { kNothing, kFile, kRun, kProgram };
@@ -56,12 +64,29 @@ class Reward {
     std::string spec;
     double weight;
     Scorer score;
+    bool is_relative;
   };
   std::vector<Term> terms_;
 };
 
-// The reward for who has sequences of tokens: of the text without prompt and end mark; prompts[p] is the text of prompt
-// p. Refers to the reward and the tokenizer.
-RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std::vector<std::string> prompts);
+// Sequences of tokens as a reward sees them: texts without prompt and end mark, beside prompts and references.
+class GeneratedTexts {
+ public:
+  // DataError for a reference with a token that the tokenizer, to which this refers, does not know.
+  GeneratedTexts(const Tokenizer& tokenizer, std::vector<Prompt> prompts);
+  // Sequences first .. end - 1, of which i belongs to prompt[i]. They look into the sequences and into `texts`, which
+  // gets their texts.
+  std::vector<Generated> of(const Sequences& sequences, std::span<const int32_t> prompt, int64_t first, int64_t end,
+                            std::vector<std::string>& texts) const;
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::vector<Prompt> prompts_;
+  std::vector<std::vector<std::vector<int32_t>>> references_;  // of each prompt, as tokens
+};
+
+// The reward for who has sequences of tokens; prompts[p] is prompt p. Refers to the reward and the tokenizer. DataError
+// as GeneratedTexts.
+RewardFunction text_reward(const Reward& reward, const Tokenizer& tokenizer, std::vector<Prompt> prompts);
 
 }  // namespace gradus

@@ -104,7 +104,15 @@ Scorer distinct(const std::string& n, const Tokenizer&) {
 }
 
 // Share of the positions of s that the sequence fills with the same token; what follows the last one is not looked at.
+// Without s, of the reference with the largest share; an empty one is met by an empty text.
 Scorer similarity(const std::string& s, const Tokenizer& tokenizer) {
+  if (s.empty())
+    return each([](const Generated& g) {
+      double most = 0;
+      for (const std::vector<int32_t>& r : g.references)
+        most = std::max(most, r.empty() ? double(g.tokens.empty()) : gradus::similarity(g.tokens, r));
+      return most;
+    });
   std::vector<int32_t> target;
   try {
     target = tokenizer.encode(s);

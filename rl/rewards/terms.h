@@ -16,8 +16,10 @@ namespace gradus {
 struct Generated {
   std::string_view text;
   std::span<const int32_t> tokens;
-  bool ended = false;            // by the end mark; else it was cut
-  std::string_view prompt = {};  // its text, for `relevance`
+  bool ended = false;                                     // by the end mark; else it was cut
+  std::string_view prompt = {};                           // its text, for `relevance`
+  std::span<const std::vector<int32_t>> references = {};  // the texts that are wanted, where the prompt has some
+  bool is_reply = false;                                  // to the prompt, in a run of --pairs; else it goes on from it
 };
 
 // scores[i] of sequences[i]. May be called from several threads at once.
@@ -27,6 +29,8 @@ namespace reward {
 // Takes the argument behind the colon and the tokenizer of the run, and reads files once. UsageError for an argument
 // without a meaning, DataError for a file that cannot be used.
 using Maker = Scorer(const std::string& argument, const Tokenizer& tokenizer);
+// Of many texts together, where that is another number than the mean of their scores.
+using OverAll = double(std::span<const Generated> sequences);
 // Why the term is the same for every text that the tokenizer can make; empty where that cannot be seen.
 using WhyConstant = std::string(const std::string& argument, const Tokenizer& tokenizer);
 }  // namespace reward

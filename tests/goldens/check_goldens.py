@@ -174,6 +174,37 @@ def check_model(path):
           f"{len(weights)} directional derivatives within {worst_gradient:.1e}")
 
 
+def check_pairs(path):
+    """Each pair by itself and unpadded: mark prompt mark reply mark, of which the reply and its end count."""
+    golden = Golden(path)
+    config = json.loads(golden.metadata["config"])
+    model = transformer if config["model"] == "transformer" else recurrent
+    weights, mark = golden.weights(), config["vocab"] - 1
+    pairs = [[[int(v) for v in golden.flat[f"pair/{b}/{part}"]] for part in ("prompt", "reply")] for b in range(4)]
+
+    def loss_of(w):
+        nats, scored = 0.0, 0
+        for prompt, reply in pairs:
+            row = [mark, *prompt, mark, *reply, mark]
+            logits = model(w, [row[:-1]], config)[len(prompt) + 1:]
+            nats += mean_loss(logits, [*reply, mark]) * len(logits)
+            scored += len(logits)
+        agree("scored", float(scored), golden.flat["scored"], 0.0)
+        return nats / scored
+
+    agree("loss", loss_of(weights), golden.flat["loss"], 1e-13)
+    rng = random.Random(1)
+    for name in weights:
+        direction = [rng.choice((-1.0, 1.0)) for _ in weights[name]]
+
+        def moved(h):
+            return loss_of({**weights, name: [a + h * b for a, b in zip(weights[name], direction)]})
+
+        want = math.fsum(g * b for g, b in zip(golden.flat["grad/" + name], direction))
+        agree(f"gradient of {name}", four_point(moved), want, 1e-9)
+    print(f"{os.path.basename(path)}: agrees")
+
+
 # ---- single operations ----
 
 def check_row_gradient(what, f, x, dy, dx, bound):
@@ -258,6 +289,8 @@ def main():
     print("ops.safetensors: agrees")
     for name in ("rnn", "lstm_1", "lstm_2", "transformer"):
         check_model(os.path.join(folder, name + ".safetensors"))
+    for name in ("pairs_transformer", "pairs_lstm"):
+        check_pairs(os.path.join(folder, name + ".safetensors"))
 
 
 if __name__ == "__main__":

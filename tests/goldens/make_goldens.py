@@ -3,7 +3,7 @@
 
     python3 tests/goldens/make_goldens.py [DIRECTORY]        (default: the folder of this script)
 
-writes transformer, lstm_1, lstm_2, rnn and ops .safetensors. Made with PyTorch 1.13 (Debian 12's python3-torch; the GELU
+writes transformer, lstm_1, lstm_2, rnn, ops, pairs_transformer and pairs_lstm .safetensors. Made with PyTorch 1.13 (Debian 12's python3-torch; the GELU
 and schedule tables with plain python) on the CPU, in float64, one thread. Two runs on one machine give the same bytes;
 another processor may change last bits, far below every tolerance in README.md. No test needs python: the files are kept.
 
@@ -211,6 +211,47 @@ def make_recurrent(path, kind, layers, seed, spread, head_spread):
     model_file(path, config, params, forward, tokens, targets)
 
 
+# ---- pairs: prompts and replies, of which the replies count ----
+
+MARK = V - 1
+PAIRS = [([3, 1], [4, 4, 0]), ([7], [2]), ([5, 6, 8, 1], []), ([9], [0, 3, 5, 7, 1])]
+
+
+def pairs_batch():
+    """mark prompt mark reply mark, padded with token 0: inputs [B,T], and targets, -100 where nothing is to be learnt."""
+    rows = [[MARK, *prompt, MARK, *reply, MARK] for prompt, reply in PAIRS]
+    longest = max(map(len, rows)) - 1
+    tokens, targets = torch.zeros(len(rows), longest, dtype=torch.long), torch.full((len(rows), longest), -100)
+    for b, (row, (prompt, _)) in enumerate(zip(rows, PAIRS)):
+        tokens[b, :len(row) - 1] = torch.tensor(row[:-1])
+        targets[b, len(prompt) + 1:len(row) - 1] = torch.tensor(row[len(prompt) + 2:])
+    return tokens, targets
+
+
+def make_pairs(path, config, params, forward):
+    """loss [] is the mean over the tokens of the replies and their ends; grad/NAME its gradient."""
+    tokens, targets = pairs_batch()
+    loss = torch.nn.functional.cross_entropy(forward(tokens), targets.reshape(-1), ignore_index=-100)
+    loss.backward()
+    out = {"loss": loss, "scored": (targets >= 0).sum()}
+    for b, (prompt, reply) in enumerate(PAIRS):
+        out[f"pair/{b}/prompt"], out[f"pair/{b}/reply"] = torch.tensor(prompt), torch.tensor(reply)
+    for name, p in params.items():
+        out[f"weight/{name}"], out[f"grad/{name}"] = p.detach(), p.grad
+    write_safetensors(path, out, {"made_by": MADE_BY, "config": json.dumps(config)})
+
+
+def make_all_pairs(folder):
+    rng = random.Random(20240607)
+    params = {name: torch.nn.Parameter(x) for name, x in transformer_weights(rng).items()}
+    config = {"model": "transformer", "layers": LAYERS, "heads": HEADS, "embd": C, "hidden": 4 * C,
+              "context": CONTEXT, "vocab": V}
+    make_pairs(os.path.join(folder, "pairs_transformer.safetensors"), config, params, lambda t: transformer(params, t))
+    params, forward = recurrent(rng, "lstm", 1, 1.0, 1.0)
+    config = {"model": "lstm", "layers": 1, "heads": 0, "embd": E, "hidden": H, "context": CONTEXT, "vocab": V}
+    make_pairs(os.path.join(folder, "pairs_lstm.safetensors"), config, params, forward)
+
+
 # ---- single operations ----
 
 def op_layer_norm(rng):
@@ -344,6 +385,7 @@ def main():
     make_recurrent(os.path.join(folder, "lstm_2.safetensors"), "lstm", 2, 20240603, 1.0, 4.5)
     make_recurrent(os.path.join(folder, "rnn.safetensors"), "rnn", 1, 20240604, 0.5, 1.0)
     make_ops(os.path.join(folder, "ops.safetensors"))
+    make_all_pairs(folder)
 
 
 if __name__ == "__main__":
