@@ -50,7 +50,6 @@ int eval(const EvalCommand& command) {
                           config.context));
   if (command.stride > 0 && config.lines) console.note("note: --stride has no meaning for a run of --lines or --pairs");
   const CorpusFiles content = read_corpus_files(command.corpus, config, command.drop);
-  if (!content.drop.empty()) console.note(dropped_lines(content));
   const Split split = row_named(kSplits, command.split, "split").value;
   int64_t stride = command.stride;
   if (split == Split::kAll) {
@@ -68,6 +67,7 @@ int eval(const EvalCommand& command) {
     throw DataError(text(content.name(), ": has no validation split: --val-fraction of the run is ",
                          config.val_fraction, " and the text has ", corpus.tokens(Split::kAll).size(),
                          " tokens; use --split all"));
+  if (!content.drop.empty()) console.note(dropped_lines(content));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
   require_memory(

@@ -211,6 +211,49 @@ TEST_CASE("lexicon: sum of the scores of the words over their number") {
   CHECK(has(data("lexicon:/nowhere/list.tsv"), "/nowhere/list.tsv"));
 }
 
+TEST_CASE("rewards that compare take the best reference of the prompt, and need one") {
+  const std::vector<std::vector<int32_t>> references{tokenizer().encode("abcd"), tokenizer().encode("xyz"), {}};
+  const auto compared = [&](const std::string& term, const std::string& text, size_t n) {
+    const std::vector<int32_t> tokens = tokenizer().encode(text);
+    return Reward({term}, tokenizer())(
+        {.text = text, .tokens = tokens, .ended = true, .references = std::span(references).first(n)});
+  };
+  CHECK(compared("exact-match", "abcd", 1) == 1);
+  CHECK(compared("exact-match", "xyz", 1) == 0);
+  CHECK(compared("exact-match", "xyz", 2) == 1);
+  CHECK(compared("exact-match", "", 2) == 0);
+  CHECK(compared("-2*exact-match", "", 3) == -2);
+  CHECK(compared("similarity", "abxy", 1) == 0.5);
+  CHECK(compared("similarity", "xbz", 2) == 2.0 / 3);  // of abcd only a quarter agrees
+  CHECK(compared("similarity", "", 3) == 1);
+  CHECK(compared("rouge-l", "acd", 1) == 6.0 / 7);
+  CHECK(compared("bleu", "abcd", 1) == 1);
+  for (const char* term : {"exact-match", "bleu", "rouge-l", "similarity"}) {
+    CAPTURE(term);
+    CHECK(Reward::needs_reference(term));
+    CHECK(has(complaint<UsageError>([&] { compared(term, "abcd", 0); }), "there is none"));
+  }
+  CHECK(!Reward::needs_reference("similarity:ab"));
+  CHECK(compared("similarity:abcd", "ab", 0) == 0.5);
+  CHECK(Reward::largest("bleu") == 1);
+}
+
+TEST_CASE("table: the numbers of a prompt come before those of all texts") {
+  const Folder folder;
+  const std::string t =
+      "table:" + folder.file("t.json", R"({"prompts":{"ab":{"cat":2,"":3},"cd":{}},"rewards":{"cat":1},
+                                                            "default":-1})");
+  CHECK(score({t}, "cat", true, "ab") == 2);
+  CHECK(score({t}, "", true, "ab") == 3);
+  CHECK(score({t}, "cat", true, "cd") == 1);
+  CHECK(score({t}, "cat", true, "") == 1);
+  CHECK(score({t}, "dog", true, "ab") == -1);
+  CHECK(score({"table:" + folder.file("p.json", R"({"prompts":{"ab":{"cat":2}}})")}, "cat", true, "ab") == 2);
+  CHECK(has(data("table:" + folder.file("n.json", R"({"prompts":{"ab":1}})")), "is not an object of texts"));
+  CHECK(has(data("table:" + folder.file("m.json", R"({"prompts":[]})")), "has no \"rewards\""));
+  CHECK(has(data("table:" + folder.file("o.json", R"({"prompts":{"ab":{"c":"1"}}})")), "\"c\" is not a number"));
+}
+
 TEST_CASE("table: the number of the whole text, else the default") {
   const Folder folder;
   const std::string t =

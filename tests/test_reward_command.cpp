@@ -77,6 +77,22 @@ TEST_CASE("a text is one line whatever it holds, and can be read back") {
   CHECK(lines == "a\\nb\nback\\\\slash \\\\n\n\\r\\n\nz\\0z\n\xE7\x8C\xAB\xE3\x80\x82\n  two  \n");
 }
 
+TEST_CASE("of a reply the prompt is shown before a tab, and tabs in either are written; other texts stay as they are") {
+  const Folder folder;
+  const std::string seen = folder.path / "seen";
+  {
+    RewardCommand command("while IFS= read -r line; do printf '%s\\n' \"$line\" >> " + seen + "; echo 1; done");
+    const std::vector<Generated> batch{{.text = "a\tb\n", .tokens = {}, .prompt = "p\tq\\", .is_reply = true},
+                                       {.text = "", .tokens = {}, .prompt = "p", .is_reply = true},
+                                       {.text = "a\tb", .tokens = {}, .prompt = "p"}};
+    std::vector<double> scores(batch.size());
+    command.score(batch, scores);
+  }
+  std::ifstream in(seen);
+  const std::string lines((std::istreambuf_iterator<char>(in)), {});
+  CHECK(lines == "p\\tq\\\\\ta\\tb\\n\np\t\na\tb\n");
+}
+
 TEST_CASE("numbers in every form that is finite") {
   RewardCommand command("cat");
   CHECK(ask(command, {"1", "-2.5", "+3", "1e-3", " 4 ", "5\t", ".5"}) ==

@@ -75,8 +75,7 @@ TEST_CASE("train --drop leaves out lines with listed words and says how many, an
   CHECK(dir.log("cats", "run")[0]["dropped_lines"] == Json(4));
   CHECK(contains(dir.report("cats"), "--drop"));
 
-  const std::string train =
-      "train q.txt --lines --drop dogs.txt --steps 12 --shards 2 --quiet" + tiny("lstm") + " --out ";
+  const std::string train = "train q.txt --lines --drop dogs.txt --steps 12 --quiet" + tiny("lstm") + " --out ";
   dir.must(f64, train + "whole");
   CHECK(exits(dir.run(f64, train + "part --stop-after 5"), 130));
   CHECK(exits(dir.run(f64, "train --out part --resume --quiet"), 0));
