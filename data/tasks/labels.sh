@@ -4,7 +4,7 @@
 # 20 seconds.      sh data/tasks/labels.sh [FOLDER FOR THE RUNS]
 cd "$(dirname "$0")/../.." || exit 1
 gradus=${GRADUS:-build/gradus}
-runs=${1:-runs/tasks}
+runs=${1:-runs/labels}
 tasks=data/tasks
 train() { # TASK OPTIONS...
   task=$1
