@@ -1,7 +1,7 @@
 #!/bin/sh
 # Three uses of labels, from the texts of this folder: the intent of a question with the usual question nearest to it and
-# its answer, sentiment over time with an alarm, and a recommender's score with its area under the ROC curve. Takes about
-# 20 seconds.      sh data/tasks/labels.sh [FOLDER FOR THE RUNS]
+# its answer, sentiment over time with an alarm, and a recommender's score with its area under the ROC curve. Takes a few
+# seconds.      sh data/tasks/labels.sh [FOLDER FOR THE RUNS]
 cd "$(dirname "$0")/../.." || exit 1
 gradus=${GRADUS:-build/gradus}
 runs=${1:-runs/labels}
