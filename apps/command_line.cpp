@@ -21,6 +21,7 @@
 #include "engine/error.h"
 #include "engine/io/free_memory.h"
 #include "engine/version.h"
+#include "models/families.h"
 #include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
 
@@ -310,6 +311,68 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     if (app.count("--min-lr") == 0) c.config.min_lr = std::min(c.config.min_lr, c.config.lr);
     note_foreign_options(app, rows, c.common);
   };
+}
+
+// gradus classify and what it does.
+Check classify_options(CLI::App& app, ClassifyCommand& c) {
+  app.require_subcommand(1);
+  CLI::App* train = app.add_subcommand("train", "train a classifier on lines: label, a tab, text");
+  TrainCommand& t = c.training;
+  t.labelled = true;
+  t.config.lines = true;
+  t.config.batch = 32;
+  t.config.steps = 500;
+  t.config.eval_every = 100;
+  train->add_option("FILE.tsv", t.corpus, "labelled lines, UTF-8")->expected(1);
+  train->add_option("--out", t.out, "folder of the run");
+  train->add_flag("--resume", t.resume, "continue the run in --out with the options stored there");
+  std::vector<Option> rows = classify_options(t.config);
+  rows.push_back(stop_after(t.stop_after, {}));
+  add_options(*train, rows);
+  add_common(*train, c.common);
+  train->callback([&c] { c.work = nullptr; });
+
+  CLI::App* report =
+      app.add_subcommand("report", "precision, recall, F1 and confusion of a classifier on labelled lines");
+  report->add_option("RUN", c.run, "run folder or checkpoint of a classifier");
+  report->add_option("FILE.tsv", c.file, "labelled lines");
+  report->add_option("--check", c.check, "a printed report: say whether its numbers agree with each other, and exit");
+  add_common(*report, c.common);
+  report->callback([&c] { c.work = classify_report; });
+
+  CLI::App* predict = app.add_subcommand("predict", "label and probability of each line of standard input");
+  add_run(*predict, c.run);
+  predict->add_option("--of", c.of, "print only the probability of this label, one number a line");
+  predict->add_option("--nearest", c.templates,
+                      "FILE.tsv of labelled lines: show the nearest that has the label, by the cosine of the features");
+  add_common(*predict, c.common);
+  predict->callback([&c] { c.work = classify_predict; });
+
+  return [&c, train, report, rows] {
+    if (report->parsed() && c.check.empty() && (c.run.empty() || c.file.empty()))
+      throw UsageError("classify report needs a run and labelled lines: " + typed_again({"RUN", "FILE.tsv"}));
+    if (report->parsed() && !c.check.empty() && !c.run.empty())
+      throw UsageError("--check looks at a printed report alone; leave out RUN and FILE.tsv");
+    if (!train->parsed()) return;
+    TrainCommand& t = c.training;
+    require_out(*train, t, "the run");
+    t.common = c.common;
+    t.config.seed = c.common.seed;
+    t.config.model = encoder_of(t.config.encoder).name;
+    t.steps_given = train->count("--steps") > 0;
+    if (!t.resume && t.corpus.empty())
+      throw UsageError("classify train needs labelled lines: " + typed_again({"FILE.tsv"}));
+    if (t.resume) refuse_beside_resume(*train, {"FILE.tsv"});
+    if (train->count("--min-lr") == 0) t.config.min_lr = std::min(t.config.min_lr, t.config.lr);
+    note_foreign_options(*train, rows, c.common);
+  };
+}
+
+Check fill_options(CLI::App& app, FillCommand& c) {
+  add_run(app, c.run);
+  app.add_option("TEXT", c.text, "a text with [MASK] in the place of each token that is to be filled in")->required();
+  number(app, "--top", c.top, "so many of the likeliest tokens at each mask (10)", 1, kMostShown);
+  return {};
 }
 
 Check tune_options(CLI::App& app, TuneCommand& c) {
@@ -674,6 +737,10 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "prefer", "choose between two samples of a run, by a key or by a reward", prefer_options, prefer);
   add(app, run, "reward-model", "learn a reward from choices between texts", reward_model_options, reward_model);
   add(app, run, "merge", "join the adapter of a run with its base, into a run of one model", merge_options, merge);
+  add(
+      app, run, "classify", "train a classifier on labelled lines, measure it, ask it", classify_options,
+      +[](const ClassifyCommand& c) { return c.work ? c.work(c) : train(c.training); });
+  add(app, run, "fill", "say what a masked model expects at the masks of a text", fill_options, fill);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
   add(app, run, "eval",
       "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "

@@ -53,6 +53,7 @@ struct TrainCommand : RunCommand {
   std::vector<std::string> corpus;
   std::string drop;  // file of words; lines of the corpus with one of them are left out; empty: none are
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report
+  bool labelled = false;               // gradus classify train: the lines have labels, which are learnt
 };
 int train(const TrainCommand& command);
 
@@ -115,6 +116,25 @@ struct ScoreCommand {
   double temperature = 1;
 };
 int score(const ScoreCommand& command);
+
+struct ClassifyCommand {
+  Common common;
+  int (*work)(const ClassifyCommand&) = nullptr;  // one of those below, or null: train
+  TrainCommand training;                          // as a text is learnt, its corpus the labelled lines
+  std::string run, file;                          // file: labelled lines
+  std::string check;                              // a report to check; empty: none
+  std::string of;                                 // a label: its probability is what is printed
+  std::string templates;                          // labelled lines, of which the nearest are shown; empty: none
+};
+int classify_report(const ClassifyCommand& command);
+int classify_predict(const ClassifyCommand& command);
+
+struct FillCommand {
+  Common common;
+  std::string run, text;
+  int64_t top = 10;  // candidates at each mask
+};
+int fill(const FillCommand& command);
 
 // How exact gradient finds it: from every sequence, or from a sample of them.
 enum class Estimator { kExact, kSampled };

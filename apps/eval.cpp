@@ -31,7 +31,7 @@ static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Spli
     const char* const end = at + 1 < lines.size() ? lines[at + 1].data() : text.data() + text.size();
     const size_t prompt = config.pairs ? lines[at].find('\t') + 1 : 0;
     const std::string_view scored(lines[at].data() + prompt, size_t(end - lines[at].data()) - prompt);
-    const auto [inputs, targets, given] = corpus.window(split, i);
+    const auto [inputs, targets, given, label] = corpus.window(split, i);
     const bool cut = targets.back() != tokenizer.end_id();
     n += count_characters(scored, 0, cut ? tokenizer.bytes_of(scored, std::ssize(targets) - given) : scored.size());
   }
@@ -41,7 +41,8 @@ static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Spli
 int eval(const EvalCommand& command) {
   if (!command.metric.empty()) return eval_replies(command);
   Console console(command.common);
-  const Checkpoint run = load_checkpoint(command.run);
+  const Checkpoint run = load_any_checkpoint(command.run);
+  if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier; measure it with gradus classify report"));
   Config config = run.config;
   if (command.stride > config.context)
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",

@@ -44,6 +44,7 @@ static const char* command = "";
 static int out_of_memory() {
   constexpr std::pair<const char*, const char*> kRemedies[] = {
       {"train", "; use a smaller --batch, --context or model"},
+      {"classify", "; use a smaller --batch, --context or model"},
       {"tune", "; use a smaller --batch or --max-tokens"},
       {"sample", "; use a smaller --count or --tokens"},
       {"exact", "; use a smaller --max-tokens"},

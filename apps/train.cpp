@@ -56,7 +56,9 @@ bool is_of_process(const std::string& path) {
 // A text that cannot be read again without the person, such as a pipe, must be named again, and so must one that was
 // named for this process.
 Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProgress& progress) {
+  const bool labelled = !run.labels.empty();
   std::vector<std::string> words{"train"};
+  if (labelled) words.insert(words.begin(), "classify");
   if (command.resume || std::ranges::any_of(run.corpus, [](const std::string& path) {
         std::error_code error;
         return is_of_process(path) || !std::filesystem::is_regular_file(path, error);
@@ -65,7 +67,10 @@ Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProg
   words.insert(words.end(), {"--out", command.out, "--resume"});
   if (command.trace_step > run.step)
     words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
-  std::vector<std::string> sample{"sample", as_argument(progress.to_sample()), "--tokens", "400"};
+  const std::string best = as_argument(progress.to_sample());
+  if (labelled) return {proposed(words), proposed({"classify", "report", best, as_argument(run.corpus[0])})};
+  if (!run.model->predicts_next()) return {proposed(words), proposed({"fill", best, "[MASK]"})};
+  std::vector<std::string> sample{"sample", best, "--tokens", "400"};
   if (run.config.pairs) sample.insert(sample.end(), {"--prompt", progress.prompt()});
   return {proposed(words), proposed(sample)};
 }

@@ -16,6 +16,7 @@ namespace gradus {
 
 // About so many characters.
 static std::string draw_sample(const Checkpoint& run, const std::vector<int32_t>& prompt, size_t characters) {
+  if (!run.model->predicts_next()) return {};
   Tape tape;
   const Tape::Use use(tape);
   const std::vector<int32_t> of{0};
@@ -53,7 +54,7 @@ TrainProgress::TrainProgress(Console& console, RunFolder& folder, Checkpoint& ru
     : console_(console), folder_(folder), run_(run), corpus_(corpus), first_(run.step) {
   if (run.step > 0) read_evaluations();
   renew_sample();
-  if (run.step == 0 && !run.config.counts()) console_.note(with_sample("step 0  ", sample_));
+  if (run.step == 0 && !sample_.empty() && !run.config.counts()) console_.note(with_sample("step 0  ", sample_));
   if (run.step == 0 && run.config.steps > 0) log_sample();
 }
 
@@ -157,6 +158,8 @@ void TrainProgress::renew_live_sample() {
   sampled_ago_.restart();
 }
 
-void TrainProgress::log_sample() { folder_.log({{"type", "sample"}, {"step", sampled_}, {"text", text_}}); }
+void TrainProgress::log_sample() {
+  if (run_.model->predicts_next()) folder_.log({{"type", "sample"}, {"step", sampled_}, {"text", text_}});
+}
 
 }  // namespace gradus

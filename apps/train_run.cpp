@@ -11,6 +11,7 @@
 #include "models/adapter.h"
 #include "models/families.h"
 #include "models/memory.h"
+#include "models/text/labels.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
@@ -49,8 +50,18 @@ int32_t start_of(const Config& config, const Tokenizer& tokenizer, const CorpusF
   return newline ? tokenizer.encode("\n")[0] : corpus.tokens(Split::kAll)[0];
 }
 
-Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files) {
+CorpusOptions corpus_options(const Config& config, const std::vector<std::string>& labels) {
+  CorpusOptions options = config.corpus();
+  options.labels = labels;
+  return options;
+}
+
+Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files, const std::vector<Labelled>& labelled) {
   try {
+    if (!labelled.empty()) {
+      const std::vector<std::string_view> texts = texts_of(labelled);
+      return Tokenizer::from_lines(config.tokenizer, texts);
+    }
     if (config.pairs) {
       const std::vector<Pair> pairs = pairs_of(files.content, files.name());
       std::vector<std::string_view> texts;
@@ -109,9 +120,14 @@ TrainRun begin(const TrainCommand& command) {
   Config config = command.config;
   resolve_options(config);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
-  Tokenizer tokenizer = tokenizer_of(config, files);
+  const std::vector<Labelled> labelled =
+      command.labelled ? labelled_of(files.content, files.name()) : std::vector<Labelled>();
+  const std::vector<std::string> labels =
+      command.labelled ? labels_in(labelled, files.name()) : std::vector<std::string>();
+  Tokenizer tokenizer = tokenizer_of(config, files, labelled);
   config.end_id = tokenizer.end_id();
-  Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
+  config.labels = std::ssize(labels);
+  Corpus corpus(corpus_options(config, labels), tokenizer, files.content, files.name());
   double memory = 0;
   std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus, memory);
   const int32_t start_id = start_of(config, tokenizer, files, corpus);
@@ -125,11 +141,12 @@ TrainRun begin(const TrainCommand& command) {
                         .corpus = files.paths,
                         .corpus_hash = files.hash,
                         .drop = files.drop,
-                        .blas_core = blas_core()};
+                        .blas_core = blas_core(),
+                        .labels = labels};
   if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
-  require_room_in_header(checkpoint, Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump(),
-                         text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"),
-                         "use another --tokenizer");
+  require_room_in_header(
+      checkpoint, Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump() + Json(labels).dump(),
+      text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"), "use another --tokenizer");
   return {std::move(checkpoint), std::move(files), std::move(corpus), {}, memory};
 }
 
@@ -159,7 +176,7 @@ CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command, Co
 
 TrainRun resume(const TrainCommand& command, Console& console) {
   RunFolder folder = reopen_folder(command.out);
-  Checkpoint run = load_checkpoint(command.out);
+  Checkpoint run = load_any_checkpoint(command.out);
   if (std::ranges::find(run.other_sections, kTuning) != run.other_sections.end())
     throw UsageError(text(command.out, ": is a fine-tuned run; continue it with: ",
                           proposed({"tune", "--out", command.out, "--resume"})));
@@ -173,7 +190,7 @@ TrainRun resume(const TrainCommand& command, Console& console) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
-  Corpus corpus(run.config.corpus(), run.tokenizer, files.content, files.name());
+  Corpus corpus(corpus_options(run.config, run.labels), run.tokenizer, files.content, files.name());
   return {std::move(run), std::move(files), std::move(corpus), std::move(folder)};
 }
 
@@ -205,13 +222,18 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
                     c.family().has("order") ? text(" of order ", c.order) : "", " on ", files, ": ",
                     c.lines ? grouped(lines) + (c.pairs ? " pairs, " : " lines, ") : "",
                     grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
-                    tokenizer.size() - c.lines, " distinct, ", size_of(*run.checkpoint.model), ", ", threads,
-                    threads == 1 ? " thread, " : " threads, ", kRealName, ", seed ", c.seed, "."));
-  console.note(text("To compare, nats a ", unit, y.held_out ? " of the validation text" : "", ": uniform ",
-                    fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
-                    c.pairs   ? " (of replies, end marks counted)."
-                    : c.lines ? " (end marks counted)."
-                              : "."));
+                    tokenizer.size() - c.lines, " distinct, ", c.labels > 0 ? text(c.labels, " labels, ") : "",
+                    size_of(*run.checkpoint.model), ", ", threads, threads == 1 ? " thread, " : " threads, ", kRealName,
+                    ", seed ", c.seed, "."));
+  if (c.labels > 0)
+    console.note(text("To compare, nats a text", y.held_out ? " of those that validate" : "", ": uniform ",
+                      fixed(y.uniform, 2), ", the labels' shares ", fixed(y.unigram, 2), "."));
+  else
+    console.note(text("To compare, nats a ", unit, y.held_out ? " of the validation text" : "", ": uniform ",
+                      fixed(y.uniform, 2), ", unigram ", fixed(y.unigram, 2), ", bigram ", fixed(y.bigram, 2),
+                      c.pairs   ? " (of replies, end marks counted)."
+                      : c.lines ? " (end marks counted)."
+                                : "."));
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
   if (!run.files.drop.empty()) console.note(dropped_lines(run.files));
   constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few

@@ -36,14 +36,24 @@ inline void require_count(const char* op, const char* name, int64_t count, int64
   require(count == wanted, op, where, name, " has ", count, " numbers, it must have ", wanted);
 }
 
+inline void require_lengths(const char* op, std::span<const int32_t> lengths, int64_t B, int64_t T, const Loc& where) {
+  require_count(op, "lengths", int64_t(lengths.size()), B, where);
+  for (int64_t b = 0; b < B; ++b)
+    require(lengths[size_t(b)] >= 1 && lengths[size_t(b)] <= T, op, where, "lengths[", b, "] is ", lengths[size_t(b)],
+            ", it must be in 1 to T = ", T);
+}
+
 // Both rungs of a heavy op refuse the same shapes.
-inline void require_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, const Loc& where) {
-  require_rank("causal_attention", "qkv", qkv, 2, where);
+inline void require_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, std::span<const int32_t> lengths,
+                              const Loc& where) {
+  const char* const op = lengths.empty() ? "causal_attention" : "attention";
+  require_rank(op, "qkv", qkv, 2, where);
   const int64_t rows = qkv.dim(0), width = qkv.dim(1);
   const bool fits = B > 0 && T > 0 && rows % B == 0 && rows / B == T &&  // B * T may be more than 64 bits hold
                     heads > 0 && heads <= width && width % (3 * heads) == 0;
-  require(fits, "causal_attention", where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*",
-          T, " and heads = ", heads);
+  require(fits, op, where, "qkv is ", qkv.shape(), ", it must be [B*T, 3*heads*D] with B*T = ", B, "*", T,
+          " and heads = ", heads);
+  if (!lengths.empty()) require_lengths(op, lengths, B, T, where);
 }
 
 inline void require_lstm_sequence(const Tensor& xw, const Tensor& h, const Tensor& c, const Tensor& w_hh,

@@ -72,26 +72,30 @@ Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, L
   return named("h", concat(h, where)).reshape({B * T, H});
 }
 
-Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) {
-  require_attention(qkv, B, T, heads, where);
+Tensor attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, std::span<const int32_t> lengths, Loc where) {
+  require_attention(qkv, B, T, heads, lengths, where);
   const int64_t C = qkv.dim(1) / 3, D = C / heads;
   std::vector<Tensor> sequences;
   for (int64_t b = 0; b < B; ++b) {
     std::optional<Tape::Scope> sequence;
     if (B > 1) sequence.emplace("sequence", b);
-    const Tensor x = qkv.rows(b * T, T, where);
+    const int64_t N = lengths.empty() ? T : lengths[size_t(b)];
+    const Tensor x = qkv.rows(b * T, N, where);
     std::vector<Tensor> outputs;
     for (int64_t n = 0; n < heads; ++n) {
       const Tape::Scope head("head", n);
       const Tensor q = named("Q", columns(x, n * D, D, where)), k = named("K", columns(x, C + n * D, D, where));
       const Tensor v = named("V", columns(x, 2 * C + n * D, D, where));
       const Tensor scores = named("S", scale(named("Q Kᵀ", matmul_nt(q, k, where)), 1 / std::sqrt(double(D)), where));
-      const Tensor P = named("P", causal_softmax(scores, where));
+      const Tensor P = named("P", lengths.empty() ? causal_softmax(scores, where) : softmax(scores, where));
       outputs.push_back(named("P V", matmul(P, v, where)));
     }
     sequences.push_back(named("heads", concat(outputs, where)));
-    if (B == 1) return sequences[0];
-    sequences[size_t(b)] = sequences[size_t(b)].reshape({1, T * C});
+    if (B == 1 && N == T) return sequences[0];
+    Tensor& y = sequences[size_t(b)];
+    y = y.reshape({1, N * C});
+    const Tensor parts[] = {y, N < T ? constant({1, (T - N) * C}, 0, where) : y};
+    if (N < T) y = named("padded", concat(parts, where));
   }
   // The sequences one below the other: as parts of one long row.
   return named("sequences", concat(sequences, where)).reshape({B * T, C});

@@ -94,10 +94,16 @@ LstmOutput lstm_sequence(const Tensor& xw, const LstmState& start, const Tensor&
 Tensor rnn_sequence(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where = Loc::here());
 
 // --- attention (ops_attention.cpp) ----------------------------------------------------------------------------------
-// qkv [B·T,3C] → [B·T,C]; the heads are side by side in each third, D = C/heads channels each. Row t sees rows 0..t
-// of its sequence, bit for bit, as long as all are finite: the products run over the whole square, and 0 times a NaN of
-// a later row is NaN.
-Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where = Loc::here());
+// qkv [B·T,3C] → [B·T,C]; the heads are side by side in each third, D = C/heads channels each. Without lengths the mask
+// is causal: row t sees rows 0..t of its sequence, bit for bit, as long as all are finite (the products run over the
+// whole square, and 0 times a NaN of a later row is NaN). With lengths [B], 1 ≤ lengths[b] ≤ T, each of the first
+// lengths[b] rows of sequence b sees all of them. The rows behind are padding, which nothing reads: their output is 0,
+// and no gradient comes to them.
+Tensor attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, std::span<const int32_t> lengths,
+                 Loc where = Loc::here());
+inline Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where = Loc::here()) {
+  return attention(qkv, B, T, heads, {}, where);
+}
 
 // --- operators, for scalars and lessons -----------------------------------------------------------------------------
 struct Operand {  // catches the line of the expression

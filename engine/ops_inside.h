@@ -12,12 +12,12 @@ namespace gradus {
 // Numbers of one sequence: row t is what was worked out at token t.
 struct Inside {
   std::string name;             // "head 0", "i", "f", "g", "o", "c", "h"
-  bool weights = false;         // of attention: row t has a weight for each token 0..t, the others are 0
+  bool weights = false;         // of attention: row t has a weight for each token that it sees, the others are 0
   int64_t columns = 0;          // T of weights, else the units H
   std::vector<double> numbers;  // [T, columns]
 };
 
-// causal_attention: the weights P of each head.
+// attention, causal or not: the weights P of each head.
 std::vector<Inside> inside_of_attention(const Op& op, int64_t sequence);
 // lstm_sequence: the gates i f g o after their nonlinearities, the cells c and the output h.
 std::vector<Inside> inside_of_lstm(const Op& op, int64_t sequence);

@@ -25,6 +25,7 @@ enum class Stream : uint32_t {
   kSample = 4,    // tokens: at(sequence), index = position
   kPrompt = 5,    // which prompts are continued
   kTest = 6,      // tests, gradient checks
+  kMask = 7,      // which tokens a masked model does not see: at(global sequence)
 };
 
 // The numbers of one (seed, stream, step) at coordinates (a, b): 20 bytes to copy freely.

@@ -11,7 +11,7 @@ const Rung& fused_rung() {
                              .lstm_cell = gradus::lstm_cell,
                              .lstm_sequence = gradus::lstm_sequence,
                              .rnn_sequence = gradus::rnn_sequence,
-                             .causal_attention = gradus::causal_attention,
+                             .attention = gradus::attention,
                              .softmax_cross_entropy = gradus::softmax_cross_entropy};
   return rung;
 }
@@ -23,7 +23,7 @@ const Rung& composed_rung() {
                              .lstm_cell = composed::lstm_cell,
                              .lstm_sequence = composed::lstm_sequence,
                              .rnn_sequence = composed::rnn_sequence,
-                             .causal_attention = composed::causal_attention,
+                             .attention = composed::attention,
                              .softmax_cross_entropy = composed::softmax_cross_entropy};
   return rung;
 }
@@ -35,7 +35,7 @@ const Rung& opened_rung() {
                              .lstm_cell = composed::lstm_cell,
                              .lstm_sequence = composed::lstm_sequence,
                              .rnn_sequence = composed::rnn_sequence,
-                             .causal_attention = composed::causal_attention,
+                             .attention = composed::attention,
                              .softmax_cross_entropy = gradus::softmax_cross_entropy};
   return rung;
 }

@@ -13,8 +13,13 @@ struct Rung {
   LstmState (*lstm_cell)(const Tensor& xw, const LstmState& state, const Tensor& w_hh, Loc where);
   LstmOutput (*lstm_sequence)(const Tensor& xw, const LstmState& start, const Tensor& w_hh, Loc where);
   Tensor (*rnn_sequence)(const Tensor& xw, const Tensor& start, const Tensor& w_hh, Loc where);
-  Tensor (*causal_attention)(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where);
+  Tensor (*attention)(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, std::span<const int32_t> lengths,
+                      Loc where);
   Tensor (*softmax_cross_entropy)(const Tensor& logits, std::span<const int32_t> target, Loc where);
+
+  Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, Loc where) const {
+    return attention(qkv, B, T, heads, {}, where);
+  }
 };
 
 const Rung& fused_rung();

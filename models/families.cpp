@@ -9,6 +9,7 @@ namespace gradus {
 
 // Each at the end of its file.
 Family transformer_family();
+Family masked_family();
 Family lstm_family();
 Family rnn_family();
 Family nnlm_family();
@@ -16,8 +17,8 @@ Family ngram_family();
 Family tabular_family();
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> rows{transformer_family(), lstm_family(),  rnn_family(),
-                                        nnlm_family(),        ngram_family(), tabular_family()};
+  static const std::vector<Family> rows{transformer_family(), masked_family(), lstm_family(),   rnn_family(),
+                                        nnlm_family(),        ngram_family(),  tabular_family()};
   return rows;
 }
 
@@ -50,13 +51,34 @@ std::vector<std::string> stepped_families() {
   return names_where([](const Family& f) { return !f.counted(); });
 }
 
+std::vector<std::string> generative_families() {
+  return names_where([](const Family& f) { return !f.counted() && !f.masked; });
+}
+
 std::vector<std::string> families_with(std::string_view option) {
   return names_where([&](const Family& f) { return f.has(option); });
 }
 
+std::vector<std::string> encoders() {
+  std::vector<std::string> names;
+  for (const Family& f : families())
+    if (f.encoder) names.emplace_back(f.encoder);
+  return names;
+}
+
+const Family& encoder_of(std::string_view name) {
+  for (const Family& f : families())
+    if (f.encoder && f.encoder == name) return f;
+  throw_unknown("encoder", name, encoders());
+}
+
 std::unique_ptr<LanguageModel> declare_model(const ModelOptions& options, int64_t vocabulary,
                                              std::vector<double> counts) {
-  return family_of(options.model).declare(options, vocabulary, std::move(counts));
+  const Family& family = family_of(options.model);
+  if (options.labels > 0 && !family.classify)
+    throw DataError(
+        text("a classifier cannot stand on the family ", family.name, "; its encoder is one of ", joined(encoders())));
+  return (options.labels > 0 ? family.classify : family.declare)(options, vocabulary, std::move(counts));
 }
 
 std::unique_ptr<LanguageModel> make_model(const ModelOptions& options, int64_t vocabulary, int64_t max_parameters,

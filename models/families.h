@@ -9,10 +9,13 @@ namespace gradus {
 const std::vector<Family>& families();
 const Family& family_of(std::string_view name);  // DataError, which lists the families, for an unknown name
 std::vector<std::string> stepped_families();     // those that are trained in steps
+std::vector<std::string> generative_families();  // of these, those that say what follows a text
 std::vector<std::string> families_with(std::string_view option);
+std::vector<std::string> encoders();              // names of those that a classifier can stand on
+const Family& encoder_of(std::string_view name);  // DataError, which lists the encoders, for an unknown name
 
-// A model of the family options.model whose parameters are only declared: its shapes are known, and initialise() makes
-// the numbers.
+// A model of the family options.model, or with options.labels a classifier on top of it, whose parameters are only
+// declared: its shapes are known, and initialise() makes the numbers.
 std::unique_ptr<LanguageModel> declare_model(const ModelOptions& options, int64_t vocabulary,
                                              std::vector<double> counts = {});
 // A model of the family options.model, with values drawn from options.seed; a counted one from `counts`, which

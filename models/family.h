@@ -20,6 +20,7 @@ struct Family {
   int64_t layers = 4;  // the default number
   // It sees at most `context` tokens of a sequence at once.
   bool windowed = false;
+  bool masked = false;  // it predicts masked tokens from both sides, and says nothing of what follows a text
   // Only for a family that is fitted by counting the text instead of by steps: makes the counts.
   std::vector<double> (*count)(const ModelOptions& options, const Corpus& corpus) = nullptr;
   // DataError where two options do not fit together.
@@ -27,6 +28,11 @@ struct Family {
   // Declares the parameters. `counts` is the result of count(), empty without it.
   std::unique_ptr<LanguageModel> (*declare)(const ModelOptions& options, int64_t vocabulary,
                                             std::vector<double> counts);
+  // Of a family whose features tell what a text is: its name among the encoders of `gradus classify`, and a classifier
+  // on top of it (models/classifier.h).
+  const char* encoder = nullptr;
+  std::unique_ptr<LanguageModel> (*classify)(const ModelOptions& options, int64_t vocabulary,
+                                             std::vector<double> counts) = nullptr;
   // The advice for a model that is too large, where options are not what makes it small.
   const char* advice = nullptr;
 

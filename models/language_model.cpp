@@ -51,12 +51,19 @@ Encoder::Encoder(const ModelOptions& options, int64_t vocabulary)
 
 void Encoder::check_tokens(const char* what, std::span<const int32_t> tokens, int64_t wanted, Loc where) const {
   require(int64_t(tokens.size()) == wanted, what, where, tokens.size(), " tokens are given, ", wanted, " are expected");
-  require_ids(what, "tokens", tokens, vocabulary(), where);
+  require_ids(what, "tokens", tokens, std::max<int64_t>(vocabulary(), mask_id() + 1), where);
 }
 
 Tensor Encoder::features(std::span<const int32_t> tokens, int64_t B, int64_t T, Loc where) const {
   check_tokens("features", tokens, B * T, where);
   return encode(tokens, B, T);
+}
+
+Tensor Encoder::features(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B, int64_t T,
+                         Loc where) const {
+  check_tokens("features", tokens, B * T, where);
+  require_lengths("features", lengths, B, T, where);
+  return encode_padded(tokens, lengths, B, T);
 }
 
 Tensor LanguageModel::next(State& state, std::span<const int32_t> tokens, Loc where) const {

@@ -45,6 +45,10 @@ class Encoder {
   // On the current tape, the text given: tokens [B,T] → [B·T,C], row b·T+t for token t of sequence b. ShapeError where
   // there are not B·T tokens, or more of a sequence than the net sees at once, or an id is not below vocabulary().
   Tensor features(std::span<const int32_t> tokens, int64_t B, int64_t T, Loc where = Loc::here()) const;
+  // The same where sequence b has only lengths[b] of its T tokens, from 1 to T. What stands behind them is padding,
+  // of which the features of the others know nothing, whatever it is.
+  Tensor features(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B, int64_t T,
+                  Loc where = Loc::here()) const;
   virtual int64_t width() const = 0;  // C
   // The learned vector of each token v, row v of [V or more, E], for people who look; empty where a family has none.
   virtual Tensor token_vectors() const { return {}; }
@@ -56,6 +60,8 @@ class Encoder {
   const Params& params() const { return params_; }
   const ModelOptions& options() const { return options_; }
   int64_t vocabulary() const { return vocabulary_; }
+  // The id that stands for a token that is not shown, vocabulary(), where the net knows one; else -1.
+  virtual int32_t mask_id() const { return -1; }
   const Rung& rung() const { return *rung_; }
   // From the next step on another one than options().ops says: to look at a step in smaller pieces.
   virtual void use_rung(const Rung& rung) { rung_ = &rung; }
@@ -63,7 +69,12 @@ class Encoder {
  protected:
   Encoder(const ModelOptions& options, int64_t vocabulary);
   virtual Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const = 0;  // features(), checked
-  // ShapeError where there are not `wanted` tokens, or an id is not below vocabulary().
+  // The same with lengths. A net whose features know nothing of later tokens knows nothing of padding either.
+  virtual Tensor encode_padded(std::span<const int32_t> tokens, std::span<const int32_t> /*lengths*/, int64_t B,
+                               int64_t T) const {
+    return encode(tokens, B, T);
+  }
+  // ShapeError where there are not `wanted` tokens, or an id is neither below vocabulary() nor mask_id().
   void check_tokens(const char* what, std::span<const int32_t> tokens, int64_t wanted, Loc where) const;
   Params params_;
 
@@ -89,7 +100,11 @@ class LanguageModel : public Encoder {
   virtual Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
     return head(features(tokens, B, T));
   }
-  // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget.
+  // Whether it says which token follows. If not (a masked model, a classifier), logits(), start() and next() are no use
+  // to anybody, and start() throws DataError.
+  virtual bool predicts_next() const { return true; }
+  // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget. A family
+  // that learns something else says what. The sum over all of them is the loss of the batch.
   virtual Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const;
   // The quicker way to score texts, of any length, where the family has one that makes no distributions; else null. At
   // temperature 0 none has. REQUIRES: the model outlives it.

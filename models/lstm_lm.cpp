@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/family.h"
+#include "models/classifier.h"
 #include "models/recurrent_lm.h"
 
 namespace gradus {
@@ -53,7 +53,9 @@ Family lstm_family() {
           .title = "an LSTM",
           .options = {"layers", "embd", "hidden", "memory", "dropout"},
           .layers = 1,
-          .declare = declare_stepped<LstmLm>};
+          .declare = declare_stepped<LstmLm>,
+          .encoder = "lstm",
+          .classify = declare_stepped<Classifier<LstmLm>>};
 }
 
 }  // namespace gradus

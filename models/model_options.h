@@ -18,6 +18,10 @@ inline constexpr Named<Smoothing> kSmoothings[] = {
 enum class Ops { kFused, kComposed };
 inline constexpr Named<Ops> kOps[] = {{"fused", Ops::kFused}, {"composed", Ops::kComposed}};
 
+// What a classifier knows of a text: the features of its last token, or the mean of all.
+enum class Pooling { kEnd, kMean };
+inline constexpr Named<Pooling> kPoolings[] = {{"end", Pooling::kEnd}, {"mean", Pooling::kMean}};
+
 struct ModelOptions {
   std::string model = "transformer";  // the family, a row of models/families.h
   bool lines = false;                 // the texts are lines, each a sequence between end marks
@@ -36,6 +40,9 @@ struct ModelOptions {
   std::string ops = "fused";  // a row of kOps
   int64_t seed = 1;
   int64_t end_id = -1;  // with lines the id of the end mark, the last of the vocabulary; not an option
+  double mask_rate = 0.15;
+  std::string pool = "end";  // of a classifier, a row of kPoolings
+  int64_t labels = 0;        // of a classifier, how many it tells apart; 0 of a language model; not an option
 };
 
 }  // namespace gradus

@@ -38,6 +38,7 @@ class RecurrentLm : public LanguageModel {
                          .w_hh = params_.add(named(".weight_hh_l"), {gates * H, H}, uniform),
                          .bias = params_.add(named(".bias_l"), {gates * H}, uniform)});
     }
+    if (options.labels > 0) return;  // a classifier predicts no tokens
     head_w_ = params_.add("head.weight", {V, H}, uniform);
     head_b_ = params_.add("head.bias", {V}, uniform);
   }

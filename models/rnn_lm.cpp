@@ -1,5 +1,5 @@
 // RNN language model: its cells are tanh units, h_t = tanh(W_ih x_t + b + W_hh h_{t-1}).
-#include "models/family.h"
+#include "models/classifier.h"
 #include "models/recurrent_lm.h"
 
 namespace gradus {
@@ -22,7 +22,9 @@ Family rnn_family() {
           .title = "an RNN",
           .options = {"layers", "embd", "hidden", "dropout"},
           .layers = 1,
-          .declare = declare_stepped<RnnLm>};
+          .declare = declare_stepped<RnnLm>,
+          .encoder = "rnn",
+          .classify = declare_stepped<Classifier<RnnLm>>};
 }
 
 }  // namespace gradus

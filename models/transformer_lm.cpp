@@ -1,34 +1,16 @@
-// Transformer language model: GPT-2's decoder (pre-norm blocks, learned positions, tanh GELU, head tied to wte) with
-// GPT-2's names and layouts of weights.
+// Transformer language model: GPT-2's decoder.
 #include <algorithm>
 #include <cmath>
 
 #include "engine/kernels.h"
-#include "models/family.h"
-#include "models/language_model.h"
-#include "models/layers.h"
+#include "models/transformer.h"
 
 namespace gradus {
 
-constexpr double kDeviation = 0.02;  // of every weight at the start, as GPT-2
-
-// Projections onto the residual stream begin smaller, so that its variance does not grow with the depth.
-static Init residual_init(const ModelOptions& options) {
-  return Init::normal(kDeviation / std::sqrt(2.0 * double(options.layers)));
-}
-
-class TransformerLm : public LanguageModel {
+class TransformerLm : public Transformer {
  public:
-  TransformerLm(const ModelOptions& options, int64_t V) : LanguageModel(options, V) {
-    wte_ = params_.add("wte.weight", {V, options.embd}, Init::normal(kDeviation));
-    wpe_ = params_.add("wpe.weight", {options.context, options.embd}, Init::normal(kDeviation));
-    for (int64_t l = 0; l < options.layers; ++l) blocks_.emplace_back(params_, text("h.", l), options);
-    ln_f_ = std::make_unique<LayerNorm>(params_, "ln_f", options.embd, options.bias);
-  }
+  TransformerLm(const ModelOptions& options, int64_t V) : Transformer(options, V, V) {}
 
-  int64_t width() const override { return options().embd; }
-  Tensor head(const Tensor& features) const override { return named("logits", matmul_nt(features, wte_)); }
-  Tensor token_vectors() const override { return wte_; }
   // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the
   // tokens.
   State start(int64_t B) const override {
@@ -37,49 +19,8 @@ class TransformerLm : public LanguageModel {
   }
 
  private:
-  struct Block {
-    LayerNorm ln_1;
-    Linear c_attn, attn_proj;
-    LayerNorm ln_2;
-    Linear c_fc, mlp_proj;
-    Block(Params& p, const std::string& name, const ModelOptions& c)
-        : ln_1(p, name + ".ln_1", c.embd, c.bias),
-          c_attn(p, name + ".attn.c_attn", c.embd, 3 * c.embd, Init::normal(kDeviation), c.bias),
-          attn_proj(p, name + ".attn.c_proj", c.embd, c.embd, residual_init(c), c.bias),
-          ln_2(p, name + ".ln_2", c.embd, c.bias),
-          c_fc(p, name + ".mlp.c_fc", c.embd, 4 * c.embd, Init::normal(kDeviation), c.bias),
-          mlp_proj(p, name + ".mlp.c_proj", 4 * c.embd, c.embd, residual_init(c), c.bias) {}
-  };
-
-  // A sequence has at most options().context tokens.
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
-    const ModelOptions& c = options();
-    require(T <= c.context, "features", Loc::here(), T, " tokens are more than the context of ", c.context);
-    int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(B * T);
-    for (int64_t i = 0; i < B * T; ++i) position[i] = int32_t(i % T);
-
-    Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(B * T)}));
-    x = named("x", dropout(x, c.dropout));
-    for (size_t l = 0; l < blocks_.size(); ++l) {
-      const Block& block = blocks_[l];
-      const Tape::Scope scope("h", int64_t(l));
-      x = named("x + attn", add(x, dropout(attention(block, x, B, T), c.dropout)));
-      x = named("x + mlp", add(x, dropout(mlp(block, x), c.dropout)));
-    }
-    return (*ln_f_)(rung(), x);
-  }
-
-  Tensor attention(const Block& block, const Tensor& x, int64_t B, int64_t T) const {
-    const Tensor normal = block.ln_1(rung(), x);
-    const Tape::Scope scope("attn");
-    return block.attn_proj(rung().causal_attention(block.c_attn(normal), B, T, options().heads, Loc::here()));
-  }
-
-  Tensor mlp(const Block& block, const Tensor& x) const {
-    const Tensor normal = block.ln_2(rung(), x);
-    const Tape::Scope scope("mlp");
-    const Tensor hidden = rung().linear_gelu(normal, block.c_fc.w, block.c_fc.b, Loc::here());
-    return block.mlp_proj(hidden);
+    return encode_seeing(tokens, {}, B, T);
   }
 
   // When a row holds `context` tokens, the older half of them is dropped and the rest is encoded again from position 0
@@ -145,10 +86,6 @@ class TransformerLm : public LanguageModel {
     }
     return y;
   }
-
-  Tensor wte_, wpe_;
-  std::vector<Block> blocks_;
-  std::unique_ptr<LayerNorm> ln_f_;
 };
 
 Family transformer_family() {
@@ -156,12 +93,7 @@ Family transformer_family() {
           .title = "a Transformer",
           .options = {"layers", "heads", "embd", "dropout", "bias"},
           .windowed = true,
-          .check =
-              [](const ModelOptions& options) {
-                if (options.embd % options.heads != 0)
-                  throw DataError(text("embd ", options.embd, " is not a multiple of heads ", options.heads,
-                                       ": every head needs the same width"));
-              },
+          .check = Transformer::check_heads,
           .declare = declare_stepped<TransformerLm>};
 }
 

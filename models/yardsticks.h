@@ -20,6 +20,8 @@ struct Yardsticks {
 // probability. So `gradus train --model ngram --order 2 --smoothing kneser-ney` with the same --val-fraction has the
 // bigram's loss. Without a validation split they are raw counts, on the text that they were counted on: then the bigram
 // is optimistic, much so where the text is short. `run` says how the text is cut, B how many windows make a batch.
+// Of labelled lines they are nats a label: every label equally likely, and each as often as in training, with one line
+// more for each label; there is no bigram, NaN.
 Yardsticks yardsticks(const Corpus& corpus, const ModelOptions& run, int64_t V, Shards& shards, int64_t B);
 
 }  // namespace gradus

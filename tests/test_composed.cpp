@@ -253,6 +253,17 @@ TEST_CASE("composed: causal_attention") {
                 [s](const Rung& r, Inputs x) { return r.causal_attention(x[0], s.B, s.T, s.heads, Loc::here()); });
 }
 
+TEST_CASE("composed: attention over whole sequences of several lengths") {
+  struct Sizes {
+    std::vector<int32_t> lengths;
+    int64_t T, heads, D;
+  };
+  for (const Sizes& s : {Sizes{{1}, 1, 1, 1}, {{3}, 7, 2, 3}, {{3, 5, 1}, 5, 3, 2}, {{19, 4}, 19, 2, 7}})
+    check_rungs("attention", {{int64_t(s.lengths.size()) * s.T, 3 * s.heads * s.D}}, [&s](const Rung& r, Inputs x) {
+      return r.attention(x[0], int64_t(s.lengths.size()), s.T, s.heads, s.lengths, Loc::here());
+    });
+}
+
 // y_t = Σ_{j≤t} P_tj v_j, P_t the softmax of q_t·k_j / √D over j ≤ t, in double.
 static std::vector<double> attention_by_definition(const std::vector<real>& qkv, int64_t T, int64_t heads, int64_t D) {
   const int64_t C = heads * D;
@@ -325,7 +336,7 @@ TEST_CASE("composed: the rungs say their names, and differ") {
   CHECK((fused_rung().lstm_cell != composed_rung().lstm_cell));
   CHECK((fused_rung().lstm_sequence != composed_rung().lstm_sequence));
   CHECK((fused_rung().rnn_sequence != composed_rung().rnn_sequence));
-  CHECK((fused_rung().causal_attention != composed_rung().causal_attention));
+  CHECK((fused_rung().attention != composed_rung().attention));
   CHECK((fused_rung().softmax_cross_entropy != composed_rung().softmax_cross_entropy));
 }
 

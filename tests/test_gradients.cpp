@@ -358,6 +358,11 @@ void Table::attention() {
   row(
       "causal_attention", {{"qkv", {5, 6}, kWide}}, [](Inputs x) { return causal_attention(x[0], 1, 5, 2); },
       with_h(std::exp2(-15)), kF64);
+  static constexpr int32_t kLengths[] = {1, 5, 3, 4};
+  for (const auto& [B, T, heads, D] : {Sizes{1, 1, 1, 1}, Sizes{4, 5, 1, 3}, Sizes{3, 5, 3, 2}, Sizes{2, 7, 2, 1}})
+    row("attention", {{"qkv", {B * T, 3 * heads * D}}}, [B = B, T = T, heads = heads](Inputs x) {
+      return gradus::attention(x[0], B, T, heads, std::span(kLengths).first(size_t(B)));
+    });
 }
 
 const std::vector<Row>& rows() {

@@ -45,7 +45,7 @@ TEST_SUITE("inside") {
     }
     {
       const Tape::Use use(composed_tape);
-      composed::causal_attention(variable("qkv", {B * T, 3 * C}, qkv), B, T, heads);
+      composed::attention(variable("qkv", {B * T, 3 * C}, qkv), B, T, heads, {});
     }
     const std::vector<const Value*> P = outputs(composed_tape, "causal_softmax");
     REQUIRE(int64_t(P.size()) == B * heads);

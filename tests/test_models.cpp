@@ -156,7 +156,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: token by token gives the logits of the whole sequence over a long one, too") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       INFO(family);
       constexpr int64_t T = 90;
       const auto model = lively(family, 2, T);
@@ -173,7 +173,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the composed rung gives the same logits") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       Config config = config_of(family, 2);
       const auto fused = lively(config, 3);
       config.ops = "composed";
@@ -188,7 +188,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: a later token changes nothing before it") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       const auto model = lively(family, 2);
       TokenBatch batch = TokenBatch::numbered(2, 6, kVocabulary);
       OnTape t;
@@ -203,7 +203,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: select picks, repeats and mixes rows, whose positions may differ") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       INFO(family);
       const auto model = lively(family, 2, 8);
       OnTape t;
@@ -292,7 +292,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: wrong tokens and sizes are refused") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       const auto model = make_model(config_of(family, 1), kVocabulary);
       OnTape t;
       const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6};
@@ -440,7 +440,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: a copy says the same, and goes its own way from then on") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       INFO(family);
       const auto model = lively(family, 2);
       const auto copy = clone(*model);
@@ -496,7 +496,7 @@ TEST_SUITE("models") {
   }
 
   TEST_CASE("models: the seed decides on the first values, and nothing else does") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       Config config = config_of(family, 2);
       const auto a = make_model(config, kVocabulary), b = make_model(config, kVocabulary);
       CHECK(first_difference(a->params().data(), b->params().data()) == -1);
@@ -520,7 +520,7 @@ TEST_SUITE("models") {
     std::string letters(text);
     std::ranges::sort(letters);
     letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       Config config = config_of(family, 1, 16);
       config.embd = 24;
       config.hidden = 32;

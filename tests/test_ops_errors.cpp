@@ -223,6 +223,12 @@ TEST_CASE("ops_errors: LSTM and attention") {
     fails(op, {"[6,18]", "heads = 0"}, [&] { at = __LINE__, attention(qkv, 2, 3, 0); });
     fails(op, {"[6,18]", "heads = -1"}, [&] { at = __LINE__, attention(qkv, 2, 3, -1); });
     fails(op, {"[6,18]", "-2*-3"}, [&] { at = __LINE__, attention(qkv, -2, -3, 1); });
+    const auto whole = [&](const std::vector<int32_t>& lengths, Loc where = Loc::here()) {
+      return rung->attention(qkv, 2, 3, 1, lengths, where);
+    };
+    fails("attention", {"lengths has 1 numbers", "must have 2"}, [&] { at = __LINE__, whole({3}); });
+    fails("attention", {"lengths[1] is 0", "1 to T = 3"}, [&] { at = __LINE__, whole({3, 0}); });
+    fails("attention", {"lengths[0] is 4", "1 to T = 3"}, [&] { at = __LINE__, whole({4, 1}); });
     fails(op, {"[6,18]", "heads = 4611686018427387904"},
           [&] { at = __LINE__, attention(qkv, 2, 3, int64_t{1} << 62); });
     fails(op, {"[6,18]", "4611686018427387904*4"}, [&] { at = __LINE__, attention(qkv, int64_t{1} << 62, 4, 1); });
@@ -550,6 +556,46 @@ TEST_CASE("ops_errors: causal_attention: rows before t do not see row t, forward
         if (i >= (t + 1) * 3 * C) CHECK(qkv.grad()[size_t(i)] == 0);
       const std::span<const real> last = qkv.grad().subspan(size_t(t * 3 * C + 2 * C), C);  // its own value
       CHECK(std::none_of(last.begin(), last.end(), [](real g) { return g == 0; }));
+    }
+  }
+}
+
+TEST_CASE("ops_errors: attention: nothing reads padding, even NaN, and a padded sequence is the sequence alone") {
+  constexpr int64_t T = 5, heads = 2, C = 6, L = 3 * C;
+  const std::vector<int32_t> lengths{3, 5, 1};
+  const int64_t B = int64_t(lengths.size());
+  for (const Rung* rung : {&fused_rung(), &composed_rung()}) {
+    const std::string name = rung->name;
+    CAPTURE(name);
+    const std::vector<real> plain = draw(B * T * L, 0);
+    std::vector<real> filled = plain;
+    for (int64_t b = 0; b < B; ++b)
+      std::fill(filled.begin() + (b * T + lengths[size_t(b)]) * L, filled.begin() + (b + 1) * T * L, real(NAN));
+    const std::vector<real> arriving = draw(B * T * C, 1);
+    const auto run = [&](const std::vector<real>& numbers_in, int64_t sequences, int64_t rows,
+                         const std::vector<int32_t>& of, const std::vector<real>& dy) {
+      Step step;
+      const Tensor qkv = variable("qkv", {sequences * rows, L}, numbers_in);
+      const Tensor y = rung->attention(qkv, sequences, rows, heads, of, Loc::here());
+      step.tape.seed(y, dy);
+      step.tape.backward();
+      return std::pair(numbers(y.span()), numbers(qkv.grad()));
+    };
+    const auto [y, dqkv] = run(plain, B, T, lengths, arriving);
+    const auto [y_filled, dqkv_filled] = run(filled, B, T, lengths, arriving);
+    CHECK(first_difference(y, y_filled) == -1);
+    CHECK(first_difference(dqkv, dqkv_filled) == -1);
+    for (int64_t b = 0; b < B; ++b) {
+      const int64_t N = lengths[size_t(b)];
+      CAPTURE(b);
+      const auto part = [&](const std::vector<real>& all, int64_t width, int64_t from, int64_t to) {
+        return std::vector<real>(all.begin() + (b * T + from) * width, all.begin() + (b * T + to) * width);
+      };
+      const auto [y_alone, dqkv_alone] = run(part(plain, L, 0, N), 1, N, {int32_t(N)}, part(arriving, C, 0, N));
+      CHECK(first_difference(part(y, C, 0, N), y_alone) == -1);
+      CHECK(first_difference(part(dqkv, L, 0, N), dqkv_alone) == -1);
+      for (const real x : part(y, C, N, T)) CHECK(x == 0);
+      for (const real x : part(dqkv, L, N, T)) CHECK(x == 0);
     }
   }
 }

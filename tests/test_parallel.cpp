@@ -327,7 +327,7 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
-    for (const std::string& family : stepped_families()) {
+    for (const std::string& family : generative_families()) {
       const auto model = make_model(small(family), kVocabulary);
       const TokenBatch batch = TokenBatch::numbered(4, 6, kVocabulary);
       const std::vector<real> whole = gradient_of(*model, batch, 2);

@@ -130,7 +130,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: a Sampler requests no memory from its third draw on, with every option") {
-    for (const std::string& family : stepped_families())
+    for (const std::string& family : generative_families())
       for (const SampleOptions& options : {SampleOptions{}, SampleOptions{.temperature = 0.7, .top_k = 5, .top_p = 0.8},
                                            SampleOptions{.temperature = 0, .likeliest = 3}}) {
         INFO(family, ", temperature ", options.temperature);
@@ -167,7 +167,7 @@ TEST_SUITE("steady state") {
   }
 
   TEST_CASE("steady state: next() requests no memory from its third call on, also when the window turns over") {
-    for (const std::string& family : stepped_families())
+    for (const std::string& family : generative_families())
       for (const std::string ops : {"fused", "composed"}) {
         INFO(family, " ", ops);
         Config config = config_of(family);

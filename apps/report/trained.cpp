@@ -14,7 +14,7 @@ namespace gradus {
 
 namespace {
 
-std::string per_token(const Config& c) { return find_cutter(c.tokenizer).unit; }
+std::string per_token(const Config& c) { return c.labels > 0 ? "text" : find_cutter(c.tokenizer).unit; }
 std::string count(const Json& n) { return n.is_number_integer() ? grouped(n.get<int64_t>()) : "unknown"; }
 std::string fixed_or_dash(double x, int digits) { return std::isfinite(x) ? fixed(x, digits) : "–"; }
 
@@ -55,7 +55,7 @@ Config usual_config(const Config& config) {
 
 // The command up to the options of the table.
 std::string command_begin(const RunFacts& facts) {
-  std::string line = program_of(facts) + " train";
+  std::string line = program_of(facts) + (facts.config.labels > 0 ? " classify train" : " train");
   for (const std::string& file : corpus_files(facts)) line += " " + shell_path(file);
   line += " --out " + out_again(facts);
   if (const Json rate = facts.logged("entropy_rate"); rate.is_number()) line += " --entropy-rate " + rate.dump();
@@ -202,10 +202,10 @@ std::string remark(const RunFacts& facts) {
 
 std::vector<Page::Fact> dataset(const RunFacts& facts) {
   std::vector<Page::Fact> out;
-  const std::string unit = per_token(facts.config);
   for (const char* split : {"train", "validation"})
     if (const Json n = facts.logged("tokens", split); n.is_number()) out.push_back({text(split, ", tokens"), count(n)});
-  out.push_back({text("vocabulary, ", unit, "s"), count(facts.logged("vocabulary"))});
+  out.push_back(
+      {text("vocabulary, ", find_cutter(facts.config.tokenizer).unit, "s"), count(facts.logged("vocabulary"))});
   for (const auto& [name, y] : marks(facts)) out.push_back({name + ", nats", fixed(y, 4)});
   if (const Json hash = facts.logged("corpus_hash"); hash.is_string()) out.push_back({"hash", plain(hash)});
   return out;
@@ -233,7 +233,10 @@ std::string page_of_trained(const RunFacts& facts) {
     page.paragraph(text("Unigram and bigram are n-gram models fitted on the training text and measured on the ",
                         is_held_out(facts) ? "validation" : "training", " text."));
   Config config = facts.config, usual = usual_config(config);
-  add_configuration(page, options(config), options(usual), command_begin(facts));
+  const bool labelled = config.labels > 0;
+  if (labelled) config.encoder = config.family().encoder;
+  add_configuration(page, labelled ? classify_options(config) : options(config),
+                    labelled ? classify_options(usual) : options(usual), command_begin(facts));
   std::string foot = "gradus " + (facts.logged("version").is_string() ? plain(facts.logged("version")) : "");
   foot += ", " + precision_of(facts);
   if (facts.logged("blas_core").is_string()) foot += ", OpenBLAS " + plain(facts.logged("blas_core"));

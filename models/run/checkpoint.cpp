@@ -15,7 +15,8 @@
 namespace gradus {
 
 static constexpr int kVersion = 1;
-static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kBase = "base";
+static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kBase = "base",
+                            *kLabels = "labels";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
@@ -64,6 +65,7 @@ void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   out.section("start_id", std::to_string(start_id));
   out.section("corpus", Json(corpus).dump());
   out.section("corpus_hash", corpus_hash);
+  if (!labels.empty()) out.section(kLabels, Json(labels).dump());
   if (!drop.empty()) out.section(kDrop, Json(std::vector<std::string>{drop}).dump());
   out.section("blas_core", gradus::blas_core());
   if (best_val_loss && std::isfinite(*best_val_loss)) out.section(kBestLoss, Json(*best_val_loss).dump());
@@ -153,6 +155,18 @@ Tokenizer read_tokenizer(ArchiveReader& in, const Config& config) {
   const size_t most = in.file().size() / 8;
   return in.section("vocab", [&](const std::string& content) {
     return Tokenizer::from_vocab(config.tokenizer, Json::parse_texts(content, most));
+  });
+}
+
+std::vector<std::string> read_labels(ArchiveReader& in, const Config& config) {
+  if (config.labels == 0) return {};
+  return in.section(kLabels, [&](const std::string& content) {
+    std::vector<std::string> labels = Json::parse_texts(content, kMostLabels);
+    if (std::ssize(labels) != config.labels)
+      throw DataError(text("has ", labels.size(), " labels, its configuration says ", config.labels));
+    if (labels[0].empty() || std::adjacent_find(labels.begin(), labels.end(), std::greater_equal()) != labels.end())
+      throw DataError("the labels are not in order, each once");
+    return labels;
   });
 }
 
@@ -250,7 +264,8 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
       .corpus = read_paths(in, "corpus", 65536),
       .corpus_hash = read_word(in, "corpus_hash"),
       .blas_core = read_word(in, "blas_core"),
-      .path = path};
+      .path = path,
+      .labels = read_labels(in, config)};
   if (in.find_section(kDrop))
     for (const std::string& file : read_paths(in, kDrop, 1)) c.drop = file;
   if (config.adapter == kNoAdapter) {
@@ -285,7 +300,7 @@ int64_t first_not_finite(const Params& params) {
   return -1;
 }
 
-Checkpoint load_checkpoint(const std::string& run_or_file) {
+Checkpoint load_any_checkpoint(const std::string& run_or_file) {
   ArchiveReader in(checkpoint_path(run_or_file));
   Checkpoint c = read_checkpoint(in);
   if (!c.kind.empty()) throw DataError(text(c.path, ": is a ", c.kind, ", not a language model"));
@@ -293,6 +308,23 @@ Checkpoint load_checkpoint(const std::string& run_or_file) {
   if (const int64_t i = first_not_finite(c.model->params()); i >= 0)
     throw DataError(text(c.path, ": ", c.model->params().name(i),
                          " holds a number that is not finite; its training diverged, so it is of no use"));
+  return c;
+}
+
+Checkpoint load_checkpoint(const std::string& run_or_file) {
+  Checkpoint c = load_any_checkpoint(run_or_file);
+  if (!c.labels.empty())
+    throw DataError(text(c.path, ": is a classifier, which says what label a text has and nothing of what follows; ",
+                         "gradus classify asks it"));
+  if (!c.model->predicts_next())
+    throw DataError(text(c.path, ": is a masked model, which sees a text from both sides and says nothing of what ",
+                         "follows; gradus fill asks it"));
+  return c;
+}
+
+Checkpoint load_classifier(const std::string& run_or_file) {
+  Checkpoint c = load_any_checkpoint(run_or_file);
+  if (c.labels.empty()) throw DataError(text(c.path, ": is no classifier; gradus classify train makes one"));
   return c;
 }
 

@@ -21,13 +21,14 @@ struct Checkpoint {
   std::optional<AdamW> optimizer;  // absent in a file that carries none
   int64_t step = 0;                // training steps done
   std::optional<double> best_val_loss;
-  int32_t start_id = 0;             // the token that a sample starts from when no prompt is given
-  std::vector<std::string> corpus;  // files that the run was trained on; none of a model made otherwise
-  std::string corpus_hash;          // of their text
-  std::string drop = {};            // file of words whose lines were left out of it; empty: none
-  std::string blas_core;            // kernels that OpenBLAS used
-  std::string path = {};            // where it was read from
-  std::string hash = {};            // of that file, as its metadata give it
+  int32_t start_id = 0;                  // the token that a sample starts from when no prompt is given
+  std::vector<std::string> corpus;       // files that the run was trained on; none of a model made otherwise
+  std::string corpus_hash;               // of their text
+  std::string drop = {};                 // file of words whose lines were left out of it; empty: none
+  std::string blas_core;                 // kernels that OpenBLAS used
+  std::string path = {};                 // where it was read from
+  std::string hash = {};                 // of that file, as its metadata give it
+  std::vector<std::string> labels = {};  // of a classifier, what it tells apart; index = id
 
   std::string base = {}, base_hash = {};  // of a model with an adapter, the file of its base; it is not saved itself
   std::string kind = {};  // of a file whose model is another thing than a language model: "reward model"
@@ -64,8 +65,12 @@ std::string checkpoint_path(const std::string& run_or_file);
 // The first parameter that holds a number that is not finite, or -1.
 int64_t first_not_finite(const Params& params);
 // Throws DataError, which says what is missing or does not fit, or which parameter is not finite, or that the file
-// holds no language model.
+// holds another thing than a model of texts, such as a reward model.
+Checkpoint load_any_checkpoint(const std::string& run_or_file);
+// The same of a language model that says what follows a text. DataError for a masked model and a classifier.
 Checkpoint load_checkpoint(const std::string& run_or_file);
+// The same of a classifier. DataError for any other model.
+Checkpoint load_classifier(const std::string& run_or_file);
 // The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
 // other tokens than `run`.
 Checkpoint load_beside(const std::string& other, const Checkpoint& run);

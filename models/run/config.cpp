@@ -1,5 +1,7 @@
 #include "models/run/config.h"
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "models/families.h"
 
@@ -68,6 +70,8 @@ std::vector<Option> options(Config& c) {
                  "n-gram smoothing: none, --alpha added to every count, or interpolated Kneser-Ney")),
       narrowed(own(option("alpha", c.alpha, 1e-9, 1e9, "number that --smoothing add adds to every count")),
                {"smoothing", {"add"}}),
+      newer(own(option("mask_rate", c.mask_rate, 1e-6, 1,
+                       "of each text one token is masked, and each other with this probability"))),
       adapter_option(c.adapter),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch", stepped),
       row_of(shared, "steps"),
@@ -95,10 +99,32 @@ std::vector<Option> options(Config& c) {
   };
 }
 
-// With lines a file says which id is the end mark.
+std::vector<Option> classify_options(Config& c) {
+  std::vector<Option> rows{
+      option("encoder", c.encoder, encoders(),
+             "network that reads a text: to both sides (transformer), or from its start"),
+      option("pool", c.pool, names_of(kPoolings), "what is known of a text: the state at its end, or the mean of all")};
+  for (Option& row : options(c)) {
+    if (row.name == "model" || row.name == "lines" || row.name == "pairs" || row.name == "mask_rate") continue;
+    if (row.name == "tokenizer") row.help = "what a token is";
+    if (row.owners.option == "lines") row.owners = {};
+    if (row.owners.option == "model") {
+      std::vector<std::string> known;
+      for (const std::string& encoder : encoders())
+        if (std::ranges::count(row.owners.words, encoder_of(encoder).name) > 0) known.push_back(encoder);
+      row.owners = {"encoder", known};
+    }
+    if (row.owners.option.empty() || !row.owners.words.empty()) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// With lines a file says which id is the end mark; of a classifier, how many labels it has.
 static std::vector<Option> stored_options(Config& c) {
   std::vector<Option> rows = options(c);
   rows.push_back(newer(option("end_id", c.end_id, 0, INT32_MAX, "id of the end mark")));
+  rows.push_back(newer(option("labels", c.labels, 2, kMostLabels, "labels that a classifier tells apart")));
+  rows.push_back(newer(row_of(classify_options(c), "pool")));
   return rows;
 }
 
@@ -122,6 +148,8 @@ Config config_from_json(const std::string& json, const std::string& source) {
   if (!draws_lines(config)) config.val_lines = Config().val_lines;
   if (config.lines != (config.end_id >= 0))
     throw DataError(text(source, ": the configuration ", config.lines ? "lacks" : "has no use for", " 'end_id'"));
+  if (config.labels > 0 && !config.lines)
+    throw DataError(text(source, ": the configuration has 'labels', but its texts are not lines"));
   return config;
 }
 

@@ -13,6 +13,7 @@ namespace gradus {
 inline constexpr Named<bool> kValLines[] = {{"random", true}, {"last", false}};
 
 struct Config : ModelOptions, RunOptions {
+  std::string encoder = "transformer";  // of `gradus classify train`: the model by its name among encoders; not stored
   std::string tokenizer = "char";
   std::string adapter = kNoAdapter;
   int64_t batch = 12;
@@ -35,6 +36,9 @@ struct Config : ModelOptions, RunOptions {
 
 // The table, in the order of --help and of files. The rows point into `config`.
 std::vector<Option> options(Config& config);
+// Those of `gradus classify train`. Its texts are lines, and `encoder` stands for the family.
+std::vector<Option> classify_options(Config& config);
+inline constexpr int64_t kMostLabels = 1 << 16;
 
 std::string to_json(const Config& config);  // one line; real numbers round-trip
 // Throws DataError (naming `source`) for an unknown, missing or ill-typed option, or a number out of range.

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/io/json_reader.h"
 #include "engine/long_loop.h"
 #include "engine/rng.h"
 #include "engine/target.h"
+#include "models/table.h"
+#include "models/text/labels.h"
 #include "models/text/read_text.h"
 
 namespace gradus {
@@ -37,6 +40,20 @@ static std::vector<Example> encode_pairs(const Tokenizer& tokenizer, std::string
   return examples;
 }
 
+static std::vector<Example> encode_labelled(const Tokenizer& tokenizer, const std::vector<std::string>& labels,
+                                            std::string_view content, const std::string& name) {
+  std::vector<Example> examples;
+  for (const Labelled& row : labelled_of(content, name)) try {
+      const auto label = std::ranges::find(labels, row.label);
+      if (label == labels.end())
+        throw DataError(text("the label ", in_quotes(row.label), " is not one of ", joined(labels)));
+      examples.push_back({.tokens = tokenizer.encode(row.text), .label = int32_t(label - labels.begin())});
+    } catch (const DataError& error) {
+      throw DataError(text(name, ", line ", row.line, ": ", error.what()));
+    }
+  return examples;
+}
+
 // How many of L lines validate.
 static int64_t validating(double val_fraction, int64_t L) { return std::llround(val_fraction * double(L)); }
 
@@ -64,8 +81,9 @@ Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::st
     *this = of_stream(tokenizer.encode(text), options.val_fraction, options.context, name);
     return;
   }
-  std::vector<Example> lines =
-      options.pairs ? encode_pairs(tokenizer, text, name) : encode_lines(tokenizer, text, name);
+  std::vector<Example> lines = options.pairs             ? encode_pairs(tokenizer, text, name)
+                               : !options.labels.empty() ? encode_labelled(tokenizer, options.labels, text, name)
+                                                         : encode_lines(tokenizer, text, name);
   std::vector<int64_t> source;
   if (options.random_lines) source = drawn_to_the_end(options.val_fraction, int64_t(lines.size()));
   if (!source.empty()) {
@@ -121,13 +139,14 @@ Corpus Corpus::of_examples(std::span<const Example> lines, int32_t end_id, doubl
   corpus.tokens_ = {end_id};
   corpus.mark_ = {0};
   int64_t cut = 0;
-  for (const auto& [tokens, given] : lines) {
+  for (const auto& [tokens, given, label] : lines) {
     if (given >= context)
       throw DataError(text(name, ": a prompt has ", counted(given - 1, "token"), "; with its mark it leaves no room ",
                            "for a reply in a context of ", context));
     corpus.tokens_.insert(corpus.tokens_.end(), tokens.begin(), tokens.end());
     corpus.mark_.push_back(int64_t(corpus.tokens_.size()));
     corpus.given_.push_back(given);
+    corpus.label_.push_back(label);
     corpus.tokens_.push_back(end_id);
     cut += int64_t(tokens.size()) >= context;
   }
@@ -178,7 +197,8 @@ Window Corpus::window(Split split, int64_t i, int64_t stride, Loc where) const {
   if (has_marks()) {
     const std::span<const int32_t> from = std::span(tokens_).subspan(size_t(mark_[size_t(first(split) + i)]));
     const size_t n = size_t(std::min(mark_[size_t(first(split) + i + 1)] - mark_[size_t(first(split) + i)], context_));
-    return {from.first(n), from.subspan(1, n), given_[size_t(first(split) + i)]};
+    const auto line = size_t(first(split) + i);
+    return {from.first(n), from.subspan(1, n), given_[line], label_[line]};
   }
   const int64_t apart = stride == 0 ? context_ : stride;
   const std::span<const int32_t> from = tokens(split).subspan(size_t(i * apart));
@@ -209,8 +229,10 @@ void Batch::pack() {
     const std::span<int32_t> in = inputs_of(b, 1), out = targets_of(b, 1);
     std::fill(std::copy(w.inputs.begin(), w.inputs.end(), in.begin()), in.end(), w.inputs[0]);
     std::fill(std::copy(w.targets.begin(), w.targets.end(), out.begin()), out.end(), kNoTarget);
-    std::fill_n(out.begin(), w.first_scored, kNoTarget);
-    scored += int64_t(w.targets.size()) - w.first_scored;
+    const bool labelled = w.label != kNoTarget;
+    std::fill_n(out.begin(), labelled ? int64_t(w.targets.size()) : w.first_scored, kNoTarget);
+    if (labelled) out[w.targets.size() - 1] = w.label;
+    scored += labelled ? 1 : int64_t(w.targets.size()) - w.first_scored;
   }
 }
 

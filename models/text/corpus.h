@@ -1,6 +1,6 @@
 // Corpus: the tokens of a text that a model learns from, in two splits. It is one long text in windows, a text of which
-// each line is a sequence (--lines), or one of which each line is a prompt and its reply (--pairs); training and
-// evaluation need not know which. A model learns from batches of it.
+// each line is a sequence (--lines), a prompt and its reply (--pairs), or a label and its text (gradus classify);
+// training and evaluation need not know which. A model learns from batches of it.
 //
 //   const std::string words = read_text("data/fables.txt");
 //   const Tokenizer tokenizer = Tokenizer::from_text("char", words);
@@ -22,15 +22,17 @@ enum class Split { kTrain, kValidation, kAll };
 struct Window {
   std::span<const int32_t> inputs, targets;  // of equal length
   int64_t first_scored = 0;
+  int32_t label = kNoTarget;  // of a labelled text: the one target, at its end, in the place of all others
 };
 
 // How a text is cut.
 struct CorpusOptions {
-  bool lines = false;         // each line is a sequence; else one long text, in windows
-  bool pairs = false;         // of lines: each is a prompt, a tab and its reply, which alone is to be predicted
-  int64_t context = 64;       // tokens of a window, and of a line at most
-  double val_fraction = 0;    // of the text that validates: its end, or lines of it
-  bool whole_lines = false;   // no line is cut, however long
+  bool lines = false;  // each line is a sequence; else one long text, in windows
+  bool pairs = false;  // of lines: each is a prompt, a tab and its reply, which alone is to be predicted
+  std::vector<std::string> labels = {};  // of lines: each is one of these labels, a tab and its text
+  int64_t context = 64;                  // tokens of a window, and of a line at most
+  double val_fraction = 0;               // of the text that validates: its end, or lines of it
+  bool whole_lines = false;              // no line is cut, however long
   bool random_lines = false;  // of lines, those that validate are drawn at random; else they are the last ones
 };
 
@@ -96,6 +98,7 @@ class Corpus {
   std::vector<int32_t> tokens_;  // of lines: mark line mark line mark ... line mark
   std::vector<int64_t> mark_;    // places of the marks; none in one long text
   std::vector<int64_t> given_;   // of each line, tokens that are not scored
+  std::vector<int32_t> label_;   // of each line
   int64_t train_ = 0;            // pieces of the training split
   int64_t context_;
   std::vector<int64_t> source_;  // of lines that were drawn: the place of each in the text

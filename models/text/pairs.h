@@ -6,6 +6,7 @@
 // the reply and its end. Whoever learns from pairs, scores or answers them begins with answer_to() or example_of().
 #pragma once
 
+#include "engine/target.h"
 #include "models/text/tokenizer.h"
 
 namespace gradus {
@@ -37,6 +38,7 @@ std::vector<Prompt> prompts_of(std::span<const Pair> pairs);
 struct Example {
   std::vector<int32_t> tokens;
   int64_t given = 0;
+  int32_t label = kNoTarget;  // of a text with a label, which is then all that is to be predicted
 };
 
 // DataError for a token that is not in the vocabulary, which says whether it stands in the prompt or the reply.

@@ -13,7 +13,8 @@
 namespace gradus {
 
 namespace reward {
-Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, model, table,
+Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, label, model,
+    table,
     command, bleu, rouge_l, exact_match;
 OverAll bleu_of_all;
 WhyConstant unsayable, endless;
@@ -122,6 +123,11 @@ constexpr Name kNames[] = {
      .make = reward::fluency,
      .meaning = "log-probability of the text under another run",
      .opens = Opens::kRun},
+    {.name = "class",
+     .argument = "RUN=LABEL",
+     .make = reward::label,
+     .meaning = "probability of a label, by a run of gradus classify train",
+     .opens = Opens::kRun},
     {.name = "model",
      .argument = "RUN",
      .make = reward::model,
@@ -213,7 +219,8 @@ bool Reward::needs_reference(const std::string& term) {
 
 Reward::Source Reward::source_of(const std::string& term) {
   const Parsed parsed = parse(term);
-  return {parsed.row->opens, parsed.argument};
+  const bool labelled = parsed.row->make == reward::label;  // the run stands before the label
+  return {parsed.row->opens, labelled ? parsed.argument.substr(0, parsed.argument.rfind('=')) : parsed.argument};
 }
 
 double Reward::largest(const std::string& term) {
