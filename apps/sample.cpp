@@ -130,16 +130,16 @@ int sample(const SampleCommand& command) {
       for (size_t t = 0; !is_shown && t < tokens.size(); ++t)
         write({k, tokens[t], log_probs[t],
                command.top > 0 ? std::span<const Candidate>(likeliest[t]) : std::span<const Candidate>()});
-      if (command.top > 0)
-        writer.add("text: " + (command.prompt.empty() ? "" : command.prompt + run.joint()) + text);
+      if (command.top > 0) writer.add("text: " + (command.prompt.empty() ? "" : command.prompt + run.joint()) + text);
       writer.finish();
     }
   }
   if (filtered && !command.common.quiet) std::fprintf(stderr, "note: %s\n", filter.summary().c_str());
   if (!show) {
     std::fputs("]", stdout);
-    if (filtered) std::printf(",\"drawn\":%lld,\"refused\":%lld", static_cast<long long>(filter.seen()),
-                              static_cast<long long>(filter.refused()));
+    if (filtered)
+      std::printf(",\"drawn\":%lld,\"refused\":%lld", static_cast<long long>(filter.seen()),
+                  static_cast<long long>(filter.refused()));
     std::fputs("}\n", stdout);
   }
   return kDone;

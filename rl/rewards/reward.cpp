@@ -14,8 +14,7 @@ namespace gradus {
 
 namespace reward {
 Maker contains, count, length, end, grammar, blocklist, lexicon, similarity, relevance, distinct, fluency, label, model,
-    table,
-    command, bleu, rouge_l, exact_match;
+    table, command, bleu, rouge_l, exact_match;
 OverAll bleu_of_all;
 WhyConstant unsayable, endless;
 }  // namespace reward
