@@ -8,7 +8,6 @@
 #include "apps/console.h"
 #include "apps/format.h"
 #include "apps/label_table.h"
-#include "apps/memory.h"
 #include "engine/io/json_number.h"
 #include "engine/io/json_reader.h"
 #include "models/memory.h"

@@ -166,6 +166,12 @@ Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
   return truth;
 }
 
+std::vector<std::string> texts_of(const std::vector<Prompt>& prompts) {
+  std::vector<std::string> texts;
+  for (const Prompt& prompt : prompts) texts.push_back(prompt.text);
+  return texts;
+}
+
 // What is known of the policy at the β of a step; nothing where its world is not known, or there is no time for it.
 std::optional<KnownPolicy> known_policy(KnownWorlds* known, const TunedRun& run, const Tuner& tuner,
                                         double kl_coef) try {
@@ -290,7 +296,7 @@ int tune(const TuneCommand& command) {
                              {.options = config,
                               .method = *tuner.method,
                               .tokenizer = tokenizer,
-                              .prompts = run.prompts,
+                              .prompts = texts_of(run.prompts),
                               .aim = aim_of(config),
                               .before = std::move(before),
                               .after = known_policy(known.get(), run, tuner, traced.kl_coef)},

@@ -38,6 +38,10 @@ class Dpo : public Method {
     return {.log_pi = on_every_draw(e.batch, w)};
   }
 
+  MethodMath math() const override {
+    return {.weight = "w = β σ(−Δ) on each token of the chosen text, −w on the rejected one's, Δ = β Σ log π/q of both"};
+  }
+
   std::vector<Figure> figures() const override {
     return {{"preference_loss", of_batch_.loss}, {"preference_accuracy", of_batch_.accuracy}};
   }

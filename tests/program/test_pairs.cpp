@@ -42,6 +42,15 @@ TEST_CASE("a table of pairs replies as its file does, and only the reply and its
   CHECK(near(loss["bits_per_character"].get<double>(), nats / std::log(2) / 40, 1e-12));  // three letters and a newline
 }
 
+TEST_CASE("an n-gram model of pairs looks back beyond the mark behind the prompt, and not beyond the line") {
+  const Nouns dir;
+  for (const std::string order : {"3", "5"}) {  // prompt, mark, and with 5 the mark before them too
+    dir.must(f64, kPairs + ("n" + order) + " --model ngram --order " + order);
+    CHECK(near(log_prob(dir, "n" + order, "the\tcat"), std::log(4.0 / 7), 1e-12));
+    CHECK(near(log_prob(dir, "n" + order, "a\tcat"), std::log(2.0 / 3), 1e-12));
+  }
+}
+
 TEST_CASE("a sample replies to its prompt, in the form of the file for people") {
   const Nouns dir;
   const Json samples = dir.must(f64, "sample table --prompt a --count 40 --json").json()["samples"];
