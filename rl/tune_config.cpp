@@ -156,8 +156,7 @@ std::vector<Option> options(TuneConfig& c) {
                       "adjust β until the KL is this many nats a sequence (default: β is fixed)", {"kl_target"}),
                kWithBeta),
       option("kl_horizon", c.kl_horizon, 1e-3, 1e12, "β changes by at most 20% per this many sequences", {"kl_target"}),
-      option("entropy_coef", c.entropy_coef, 0, 1e9, "alpha: J gains alpha times the entropy of whole sequences",
-             kReturns),
+      option("entropy_coef", c.entropy_coef, 0, 1e9, "α: J gains α times the entropy of whole sequences", kReturns),
       newer(option("pay", c.pay, names_of(kPays),
                    text("when the reward is paid: with the last draw | with each draw what it adds, of ",
                         joined(Reward::paid_by_step(), ", ")),
@@ -167,8 +166,10 @@ std::vector<Option> options(TuneConfig& c) {
                    "discounted rewards",
                    kSteps)),
       newer(option("gae", c.gae, 0, 1, "λ of the advantages: 0 trusts the critic, 1 the rewards alone", kPpo)),
-      newer(option("clip_ratio", c.clip_ratio, 0, 1e9, "how far the ratio of a draw may move before its gradient is 0",
-                   kClipped)),
+      newer(
+          option("clip_ratio", c.clip_ratio, 0, 1e9,
+                 "how far the ratio of a draw may move before its gradient is 0; with one update a step no ratio moves",
+                 kClipped)),
       hidden_at("0.0", newer(option("stop_kl", c.stop_kl, 0, 1e9,
                                     "end the updates of a step once the KL between the policy that drew its batch and "
                                     "the policy is this many nats a sequence (default: none)",
@@ -180,7 +181,9 @@ std::vector<Option> options(TuneConfig& c) {
                    "do not divide the advantage by the length of its sequence", kGrpo)),
       newer(option("epsilon", c.epsilon, 0, 1, "share of the draws that are uniform", kValues)),
       newer(option("target_every", c.target_every, 1, kMany, "steps between two copies of the target network", kDqn)),
-      option("replay", c.replay, 0, 1000, "earlier batches that each step reuses with importance weights"),
+      option("replay", c.replay, 0, 1000,
+             "earlier batches that each step shows again (dqn: 8); reinforce, actor-critic and f-dpg weigh them by "
+             "policy / drawer"),
       row_of(shared, "steps"),
       option("batch", c.batch, 1, 1 << 20, "sequences in a step"),
       newer(option("epochs", c.epochs, 1, 1000, "passes over the batch in each step")),
