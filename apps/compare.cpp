@@ -6,8 +6,8 @@
 //
 // with the term that the tables add up (rl/tables/divergence.h): f(u) − f'(1)(u − 1) in the place of f(u), so that no
 // sample is negative and the linear part, which is 0 on average and most of the noise between runs that are near to
-// each other, is gone. Ratios to m are at most 2, so that what one run hardly ever says of the other has no heavy tail
-// but in χ², E_a[a/b] − 1, and as log a/b in KL.
+// each other, is gone. Ratios to m are at most 2, so that only χ², which grows as a/b, and KL, as log a/b, can have a
+// heavy tail, by what one run hardly ever says of the other.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

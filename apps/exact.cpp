@@ -227,10 +227,10 @@ int answer_gdc(const ExactCommand& command) {
   show_sequences(run, all.sequences, order, [&](size_t i) {
     return right(fixed(p.p[i], 12), 16) + " " + right(fixed(std::exp(log_q[i]), 12), 16);
   });
-  std::printf("\ntarget = prior %sexp(λ · features) / Z over %s sequences\n",
-              options.pointwise.empty() ? "" : "constraints ", grouped(all.sequences.size()).c_str());
+  std::printf("\ntarget = prior%s%s / Z over %s sequences\n", options.pointwise.empty() ? "" : " · constraints",
+              options.feature.empty() ? "" : " · exp(Λ · features)", grouped(all.sequences.size()).c_str());
   for (size_t f = 0; f < features.count(); ++f)
-    std::printf("  %s: mean %s, λ %s\n", features.names[f].c_str(), significant(moments[f], 12).c_str(),
+    std::printf("  %s: mean %s, Λ %s\n", features.names[f].c_str(), significant(moments[f], 12).c_str(),
                 significant(features.lambda[f], 12).c_str());
   std::printf("  Z %s   KL(target, prior) %s nats\n", significant(std::exp(fit.log_z), 12).c_str(),
               significant(kl(p, q), 12).c_str());

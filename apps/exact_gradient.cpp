@@ -133,6 +133,12 @@ Listed list_world(Question& q) {
   const std::vector<double>& log_mu = q.acts                                       ? l.all.log_prob[2]
                                       : method->behaviour() == q.prior.model.get() ? log_q
                                                                                    : log_pi;
+  if (!q.acts && method->behaviour() == q.prior.model.get())
+    for (size_t i = 0; i < log_q.size(); ++i)
+      if (log_q[i] == -INFINITY && log_pi[i] > -INFINITY)
+        throw DataError(
+            "--proposal fixed never draws what the prior excludes, and the policy can say that; use --proposal policy "
+            "or adaptive");
   l.objective = exact_objective(q.acts ? log_mu : log_pi, log_q, l.rewards, options.beta());
   const std::vector<double> paid = rewards_of(l.all.sequences, q.paid);
   if (q.is_discounted()) {

@@ -76,7 +76,7 @@ MomentFit fit_sampled(Features& features, const LanguageModel& prior, const Worl
   const int64_t each = samples_of_each(prompts.size()), all = lambda_samples(prompts.size());
   std::vector<double> values;
   std::vector<int32_t> prompt;
-  const LongLoop loop("sampling the prior for λ, sequences", all);
+  const LongLoop loop("sampling the prior for Λ, sequences", all);
   for (size_t c = 0; c < prompts.size(); ++c) {
     loop.at(int64_t(prompt.size()));
     World here = world;

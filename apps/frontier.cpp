@@ -91,15 +91,15 @@ bool is_below_prior(const Points& points, const RunPoint& p) {
 
 void print(const Points& points) {
   const auto cell = [](double x) { return right(fixed(x, 6), 12); };
-  std::printf("%12s %12s %12s\n", "beta", "E[reward]", "KL, nats");
+  std::printf("%13s %12s %12s\n", "β", "E[reward]", "KL, nats");
   for (size_t k = 0; k < points.curve.size(); k += 4)
     std::printf("%12s %s %s\n", significant(points.curve[k].beta, 6).c_str(), cell(points.curve[k].reward).c_str(),
                 cell(points.curve[k].kl).c_str());
-  std::printf("\n%12s %12s %12s %12s\n", "best of", "E[reward]", "KL, nats", "log N - (N-1)/N");
+  std::printf("\n%12s %12s %12s %12s\n", "best of", "E[reward]", "KL, nats", "usual KL");
   for (const BestOfN& b : points.best)
     std::printf("%12s %s %s %s\n", grouped(b.n).c_str(), cell(b.reward).c_str(), cell(b.kl).c_str(),
                 cell(b.kl_usual).c_str());
-  if (!points.runs.empty()) std::printf("\n%12s %12s %12s  run\n", "E[reward]", "KL, nats", "above");
+  if (!points.runs.empty()) std::printf("\n%12s %12s %12s  run\n", "E[reward]", "KL, nats", "excess KL");
   for (const RunPoint& p : points.runs)
     std::printf("%s %s %s  %s%s\n", cell(p.reward).c_str(), cell(p.kl).c_str(), cell(p.above).c_str(),
                 one_line(p.run, 80).c_str(), is_below_prior(points, p) ? " (earns less than the prior)" : "");
@@ -114,7 +114,7 @@ std::string page_of(const FrontierCommand& command, const Points& points) {
                 .series = {},
                 .height = 360};
   Series frontier{.name = "frontier", .x = {}, .y = {}},
-      usual{.name = "best of N at log N - (N-1)/N", .x = {}, .y = {}, .colour = 2, .stroke = Stroke::kFaint},
+      usual{.name = "best of N at log N − (N−1)/N", .x = {}, .y = {}, .colour = 2, .stroke = Stroke::kFaint},
       draws{.name = "best of N", .x = {}, .y = {}, .colour = 2, .stroke = Stroke::kMarks};
   for (const FrontierPoint& p : points.curve) frontier.x.push_back(p.kl), frontier.y.push_back(p.reward);
   for (const BestOfN& b : points.best) {

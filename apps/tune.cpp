@@ -60,7 +60,7 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
     }
     if (features.lambda.size() != features.count())
       throw DataError(
-          text(run.policy.path, ": has ", features.lambda.size(), " λ for ", features.count(), " features"));
+          text(run.policy.path, ": has ", features.lambda.size(), " Λ for ", features.count(), " features"));
     return;
   }
   const auto all = listed(run, kMaxSequences, [&](int64_t limit) {
@@ -80,7 +80,7 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
   run.tuning["lambda"] = features.lambda;
   if (!all) run.tuning["lambda_stderr"] = features.lambda_error;
   for (size_t f = 0; f < features.count(); ++f)
-    console.note(text("λ of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
+    console.note(text("Λ of ", features.names[f], " = ", features.moments[f], ": ", fixed(features.lambda[f], 6),
                       all ? ""
                           : text(" ± ", fixed(features.lambda_error[f], 6), ", from ",
                                  grouped(lambda_samples(run.prompts.size())), " samples of the prior")));
@@ -245,6 +245,10 @@ int tune(const TuneCommand& command) {
   run.restore(tuner);
   if (command.trace_step > 0)
     refuse_long_trace(command, config, run.policy.step, policy, *run.prior, tuner, int64_t(longest));
+  const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
+  if (command.trace_step > 0 && command.trace_step <= config.steps && schedule.at(command.trace_step) == 0)
+    console.note(text("The learning rate of step ", command.trace_step,
+                      " is 0, so nothing changes in it; trace an earlier step, or use --min-lr."));
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, paid, kEveryStep);
   if (!run.folder) run.folder.emplace(make_folder(command.out));
   RunFolder& folder = *run.folder;
@@ -255,12 +259,11 @@ int tune(const TuneCommand& command) {
   if (folder.lacks_beginning()) folder.begin_log(run_record(run));
   if (run.policy.step == 0) log_samples(folder, run, acting(run, tuner));
 
-  const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
   const Stopwatch all;
   LiveReport live_report(folder.path());
   std::optional<TuneMetrics> last;
   Json record;  // of the last step
-  StepNotes notes(!config.is_gdc() && !from_pairs);
+  StepNotes notes(config);
   catch_interrupts(!command.common.quiet);
   bool stop = false;
   std::string no_trace;  // why
@@ -277,6 +280,10 @@ int tune(const TuneCommand& command) {
     const double lr = schedule.at(step);
     try {
       if (known) truth = truth_of(*known, run, tuner);
+      if (truth && std::isinf(truth->at.kl) && !from_pairs && tuner.method->behaviour() == run.prior.get())
+        throw DataError(
+            "--proposal fixed never draws what the prior excludes, and the policy can say that; use --proposal policy "
+            "or adaptive");
       const bool measures =
           step % std::max<int64_t>(1, config.steps / kMeasures) == 0 || step == 1 || step == config.steps;
       if (measures && from_pairs) beside = measure_policy(run, watch, shards, step);

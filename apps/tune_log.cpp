@@ -122,7 +122,8 @@ void show_step(Console& console, const TuneMetrics& m, int64_t step, const std::
   for (size_t f = 0; f < m.moments.size() && has_moments; ++f)
     line += text(f == 0 ? "  moments " : " ", fixed(m.moments[f], 3));
   if (!std::isnan(m.kl))
-    line += text("  KL ", fixed(m.kl, 3), " (± ", fixed(m.kl_stderr, 3), ")  entropy ", fixed(m.entropy, 2));
+    line += text("  KL ", fixed(m.kl, 3), std::isfinite(m.kl_stderr) ? text(" (± ", fixed(m.kl_stderr, 3), ")") : "",
+                 "  entropy ", fixed(m.entropy, 2));
   if (!has_moments && !std::isnan(m.kl)) line += text("  J ", fixed(m.objective, 3));
   if (m.clip_share) line += text("  clipped ", fixed(100 * *m.clip_share, 0), "%");
   if (m.explained_variance) line += text("  explained ", fixed(*m.explained_variance, 2));

@@ -44,6 +44,12 @@ void StepNotes::look(Console& console, const TuneMetrics& m, const Experience& f
              ", so that it says nothing of what is better; if that goes on, use a reward that tells these texts "
              "apart, or a larger --batch"));
   }
+  if (!said_clip_ && m.clip_share && one_update_) {
+    said_clip_ = true;
+    console.note(
+        "note: with one update a step every ratio is 1, and the clip holds nothing; several are made by --epochs 4 or "
+        "--minibatches");
+  }
   // Beyond this the policy is farther from its prior than it is from a single text.
   constexpr double kLeast = 1;
   if (!said_kl_ && m.kl > kLeast && m.kl > m.entropy) {

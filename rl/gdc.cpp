@@ -49,13 +49,16 @@ MomentFit Features::fit(const Table& q, std::span<const double> values, bool sam
   const std::string where = sampled ? text("in ", q.size(), " samples of the prior") : "in the prior's texts";
   std::vector<double> log_q;
   std::vector<std::vector<double>> phi(n);
-  std::vector<int32_t> kept;           // the prompts of what is allowed
-  std::vector<bool> allows(P, false);  // whether anything is, of each prompt
+  std::vector<int32_t> kept;                // the prompts of what is allowed
+  std::vector<bool> allows(P, false);       // whether anything is, of each prompt
+  std::vector<bool> kept_by(F - n, false);  // whether any text keeps each constraint
   // Of each feature the least and the largest value behind each prompt.
   std::vector<std::vector<double>> least(n, std::vector<double>(P, kInfinity)),
       most(n, std::vector<double>(P, -kInfinity));
   for (size_t i = 0; i < q.size(); ++i) {
     const std::span<const double> row = values.subspan(i * F, F);
+    for (size_t f = n; f < F; ++f)
+      if (q.p[i] > 0 && row[f] != 0) kept_by[f - n] = true;
     if (q.p[i] == 0 || std::ranges::count(row.subspan(n), 0.0) > 0) continue;
     log_q.push_back(q.log_p[i]);
     kept.push_back(prompt.empty() ? 0 : prompt[i]);
@@ -67,13 +70,18 @@ MomentFit Features::fit(const Table& q, std::span<const double> values, bool sam
       most[f][c] = std::max(most[f][c], row[f]);
     }
   }
+  for (size_t f = n; f < F; ++f)
+    if (!kept_by[f - n]) throw DataError(text("--pointwise ", names[f], ": no text that is allowed was seen ", where));
   for (size_t c = 0; c < P; ++c)
     if (!allows[c])
-      throw DataError(text("--pointwise ", names[n], ": no text that is allowed was seen ", where,
+      throw DataError(text("--pointwise: no text that is allowed by all ", F - n, " was seen ", where,
                            P > 1 ? text(" behind prompt ", c + 1) : ""));
   for (size_t f = 0; f < n; ++f) {
     const double low = std::accumulate(least[f].begin(), least[f].end(), 0.0) / double(P),
                  high = std::accumulate(most[f].begin(), most[f].end(), 0.0) / double(P);
+    if (low == high)
+      throw DataError(text("--feature ", names[f], "=", moments[f], ": it was ", low, " in every text seen ", where,
+                           ", so no weight of it can move its mean"));
     if (!(low < moments[f] && moments[f] < high))
       throw DataError(text(
           "--feature ", names[f], "=", moments[f], ": the moment is out of reach, it must lie between ", low, " and ",

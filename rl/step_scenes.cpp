@@ -8,6 +8,7 @@
 
 #include "engine/step/math.h"
 #include "models/text/utf8.h"
+#include "rl/methods/clip.h"
 
 namespace gradus {
 namespace {
@@ -75,6 +76,8 @@ class Teller {
   TraceScene texts() const;
   TraceScene draws() const;
   TraceScene payment() const;
+  std::vector<double> next_values() const;
+  std::vector<double> errors_of_values(std::span<const double> next) const;
   TraceScene advantage() const;
   TraceScene weights(size_t u) const;
   TraceScene critic(size_t u) const;
@@ -182,8 +185,17 @@ TraceScene Teller::payment() const {
   const double beta = r_.kl_coef;
   const std::vector<double> log_ratio = difference(e_.log_pi, e_.log_q);
   scene.formulas = {c_.method.math().credit};
-  scene.lines = {"c is what a draw is credited with: its reward, less β times what it adds to the KL."};
-  if (!e_.row_kl.empty())
+  const double alpha = c_.options.entropy_coef;
+  const bool full = !e_.row_kl.empty();
+  scene.title = beta > 0    ? "The reward, and the KL in it"
+                : alpha > 0 ? "The reward, and the entropy in it"
+                            : "The reward";
+  std::string credit = "c is what a draw is credited with: its reward";
+  if (beta > 0 && !full) credit += ", less β times what it adds to the KL";
+  if (alpha > 0) credit += ", and α times its surprise";
+  if (beta > 0 && full) credit += ", less β γ times the KL of the next row; that of its own row is differentiated";
+  scene.lines = {credit + "."};
+  if (full)
     table.add("KL of the row", e_.row_kl);
   else if (beta > 0)
     table.add("log π/q", log_ratio).add("−β log π/q", scaled(log_ratio, -beta), true);
@@ -197,6 +209,22 @@ TraceScene Teller::payment() const {
   return scene;
 }
 
+// V behind each draw, [B,T]: 0 after the last.
+std::vector<double> Teller::next_values() const {
+  std::vector<double> next(e_.value.size(), 0.0);
+  for (int64_t b = 0; b < e_.size(); ++b)
+    for (int64_t t = e_.batch.first_slot(b); t + 1 < e_.batch.end_slot(b); ++t)
+      next[size_t(b * e_.batch.T + t)] = e_.value[size_t(b * e_.batch.T + t + 1)];
+  return next;
+}
+
+// δ = c + γ V' − V, [B,T]
+std::vector<double> Teller::errors_of_values(std::span<const double> next) const {
+  std::vector<double> delta = e_.credit;
+  for (size_t i = 0; i < delta.size(); ++i) delta[i] += c_.options.gamma * next[i] - e_.value[i];
+  return delta;
+}
+
 TraceScene Teller::advantage() const {
   const bool has_critic = !e_.value.empty();
   TraceScene scene{.title = has_critic ? "The critic, returns and advantages" : "Returns, baseline and advantages"};
@@ -204,11 +232,18 @@ TraceScene Teller::advantage() const {
   scene.formulas = {math.returns, math.advantage};
   DrawTable table(e_, c_.tokenizer);
   table.add("c", e_.credit).add("R", e_.returns).add(has_critic ? "V" : "b", e_.baseline);
+  if (has_critic) {
+    const std::vector<double> next = next_values(), delta = errors_of_values(next);
+    scene.tables.push_back(table.add("δ", delta).add("A", e_.advantage, true).take());
+    const size_t i = largest(next);
+    scene.worked = {text(draw_at(i), ": δ = ", brief(e_.credit[i]), " + ", brief(c_.options.gamma), "·",
+                         factor_text(next[i]), " − ", factor_text(e_.value[i]), " = ", brief(delta[i]))};
+    return scene;
+  }
   scene.tables.push_back(table.add("A", e_.advantage, true).take());
   const size_t i = largest(e_.advantage);
   const double b = e_.baseline[i], of_return = e_.returns[i] - b;
-  scene.worked = {text(draw_at(i), ": R − ", has_critic ? "V" : "b", " = ", brief(e_.returns[i]), " − ", factor_text(b),
-                       " = ", brief(of_return))};
+  scene.worked = {text(draw_at(i), ": R − b = ", brief(e_.returns[i]), " − ", factor_text(b), " = ", brief(of_return))};
   if (std::fabs(e_.advantage[i] - of_return) > 1e-9) scene.worked[0] += text(", A = ", brief(e_.advantage[i]));
   return scene;
 }
@@ -230,10 +265,16 @@ TraceScene Teller::weights(size_t u) const {
       u > 0 && !math.later.empty() ? math.later : math.weight,
       text("L = −1/", mini.size(), " Σ ", reweighed ? "π/μ " : "", on_logit ? "wₜ zₜ" : "wₜ log πₜ",
            w.kl.empty() ? "" : " + w KLₜ", " = ", brief(loss_of(update, mini.batch)), ", where w is held constant")};
-  if (w.clipped)
+  if (w.clipped) {
+    double objective = 0;
+    for (size_t i = 0; i < w.ratio.size(); ++i)
+      objective += clipped_objective(w.ratio[i], mini.advantage[i], c_.options.clip_ratio);
+    scene.formulas.push_back(text("objective = 1/", mini.size(), " Σ min(ρₜ Aₜ, clip(ρₜ, 1 − ε, 1 + ε) Aₜ) = ",
+                                  brief(objective / double(mini.size())), "; its gradient is that of −L"));
     scene.lines.push_back(text("The clip holds ", *w.clipped, " of ",
                                std::accumulate(mini.batch.length.begin(), mini.batch.length.end(), int64_t{0}),
                                " draws, ε = ", brief(c_.options.clip_ratio), "."));
+  }
   if (reweighed) scene.lines.push_back("Each text counts π/μ times, for it was drawn from another policy μ.");
   if (update.policy && u + 1 < r_.updates.size())
     scene.lines.push_back(text("The gradient has the norm ", brief(gradient_norm(update.policy->gradient)),
@@ -265,12 +306,17 @@ TraceScene Teller::critic(size_t u) const {
   TraceScene scene{.title = of_update(u, "critic")};
   const std::vector<double>& error = update.weights.value;
   double squares = 0, draws = 0;
+  const std::vector<double>& ratio = update.weights.importance;  // of each text
+  const bool reweighed = std::ranges::any_of(ratio, [](double r) { return r != 1; });
   for (int64_t b = 0; b < mini.size(); ++b)
-    for (int64_t t = mini.batch.first_slot(b); t < mini.batch.end_slot(b); ++t, ++draws)
-      squares += error[size_t(b * mini.batch.T + t)] * error[size_t(b * mini.batch.T + t)];
-  scene.formulas = {text("½ mean of (Rₜ − Vₜ)² = ", brief(squares / draws / 2))};
+    for (int64_t t = mini.batch.first_slot(b); t < mini.batch.end_slot(b); ++t, ++draws) {
+      const double e = error[size_t(b * mini.batch.T + t)];
+      squares += (ratio.empty() ? 1 : ratio[size_t(b)]) * e * e;
+    }
+  scene.formulas = {text("½ mean of ", reweighed ? "π/μ " : "", "(Rₜ − Vₜ)² = ", brief(squares / draws / 2))};
   scene.lines = {"The critic V descends its distance to the returns R, with an optimiser of its own."};
   DrawTable table(mini, c_.tokenizer, update.rows);
+  if (reweighed) table.add("π/μ of text", on_every_draw(mini.batch, ratio));
   scene.tables.push_back(table.add("R", mini.returns)
                              .add("V", update.now.value)
                              .add("R − V", error, true)

@@ -123,8 +123,8 @@ async function wrong(position, grads) {
   const touched = new Set(adds.map(a => op.in[a.input].value)), mine = update ? [u.value] : begins ? [] : op.out;
   const which = trace.values.map((_, i) => i).filter(i => !big || position % 16 === 0 || touched.has(i) || mine.includes(i));
   const s = await seen(which);
-  if (s.count !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position - firstOp + 1} of ${trace.ops.length}`)) return 'count';
-  if (!begins && s.part !== (update ? `update ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward, step ${n + 1} of ${trace.steps.length}` : `forward, op ${position - firstOp + 1} of ${trace.ops.length}`)) return 'heading: ' + s.part;
+  if (s.count !== (update ? `parameter ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward ${n + 1} of ${trace.steps.length}` : begins ? 'backward begins' : `forward ${position - firstOp + 1} of ${trace.ops.length}`)) return 'count';
+  if (!begins && s.part !== (update ? `parameter ${position - firstUpdate + 1} of ${trace.updates.length}` : back ? `backward, step ${n + 1} of ${trace.steps.length}` : `forward, op ${position - firstOp + 1} of ${trace.ops.length}`)) return 'heading: ' + s.part;
   const inPlace = text => text.replace(/[_^{}]/g, '');  // raised and lowered instead
   if (update && s.formula.join() !== [u.rule || trace.update_rule].flat().map(inPlace).join()) return 'the rule of the update';
   if (!begins && !update && (s.formula.join() !== inPlace(back ? op.backward : op.forward) || s.raised.some(t => /[\^{}]/.test(t)))) return 'formula';

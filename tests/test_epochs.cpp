@@ -59,7 +59,9 @@ std::vector<double> exponentials(std::vector<double> x) {
 
 TEST_SUITE_BEGIN("epochs");
 
-TEST_CASE("where the policy has moved since it drew, the mean is the gradient of J at the policy as it is") {
+TEST_CASE(
+    "where the policy has moved since it drew, the mean is the method's own at the policy as it is: of reinforce that "
+    "is the gradient of J") {
   for (const std::string family : {"lstm", "transformer"})
     for (const std::string algorithm : {"reinforce", "actor-critic"})
       for (const std::string kl : {"k1", "full"})

@@ -199,7 +199,7 @@ void print(const Atlas& atlas) {
   for (const AtlasTarget& t : atlas.targets) {
     std::printf("--target %s, %s: KL(target, prior) %s nats, log Z %s\n", t.name.c_str(), one_line(t.aim, 80).c_str(),
                 significant(t.kl, 6).c_str(), significant(t.log_z, 6).c_str());
-    for (const double x : t.lambda) std::printf("  λ %s\n", significant(x, 6).c_str());
+    for (const double x : t.lambda) std::printf("  Λ %s\n", significant(x, 6).c_str());
     std::printf("  %-13s %32s   %32s\n  %-13s", "", "arrives at step", "ends at, nats", "divergence");
     for (const char* gap : {"", "  "}) std::printf("%s %10s %10s %10s", gap, "plain", "exact", "sampled");
     std::printf("\n");

@@ -161,14 +161,14 @@ std::string page_of(const Atlas& atlas) {
   page.section("Two targets, one form");
   page.paragraph(text("Both are the prior times an exponential, over Z. The target rl is the posterior of ", rl.aim,
                       " with β = ", significant(o.kl_coef, 4), ", at which RLHF aims: prior · exp(reward / β) / Z."));
-  page.paragraph(text("The target gdc is the nearest to the prior with ", gdc.aim, ": prior · exp(λ · features) / Z."));
+  page.paragraph(text("The target gdc is the nearest to the prior with ", gdc.aim, ": prior · exp(Λ · features) / Z."));
   std::string lambda;
   for (const double x : gdc.lambda) lambda += (lambda.empty() ? "" : ", ") + significant(x, 6);
   page.facts({{"KL(rl, prior)", number(rl.kl) + " nats"},
               {"KL(gdc, prior)", number(gdc.kl) + " nats"},
               {"log Z of rl", significant(rl.log_z, 6)},
               {"log Z of gdc", significant(gdc.log_z, 6)},
-              {"λ", lambda}});
+              {"Λ", lambda}});
   page.html(to_html(bars(atlas)));
   page.section("Every way to each");
   page.paragraph(of_the_curves(atlas));

@@ -47,8 +47,8 @@ std::string definition_of_j(const TuneConfig& config) {
 // What the best policy is, for a reader of its probabilities.
 std::string definition_of_optimum(const TuneConfig& config) {
   if (config.is_gdc())
-    return text("The target, the prior times ", config.pointwise.empty() ? "" : "the hard constraints and ",
-                config.feature.empty() ? "nothing else" : "exp(Λ · features)",
+    return text("The target, prior", config.pointwise.empty() ? "" : " · hard constraints",
+                config.feature.empty() ? "" : " · exp(Λ · features)",
                 " / Z, is the nearest to the prior that has what was asked for.");
   if (config.gamma < 1)
     return "The optimum of discounted rewards gives each token the prior's probability times exp((Q − V) / β), with "
@@ -57,7 +57,7 @@ std::string definition_of_optimum(const TuneConfig& config) {
 }
 
 // A plot for each list that the log has under `column`: of the features of gdc, their moments beside the wanted ones,
-// and Lambda; and of the hard constraints the share of texts that keeps each.
+// and Λ; and of the hard constraints the share of texts that keeps each.
 struct Lists {
   const char *title, *column;
   const std::vector<std::string>& names;
@@ -87,7 +87,7 @@ std::vector<std::string> plots_of_features(const RunFacts& facts) {
   std::vector<std::string> plots;
   for (const Lists& lists :
        {Lists{"Moments", "moments", feature, true, true},
-        Lists{"Moments of held-out prompts", "held_out_moments", feature, true, true}, Lists{"λ", "lambda", feature},
+        Lists{"Moments of held-out prompts", "held_out_moments", feature, true, true}, Lists{"Λ", "lambda", feature},
         Lists{"Texts that keep a hard constraint, share", "pointwise", pointwise, false},
         Lists{"The same behind held-out prompts", "held_out_pointwise", pointwise, false}})
     if (const LinePlot plot = plot_of_lists(facts.log, lists); !plot.series.empty()) plots.push_back(to_html(plot));

@@ -581,7 +581,7 @@ function updateParts(u) {
   const v = values[u.value], more = ofValue(v, { mark: u.element });
   const shown = [['w', v.data, 'before'], ['its gradient', v.grad, 'gradient'], ['g, clipped', u.clipped, 'clipped'], ['m', u.m, 'm'], ['v', u.v, 'v'],
     ['change of w', u.change, 'change'], ['new w', u.after, 'after']].filter(([, xs, kind]) => kind !== 'clipped' || xs !== v.grad);
-  return [heading(`update ${position - firstUpdate + 1} of ${updates.length}`, v.name, 'what the optimiser makes of its gradient'),
+  return [heading(`parameter ${position - firstUpdate + 1} of ${updates.length}`, v.name, 'what the optimiser makes of its gradient'),
     ...(u.rule || trace.update_rule).map(line => el('p', { class: 'formula long' }, line)),
     ...u.worked.map(line => el('p', { class: 'worked' }, line)), tables(...shown.map(([caption, xs, kind]) => heat(caption, xs, v.shape, kind, more)))];
 }
@@ -641,7 +641,7 @@ function draw() {
   const step = position - begin - 1;
   control('slider').value = position;
   control('count').textContent = position < firstOp ? `start ${position + 1} of ${firstOp}`
-    : position >= firstClosing ? `end ${position - firstClosing + 1} of ${closing.length}` : position >= firstUpdate ? `update ${position - firstUpdate + 1} of ${updates.length}`
+    : position >= firstClosing ? `end ${position - firstClosing + 1} of ${closing.length}` : position >= firstUpdate ? `parameter ${position - firstUpdate + 1} of ${updates.length}`
     : step >= 0 ? `backward ${step + 1} of ${steps.length}` : step === -1 ? 'backward begins' : `forward ${position - firstOp + 1} of ${ops.length}`;
   control('back').disabled = position === 0;
   control('next').disabled = position === last;

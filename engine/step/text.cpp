@@ -136,7 +136,7 @@ std::string seeds_text(const Trace& t, const TextSize& size) {
 
 std::string update_text(const Trace& t, const TraceUpdate& u, const TextSize& size) {
   const TraceValue& v = t.values[size_t(u.value)];
-  std::string s = text("update ", &u - t.updates.data() + 1, '/', t.updates.size(), ":  ", v.name, '\n');
+  std::string s = text("parameter ", &u - t.updates.data() + 1, '/', t.updates.size(), ":  ", v.name, '\n');
   for (const std::string& line : u.rule.empty() ? t.update_rule : u.rule) s += wrapped(line, 2, size.columns);
   s += entry("w = " + v.name, v.shape, v.data, size) + entry("its gradient", v.shape, v.grad, size);
   if (u.clipped != v.grad) s += entry("g", v.shape, u.clipped, size);

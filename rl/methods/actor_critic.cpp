@@ -5,11 +5,12 @@
 //   actor w_t = δ_t,   critic V(h_t) → r_t + γ V(h_{t+1}), the right side a constant
 //
 // The critic is a value network with an encoder of its own. Where V is that of the policy the mean of the gradient is
-// the one of REINFORCE; until then it is biased, with far less variance. Sequences that another policy drew, or the
-// policy before an update, count π/μ, a ratio of whole sequences.
+// the one of REINFORCE at γ = 1 (below it the factor γ^t is left out, returns.h); until then it is biased, with far
+// less variance. Sequences that another policy drew, or the policy before an update, count π/μ, a ratio of whole
+// sequences.
 //
-// In the later updates of a step the KL and the entropy in r_t are those of the policy as it is then. What the critic
-// says and learns stays that of the policy which drew.
+// In the later updates of a step the KL and the entropy in r_t are those of the policy as it is then. The critic's
+// values and its targets stay those of the step's beginning; its errors count π/μ too.
 #include "rl/methods/returns.h"
 #include "rl/tune_values.h"
 
@@ -43,9 +44,9 @@ class ActorCritic : public Method {
   MethodMath math() const override {
     return {.credit = rule_of_rewards(rewards_),
             .returns = "Rₜ = cₜ + γ Vₜ₊₁, what the critic is to say",
-            .advantage = "Aₜ = δₜ = cₜ + γ Vₜ₊₁ − Vₜ, V 0 after the last draw",
+            .advantage = text("Aₜ = δₜ = cₜ + γ Vₜ₊₁ − Vₜ, γ = ", rewards_.gamma, "; V is 0 after the last draw"),
             .weight = "wₜ = Aₜ",
-            .later = "wₜ = Aₜ + cₜ − cₜ as the step began"};
+            .later = "wₜ = Aₜ + (cₜ now − cₜ as the step began)"};
   }
 
  private:

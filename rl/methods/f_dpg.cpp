@@ -3,7 +3,7 @@
 //   −∇D_f(π‖p) = E_π[−f'(π/p) ∇ log π],   p = P/Z,   P = q e^{r/β}
 //
 // so that w = f'(1) − f'(π/p). The constant f'(1) is a baseline: it changes no mean and makes every weight 0 at π = p.
-// For forward-kl it is the Zπ/μ of Korbak et al. 2022 (arXiv 2206.00761). Two tables are multiplied out here. The
+// For forward-kl it is the Zπ/μ of Korbak et al. 2022 (arXiv 2206.00761). Any target goes with any divergence. The
 // divergence is f' of log π/p (rl/tables/divergence.h). The target is r/β: of RLHF the reward over the KL coefficient,
 // of GDC Λ·φ + log b with β = 1 (rl/gdc.h). With reverse-kl and a reward this is RLHF: ∇J = −β ∇KL(π‖p).
 //
@@ -121,8 +121,9 @@ class FDpg : public Method {
       const bool excluded = e.log_target[b] == -INFINITY;
       w[b] = w[b] == -INFINITY ? 0 : at_one_ - f_.slope(w[b] - e.log_target[b]);
       if (excluded && !std::isfinite(w[b]))
-        throw DataError(text("the policy drew a sequence that the target excludes, which makes ", f_.name,
-                             " infinite; a divergence that allows it is forward-kl, js, tv, chi2 or hellinger"));
+        throw DataError(text(
+            "the policy drew a sequence that the target excludes, which makes ", f_.name,
+            " infinite; a divergence that allows it is forward-kl, js, tv, chi2, hellinger or alpha:A with A below 1"));
     }
     return w;
   }

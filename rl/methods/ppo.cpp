@@ -43,7 +43,8 @@ class Ppo : public Method {
   MethodMath math() const override {
     return {.credit = rule_of_rewards(rewards_),
             .returns = "Rₜ = Aₜ + Vₜ, what the critic is to say",
-            .advantage = "Aₜ = δₜ + γ λ Aₜ₊₁, δₜ = cₜ + γ Vₜ₊₁ − Vₜ, V and A 0 after the last",
+            .advantage = text("Aₜ = δₜ + γ λ Aₜ₊₁, δₜ = cₜ + γ Vₜ₊₁ − Vₜ, γ = ", rewards_.gamma, ", λ = ", lambda_,
+                              "; V and A are 0 after the last"),
             .weight = kRuleOfClip};
   }
 

@@ -4,7 +4,8 @@
 //   fixed     the prior q
 //   adaptive  a copy of an earlier policy, replaced as soon as the policy is nearer to the target
 //
-// The fixed one never draws what q excludes, where p is 0 as well: f'(∞) is missing there, which is 0 for forward-kl.
+// The fixed one never draws what q excludes. Where the policy can say that, f'(1) − f'(∞) of it would be missing from
+// the mean, so it is refused where the texts can be listed.
 //
 // Nearer (KL-adaptive DPG, Khalifa et al. 2021, algorithm 2) means KL(p‖π) < KL(p‖μ) beyond doubt. The difference is
 // E_p[log μ − log π], estimated from the batch with the weights p/μ; it must be kDoubt standard errors below 0.

@@ -10,6 +10,9 @@
 //   dqn  Q is a network (Mnih et al. 2015), Q' a copy of it that is renewed every --target-every steps; earlier batches
 //        are shown again (--replay), whoever drew them
 //
+// Q begins as the logits of the prior, which are not in units of the reward, and has to unlearn them. The step on the
+// error is AdamW's, not Q + α δ.
+//
 // With the rewards of texts and γ = 1, V of the start is the largest reward that a text can have.
 #include <cmath>
 

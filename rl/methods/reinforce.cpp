@@ -51,7 +51,7 @@ class Reinforce : public Method {
             .returns = rule_of_returns(returns_),
             .advantage = text("Aₜ = Rₜ − bₜ, b: ", baseline_.help),
             .weight = "wₜ = Aₜ",
-            .later = "wₜ = Aₜ + Rₜ − Rₜ as the step began"};
+            .later = "wₜ = Aₜ + (Rₜ now − Rₜ as the step began)"};
   }
 
   void learn(const Experience& fresh) override {

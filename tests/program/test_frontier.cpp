@@ -40,7 +40,7 @@ TEST_CASE("frontier gives the curve, best of N and how far runs are from it, as 
   CHECK(said["runs"][1]["kl_to_frontier"].get<double>() >= -1e-12);
   CHECK(dir.valid_html("f.html"));
   const std::string page = dir.read("f.html");
-  for (const char* part : {"best of 64, ", "best of N at log N - (N-1)/N", "<circle class=\"s3\"",
+  for (const char* part : {"best of 64, ", "best of N at log N − (N−1)/N", "<circle class=\"s3\"",
                            "<circle class=\"s4\"", "<title>tuned, ", "<title>pi, ", "an upper bound"})
     CHECK(contains(page, part));
   CHECK(!contains(page, "path class=\"s2 dots"));  // points are not joined

@@ -85,7 +85,7 @@ TEST_CASE("the report of a tuned run shows its curves, and its command makes the
     CAPTURE(curve);
     CHECK(contains(page, curve));
   }
-  CHECK(!contains(page, "KL coefficient beta"));  // it stays what it is
+  CHECK(!contains(page, "KL coefficient β"));  // it stays what it is
   std::string command = between(page, "<code>" + program(f64) + " tune ", "<");
   const std::vector<std::pair<std::string, std::string>> escapes = {
       {"&#39;", "'"}, {"&quot;", "\""}, {"&gt;", ">"}, {"&lt;", "<"}, {"&amp;", "&"}};
@@ -102,7 +102,7 @@ TEST_CASE("the report of a run with a KL target shows the coefficient that is st
   const Scratch dir;
   lstm_prior(dir);
   CHECK(exits(dir.run(f64, "tune lstm --out r2 --reward end --kl-target 0.2 --max-tokens 4 --steps 3 --quiet"), 0));
-  CHECK(contains(dir.report("r2"), "KL coefficient beta"));
+  CHECK(contains(dir.report("r2"), "KL coefficient β"));
 }
 
 TEST_CASE("tune refuses options that contradict each other and models that have no parameters, and makes no folder") {
