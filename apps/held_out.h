@@ -1,5 +1,6 @@
-// What a policy draws, measured beside the steps: on prompts that it is not trained on, which says whether it has learnt
-// the task or its prompts; or on those of a run whose steps draw nothing, since they learn from texts that were given.
+// What a policy draws, measured beside the steps: on prompts that it is not trained on, which says whether it has
+// learnt the task or its prompts; or on those of a run whose steps draw nothing, since they learn from texts that were
+// given.
 #pragma once
 
 #include "apps/tuned_run.h"

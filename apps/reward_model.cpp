@@ -152,9 +152,9 @@ int reward_model(const RewardModelCommand& command) {
   };
   console.note(text("Of the choices learnt from: ", told(learnt), held ? "; of the others: " + told(*held) : "",
                     ". A coin has ", fixed(std::log(2), 4), " and 0.5."));
-  console.note(text("Saved ", folder.checkpoint(), ". Try: ",
-                    proposed({"tune", as_argument(command.run), "--out", "runs/tuned", "--reward",
-                              "model:" + command.out})));
+  console.note(
+      text("Saved ", folder.checkpoint(), ". Try: ",
+           proposed({"tune", as_argument(command.run), "--out", "runs/tuned", "--reward", "model:" + command.out})));
   return kDone;
 }
 

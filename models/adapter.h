@@ -14,7 +14,8 @@
 
 namespace gradus {
 
-// The numbers of model.plain() in a model of its own, whose options may differ where they change no shape: dropout, ops.
+// The numbers of model.plain() in a model of its own, whose options may differ where they change no shape: dropout,
+// ops.
 std::unique_ptr<LanguageModel> clone_with(const LanguageModel& model, const ModelOptions& options);
 
 class AdaptedModel : public LanguageModel {

@@ -41,11 +41,10 @@ void permute(std::vector<int64_t>& order, const Rng& rng) {
 static std::vector<int32_t> draws_of(const std::string& words, const Checkpoint& run, const World& world) {
   std::vector<int32_t> draws = run.tokenizer.encode(words);
   const int64_t n = std::ssize(draws);
-  if (n > world.max_tokens)
-    throw DataError(text("a text of ", n, " tokens, and --max-tokens is ", world.max_tokens));
+  if (n > world.max_tokens) throw DataError(text("a text of ", n, " tokens, and --max-tokens is ", world.max_tokens));
   if (n < world.max_tokens && world.end_id < 0)
-    throw DataError(text("a text of ", n, " tokens, which in a run without end marks must have --max-tokens, ",
-                         world.max_tokens));
+    throw DataError(
+        text("a text of ", n, " tokens, which in a run without end marks must have --max-tokens, ", world.max_tokens));
   if (n < world.max_tokens) draws.push_back(world.end_id);
   return draws;
 }

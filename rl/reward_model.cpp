@@ -70,7 +70,8 @@ RewardModel::Step RewardModel::gradient(std::span<const std::vector<int32_t>> te
   ChoiceLoss of = choice_loss(r, choices);
   const std::vector<real> slope(of.slope.begin(), of.slope.end());
   shards.each([&](int s) {
-    shards.tape(s).seed(of_shard[size_t(s)], std::span(slope).subspan(size_t(shards.first(s)), size_t(shards.count(s))));
+    shards.tape(s).seed(of_shard[size_t(s)],
+                        std::span(slope).subspan(size_t(shards.first(s)), size_t(shards.count(s))));
     shards.tape(s).backward();
   });
   return {std::move(of), shards.gradient(params())};

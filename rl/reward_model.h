@@ -29,8 +29,8 @@ class RewardModel {
   // r of each of these, [N]. May be called from several threads at once.
   std::vector<double> score(std::span<const std::vector<int32_t>> texts) const;
 
-  // The loss of the choices between these texts, and its gradient by params(), which is valid until the next step of the
-  // shards.
+  // The loss of the choices between these texts, and its gradient by params(), which is valid until the next step of
+  // the shards.
   struct Step {
     ChoiceLoss of;
     std::span<const real> gradient;

@@ -6,8 +6,8 @@
 namespace gradus {
 
 struct RewardModelConfig : RunOptions {
-  int64_t batch = 32;          // choices in a step
-  double val_fraction = 0.1;   // of the choices, which are measured and not learnt from
+  int64_t batch = 32;         // choices in a step
+  double val_fraction = 0.1;  // of the choices, which are measured and not learnt from
   double weight_decay = 0.01;
   int64_t seed = 1;
   RewardModelConfig() {

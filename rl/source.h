@@ -1,5 +1,5 @@
-// Sources of experience. RolloutSource draws sequences from a model and may replay earlier batches; PairSource has pairs
-// of sequences, of which somebody has chosen one.
+// Sources of experience. RolloutSource draws sequences from a model and may replay earlier batches; PairSource has
+// pairs of sequences, of which somebody has chosen one.
 #pragma once
 
 #include <deque>
@@ -65,8 +65,8 @@ class RolloutSource : public Source {
 
 class PairSource : public Source {
  public:
-  // options.batch / 2 pairs a step, in the order of permutations that follow each other, so that none is seen more often
-  // than another. ShapeError without a pair.
+  // options.batch / 2 pairs a step, in the order of permutations that follow each other, so that none is seen more
+  // often than another. ShapeError without a pair.
   PairSource(TokenPairs pairs, World world, const TuneConfig& options);
 
   const World& world() const override { return world_; }

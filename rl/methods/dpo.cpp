@@ -1,6 +1,6 @@
 // DPO, direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290): learns from choices between two texts,
-// without a reward model. The posterior q e^{r/β} / Z has r = β log π/q and a constant of the prompt, so the policy is a
-// reward model of its own: with h = β (log π − log q), the choices have the loss of Bradley and Terry
+// without a reward model. The posterior q e^{r/β} / Z has r = β log π/q and a constant of the prompt, so the policy is
+// a reward model of its own: with h = β (log π − log q), the choices have the loss of Bradley and Terry
 // (rl/tables/bradley_terry.h),
 //
 //   L = −log σ(Δ),   Δ = h(chosen) − h(rejected),   −∇L = β σ(−Δ) (∇ log π(chosen) − ∇ log π(rejected))
@@ -49,8 +49,9 @@ class Dpo : public Method {
     const std::vector<double> q = sum_over_draws(e.batch, e.log_q), r = sum_over_draws(e.batch, e.reward);
     for (size_t b = 0; b < h.size(); ++b) {
       if (!std::isfinite(h[b]) || !std::isfinite(q[b]))
-        throw DataError(text("the ", std::isfinite(q[b]) ? "policy" : "prior",
-                             " holds a text of the preferences impossible, so log(policy / prior) of it is not finite"));
+        throw DataError(
+            text("the ", std::isfinite(q[b]) ? "policy" : "prior",
+                 " holds a text of the preferences impossible, so log(policy / prior) of it is not finite"));
       h[b] = beta_ * (h[b] - q[b]);
     }
     std::vector<double> size;  // of each group
