@@ -85,7 +85,7 @@ TEST_CASE("zeros stand for what the machine and other options say; what does not
 TEST_CASE("a word of no table is an error that lists the known ones") {
   CHECK_THROWS_WITH_AS(
       make_method(Tuning{.algorithm = "best"}),
-      "there is no algorithm 'best'; it must be one of reinforce, f-dpg, grpo, ppo, actor-critic, q, soft-q, dqn",
+      "there is no algorithm 'best'; it must be one of reinforce, f-dpg, grpo, ppo, actor-critic, q, soft-q, dqn, dpo",
       DataError);
   CHECK_THROWS_WITH_AS(make_method(Tuning{.baseline = "best"}),
                        "there is no baseline 'best'; it must be one of leave-one-out, none, moving, value", DataError);
