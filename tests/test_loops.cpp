@@ -81,7 +81,7 @@ void check_training(const std::string& family, bool lines) {
   command.corpus = {folder.file("text.txt", content)};
   REQUIRE(train(command) == kDone);
 
-  const Checkpoint run = load_checkpoint(command.out);
+  const Checkpoint run = load_any_checkpoint(command.out);
   const Config& c = run.config;
   const Corpus corpus(c.corpus(), run.tokenizer, content, "text");
   REQUIRE(corpus.has_validation());
