@@ -51,27 +51,27 @@ Split read(const RewardModelCommand& command, const RewardModel& model) {
   return split;
 }
 
-// The choices of a step: all in turn, in an order that is drawn anew for each round.
-Choices batch_of(const Choices& all, const RewardModelConfig& config, int64_t step) {
-  std::vector<int64_t> order(size_t(all.size()));
-  int64_t drawn = -1;  // the round whose order it is
+// The choices of a step.
+Choices batch_of(const Choices& all, Rounds& rounds, int64_t size, int64_t step) {
   Choices batch;
-  for (int64_t i = (step - 1) * config.batch; i < step * config.batch; ++i) {
-    if (const int64_t round = i / all.size(); round != drawn) {
-      permute(order, Rng(uint64_t(config.seed), Stream::kBatch, round));
-      drawn = round;
-    }
-    const Choice& c = all.choices[size_t(order[size_t(i % all.size())])];
+  for (int64_t i = (step - 1) * size; i < step * size; ++i) {
+    const Choice& c = all.choices[size_t(rounds.at(i))];
     batch.add(all.texts[size_t(c.chosen)], all.texts[size_t(c.rejected)]);
   }
   return batch;
 }
 
-void refuse_beyond_memory(const RewardModelConfig& config, const RewardModel& model, const Choices& all) {
+int64_t longest(const Choices& all) {
   size_t T = 0;
   for (const std::vector<int32_t>& ids : all.texts) T = std::max(T, ids.size());
-  require_memory(training_bytes(*model.run().model, 2 * config.batch, int64_t(T), config.shards),
+  return int64_t(T);
+}
+
+void refuse_beyond_memory(const RewardModelConfig& config, const RewardModel& model, const Split& split) {
+  require_memory(training_bytes(*model.run().model, 2 * config.batch, longest(split.train), config.shards),
                  text("a step with --batch ", config.batch), "use a smaller --batch");
+  require_memory(model.scoring_bytes(std::max(longest(split.train), longest(split.validation))),
+                 "scoring the texts of the choices", "leave out the longest ones");
 }
 
 }  // namespace
@@ -86,8 +86,9 @@ int reward_model(const RewardModelCommand& command) {
     throw UsageError(error.what());
   }
   RewardModel model(load_checkpoint(command.run));
-  const auto [train, validation] = read(command, model);
-  refuse_beyond_memory(config, model, train);
+  const auto split = read(command, model);
+  const auto& [train, validation] = split;
+  refuse_beyond_memory(config, model, split);
   const int threads = threads_for(command.common, config.shards);
   Shards shards(int(config.shards), threads);
   console.note(text("Learning a reward from ", grouped(train.size()), " choices, and measuring it on ",
@@ -96,10 +97,11 @@ int reward_model(const RewardModelCommand& command) {
   const Schedule schedule{config.lr, config.min_lr, config.warmup, config.steps};
   const Stopwatch all;
   std::vector<Json> log;  // a run that is cut short leaves nothing behind
+  Rounds rounds(train.size(), uint64_t(config.seed));
   const LongLoop loop("learning a reward", config.steps);
   for (int64_t step = 1; step <= config.steps; ++step) {
     loop.at(step - 1);
-    const Choices batch = batch_of(train, config, step);
+    const Choices batch = batch_of(train, rounds, config.batch, step);
     const RewardModel::Step now = model.gradient(batch.texts, batch.choices, shards,
                                                  {.seed = uint64_t(config.seed), .step = step, .training = true});
     const double norm = gradient_norm(now.gradient), lr = schedule.at(step);

@@ -33,9 +33,15 @@ std::vector<std::string> prompts_of(const std::vector<Preference>& preferences) 
   return prompts;
 }
 
-void permute(std::vector<int64_t>& order, const Rng& rng) {
-  std::iota(order.begin(), order.end(), 0);
-  for (int64_t i = std::ssize(order) - 1; i > 0; --i) std::swap(order[size_t(i)], order[size_t(rng.below(i, i + 1))]);
+int64_t Rounds::at(int64_t place) {
+  const int64_t n = std::ssize(order_);
+  if (place / n != round_) {
+    round_ = place / n;
+    const Rng rng(seed_, Stream::kBatch, round_);
+    std::iota(order_.begin(), order_.end(), 0);
+    for (int64_t i = n - 1; i > 0; --i) std::swap(order_[size_t(i)], order_[size_t(rng.below(i, i + 1))]);
+  }
+  return order_[size_t(place % n)];
 }
 
 static std::vector<int32_t> draws_of(const std::string& words, const Checkpoint& run, const World& world) {

@@ -32,8 +32,18 @@ struct TokenPairs {
   int64_t size() const { return std::ssize(of); }
 };
 
-// All of 0 .. order.size() − 1 in a random order (Fisher and Yates), a function of `rng` alone.
-void permute(std::vector<int64_t>& order, const Rng& rng);
+// All of 0 .. size − 1, round after round, each in a random order of its own (Fisher and Yates).
+class Rounds {
+ public:
+  // REQUIRES: size > 0.
+  Rounds(int64_t size, uint64_t seed) : order_(size_t(size)), seed_(seed) {}
+  int64_t at(int64_t place);  // a function of (size, seed, place); quick where places come in order
+
+ private:
+  std::vector<int64_t> order_;  // of all, in round_
+  uint64_t seed_;
+  int64_t round_ = -1;
+};
 
 // The choices as sequences that the run could have drawn in the world: a text of fewer than world.max_tokens tokens
 // ends with the end mark, one of just as many was cut. DataError, with the line, where a text is longer, cannot be read

@@ -4,13 +4,15 @@
 #include <numeric>
 
 #include "engine/long_loop.h"
+#include "models/memory.h"
 
 namespace gradus {
 
 static constexpr const char *kKind = "reward model", *kHead = "reward.";
 static constexpr const char* kOfHead[] = {"weight", "bias"};  // of ValueNetwork
 
-RewardModel::RewardModel(Checkpoint run) : run_(std::move(run)), network_(*run_.model, true) {
+RewardModel::RewardModel(Checkpoint run)
+    : run_(run.base.empty() ? std::move(run) : std::move(run).merged()), network_(*run_.model, true) {
   if (run_.model->params().size() == 0)
     throw DataError(text(run_.path, ": a model of the family ", run_.config.model,
                          " has no parameters, so a reward model cannot learn with it"));
@@ -42,18 +44,25 @@ Tensor RewardModel::rewards(std::span<const std::vector<int32_t>> texts) const {
 }
 
 std::vector<double> RewardModel::score(std::span<const std::vector<int32_t>> texts) const {
-  constexpr size_t kAtOnce = 256;
   std::vector<double> r;
   Tape tape;
   const Tape::Use use(tape);
+  const NoGrad no_grad;
   const LongLoop loop("scoring texts", std::ssize(texts));
-  for (size_t first = 0; first < texts.size(); first += kAtOnce) {
+  for (size_t first = 0; first < texts.size(); first += kSideBySide) {
     loop.at(int64_t(first));
     const Tape::Mark mark(tape);
-    const Tensor part = rewards(texts.subspan(first, std::min(kAtOnce, texts.size() - first)));
+    const Tensor part = rewards(texts.subspan(first, std::min(kSideBySide, texts.size() - first)));
     r.insert(r.end(), part.span().begin(), part.span().end());
   }
   return r;
+}
+
+double RewardModel::scoring_bytes(int64_t longest) const {
+  return bytes_of_shards(int64_t(kSideBySide), longest, 1, [&](int64_t rows) {
+    const NoGrad no_grad;
+    rewards(std::vector<std::vector<int32_t>>(size_t(rows), std::vector<int32_t>(size_t(longest), 0)));
+  });
 }
 
 RewardModel::Step RewardModel::gradient(std::span<const std::vector<int32_t>> texts, std::span<const Choice> choices,
@@ -110,6 +119,8 @@ std::unique_ptr<RewardModel> RewardModel::load(const std::string& run_or_file) {
   in.refuse_rest();
   if (const int64_t i = first_not_finite(model->params()); i >= 0)
     throw DataError(text(model->run().path, ": ", model->params().name(i), " holds a number that is not finite"));
+  require_memory(model->scoring_bytes(model->run().config.context), text("scoring texts by ", model->run().path),
+                 "the model and its context are too large for this machine");
   return model;
 }
 

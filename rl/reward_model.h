@@ -18,16 +18,20 @@ namespace gradus {
 
 class RewardModel {
  public:
-  // Of a run, with a head of zeros. DataError for a family whose encoder has no parameters.
+  // Of a run, with a head of zeros; an adapter of the run is merged with its base. DataError for a family whose encoder
+  // has no parameters.
   explicit RewardModel(Checkpoint run);
-  // From the folder of a file that save() wrote, or the file. DataError for anything else.
+  // From the folder of a file that save() wrote, or the file. DataError for anything else; UsageError where there is no
+  // memory to score texts of the context of its run.
   static std::unique_ptr<RewardModel> load(const std::string& run_or_file);
   void save(const std::string& path);  // as ArchiveWriter::write
 
   // What the encoder reads of a text. DataError where the run has no such token, or does not see so many at once.
   std::vector<int32_t> tokens(std::string_view prompt, std::string_view words) const;
-  // r of each of these, [N]. May be called from several threads at once.
+  // r of each of these, [N], kSideBySide at once. May be called from several threads at once.
   std::vector<double> score(std::span<const std::vector<int32_t>> texts) const;
+  static constexpr size_t kSideBySide = 32;
+  double scoring_bytes(int64_t longest) const;  // what score() takes, of texts of at most so many tokens
 
   // The loss of the choices between these texts, and its gradient by params(), which is valid until the next step of
   // the shards.

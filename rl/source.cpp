@@ -91,8 +91,7 @@ PairSource::PairSource(TokenPairs pairs, World world, const TuneConfig& options)
     : pairs_(std::move(pairs)),
       world_(std::move(world)),
       count_(options.batch / 2),
-      seed_(uint64_t(options.seed)),
-      order_(size_t(pairs_.size())) {
+      rounds_(pairs_.size(), uint64_t(options.seed)) {
   require(pairs_.size() > 0 && count_ > 0, "PairSource", Loc::here(), pairs_.size(), " pairs, and ", count_,
           " of them a step; there must be one");
 }
@@ -101,12 +100,7 @@ std::span<Experience* const> PairSource::draw(int64_t step, const LanguageModel&
   drawn_ = Experience{.sequences = Sequences(pairs_.sequences.end_id()), .independent = 2 * count_};
   std::vector<int32_t> prompt;
   for (int64_t i = 0; i < count_; ++i) {
-    const int64_t place = (step - 1) * count_ + i;
-    if (const int64_t round = place / pairs_.size(); round != round_) {
-      permute(order_, Rng(seed_, Stream::kBatch, round));
-      round_ = round;
-    }
-    const int64_t pair = order_[size_t(place % pairs_.size())];
+    const int64_t pair = rounds_.at((step - 1) * count_ + i);
     for (const Role role : {kChosen, kRejected}) {
       drawn_.sequences.add(pairs_.sequences.draws(2 * pair + role));
       drawn_.group.push_back(int32_t(i));

@@ -78,9 +78,7 @@ class PairSource : public Source {
   const TokenPairs pairs_;
   const World world_;
   const int64_t count_;  // pairs in a step
-  const uint64_t seed_;
-  std::vector<int64_t> order_;  // of all pairs, in round_
-  int64_t round_ = -1;
+  Rounds rounds_;
   Experience drawn_;
   Experience* only_ = &drawn_;
 };

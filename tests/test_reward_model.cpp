@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 
 #include "models/families.h"
@@ -129,6 +130,28 @@ TEST_CASE("texts of mixed lengths score as one by one") {
       CHECK(std::fabs(all[i] - model.score({&world.ids[i], 1})[0]) <= (kDouble ? 1e-12 : 1e-5));
     CHECK(std::fabs(all[1] - all[2]) > 1e-3);
   }
+}
+
+TEST_CASE("of a run with an adapter it is the merged model, whose file gives the same scores back") {
+  const Folder folder;
+  run_of("lstm").save(folder / "base.safetensors");
+  Checkpoint run = load_checkpoint(folder / "base.safetensors");
+  run.adapt("lora:2", 1);
+  for (real& x : run.model->params().edit()) x += real(0.3);
+  run.save(folder / "run.safetensors");
+  RewardModel model(load_checkpoint(folder / "run.safetensors"));
+  fill_head(model);
+  const EveryText world(model);
+  const std::vector<double> before = model.score(world.ids);
+  RewardModel of_base(load_checkpoint(folder / "base.safetensors"));
+  fill_head(of_base);
+  CHECK(near(of_base.score(world.ids), before) > 1e-3);
+  RewardModel of_merged(load_checkpoint(folder / "run.safetensors").merged());
+  fill_head(of_merged);
+  CHECK(of_merged.score(world.ids) == before);
+  model.save(folder / "rm.safetensors");
+  std::filesystem::remove(folder / "base.safetensors");  // it stands alone
+  CHECK(RewardModel::load(folder / "rm.safetensors")->score(world.ids) == before);
 }
 
 TEST_CASE("from all pairs, weighted as Bradley and Terry choose, the true reward is learnt up to a constant") {
