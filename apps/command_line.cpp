@@ -285,8 +285,8 @@ Check train_options(CLI::App& app, TrainCommand& c) {
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   app.add_option(
       "--from", c.from,
-      "begin with the weights and the vocabulary of this run; its sizes are that run's (gradus merge joins an "
-      "adapter with its run)");
+      "begin with the weights and the vocabulary of this run; its sizes are that run's, and a run of --lines can go on "
+      "with --pairs (gradus merge joins an adapter with its run)");
   std::vector<Option> rows = options(c.config);
   rows.push_back(stop_after(c.stop_after, row_of(rows, "steps").owners));
   add_options(app, rows);
@@ -302,8 +302,8 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     if (!c.resume && c.corpus.empty()) throw UsageError("train needs a text: " + typed_again({"FILE.txt"}));
     if (c.resume) refuse_beside_resume(app, {"CORPUS", "--drop"});
     if (!c.from.empty())
-      for (const char* of_model : {"--model", "--tokenizer", "--lines", "--pairs", "--layers", "--heads", "--embd",
-                                   "--hidden", "--memory", "--context", "--no-bias"})
+      for (const char* of_model : {"--model", "--tokenizer", "--lines", "--layers", "--heads", "--embd", "--hidden",
+                                   "--memory", "--context", "--mask-rate", "--no-bias"})
         if (app.count(of_model) > 0) throw UsageError(text(of_model, " cannot be given with --from, which has it"));
     if (c.from.empty() && !c.resume && c.config.adapter != kNoAdapter)
       throw UsageError("--adapter needs --from RUN, the run that it changes");
@@ -411,8 +411,8 @@ Check tune_options(CLI::App& app, TuneCommand& c) {
     if (learns_from_pairs(c.config)) {
       if (c.config.preferences.empty())
         throw UsageError("--algorithm dpo needs --preferences FILE; gradus prefer makes one");
-      if (!c.prompt.empty() || !c.prompts.empty())
-        throw UsageError("--preferences has the prompts; leave out --prompt and --prompts");
+      if (!c.prompt.empty() || !c.prompts.empty() || !c.pairs.empty())
+        throw UsageError("--preferences has the prompts; leave out --prompt, --prompts and --pairs");
     } else if (c.config.reward.empty() && !c.config.is_gdc())
       throw UsageError("tune needs a --reward: [WEIGHT*] and one of " + Reward::names());
     if (app.count("--prompt") > 0 && app.count("--prompts") > 0)

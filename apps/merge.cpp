@@ -13,15 +13,17 @@ namespace gradus {
 int merge(const MergeCommand& command) {
   Console console(command.common);
   refuse_existing(command.out);
-  Checkpoint run = load_checkpoint(command.run);
+  Checkpoint run = load_any_checkpoint(command.run);
   const int64_t adapted = run.model->params().size();
   const Checkpoint merged = std::move(run).merged();
   const RunFolder folder = make_folder(command.out);
   merged.save(folder.checkpoint());
   const int64_t all = merged.model->params().size();
   if (command.common.json) std::printf("%s\n", Json{{"parameters", all}, {"adapter", adapted}}.dump().c_str());
+  std::vector<std::string> next{"sample", as_argument(command.out)};
+  if (!merged.model->predicts_next()) next = {"fill", as_argument(command.out), "[MASK]"};
   console.note(text("Joined ", grouped(adapted), " numbers of an adapter with a model of ", grouped(all), ". Saved ",
-                    folder.checkpoint(), ". Try: ", proposed({"sample", as_argument(command.out)})));
+                    folder.checkpoint(), ". Try: ", proposed(next)));
   return kDone;
 }
 

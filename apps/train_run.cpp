@@ -80,8 +80,13 @@ Config config_from(const Checkpoint& from, const TrainCommand& command) {
   if (from.config.counts())
     throw UsageError(text("--from ", command.from, ": a model of the family ", from.config.model,
                           " is counted and takes no steps; count the new text together with the old one"));
+  if (command.config.pairs && from.tokenizer.end_id() < 0)
+    throw UsageError(text("--pairs: ", command.from,
+                          " has no end mark, which stands between a prompt and its reply; begin with a run of --lines "
+                          "or --pairs"));
   Config config = command.config;
   static_cast<ModelOptions&>(config) = from.config;
+  config.pairs |= command.config.pairs;  // the same mark stands between a prompt and its reply
   config.tokenizer = from.config.tokenizer;
   if (from.base.empty()) {
     config.dropout = command.config.dropout;
@@ -95,7 +100,8 @@ Config config_from(const Checkpoint& from, const TrainCommand& command) {
 // A run that begins with the weights and the vocabulary of another one, whole or under an adapter.
 TrainRun begin_from(const TrainCommand& command) {
   refuse_existing(command.out);
-  Checkpoint run = load_checkpoint(command.from);
+  Checkpoint run = load_any_checkpoint(command.from);
+  if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier, with which no model of texts can begin"));
   const Config config = config_from(run, command);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   Corpus corpus(config.corpus(), run.tokenizer, files.content, files.name());

@@ -276,8 +276,10 @@ TunedRun begin(const TuneCommand& command) {
   TuneConfig config = command.config;
   resolve_options(config);
   if (const std::string reward = reward_with_references(config); !reward.empty() && command.pairs.empty())
-    throw UsageError(text("the reward ", reward, " compares a text with the reference of its prompt; give prompts and ",
-                          "references: ", typed_again({"--pairs", "FILE.tsv"})));
+    throw UsageError(text("the reward ", reward, " compares a text with the reference of its prompt",
+                          learns_from_pairs(config)
+                              ? ", and the prompts of --preferences have none; leave it out"
+                              : "; give prompts and references: " + typed_again({"--pairs", "FILE.tsv"})));
   const auto named = [](const std::string& path) {
     std::string name = std::filesystem::absolute(checkpoint_path(path)).lexically_normal().string();
     if (find_bad_byte(name))

@@ -52,9 +52,17 @@ void AdaptedModel::refresh() const {
   merged_ = params_.version();
 }
 
+// Whether this step of the current tape has the changed matrices in the place of the net's: an op is then given other
+// numbers than the net's own.
+bool AdaptedModel::are_in_place() const {
+  const Tensor w = net_->params().tensor(matrices_[0].of);
+  return w.rows(0, w.dim(0)).value(Loc::here())->data != w.value(Loc::here())->data;
+}
+
 // Where gradients are recorded the matrices are results of ops on this tape; elsewhere their numbers will do.
 void AdaptedModel::put_in_place() const {
   refresh();
+  if (are_in_place()) return;
   Tape& tape = Tape::current(Loc::here());
   for (const Matrix& m : matrices_) {
     const Tensor w = changed(m);
@@ -67,6 +75,11 @@ Tensor AdaptedModel::encode(std::span<const int32_t> tokens, int64_t B, int64_t 
   put_in_place();
   return net_->features(tokens, B, T);
 }
+Tensor AdaptedModel::encode_padded(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B,
+                                   int64_t T) const {
+  put_in_place();
+  return net_->features(tokens, lengths, B, T);
+}
 Tensor AdaptedModel::head(const Tensor& features) const {
   put_in_place();
   return net_->head(features);
@@ -74,6 +87,11 @@ Tensor AdaptedModel::head(const Tensor& features) const {
 Tensor AdaptedModel::logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
   put_in_place();
   return net_->logits(tokens, B, T);
+}
+Tensor AdaptedModel::losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B,
+                            int64_t T) const {
+  put_in_place();
+  return net_->losses(tokens, targets, B, T);
 }
 Tensor AdaptedModel::token_vectors() const { return plain().token_vectors(); }
 State AdaptedModel::start(int64_t B) const { return plain().start(B); }

@@ -26,6 +26,9 @@ class AdaptedModel : public LanguageModel {
 
   Tensor head(const Tensor& features) const override;
   Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const override;
+  bool predicts_next() const override { return net_->predicts_next(); }
+  int32_t mask_id() const override { return net_->mask_id(); }
   int64_t width() const override { return net_->width(); }
   Tensor token_vectors() const override;
   State start(int64_t B) const override;
@@ -44,9 +47,12 @@ class AdaptedModel : public LanguageModel {
     Tensor a, b;
   };
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  Tensor encode_padded(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B,
+                       int64_t T) const override;
   Tensor advance(State& state, std::span<const int32_t> tokens) const override;
   Tensor changed(const Matrix& m) const;  // w + a b, on the current tape
   void refresh() const;
+  bool are_in_place() const;
   void put_in_place() const;
 
   const Adapter adapter_;

@@ -273,6 +273,7 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
   } else {
     Checkpoint base = read_base(in, config, c.tokenizer);
     static_cast<ModelOptions&>(c.config) = base.config;  // what the model is
+    c.config.pairs = config.pairs;                       // what its texts are
     c.config.dropout = config.dropout;                   // and how it is trained
     c.config.ops = config.ops;
     c.config.seed = config.seed;

@@ -176,6 +176,7 @@ TEST_CASE("classify: files and commands that cannot be used") {
                                     "tune run --out new --reward end", "exact sequences run --max-tokens 2"})
     CHECK(refuses(dir.run(f64, command, {.in = "the tea\n"}), 4, "is a classifier"));
   CHECK(refuses(dir.run(f64, "fill run 'the [MASK]'"), 4, "is no masked model"));
+  CHECK(refuses(dir.run(f64, "train two.txt --from run --out new"), 4, "is a classifier"));
 }
 
 TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with probabilities") {
@@ -203,6 +204,20 @@ TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with 
                std::string("--layers 1 --embd 16"),
            {}, 130);
   dir.must(f64, "train --out again --resume --quiet");
+  // It goes on from its weights too, whole or under an adapter.
+  const auto cat = [&](const std::string& run) {
+    return dir.must(f64, "fill " + run + " 'the [MASK]' --json").json()["tokens"][0]["candidates"].dump();
+  };
+  dir.write("dogs.txt", repeated("the dog\n", 10));
+  const std::string from = "train dogs.txt --from masked --val-fraction 0 --lr 0.02 --warmup 2 --quiet ";
+  dir.must(f64, from + "--steps 0 --out same");
+  CHECK(cat("same") == cat("masked"));
+  dir.must(f64, from + "--steps 40 --adapter lora:2 --out dogs");
+  CHECK(contains(cat("dogs").substr(0, 40), "dog"));
+  CHECK(refuses(dir.run(f64, from + "--mask-rate 0.5 --out new"), 2, "--mask-rate cannot be given with --from"));
+  const Run merged = dir.must(f64, "merge dogs --out merged");
+  CHECK(contains(merged.err, "fill merged"));
+  CHECK(cat("merged") == cat("dogs"));
   CHECK(refuses(dir.run(f64, "fill masked 'the cat'"), 2, "has no [MASK]"));
   CHECK(refuses(dir.run(f64, "fill masked 'the cow [MASK]'"), 4, "cow"));
   CHECK(refuses(dir.run(f64, "fill masked 'the the the the the the the the [MASK]'"), 2, "more than the context"));

@@ -123,6 +123,8 @@ TEST_CASE("choices that cannot be used are refused with their line, and options 
                                                         {"--kl-coef 0", "--kl-coef is 0"},
                                                         {"--kl-target 1", "--kl-target"},
                                                         {"--prompt the", "has the prompts"},
+                                                        {"--pairs good.tsv", "leave out --prompt, --prompts and"},
+                                                        {"--watch bleu", "the prompts of --preferences have none"},
                                                         {"--batch 8 --minibatches 5", "a whole group of 2"}})
     CHECK(refuses(dir.run(f64, tune + "--preferences good.tsv " + option), 2, part));
   const Run noted = dir.must(f64,
@@ -233,6 +235,18 @@ TEST_CASE("training goes on from a run, whole or under an adapter, with its voca
   CHECK(refuses(dir.run(f64, train + "--embd 4 --out new"), 2, "--embd cannot be given with --from"));
   CHECK(refuses(dir.run(f64, "train cats.txt --adapter lora:2 --out new"), 2, "--adapter needs --from"));
   CHECK(refuses(dir.run(f64, "train cats.txt --from a --adapter lora:2 --out new"), 4, "has an adapter already"));
+  // A run of lines learns to reply.
+  dir.write("pairs.tsv", repeated("the cat\ta dog\n", 10));
+  for (const std::string adapter : {"", "--adapter lora:4 "}) {
+    const std::string out = adapter.empty() ? "replies" : "replies-a";
+    const std::string to_pairs = "train pairs.tsv --pairs --from lstm --steps 80 --lr 0.03 --warmup 5 --val-fraction 0 ";
+    CHECK(exits(dir.run(f64, to_pairs + adapter + "--quiet --stop-after 60 --out " + out), 130));
+    dir.must(f64, "train --resume --quiet --out " + out);
+    CHECK(dir.must(f64, "score " + out, {.in = "the cat\ta dog\n"}).json()["log_prob"].get<double>() > -0.7);
+    CHECK(contains(dir.must(f64, "sample " + out + " --prompt 'the cat' --temperature 0").out, "the cat\ta dog"));
+  }
+  dir.must(f64, "train cats.txt --out stream --quiet --steps 1" + tiny("lstm"));
+  CHECK(refuses(dir.run(f64, "train pairs.tsv --pairs --from stream --out new"), 2, "stream has no end mark"));
 }
 
 TEST_SUITE_END();
