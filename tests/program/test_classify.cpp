@@ -206,7 +206,8 @@ TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with 
   dir.must(f64, "train --out again --resume --quiet");
   // It goes on from its weights too, whole or under an adapter.
   const auto cat = [&](const std::string& run) {
-    return dir.must(f64, "fill " + run + " 'the [MASK]' --json").json()["tokens"][0]["candidates"].dump();
+    const Json said = dir.must(f64, "fill " + run + " 'the [MASK]' --json").json();
+    return said["tokens"][0]["candidates"].dump();
   };
   dir.write("dogs.txt", repeated("the dog\n", 10));
   const std::string from = "train dogs.txt --from masked --val-fraction 0 --lr 0.02 --warmup 2 --quiet ";

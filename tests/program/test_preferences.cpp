@@ -239,7 +239,8 @@ TEST_CASE("training goes on from a run, whole or under an adapter, with its voca
   dir.write("pairs.tsv", repeated("the cat\ta dog\n", 10));
   for (const std::string adapter : {"", "--adapter lora:4 "}) {
     const std::string out = adapter.empty() ? "replies" : "replies-a";
-    const std::string to_pairs = "train pairs.tsv --pairs --from lstm --steps 80 --lr 0.03 --warmup 5 --val-fraction 0 ";
+    const std::string to_pairs =
+        "train pairs.tsv --pairs --from lstm --steps 80 --lr 0.03 --warmup 5 --val-fraction 0 ";
     CHECK(exits(dir.run(f64, to_pairs + adapter + "--quiet --stop-after 60 --out " + out), 130));
     dir.must(f64, "train --resume --quiet --out " + out);
     CHECK(dir.must(f64, "score " + out, {.in = "the cat\ta dog\n"}).json()["log_prob"].get<double>() > -0.7);
