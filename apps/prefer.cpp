@@ -20,14 +20,16 @@
 namespace gradus {
 namespace {
 
-// Pairs of samples that differ, of all prompts in turn: pair i is a function of (seed, i) and the run.
+// Pairs of samples that differ, of all prompts in turn: pair i is a function of (seed, i), the run and the number of
+// choices that are there already, so that whoever goes on sees new ones.
 class Pairs {
  public:
-  Pairs(const PreferCommand& command, const Checkpoint& run, std::vector<Prompt> prompts)
+  Pairs(const PreferCommand& command, const Checkpoint& run, std::vector<Prompt> prompts, int64_t there)
       : run_(run),
         prompts_(std::move(prompts)),
+        there_(there),
         world_{{}, run.tokenizer.end_id(), command.max_tokens, command.temperature},
-        rng_(uint64_t(command.common.seed), Stream::kSample) {
+        rng_(uint64_t(command.common.seed), Stream::kSample, there) {
     for (const Prompt& prompt : prompts_) {
       begins_.push_back(run.beginning(prompt.text));
       run.require_one_window(std::ssize(begins_.back()), world_.max_tokens);
@@ -39,16 +41,15 @@ class Pairs {
     Sequences two;
     std::vector<std::string> texts;
   };
-  // The pair `index`, or one behind it; index becomes the next one. DataError where the run hardly says anything but
-  // one text, or one that the file cannot hold.
-  Pair next(int64_t& index) {
+  // The next pair. DataError where the run hardly says anything but one text, or one that the file cannot hold.
+  Pair next() {
     constexpr int64_t kEqual = 10'000;
     const LongLoop loop("looking for two texts that differ", kEqual);
     for (int64_t tries = 0; tries < kEqual; ++tries, ++equal_) {
       loop.at(tries);
-      const auto p = size_t(index % std::ssize(prompts_));
+      const auto p = size_t((there_ + index_) % std::ssize(prompts_));
       world_.prompt = begins_[p];
-      Sequences two = roll_out(*run_.model, world_, rng_, 2 * index++, 2).sequences;
+      Sequences two = roll_out(*run_.model, world_, rng_, 2 * index_++, 2).sequences;
       std::vector<std::string> texts;
       for (int64_t i = 0; i < 2; ++i) texts.push_back(run_.tokenizer.decode(two.text(i)));
       if (texts[0] == texts[1]) continue;
@@ -62,15 +63,17 @@ class Pairs {
     return {prompts_[size_t(pair.prompt)].text, pair.texts[chosen], pair.texts[1 - chosen]};
   }
   const std::vector<Prompt>& prompts() const { return prompts_; }
+  int64_t there() const { return there_; }
   int64_t equal() const { return equal_; }  // pairs that were left out, since there was no choice
 
  private:
   const Checkpoint& run_;
   const std::vector<Prompt> prompts_;
+  const int64_t there_;
   World world_;
   const Rng rng_;
   std::vector<std::vector<int32_t>> begins_;
-  int64_t equal_ = 0;
+  int64_t index_ = 0, equal_ = 0;
 };
 
 int tell(const PreferCommand& command, Console& console, const Pairs& pairs, int64_t made, const Json& agreement) {
@@ -90,11 +93,11 @@ int choose_by_reward(const PreferCommand& command, const Checkpoint& run, Pairs&
   const RewardFunction reward = text_reward(terms, run.tokenizer, pairs.prompts());
   const Rng rng(uint64_t(command.common.seed), Stream::kBatch);
   std::string lines;
-  int64_t agreed = 0, index = 0;
+  int64_t agreed = 0;
   const LongLoop loop("choosing between samples", command.count);
   for (int64_t made = 0; made < command.count; ++made) {
     loop.at(made);
-    const Pairs::Pair pair = pairs.next(index);
+    const Pairs::Pair pair = pairs.next();
     const std::vector<double> r = reward(pair.two, std::vector<int32_t>(2, pair.prompt));
     const double first = preference(command.scale * r[0], command.scale * r[1]);
     const size_t chosen = rng.uniform(made) < first ? 0 : 1;
@@ -109,18 +112,18 @@ int choose_by_reward(const PreferCommand& command, const Checkpoint& run, Pairs&
 
 // Behind the choices that are in the file; each is there as soon as it is made.
 int choose_by_person(const PreferCommand& command, Pairs& pairs, Console& console) {
-  std::error_code unknown;
-  const bool goes_on = std::filesystem::exists(command.out, unknown);
-  int64_t index = goes_on ? std::ssize(read_preferences({command.out})) : 0, made = 0;
-  if (goes_on) console.note(text(command.out, " has ", grouped(index), " choices; yours go behind them."));
+  if (pairs.there() > 0)
+    console.note(text(command.out, " has ", grouped(pairs.there()), pairs.there() == 1 ? " choice" : " choices",
+                      "; yours go behind ", pairs.there() == 1 ? "it." : "them."));
   std::FILE* const file = std::fopen(command.out.c_str(), "a");
   if (!file) throw WriteError(text(command.out, ": cannot be opened for writing"));
   const RawMode keys;
   std::FILE* const screen = command.common.json ? stderr : stdout;
   std::fprintf(screen, "Which text is better? Press 1 or 2; s: neither; q: end.\n");
+  int64_t made = 0;
   bool more = true;
   while (more && (command.count == 0 || made < command.count)) {
-    const Pairs::Pair pair = pairs.next(index);
+    const Pairs::Pair pair = pairs.next();
     const std::string& prompt = pairs.prompts()[size_t(pair.prompt)].text;
     const std::string line[2] = {preference_line(pairs.preference(pair, 0)),
                                  preference_line(pairs.preference(pair, 1))};
@@ -151,7 +154,8 @@ int choose_by_person(const PreferCommand& command, Pairs& pairs, Console& consol
 int prefer(const PreferCommand& command) {
   Console console(command.common);
   std::error_code unknown;
-  if (!command.reward.empty() && std::filesystem::exists(command.out, unknown))
+  const bool exists = std::filesystem::exists(command.out, unknown);
+  if (!command.reward.empty() && exists)
     throw UsageError(text(command.out,
                           " exists already, and choices that somebody has made are not replaced; use "
                           "another --out, or remove it"));
@@ -159,7 +163,8 @@ int prefer(const PreferCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
   Pairs pairs(command, run,
               command.prompts.empty() ? std::vector<Prompt>{run.prompt(command.prompt)}
-                                      : read_prompts(command.prompts, false, run, command.max_tokens));
+                                      : read_prompts(command.prompts, false, run, command.max_tokens),
+              exists ? std::ssize(read_preferences({command.out})) : 0);
   if (command.reward.empty()) return choose_by_person(command, pairs, console);
   return choose_by_reward(command, run, pairs, console);
 }

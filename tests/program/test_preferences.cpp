@@ -1,4 +1,5 @@
 // gradus prefer, reward-model, tune --algorithm dpo, frontier --learned; train --from, --adapter and gradus merge.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/program/priors.h"
@@ -63,8 +64,22 @@ TEST_CASE("a person chooses by keys, which go behind what is there; a skipped pa
   CHECK(lines(dir.read("mine.tsv"))[0] == "\t" + shown_first + "\t" + shown_second);
   CHECK(dir.must(f64, prefer + "--count 2 --json", {.in = "212"}).json()["pairs"] == Json(2));
   CHECK(lines(dir.read("mine.tsv")).size() == 5);
+  // Whoever goes on does not see again what was skipped or chosen; by the same file and seed the same.
+  const auto seen = [&](const std::string& keys) {
+    std::vector<std::string> texts;
+    for (const std::string& line : lines(dir.must(f64, prefer, {.in = keys}).out))
+      if (line.starts_with("1  ") || line.starts_with("2  ")) texts.push_back(line);
+    return texts;
+  };
+  const std::vector<std::string> before = seen("sssssssss"), again = seen("sssssssss1");
+  CHECK(again == before);
+  CHECK(before.size() == 20);
+  std::vector<std::string> after = seen("ssssssssssss");
+  CHECK(lines(dir.read("mine.tsv")).size() == 6);
+  CHECK(std::ranges::search(after, std::vector<std::string>(before.begin() + 2, before.begin() + 14)).empty());
+  CHECK(std::vector<std::string>(after.begin(), after.begin() + 20) != before);
   dir.must(f64, prefer + "--quiet", {.in = ""});
-  CHECK(lines(dir.read("mine.tsv")).size() == 5);
+  CHECK(lines(dir.read("mine.tsv")).size() == 6);
   dir.write("bad.tsv", "a\tb\n");
   CHECK(refuses(dir.run(f64, "prefer table --max-tokens 3 --out bad.tsv", {.in = "1q"}), 4, "bad.tsv, line 1"));
   CHECK(dir.read("bad.tsv") == "a\tb\n");
