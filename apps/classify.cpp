@@ -1,12 +1,11 @@
 // gradus classify report and predict: what a classifier says of texts. gradus classify train is gradus train on lines
 // with labels (apps/train.cpp).
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 
 #include "apps/console.h"
 #include "apps/format.h"
+#include "apps/input_lines.h"
 #include "apps/label_table.h"
 #include "engine/io/json_number.h"
 #include "engine/io/json_reader.h"
@@ -167,16 +166,13 @@ int classify_predict(const ClassifyCommand& command) {
     templates.texts = read_labelled(run, command.templates);
     templates.judged = judge(run, templates.texts.ids);
   }
-  std::string line;
-  errno = 0;
-  for (int64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (number == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
+  InputLines input;
+  for (std::string line; input.next(line);) {
     std::vector<int32_t> ids;
     try {
       ids = read_by(run, line);
     } catch (const DataError& error) {
-      throw DataError(text("line ", number, " of standard input: ", error.what()));
+      throw DataError(text(input.place(), ": ", error.what()));
     }
     const Judgement one = judge(run, {&ids, 1})[0];
     const size_t best = one.likeliest();
@@ -200,7 +196,6 @@ int classify_predict(const ClassifyCommand& command) {
     }
     std::fflush(stdout);  // a program that sends lines one by one gets each answer at once
   }
-  if (std::cin.bad() || errno == EISDIR) throw DataError("standard input cannot be read: is it a folder?");
   return kDone;
 }
 

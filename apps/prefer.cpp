@@ -159,12 +159,14 @@ int prefer(const PreferCommand& command) {
     throw UsageError(text(command.out,
                           " exists already, and choices that somebody has made are not replaced; use "
                           "another --out, or remove it"));
+  // Somebody may have ended before the first choice.
+  const bool has_choices = exists && !std::filesystem::is_empty(command.out, unknown);
   note_action_values({command.run}, command.common);
   const Checkpoint run = load_checkpoint(command.run);
   Pairs pairs(command, run,
               command.prompts.empty() ? std::vector<Prompt>{run.prompt(command.prompt)}
                                       : read_prompts(command.prompts, false, run, command.max_tokens),
-              exists ? std::ssize(read_preferences({command.out})) : 0);
+              has_choices ? std::ssize(read_preferences({command.out})) : 0);
   if (command.reward.empty()) return choose_by_person(command, pairs, console);
   return choose_by_reward(command, run, pairs, console);
 }

@@ -1,34 +1,19 @@
 // gradus score: the log-probability of each line of standard input, token by token, as sampling would draw it. To a run
 // of --pairs a line is a prompt, a tab and the reply, which is scored.
-#include <cerrno>
 #include <cstdio>
-#include <iostream>
 #include <numeric>
 
 #include "apps/commands.h"
+#include "apps/input_lines.h"
 #include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "models/memory.h"
 #include "models/run/checkpoint.h"
 #include "models/sampler.h"
 #include "models/text/pairs.h"
-#include "models/text/read_text.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
-
-// As std::getline. DataError for a line that does not end within `most` bytes.
-static bool read_line(std::istream& in, std::string& line, int64_t number, size_t most = kMostListed) {
-  std::streambuf& bytes = *in.rdbuf();
-  line.clear();
-  for (int c = bytes.sbumpc(); c != EOF; c = bytes.sbumpc()) {
-    if (c == '\n') return true;
-    if (line.size() == most)
-      throw DataError(text("line ", number, " of standard input has more than ", most >> 20, " MB"));
-    line += char(c);
-  }
-  return !line.empty();
-}
 
 int score(const ScoreCommand& command) {
   if (command.temperature > 0) note_action_values({command.run}, command.common);
@@ -37,11 +22,8 @@ int score(const ScoreCommand& command) {
                  "the model remembers too much for this machine");
   const int32_t end_id = run.tokenizer.end_id();
   SequenceScorer score(*run.model, run.start_id, command.temperature);
-  std::string line;
-  errno = 0;
-  for (int64_t number_of_line = 1; read_line(std::cin, line, number_of_line); ++number_of_line) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (number_of_line == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
+  InputLines input;
+  for (std::string line; input.next(line);) {
     Pair pair{.prompt = {}, .reply = line};
     Example example;
     try {
@@ -50,12 +32,11 @@ int score(const ScoreCommand& command) {
       else
         example.tokens = run.tokenizer.encode(line);
     } catch (const DataError& error) {
-      throw DataError(text("line ", number_of_line, " of standard input: ", error.what()));
+      throw DataError(text(input.place(), ": ", error.what()));
     }
     std::vector<int32_t>& tokens = example.tokens;
     constexpr double kOfToken = 300;  // bytes of its id and log-probability, in lists and as JSON
-    require_memory(kOfToken * double(tokens.size()), text("line ", number_of_line, " of standard input"),
-                   "score it in parts");
+    require_memory(kOfToken * double(tokens.size()), input.place(), "score it in parts");
     if (end_id >= 0) tokens.push_back(end_id);
     std::vector<double> log_probs = score({&tokens, 1})[0];
     tokens.erase(tokens.begin(), tokens.begin() + example.given);
@@ -70,7 +51,6 @@ int score(const ScoreCommand& command) {
     std::printf("%s\n", record.dump().c_str());
     std::fflush(stdout);  // a program that sends lines one by one gets each answer at once
   }
-  if (std::ferror(stdin) || errno == EISDIR) throw DataError("standard input cannot be read: is it a folder?");
   return kDone;
 }
 

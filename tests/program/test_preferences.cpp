@@ -57,6 +57,7 @@ TEST_CASE("a person chooses by keys, which go behind what is there; a skipped pa
   const Scratch dir;
   table_prior(dir);
   const std::string prefer = "prefer table --max-tokens 3 --out mine.tsv ";
+  dir.must(f64, prefer, {.in = "q"});
   const Run first = dir.must(f64, prefer, {.in = "1\nx2s1q"});
   CHECK(lines(dir.read("mine.tsv")).size() == 3);
   CHECK(contains(first.out, "Press 1 or 2"));
