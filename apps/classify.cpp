@@ -59,7 +59,7 @@ Json scores_json(const LabelScores& row) {
 }
 
 int check(const ClassifyCommand& command) {
-  const std::vector<std::string> faults = check_table(read_text(command.check), command.check);
+  const std::vector<std::string> faults = check_table(read_text(command.check, kMostListed), command.check);
   if (command.common.json)
     std::printf("%s\n", Json{{"consistent", faults.empty()}, {"faults", faults}}.dump().c_str());
   else if (faults.empty())

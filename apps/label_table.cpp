@@ -50,6 +50,8 @@ struct PrintedRow {
 };
 constexpr const char* kScores[] = {"precision", "recall", "F1"};
 constexpr double kTiny = 1e-12;
+// Then every sum of supports is a whole number in double precision too, and far from the ends of int64_t.
+constexpr int64_t kMostSupport = 100'000'000'000, kMostRows = 1 << 16;
 
 bool read_printed(std::string_view word, Printed& out) {
   const auto [end, error] =
@@ -78,6 +80,8 @@ PrintedRow read_row(std::string_view line, const std::string& where) {
   const auto [end, error] = std::from_chars(support.data(), support.data() + support.size(), row.support);
   if (error != std::errc() || end != support.data() + support.size() || row.support < 0)
     fail(text(in_quotes(std::string(support)), " is not a whole number of texts"));
+  if (row.support > kMostSupport)
+    throw DataError(text(where, ": a support of ", row.support, " texts; it may be ", kMostSupport, " at most"));
   while (row.scores.size() < 3) {
     std::string_view rest = line;
     Printed score;
@@ -208,6 +212,8 @@ std::vector<std::string> check_table(const std::string& content, const std::stri
     PrintedRow row = read_row(line, where);
     const bool average = row.name == kAccuracy || row.name.ends_with(" avg");
     (average ? averages : labels).push_back(std::move(row));
+    if (std::ssize(labels) + std::ssize(averages) > kMostRows)
+      throw DataError(text(where, ": has more than ", kMostRows, " rows"));
   }
   if (labels.empty()) throw DataError(text(name, ": has no row of a label"));
   return Audit(std::move(labels), std::move(averages)).faults();

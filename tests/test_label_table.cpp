@@ -103,5 +103,13 @@ TEST_SUITE("label_table") {
     CHECK(has(said("precision recall f1-score support\n\na 1 1 3\n"), "t, line 3: has 2 numbers from 0 to 1"));
     CHECK(has(said("precision recall f1-score support\na 1.5 1 1 3\n"), "t, line 2: has 2 numbers"));
     CHECK(has(said("precision recall f1-score support\n1.0 1.0 1.0 3\n"), "t, line 2: has no label"));
+    // Supports whose sum would not fit are refused, before they are summed.
+    const char* large = "precision recall f1-score support\na 1 1 1 100000000000\nb 1 1 1 9223372036854775807\n";
+    CHECK(has(said(large), "t, line 3: a support of 9223372036854775807 texts; it may be 100000000000 at most"));
+    std::string many = "precision recall f1-score support\n";
+    for (int row = 0; row < 65537; ++row) many += "a 1 1 1 100000000000\n";
+    CHECK(has(said(many.c_str()), "t, line 65538: has more than 65536 rows"));
+    many.resize(many.size() - std::string("a 1 1 1 100000000000\n").size());
+    CHECK(faults(many).empty());
   }
 }

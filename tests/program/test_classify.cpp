@@ -172,6 +172,9 @@ TEST_CASE("classify: files and commands that cannot be used") {
   dir.write("two.txt", four_sentences());
   dir.must(f64, "train two.txt --out lm --lines --tokenizer word --quiet --steps 1 " + tiny("lstm"));
   CHECK(refuses(dir.run(f64, "classify predict lm", {.in = "x\n"}), 4, "is no classifier"));
+  dir.write("endless.sh", "exec " + program(f64) + " classify predict run </dev/zero\n");
+  CHECK(refuses(dir.run({"sh", "endless.sh"}, {.seconds = 30}), 4, "line 1 of standard input has more than 64 MB"));
+  CHECK(refuses(dir.run({"sh", "-c", program(f64) + " classify predict run <."}), 4, "is it a folder?"));
   for (const std::string command : {"sample run", "score run", "look run", "eval run train.tsv",
                                     "tune run --out new --reward end", "exact sequences run --max-tokens 2"})
     CHECK(refuses(dir.run(f64, command, {.in = "the tea\n"}), 4, "is a classifier"));
