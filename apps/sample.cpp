@@ -62,15 +62,15 @@ int sample(const SampleCommand& command) {
   const Rng rng(uint64_t(command.common.seed), Stream::kSample);
   OutputFilter filter(command.block, command.require, run.tokenizer);
   const bool filtered = !filter.lets_all_out();  // then nothing can be shown before all of it is there
-  constexpr int64_t kMany = 1'000'000'000;       // nobody knows how many will be refused
-  const int64_t group = side_by_side(*run.model), most = filtered ? kMany : command.count;
+  constexpr int64_t kUnknown = 1'000'000'000;    // nobody knows how many will be refused
+  const int64_t group = side_by_side(*run.model), most = filtered ? kUnknown : command.count;
   const int threads = threads_for(command.common, (most + group - 1) / group);
   require_memory(threads * sampling_bytes(*run.model, std::min(group, most), end_id >= 0),
                  text("sampling from ", run.path, " on ", threads, threads == 1 ? " thread" : " threads"),
                  threads > 1 ? "use fewer --threads" : "the model remembers too much for this machine");
   // Where no text ends by itself, all at once will be as long as that.
   if (end_id < 0)
-    require_memory(double(std::min(group * threads, command.count)) * double(command.tokens) *
+    require_memory(double(std::min(group * threads, most)) * double(command.tokens) *
                        (sizeof(int32_t) + sizeof(double) + double(command.top) * sizeof(Candidate)),
                    text("keeping texts of ", grouped(command.tokens), " tokens"), "use fewer --tokens");
   Pool pool(threads);
@@ -104,7 +104,10 @@ int sample(const SampleCommand& command) {
   // The first sequence of a batch appears as it is drawn, the others when all are there.
   for (int64_t first = 0, out = 0; out < command.count;) {
     loop.at(out);
-    const int64_t count = std::min(group * pool.threads(), most - out);
+    // What is refused is drawn again: as many as are wanted yet, and with each batch that was too few about twice as
+    // many.
+    const int64_t wanted = filtered ? std::max(command.count - out, first) : command.count - out;
+    const int64_t count = std::min(group * pool.threads(), wanted);
     if (show && !filtered) begin(first);
     const std::vector<Drawn> batch = draw_sequences(*run.model, prompt, first, count, options, rng, pool,
                                                     filtered ? std::function<void(const Sampler::Draw&)>() : write);

@@ -60,6 +60,15 @@ TEST_CASE("what is let out, and what it cost, does not depend on the threads") {
   CHECK(dir.must(f64, sample + "1").out == dir.must(f64, sample + "2").out);
 }
 
+TEST_CASE("one filtered sample takes about the time of one sample, however many are drawn at once") {
+  const Sentences dir;
+  dir.must(f32, "train q.txt --out stream --steps 1 --quiet" + tiny("lstm"));
+  const std::string sample = "sample stream --tokens 30000 --threads 2 --quiet --temperature 1";
+  const Run plain = dir.must(f32, sample), filtered = dir.must(f32, sample + " --require a");
+  CHECK(filtered.out == plain.out);
+  CHECK(filtered.cpu < 5 * plain.cpu + 0.1);
+}
+
 TEST_CASE("a filter that nothing passes ends with a sentence") {
   const Sentences dir;
   CHECK(refuses(dir.run(f64, "sample table --require bird"), 4, "refused 100,000 samples in a row"));
