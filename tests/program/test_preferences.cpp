@@ -183,9 +183,9 @@ TEST_CASE(
   CHECK(contains(dir.read("f.html"), "The learnt reward"));
   CHECK(contains(dir.must(f64, frontier).out, "E[learnt]"));
   // The true reward in its own place leaves no gap.
-  for (const Json& p :
-       dir.must(f64, "frontier table --reward contains:cat --learned 1*contains:cat --max-tokens 3 --json")
-           .json()["learned"])
+  const Json same =
+      dir.must(f64, "frontier table --reward contains:cat --learned 1*contains:cat --max-tokens 3 --json").json();
+  for (const Json& p : same["learned"])
     CHECK(near(p["learned"].get<double>(), p["reward"].get<double>(), 1e-12));
 
   CHECK(refuses(dir.run(f64, "sample rm"), 4, "is a reward model, not a language model"));
