@@ -276,11 +276,15 @@ void add_trace(CLI::App& app, RunCommand& c, const std::string& help) {
       ->type_name("STEP FILE");
 }
 
+// How a list of words is read (models/text/word_list.h).
+constexpr const char* kOfWords =
+    " (upper and lower case differ; a word of Chinese letters is found inside others too, but with --tokenizer word)";
+
 Check train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("CORPUS", c.corpus,
                  "text file, UTF-8 (with --tokenizer byte any file); several are read one after the other");
   app.add_option("--drop", c.drop,
-                 "file of words or phrases, one a line; lines of the text that have one are left out");
+                 text("file of words or phrases, one a line; lines of the text that have one are left out", kOfWords));
   app.add_option("--out", c.out, "folder of the run");
   app.add_flag("--resume", c.resume, "continue the run in --out with the options stored there");
   app.add_option(
@@ -441,7 +445,8 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
   number(app, "--top-p", c.top_p, "only the most probable tokens whose probabilities sum to this (1)", 1e-9, 1);
   number(app, "--top", c.top, "show so many of the likeliest tokens at each place, with their probabilities (0)", 0,
          kMostShown);
-  app.add_option("--block", c.block, "file of words or phrases, one a line; a sample that has one is drawn again");
+  app.add_option("--block", c.block,
+                 text("file of words or phrases, one a line; a sample that has one is drawn again", kOfWords));
   app.add_option("--require", c.require, "text that a sample must hold, or it is drawn again (repeatable)")
       ->allow_extra_args(false);
   return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };

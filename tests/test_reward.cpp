@@ -9,7 +9,7 @@
 
 #include "engine/rng.h"
 #include "models/text/utf8.h"
-#include "models/text/words.h"
+#include "models/text/word_list.h"
 #include "tests/scratch.h"
 
 namespace {
@@ -173,8 +173,8 @@ TEST_CASE("blocklist: -1 if a word or a phrase of the file occurs") {
   CHECK(score({list}, "i don't") == -1);
   CHECK(score({list}, "") == 0);
   CHECK(score({list}, "\xE7\x8C\xAB\xE3\x80\x82") == -1);
-  CHECK(score({list}, "\xE7\x8C\xAB\xE8\xB7\x91\xE3\x80\x82") == 0);  // another run of letters
-  std::string alike, long_text;                                       // every second word may begin 100,000 phrases
+  CHECK(score({list}, "the CAT") == 0);  // upper and lower case differ
+  std::string alike, long_text;          // every second word may begin 100,000 phrases
   for (int i = 0; i < 100'000; ++i) {
     alike += "a bad ";
     for (int n = i; n > 0; n /= 26) alike += char('a' + n % 26);
@@ -188,6 +188,27 @@ TEST_CASE("blocklist: -1 if a word or a phrase of the file occurs") {
   CHECK(has(data("blocklist:" + folder.file("blank.txt", "\n \n")), "lists no word"));
   CHECK(has(data("blocklist:" + folder.file("empty.txt", "")), "empty.txt"));
   CHECK(has(data("blocklist:/nowhere/list.txt"), "/nowhere/list.txt"));
+}
+
+TEST_CASE("blocklist: a Chinese word is found inside a line, where no space parts words") {
+  const Folder folder;
+  const std::string file = folder.file("list.txt", "猫\n狐狸\n熊 在\n白a\n");
+  const auto blocks = [&](const std::string& text) { return WordList(file, WordRule::kLetters).occurs_in(text); };
+  CHECK(blocks("猫跑。"));
+  CHECK(blocks("今天一只猫在跑。"));
+  CHECK(blocks("一只狐狸"));
+  CHECK(blocks("狐狐狸"));
+  CHECK(blocks("a狐狸b"));
+  CHECK(!blocks("狐，狸"));
+  CHECK(!blocks("狸狐"));
+  CHECK(!blocks("狐"));
+  CHECK(blocks("熊，在"));  // two words in a row, each whole
+  CHECK(!blocks("一熊，在"));
+  CHECK(!blocks("熊在"));
+  CHECK(blocks("白a"));  // not of Han letters alone: a whole word
+  CHECK(!blocks("白ab"));
+  CHECK(!WordList(file, WordRule::kBetweenSpaces).occurs_in("一只 狐狸狸"));
+  CHECK(WordList(file, WordRule::kBetweenSpaces).occurs_in("一只 狐狸"));
 }
 
 TEST_CASE("lexicon: sum of the scores of the words over their number") {
