@@ -15,6 +15,7 @@ namespace gradus {
 
 static constexpr int kOptima = 41;
 static constexpr Stroke kRuns = Stroke::kMarks;
+static constexpr const char *kPromised = "learnt reward at its optima", *kTrue = "true reward there";
 
 LearnedReward::LearnedReward(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const Prompt& prompt,
                              const Table& q, const Sequences& sequences, std::span<const double> r)
@@ -83,8 +84,8 @@ void LearnedReward::show(Page& page) const {
   LinePlot plot{.title = "Learnt and true reward against KL(policy, prior)",
                 .x = {.title = "nats a sequence"},
                 .y = {},
-                .series = {series_of(optima_, "learnt reward at its optima", 4, Stroke::kLine, learned),
-                           series_of(optima_, "true reward there", 1, Stroke::kLine, truth)},
+                .series = {series_of(optima_, kPromised, 4, Stroke::kLine, learned),
+                           series_of(optima_, kTrue, 1, Stroke::kLine, truth)},
                 .height = 360},
       apart{.title = "The gap: learnt minus true reward",
             .x = {.title = "nats a sequence"},
@@ -100,9 +101,11 @@ void LearnedReward::show(Page& page) const {
   page.html(to_html(apart));
   const auto best = std::ranges::max_element(optima_, {}, &Point::reward);
   const Point& last = optima_.back();
-  page.paragraph(text("The lines are exact: where the learnt reward, ", joined(names_, " + "),
-                      ", is raised as far as it goes at each KL, it promises the upper one, and the true reward is the "
-                      "lower one. A learnt reward knows no constant, so both begin at the mean of the prior. The true "
+  page.paragraph(text("The lines are exact. The line \"", kPromised, "\" is E[", joined(names_, " + "),
+                      "] where it is raised as far as it goes at each KL, and \"", kTrue,
+                      "\" is the true reward of the same policies. Choices leave the constant of a learnt reward open, "
+                      "so it is moved to have the mean of the true one under the prior, where both lines begin. Its "
+                      "scale stays as it was learnt: a gap is also what a larger or smaller scale makes. The true "
                       "reward is at its best, ",
                       fixed(best->reward, 4), ", at ", fixed(best->kl, 2), " nats (beta ", significant(best->beta, 3),
                       "), where the gap is ", fixed(best->learned - best->reward, 4), "; at ", fixed(last.kl, 2),

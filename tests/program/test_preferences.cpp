@@ -181,12 +181,14 @@ TEST_CASE(
   CHECK(points["runs"][0]["learned"].get<double>() > 0.6);
   CHECK(dir.valid_html("f.html"));
   CHECK(contains(dir.read("f.html"), "The learnt reward"));
+  for (const std::string line : {"learnt reward at its optima", "true reward there"})
+    CHECK(contains(dir.read("f.html"), "&quot;" + line + "&quot;"));
+  CHECK(contains(dir.read("f.html"), "scale stays as it was learnt"));
   CHECK(contains(dir.must(f64, frontier).out, "E[learnt]"));
   // The true reward in its own place leaves no gap.
   const Json same =
       dir.must(f64, "frontier table --reward contains:cat --learned 1*contains:cat --max-tokens 3 --json").json();
-  for (const Json& p : same["learned"])
-    CHECK(near(p["learned"].get<double>(), p["reward"].get<double>(), 1e-12));
+  for (const Json& p : same["learned"]) CHECK(near(p["learned"].get<double>(), p["reward"].get<double>(), 1e-12));
 
   CHECK(refuses(dir.run(f64, "sample rm"), 4, "is a reward model, not a language model"));
   CHECK(refuses(dir.run(f64, "tune table --out new --reward model:lstm --max-tokens 3"), 4, "not a reward model"));
