@@ -5,9 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include "models/grammar/grammar.h"
 #include "models/run/checkpoint.h"
 #include "models/run/config.h"
+#include "models/text/words.h"
 #include "rl/rewards/reward.h"
+#include "tests/line_world.h"
 #include "tests/scratch.h"
 
 namespace {
@@ -60,6 +63,30 @@ double teacher_forced(const LanguageModel& model, int32_t start, const Ids& targ
     sum += double(logits.span()[t * V + size_t(targets[t])]) - std::log(total);
   }
   return sum;
+}
+
+// In another order, drawn by `rng`.
+std::string shuffled(const std::string& line, const Rng& rng) {
+  std::vector<std::string_view> all = words(line, WordRule::kBetweenSpaces);
+  for (size_t i = all.size() - 1; i > 0; --i) std::swap(all[i], all[size_t(rng.below(int64_t(i), int64_t(i) + 1))]);
+  std::string out;
+  for (const std::string_view word : all) out += (out.empty() ? "" : " ") + std::string(word);
+  return out;
+}
+
+// A few steps on random lines that train.
+void learn(const LanguageModel& model, Params& params, const Corpus& corpus) {
+  Shards shards(1, 1);
+  AdamW optimizer(params, {.weight_decay = 0});
+  BatchLoss loss(shards);
+  Batch batch;
+  for (int64_t step = 1; step <= 150; ++step) {
+    batch.draw(corpus, Split::kTrain, Rng(1, Stream::kBatch, step), 0, 16);
+    loss.forward(model, batch, {.seed = 1, .step = step, .training = true});
+    loss.backward(1 / double(batch.scored));
+    const auto g = shards.gradient(params);
+    optimizer.step(params, g, 0.01, clip_factor(gradient_norm(g), 1));
+  }
 }
 
 constexpr double kNear = sizeof(real) == 8 ? 1e-12 : 1e-4;
@@ -161,6 +188,42 @@ TEST_CASE("a text that the run cannot spell, a model that says NaN, and a run th
   run.checkpoint.save(run.path);
   CHECK(
       has(complaint<DataError>([&] { Reward({"fluency:" + run.path}, other); }), "holds a number that is not finite"));
+}
+
+TEST_CASE("lines of a grammar are more fluent than their words in another order, to models of other lines of it") {
+  const Folder folder;
+  const Grammar grammar = Grammar::read("data/stories.grammar");
+  std::string content;
+  std::vector<std::string> held_out;
+  for (int64_t i = 0; i < 800; ++i) {
+    const std::string line = grammar.derive(Rng(5, Stream::kTest).at(i));
+    content += line + "\n";
+    if (i >= 600) held_out.push_back(line);
+  }
+  const testing::LineWorld world(content, "word");
+  for (const std::string family : {"ngram", "lstm"}) {
+    const auto options = [](Config& c) {
+      c.context = 64;
+      c.embd = 16;
+      c.hidden = 32;
+      c.smoothing = "kneser-ney";
+      c.val_fraction = 0.25;
+      c.val_lines = "last";  // the lines held out
+    };
+    const Config config = world.config(family, options);
+    Checkpoint run{config, world.tokenizer, world.model(family, options), {}, 0, {}, world.end_id(), {}, "", "", ""};
+    if (family == "lstm") learn(*run.model, run.model->params(), world.corpus(config));
+    run.save(folder / family);
+    const Reward reward({"fluency:" + folder / family}, world.tokenizer);
+    int64_t higher = 0;
+    for (size_t i = 0; i < held_out.size(); ++i) {
+      const std::string other = shuffled(held_out[i], Rng(6, Stream::kTest).at(int64_t(i)));
+      CHECK(!grammar.generates(other));
+      higher += reward({held_out[i], {}, true}) > reward({other, {}, true});
+    }
+    MESSAGE(family, ": ", higher, " of ", held_out.size(), " lines are more fluent than shuffled");
+    CHECK(double(higher) >= 0.95 * double(held_out.size()));
+  }
 }
 
 TEST_SUITE_END();

@@ -145,6 +145,31 @@ TEST_CASE("exact compare refuses another vocabulary, and a sequence that one run
   CHECK(run.json()["kl_ab"] == Json("inf"));
 }
 
+TEST_CASE("with the fluency of the prior itself as the reward the posterior is the prior to the power 1 + 1/beta") {
+  const Worlds dir;
+  for (const double beta : {0.5, 1.0, 3.0}) {
+    CAPTURE(beta);
+    double z = 0;
+    for (const double q : {0.4, 0.3, 0.2, 0.1}) z += std::pow(q, 1 + 1 / beta);
+    const std::string options = " --reward fluency:q --max-tokens 3 --json --kl-coef " + std::to_string(beta);
+    const Json said = dir.must(f64, "exact posterior q" + options).json();
+    CHECK(said["sequences"].size() == 4);
+    for (const Json& sequence : said["sequences"]) {
+      const double wanted = (1 + 1 / beta) * sequence["log_prior"].get<double>() - std::log(z);
+      CHECK(near(sequence["log_posterior"].get<double>(), wanted, 1e-12));
+    }
+    CHECK(near(said["j_star"].get<double>(), beta * std::log(z), 1e-12));
+  }
+  // And a policy that is tuned gets there.
+  const Json tuned = dir.must(f64,
+                              "tune q --out t --reward fluency:q --max-tokens 3 --json --quiet --kl-coef 1 --batch 256 "
+                              "--steps 200 --lr 0.05")
+                         .json();
+  CHECK(tuned["kl_to_posterior"].get<double>() < 1e-3);
+  const Json score = dir.must(f64, "score t", {.in = "the cat\n"}).json();
+  CHECK(near(score["log_prob"].get<double>(), std::log(0.16 / 0.30), 0.03));
+}
+
 TEST_CASE("exact posterior gives the worked log Z and J* for every KL coefficient") {
   struct Row {
     std::string beta;
