@@ -9,11 +9,13 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <thread>
 #include <type_traits>
 
 #include "apps/commands.h"
+#include "apps/console.h"
 #include "apps/format.h"
 #include "apps/proposal.h"
 #include "apps/run.h"
@@ -22,6 +24,7 @@
 #include "engine/io/free_memory.h"
 #include "engine/version.h"
 #include "models/families.h"
+#include "models/run/adapter_base.h"
 #include "rl/methods/baselines.h"
 #include "rl/rewards/reward.h"
 
@@ -723,6 +726,10 @@ void add(CLI::App& program, Run& run, const char* name, const char* help, Check 
     if (check) check();
     run = [=] {
       const Waiting waiting(c->common);
+      show_bases_with([=, shown = std::set<std::string>()](const std::string& base) mutable {
+        if (shown.insert(base).second)
+          Console(c->common).announce(text("the run names its base, ", base, ", which is read now"));
+      });
       return work(*c);
     };
   });

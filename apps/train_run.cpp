@@ -109,7 +109,7 @@ TrainRun begin_from(const TrainCommand& command) {
   run.config = config;
   run.config.adapter = stored;
   if (run.base.empty()) run.model = clone_with(*run.model, config);
-  if (config.adapter != kNoAdapter) run.adapt(config.adapter, uint64_t(config.seed));
+  if (config.adapter != kNoAdapter) run.adapt(config.adapter, uint64_t(config.seed), command.out);
   const double memory = refuse_beyond_memory(config, *run.model, double(run.model->params().size()) * sizeof(real));
   run.step = 0;
   run.best_val_loss.reset();

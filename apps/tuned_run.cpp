@@ -316,7 +316,7 @@ TunedRun begin(const TuneCommand& command) {
     prior_path = other.path;
     prior_hash = other.hash;
   }
-  if (config.adapter != kNoAdapter) policy.adapt(config.adapter, uint64_t(config.seed));
+  if (config.adapter != kNoAdapter) policy.adapt(config.adapter, uint64_t(config.seed), command.out);
   policy.step = 0;
   policy.best_val_loss.reset();
   policy.optimizer = tuning_optimizer(*policy.model);

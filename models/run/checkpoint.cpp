@@ -10,13 +10,13 @@
 #include "models/adapter.h"
 #include "models/families.h"
 #include "models/memory.h"
+#include "models/run/adapter_base.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
 static constexpr int kVersion = 1;
-static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kBase = "base",
-                            *kLabels = "labels";
+static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kLabels = "labels";
 
 AdamWOptions adamw_options(const Config& config) {
   return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
@@ -55,7 +55,7 @@ void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
 void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   save_params(out, model->params());
   if (optimizer && with_optimizer) save_moments(out, model->params(), *optimizer);
-  if (!base.empty()) out.section(kBase, Json{{"path", base}, {"hash", base_hash}}.dump());
+  if (!base.empty()) out.section(kBase, Json{{"path", base}, {"hash", base_hash}, {"from_run", base_from_run}}.dump());
   if (const std::span<const double> counts = model->counts(); !counts.empty() && base.empty())
     out.array(kCounts, {int64_t(counts.size()) / 3, 3}, counts);
   out.section("version", std::to_string(kVersion));
@@ -71,16 +71,17 @@ void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
   if (best_val_loss && std::isfinite(*best_val_loss)) out.section(kBestLoss, Json(*best_val_loss).dump());
 }
 
-void Checkpoint::adapt(const std::string& adapter, uint64_t seed) {
+void Checkpoint::adapt(const std::string& adapter, uint64_t seed, const std::string& folder) {
   if (!base.empty())
     throw DataError(text(path, ": has an adapter already; merge it first: gradus merge RUN --out RUN2"));
-  const std::string name = std::filesystem::absolute(path).lexically_normal().string();
+  const std::string name = whole_path(path);
   if (path.empty() || find_bad_byte(name))
     throw DataError(text(path, ": the name of a base must be UTF-8, so that the run can name it; rename it"));
   model = std::make_unique<AdaptedModel>(std::move(model), Adapter::parse(adapter), seed);
   config.adapter = adapter;
   base = name;
   base_hash = hash;
+  if (!folder.empty()) base_from_run = seen_from(folder, name);
 }
 
 Checkpoint Checkpoint::merged() && {
@@ -88,7 +89,7 @@ Checkpoint Checkpoint::merged() && {
   Checkpoint c = std::move(*this);
   c.model = clone(c.model->plain());
   c.config.adapter = kNoAdapter;
-  c.base = c.base_hash = "";
+  c.base = c.base_hash = c.base_from_run = "";
   c.optimizer.reset();
   return c;
 }
@@ -189,26 +190,12 @@ Config read_config(ArchiveReader& in) {
   return config;
 }
 
-// The base of a run with an adapter, which the run names, and is read only where it is the file that it was.
 Checkpoint read_base(ArchiveReader& in, const Config& config, const Tokenizer& tokenizer) {
   const std::string& path = in.file().path();
-  const auto [base, hash] = in.section(kBase, [](const std::string& content) {
-    const Json json = Json::parse(content, kFewValues);
-    return std::pair(json.at("path").get<std::string>(), json.at("hash").get<std::string>());
-  });
-  ArchiveReader of_base = [&] {
-    try {
-      return ArchiveReader(base);
-    } catch (const DataError& error) {
-      throw DataError(text(path, ": is an adapter, and its base cannot be read: ", error.what()));
-    }
-  }();
-  const std::string* const found = of_base.find_section("hash");
-  if (!found || *found != hash || config_from_json(of_base.section("config"), base).adapter != kNoAdapter)
-    throw DataError(text(path, ": is an adapter of ", base, ", which has changed since or is another file now"));
+  ArchiveReader of_base = open_base(in);
   Checkpoint c = read_checkpoint(of_base);
   if (c.tokenizer.vocab() != tokenizer.vocab() || c.config.tokenizer != config.tokenizer)
-    throw DataError(text(path, ": has another vocabulary than its base, ", base));
+    throw DataError(text(path, ": has another vocabulary than its base, ", c.path));
   return c;
 }
 
@@ -277,8 +264,9 @@ Checkpoint read_checkpoint(ArchiveReader& in) {
     c.config.dropout = config.dropout;                   // and how it is trained
     c.config.ops = config.ops;
     c.config.seed = config.seed;
-    c.base = base.path;
+    c.base = whole_path(base.path);
     c.base_hash = base.hash;
+    c.base_from_run = seen_from(std::filesystem::path(path).parent_path().string(), c.base);
     c.model = std::make_unique<AdaptedModel>(clone_with(*base.model, c.config), Adapter::parse(config.adapter),
                                              uint64_t(config.seed));
     load_params(in, c.model->params());

@@ -30,7 +30,9 @@ struct Checkpoint {
   std::string hash = {};                 // of that file, as its metadata give it
   std::vector<std::string> labels = {};  // of a classifier, what it tells apart; index = id
 
-  std::string base = {}, base_hash = {};  // of a model with an adapter, the file of its base; it is not saved itself
+  // Of a model with an adapter, the file of its base, which is not saved itself, and the same as seen from the folder of
+  // the run, so that both may be moved together.
+  std::string base = {}, base_hash = {}, base_from_run = {};
   std::string kind = {};  // of a file whose model is another thing than a language model: "reward model"
 
   // Sections of the file that no owner here reads.
@@ -46,9 +48,9 @@ struct Checkpoint {
   // UsageError where a windowed family does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
 
-  // Puts an adapter on the model, which stays the base: it is named by path and hash. DataError where it has one
-  // already, was not read from a file, or has no matrix.
-  void adapt(const std::string& adapter, uint64_t seed);
+  // Puts an adapter on the model, which stays the base: it is named by path and hash, and if it is known, as seen from
+  // the folder of the new run. DataError where it has one already, was not read from a file, or has no matrix.
+  void adapt(const std::string& adapter, uint64_t seed, const std::string& folder = {});
   // The same run with all its numbers in one model, without adapter and optimiser. DataError where there is no adapter.
   Checkpoint merged() &&;
 
@@ -74,7 +76,9 @@ Checkpoint load_classifier(const std::string& run_or_file);
 // The same of another model that is to say the same texts. DataError, with the first token that differs, where it has
 // other tokens than `run`.
 Checkpoint load_beside(const std::string& other, const Checkpoint& run);
-// The same as load_checkpoint of an archive that holds more, which its owners read, of any kind.
+// The same as load_checkpoint of an archive that holds more, which its owners read, of any kind. The base of an adapter
+// is opened where it was, or else where it is as seen from the run: a regular file with the hash that the run names
+// (models/run/adapter_base.h shows it before), else a DataError that says where to put it.
 Checkpoint read_checkpoint(ArchiveReader& in);
 
 AdamWOptions adamw_options(const Config& config);

@@ -104,6 +104,47 @@ TEST_CASE("the prior that a run names is opened only if it is a regular file of 
   }
 }
 
+TEST_CASE("the base that an adapter names is opened only if it is a regular file with its hash, and is shown") {
+  const Tuned dir;
+  dir.must(f64, "tune lstm --out good --reward count:cat --adapter lora:2 --max-tokens 3 --steps 2 --quiet");
+  const std::string base = dir / "lstm/checkpoint.safetensors", sample = "sample r --tokens 3";
+  dir.copy("good", "r");
+  CHECK(contains(dir.must(f64, sample).err, "note: the run names its base, " + base + ", which is read now\n"));
+  CHECK(dir.must(f64, sample + " --quiet").err.empty());
+  dir.must(f64, "train q.txt --out other --lines --tokenizer word --steps 1 --quiet" + tiny("lstm"));
+  std::vector<std::string> places = traps(dir);
+  places.push_back(dir / "other/checkpoint.safetensors");  // of another hash
+  places.push_back(dir / "q.txt");
+  for (const std::string& place : places) {
+    CAPTURE(place);
+    dir.copy("good", "r");
+    forge(dir, "r", within_json("../lstm/checkpoint.safetensors"), "");
+    forge(dir, "r", within_json(base), within_json(place));
+    const Run run = dir.run(f64, sample, {.seconds = 20});
+    CHECK(refuses(run, 4, "put the base that it was trained on there"));
+    CHECK(contains(run.err, place));
+  }
+}
+
+TEST_CASE("a run with an adapter and its base may be moved together, and where one is missing the place is named") {
+  const Tuned dir;
+  dir.must(f64, "tune lstm --out a --reward count:cat --adapter lora:2 --max-tokens 3 --steps 4 --quiet");
+  CHECK(exits(dir.run(f64, kTune + "--out cut --reward count:cat --adapter lora:2"), 130));
+  const std::string said = dir.must(f64, "score a", {.in = "the cat\n"}).out;
+  dir.make_folder("new");
+  for (const char* run : {"lstm", "a", "cut"}) CHECK(exits(dir.run({"mv", run, "new/"}), 0));
+  const Run moved = dir.must(f64, "score new/a", {.in = "the cat\n"});
+  CHECK(moved.out == said);
+  CHECK(contains(moved.err, "names its base, " + dir / "new/lstm/checkpoint.safetensors"));
+  CHECK(exits(dir.run({"sh", "-c", "cd new/a && " + program(f64) + " merge checkpoint.safetensors --out ../m"}), 0));
+  dir.must(f64, "tune new/lstm --out new/cut --resume --quiet");  // it goes on, and names the new place
+  CHECK(exits(dir.run({"mv", "new/cut", "cut"}), 0));
+  dir.must(f64, "score cut", {.in = "the cat\n"});
+  CHECK(exits(dir.run({"mv", "new/lstm", "gone"}), 0));
+  CHECK(refuses(dir.run(f64, "sample new/a"), 4,
+                "put the base that it was trained on there, or at " + dir / "new/lstm/checkpoint.safetensors"));
+}
+
 TEST_CASE("the files of a run's rewards are opened only if they are regular files of bounded size") {
   const Tuned dir;
   dir.tune("--reward count:cat");
