@@ -61,8 +61,8 @@ ArchiveReader open_base(ArchiveReader& in_run) {
     } catch (const DataError& error) {
       if (why.empty()) why = text("is an adapter, and its base cannot be read: ", error.what());
     }
-  throw DataError(text(run, ": ", why, "; put the base that it was trained on there",
-                       places.size() > 1 ? ", or at " + seen : ""));
+  throw DataError(
+      text(run, ": ", why, "; put the base that it was trained on there", places.size() > 1 ? ", or at " + seen : ""));
 }
 
 }  // namespace gradus

@@ -120,7 +120,7 @@ TEST_CASE("the base that an adapter names is opened only if it is a regular file
     dir.copy("good", "r");
     forge(dir, "r", within_json("../lstm/checkpoint.safetensors"), "");
     forge(dir, "r", within_json(base), within_json(place));
-    const Run run = dir.run(f64, sample, {.seconds = 20});
+    const Run run = dir.run(f64, sample + " --quiet", {.seconds = 20});
     CHECK(refuses(run, 4, "put the base that it was trained on there"));
     CHECK(contains(run.err, place));
   }
@@ -141,7 +141,7 @@ TEST_CASE("a run with an adapter and its base may be moved together, and where o
   CHECK(exits(dir.run({"mv", "new/cut", "cut"}), 0));
   dir.must(f64, "score cut", {.in = "the cat\n"});
   CHECK(exits(dir.run({"mv", "new/lstm", "gone"}), 0));
-  CHECK(refuses(dir.run(f64, "sample new/a"), 4,
+  CHECK(refuses(dir.run(f64, "sample new/a --quiet"), 4,
                 "put the base that it was trained on there, or at " + dir / "new/lstm/checkpoint.safetensors"));
 }
 
