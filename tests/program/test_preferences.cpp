@@ -251,7 +251,8 @@ TEST_CASE("training goes on from a run, whole or under an adapter, with its voca
   CHECK(refuses(dir.run(f64, "train bird.txt --from lstm --out new"), 4, "bird"));
   CHECK(refuses(dir.run(f64, train + "--embd 4 --out new"), 2, "--embd cannot be given with --from"));
   CHECK(refuses(dir.run(f64, "train cats.txt --adapter lora:2 --out new"), 2, "--adapter needs --from"));
-  CHECK(refuses(dir.run(f64, "train cats.txt --from a --adapter lora:2 --out new"), 4, "has an adapter already"));
+  CHECK(
+      refuses(dir.run(f64, "train cats.txt --from a --adapter lora:2 --out new --quiet"), 4, "has an adapter already"));
   // A run of lines learns to reply.
   dir.write("pairs.tsv", repeated("the cat\ta dog\n", 10));
   for (const std::string adapter : {"", "--adapter lora:4 "}) {

@@ -131,18 +131,18 @@ TEST_CASE("a run with an adapter and its base may be moved together, and where o
   dir.must(f64, "tune lstm --out a --reward count:cat --adapter lora:2 --max-tokens 3 --steps 4 --quiet");
   CHECK(exits(dir.run(f64, kTune + "--out cut --reward count:cat --adapter lora:2"), 130));
   const std::string said = dir.must(f64, "score a", {.in = "the cat\n"}).out;
-  dir.make_folder("new");
-  for (const char* run : {"lstm", "a", "cut"}) CHECK(exits(dir.run({"mv", run, "new/"}), 0));
-  const Run moved = dir.must(f64, "score new/a", {.in = "the cat\n"});
+  dir.make_folder("moved");
+  for (const char* run : {"lstm", "a", "cut"}) CHECK(exits(dir.run({"mv", run, "moved/"}), 0));
+  const Run moved = dir.must(f64, "score moved/a", {.in = "the cat\n"});
   CHECK(moved.out == said);
-  CHECK(contains(moved.err, "names its base, " + dir / "new/lstm/checkpoint.safetensors"));
-  CHECK(exits(dir.run({"sh", "-c", "cd new/a && " + program(f64) + " merge checkpoint.safetensors --out ../m"}), 0));
-  dir.must(f64, "tune new/lstm --out new/cut --resume --quiet");  // it goes on, and names the new place
-  CHECK(exits(dir.run({"mv", "new/cut", "cut"}), 0));
+  CHECK(contains(moved.err, "names its base, " + dir / "moved/lstm/checkpoint.safetensors"));
+  CHECK(exits(dir.run({"sh", "-c", "cd moved/a && " + program(f64) + " merge checkpoint.safetensors --out ../m"}), 0));
+  dir.must(f64, "tune moved/lstm --out moved/cut --resume --quiet");  // it goes on, and names the new place
+  CHECK(exits(dir.run({"mv", "moved/cut", "cut"}), 0));
   dir.must(f64, "score cut", {.in = "the cat\n"});
-  CHECK(exits(dir.run({"mv", "new/lstm", "gone"}), 0));
-  CHECK(refuses(dir.run(f64, "sample new/a --quiet"), 4,
-                "put the base that it was trained on there, or at " + dir / "new/lstm/checkpoint.safetensors"));
+  CHECK(exits(dir.run({"mv", "moved/lstm", "gone"}), 0));
+  CHECK(refuses(dir.run(f64, "sample moved/a --quiet"), 4,
+                "put the base that it was trained on there, or at " + dir / "moved/lstm/checkpoint.safetensors"));
 }
 
 TEST_CASE("the files of a run's rewards are opened only if they are regular files of bounded size") {
