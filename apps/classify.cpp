@@ -29,21 +29,29 @@ struct LabelledTexts {
   std::vector<Labelled> rows;
   std::vector<size_t> label;
   std::vector<std::vector<int32_t>> ids;
+  int64_t cut = 0;  // that are longer than the context of the run
 };
 LabelledTexts read_labelled(const Checkpoint& run, const std::string& path) {
   const std::string content = read_text(path);
   require_newlines(content, path);
-  LabelledTexts texts{.rows = labelled_of(content, path), .label = {}, .ids = {}};
+  LabelledTexts texts{.rows = labelled_of(content, path), .label = {}, .ids = {}, .cut = 0};
   for (const Labelled& row : texts.rows) {
     const std::string where = text(path, ", line ", row.line, ": ");
     texts.label.push_back(label_id(run, row.label, where));
     try {
-      texts.ids.push_back(read_by(run, row.text));
+      texts.ids.push_back(read_by(run, row.text, &texts.cut));
     } catch (const DataError& error) {
       throw DataError(where + error.what());
     }
   }
   return texts;
+}
+
+void announce_cut(Console& console, const Checkpoint& run, const std::string& where, int64_t cut, int64_t all) {
+  if (cut > 0)
+    console.announce(text(where, ": ", grouped(cut), " of ", grouped(all), all == 1 ? " text" : " texts",
+                          cut == 1 ? " is" : " are", " longer than the context of ", run.path, ", ", run.config.context,
+                          " tokens with the mark, and ", cut == 1 ? "was" : "were", " judged by the beginning"));
 }
 
 // A classifier, where there is memory to ask it.
@@ -79,6 +87,7 @@ int classify_report(const ClassifyCommand& command) {
   Console console(command.common);
   const Checkpoint run = open_classifier(command.run);
   const LabelledTexts texts = read_labelled(run, command.file);
+  announce_cut(console, run, command.file, texts.cut, std::ssize(texts.ids));
   const std::vector<Judgement> judged = judge(run, texts.ids);
   const size_t K = run.labels.size();
   std::vector<std::vector<int64_t>> confusion(K, std::vector<int64_t>(K));
@@ -125,7 +134,8 @@ int classify_report(const ClassifyCommand& command) {
                     {"macro", scores_json(report.macro)},
                     {"weighted", scores_json(report.weighted)},
                     {"undefined", report.undefined},
-                    {"confusion", report.confusion}};
+                    {"confusion", report.confusion},
+                    {"cut", texts.cut}};
   std::printf("%s\n", result.dump().c_str());
   return kDone;
 }
@@ -159,18 +169,22 @@ struct Templates {
 }  // namespace
 
 int classify_predict(const ClassifyCommand& command) {
+  Console console(command.common);
   const Checkpoint run = open_classifier(command.run);
   const size_t of = command.of.empty() ? 0 : label_id(run, command.of, "--of: ");
   Templates templates;
   if (!command.templates.empty()) {
     templates.texts = read_labelled(run, command.templates);
+    announce_cut(console, run, command.templates, templates.texts.cut, std::ssize(templates.texts.ids));
     templates.judged = judge(run, templates.texts.ids);
   }
+  int64_t all = 0, cut = 0;
   InputLines input;
   for (std::string line; input.next(line);) {
     std::vector<int32_t> ids;
     try {
-      ids = read_by(run, line);
+      ids = read_by(run, line, &cut);
+      ++all;
     } catch (const DataError& error) {
       throw DataError(text(input.place(), ": ", error.what()));
     }
@@ -196,6 +210,7 @@ int classify_predict(const ClassifyCommand& command) {
     }
     std::fflush(stdout);  // a program that sends lines one by one gets each answer at once
   }
+  announce_cut(console, run, "standard input", cut, all);
   return kDone;
 }
 

@@ -257,8 +257,12 @@ TEST_SUITE("classifier") {
     const World world(false);
     const Checkpoint run = trained(world, "transformer", "mean", 5);
     std::vector<Ids> ids;
+    int64_t cut = 0;
     for (const char* text : {"the price rose", "", "tea", "of of of of of of of of of of"})
-      ids.push_back(read_by(run, text));
+      ids.push_back(read_by(run, text, &cut));
+    CHECK(cut == 1);
+    CHECK(read_by(run, "of of of of of of of", &cut).size() == 8);
+    CHECK(cut == 1);
     CHECK(ids[1] == Ids{run.tokenizer.end_id()});
     CHECK(ids[3].size() == 8);
     const std::vector<Judgement> judged = judge(run, ids);

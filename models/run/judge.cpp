@@ -13,10 +13,12 @@ size_t Judgement::likeliest() const {
   return size_t(std::max_element(probability.begin(), probability.end()) - probability.begin());
 }
 
-std::vector<int32_t> read_by(const Checkpoint& classifier, std::string_view text) {
+std::vector<int32_t> read_by(const Checkpoint& classifier, std::string_view text, int64_t* cut) {
   std::vector<int32_t> ids = classifier.tokenizer.encode(text);
   ids.insert(ids.begin(), classifier.tokenizer.end_id());
-  if (std::ssize(ids) > classifier.config.context) ids.resize(size_t(classifier.config.context));
+  if (std::ssize(ids) <= classifier.config.context) return ids;
+  ids.resize(size_t(classifier.config.context));
+  if (cut) ++*cut;
   return ids;
 }
 

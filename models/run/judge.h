@@ -9,9 +9,9 @@
 
 namespace gradus {
 
-// As a classifier reads a text: the mark, then its tokens, as many of both as the context of the run. DataError for a
-// token that is not in its vocabulary.
-std::vector<int32_t> read_by(const Checkpoint& classifier, std::string_view text);
+// As a classifier reads a text: the mark, then its tokens, as many of both as the context of the run; `cut` counts the
+// texts that have more. DataError for a token that is not in its vocabulary.
+std::vector<int32_t> read_by(const Checkpoint& classifier, std::string_view text, int64_t* cut = nullptr);
 
 struct Judgement {
   std::vector<double> probability;  // of each label

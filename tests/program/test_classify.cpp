@@ -48,7 +48,8 @@ TEST_CASE("classify: each encoder learns labels that one word decides, and its r
       CHECK(end["train_loss"].get<double>() < 0.35);  // it begins at ln 2
       const Json report = dir.must(f64, "classify report " + run + " train.tsv --json").json();
       CHECK(names(report) == std::vector<std::string>{"texts", "accuracy", "labels", "micro", "macro", "weighted",
-                                                      "undefined", "confusion"});
+                                                      "undefined", "confusion", "cut"});
+      CHECK(report["cut"] == Json(0));
       CHECK(report["accuracy"].get<double>() >= 0.95);
       CHECK(report["texts"] == Json(40));
       int64_t sum = 0, right = 0;
@@ -152,6 +153,21 @@ TEST_CASE("classify: the reward class:RUN=LABEL is the probability that predict 
   CHECK(refuses(dir.run(f64, exact + "class:judge"), 2, "class:RUN=LABEL"));
   CHECK(refuses(dir.run(f64, exact + "class:judge=fair"), 2, "is not one of"));
   CHECK(refuses(dir.run(f64, exact + "class:prior=good"), 4, "is no classifier"));
+}
+
+TEST_CASE("classify: texts that are longer than the context are counted and announced") {
+  const Labels dir;
+  dir.train("run");
+  dir.write("long.tsv", labelled() + "good\t" + repeated("the ", 15) + "tea\nbad\t" + repeated("the ", 14) + "tea\n");
+  const Run report = dir.must(f64, "classify report run long.tsv --json");
+  CHECK(report.json()["cut"] == Json(1));
+  const std::string said = " longer than the context of run/checkpoint.safetensors, 16 tokens with the mark, and ";
+  CHECK(contains(report.err, "note: long.tsv: 1 of 42 texts is" + said + "was judged by the beginning\n"));
+  const Run predicted =
+      dir.must(f64, "classify predict run", {.in = repeated(repeated("the ", 20) + "tea\n", 2) + "the tea\n"});
+  CHECK(lines(predicted.out).size() == 3);
+  CHECK(contains(predicted.err, "note: standard input: 2 of 3 texts are" + said + "were judged by the beginning\n"));
+  CHECK(dir.must(f64, "classify predict run", {.in = "the tea\n"}).err.empty());
 }
 
 TEST_CASE("classify: files and commands that cannot be used") {
