@@ -9,8 +9,8 @@
 namespace gradus {
 
 namespace reward {
-// p(LABEL | text) of `gradus classify train`'s RUN, in [0, 1]. The text is cut into the tokens of that run, and judged by
-// as many of them as its context holds, as in training; one with a token that it does not know is a DataError.
+// p(LABEL | text) of `gradus classify train`'s RUN, in [0, 1]. The text is cut into the tokens of that run, and judged
+// by as many of them as its context holds, as in training; one with a token that it does not know is a DataError.
 Scorer label(const std::string& argument, const Tokenizer&) {
   const size_t equals = argument.rfind('=');
   if (equals == argument.npos || equals == 0 || equals + 1 == argument.size())
