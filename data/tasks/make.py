@@ -3,6 +3,7 @@
 
 Every task comes from a small grammar, so that the right reply to each prompt is known. The same bytes every time.
 """
+import json
 import os
 import random
 import sys
@@ -79,7 +80,8 @@ def answers():
             for question, right, wrong in questions() for i in range(10)]
 
 
-# ---- dialogue: two intents, opening hours and prices. The clerk often replies to the other one. ----
+# ---- dialogue: two intents, opening hours and prices. The clerk often replies to the other one. The reward of a reply
+# is 1 where it is of the intent of its question, else 0. ----
 
 HOURS = ["when does the shop open ?", "at what time does the shop close ?", "is the shop open on sunday ?"]
 PRICES = ["how much is the bread ?", "what does the cheese cost ?", "is the bread cheap today ?"]
@@ -88,10 +90,21 @@ REPLIES = {"hours": [("the shop does open at nine", 3), ("on sunday the shop is 
            "none": [("sorry ?", 2)]}
 
 
+INTENTS = ((HOURS, "hours", "price"), (PRICES, "price", "hours"))
+
+
 def talk():
-    return [(question, reply) for questions, intent, other in ((HOURS, "hours", "price"), (PRICES, "price", "hours"))
-            for question in questions for kind in (intent, other, "none") for reply, times in REPLIES[kind]
-            for _ in range(times)]
+    return [(question, reply) for questions, intent, other in INTENTS for question in questions
+            for kind in (intent, other, "none") for reply, times in REPLIES[kind] for _ in range(times)]
+
+
+def write_rewards(name):
+    """For the reward table:FILE: what a reply is worth behind its prompt."""
+    prompts = {question: {reply: 1 for reply, _ in REPLIES[intent]}
+               for questions, intent, _ in INTENTS for question in questions}
+    with open(os.path.join(FOLDER, name), "w", encoding="utf-8") as file:
+        json.dump({"prompts": prompts, "default": 0}, file, ensure_ascii=False, indent=1)
+        file.write("\n")
 
 
 split("translation", translations(), 600, 100)
@@ -99,3 +112,4 @@ split("summary", summaries(), 600, 100)
 write("questions.tsv", answers())
 write("facts.tsv", [(question, right) for question, right, _ in questions()])
 write("dialogue.tsv", talk())
+write_rewards("dialogue.json")

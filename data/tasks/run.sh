@@ -60,7 +60,12 @@ count_and_tune() {
 }
 count_and_tune questions --pairs "$tasks/facts.tsv" --reward exact-match
 cut -f 1 "$tasks/dialogue.tsv" | sort -u > "$runs/prompts"
-count_and_tune dialogue --prompts "$runs/prompts" --reward relevance
+count_and_tune dialogue --prompts "$runs/prompts" --reward "table:$tasks/dialogue.json"
+# The share of replies of the right intent, which this reward is. Behind each question it is q at first, so that of the
+# posterior is q exp(1/0.3) / (q exp(1/0.3) + 1 - q).
+share=$(grep -m 1 '"type":"step"' "$runs/dialogue-tuned/log.jsonl" | field reward_exact)
+row '' 'right intent' "$share" "$(field reward_exact < "$runs/dialogue.json")" \
+  "$(awk "BEGIN { w = $share * exp(1 / 0.3); print w / (w + 1 - $share) }")" 'of the replies, exactly'
 
 printf '\n%-13s %-12s %8s %8s %8s\n' task 'measured by' MLE tuned best
 awk -F '\t' '
