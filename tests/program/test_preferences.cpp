@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/program/forge.h"
 #include "tests/program/priors.h"
 #include "tests/program/program.h"
 
@@ -194,6 +195,11 @@ TEST_CASE(
   CHECK(refuses(dir.run(f64, "tune table --out new --reward model:lstm --max-tokens 3"), 4, "not a reward model"));
   CHECK(refuses(dir.run(f64, "reward-model lstm --preferences q.txt --out new"), 4, "q.txt, line 1"));
   CHECK(refuses(dir.run(f64, "reward-model lstm --preferences p.tsv --out rm"), 2, "already holds a run"));
+  // Texts of the whole context of the run must have room.
+  dir.copy("rm", "large");
+  forge(dir, "large", within_json("\"context\":8"), within_json("\"context\":1000000"));
+  CHECK(refuses(dir.run(f64, "tune table --out new --reward model:large --max-tokens 3", {.seconds = 20}), 2,
+                "scoring texts by large/checkpoint.safetensors needs about "));
   dir.must(f64, "reward-model lstm --preferences p.tsv --out rm1 --steps 20 --threads 1 --shards 2 --quiet");
   dir.must(f64, "reward-model lstm --preferences p.tsv --out rm2 --steps 20 --threads 2 --shards 2 --quiet");
   CHECK(dir.same_weights("rm1", "rm2"));
