@@ -153,10 +153,10 @@ double accuracy(const Checkpoint& run, const std::string& content) {
 
 TEST_SUITE("classifier") {
   TEST_CASE("classifier: the gradient of every parameter, with dropout and padding, for every encoder and pooling") {
-    for (const auto& [encoder, pool] : kinds())
+    for (const auto& kind : kinds())
       for (const char* ops : {"fused", "composed"}) {
-        INFO(encoder, " ", pool, " ", ops);
-        Config c = small(encoder, pool, ops);
+        INFO(kind.first, " ", kind.second, " ", ops);
+        Config c = small(kind.first, kind.second, ops);
         c.dropout = 0.2;
         const auto model = lively(c);
         const Padded batch(3);
@@ -173,10 +173,10 @@ TEST_SUITE("classifier") {
   }
 
   TEST_CASE("classifier: padding reaches no logit and no gradient, whatever its id, to the last bit") {
-    for (const auto& [encoder, pool] : kinds())
+    for (const auto& kind : kinds())
       for (const char* ops : {"fused", "composed"}) {
-        INFO(encoder, " ", pool, " ", ops);
-        const auto model = lively(small(encoder, pool, ops));
+        INFO(kind.first, " ", kind.second, " ", ops);
+        const auto model = lively(small(kind.first, kind.second, ops));
         std::vector<std::vector<real>> logits, gradients;
         for (const int32_t pad : {0, 3, 6}) {
           const Padded batch(pad);
