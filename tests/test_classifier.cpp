@@ -155,8 +155,8 @@ TEST_SUITE("classifier") {
   TEST_CASE("classifier: the gradient of every parameter, with dropout and padding, for every encoder and pooling") {
     for (const auto& kind : kinds())
       for (const char* ops : {"fused", "composed"}) {
-        INFO(kind.first, " ", kind.second, " ", ops);
-        Config c = small(kind.first, kind.second, ops);
+        INFO(kind.encoder, " ", kind.pool, " ", ops);
+        Config c = small(kind.encoder, kind.pool, ops);
         c.dropout = 0.2;
         const auto model = lively(c);
         const Padded batch(3);
@@ -175,8 +175,8 @@ TEST_SUITE("classifier") {
   TEST_CASE("classifier: padding reaches no logit and no gradient, whatever its id, to the last bit") {
     for (const auto& kind : kinds())
       for (const char* ops : {"fused", "composed"}) {
-        INFO(kind.first, " ", kind.second, " ", ops);
-        const auto model = lively(small(kind.first, kind.second, ops));
+        INFO(kind.encoder, " ", kind.pool, " ", ops);
+        const auto model = lively(small(kind.encoder, kind.pool, ops));
         std::vector<std::vector<real>> logits, gradients;
         for (const int32_t pad : {0, 3, 6}) {
           const Padded batch(pad);
