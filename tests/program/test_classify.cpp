@@ -233,7 +233,7 @@ TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with 
   dir.must(f64, from + "--steps 0 --out same");
   CHECK(cat("same") == cat("masked"));
   dir.must(f64, from + "--steps 40 --adapter lora:2 --out dogs");
-  CHECK(contains(cat("dogs").substr(0, 40), "dog"));
+  CHECK(contains(cat("dogs").substr(0, cat("dogs").find('}')), "\"dog\""));
   CHECK(refuses(dir.run(f64, from + "--mask-rate 0.5 --out new"), 2, "--mask-rate cannot be given with --from"));
   const Run merged = dir.must(f64, "merge dogs --out merged");
   CHECK(contains(merged.err, "fill merged"));
