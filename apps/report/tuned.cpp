@@ -194,7 +194,7 @@ std::string page_of_tuned(const RunFacts& facts) {
         Curves{"Z", "", {{"z", "estimated"}}},
         Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
         Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}},
-        Curves{"Variance of the returns that the critic explains", "share", {{"explained_variance", "explained"}}},
+        Curves{"Variance of its targets that the critic explains", "share", {{"explained_variance", "explained"}}},
         Curves{"Clipped draws", "share", {{"clip_share", "clipped"}}},
         Curves{"Updates of a step", "", {{"updates", "before --stop-kl"}}},
         Curves{"The reward that is watched", "", {{"watch", "of the batch"}, {"held_out_watch", "held-out prompts"}}},
