@@ -16,6 +16,7 @@
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/text/shell_word.h"
+#include "rl/methods/proposal.h"
 #include "rl/pay.h"
 #include "rl/rewards/reward.h"
 
@@ -262,9 +263,7 @@ int tune(const TuneCommand& command) {
     try {
       if (known) truth = truth_of(*known, run, tuner);
       if (truth && std::isinf(truth->at.kl) && tuner.method->behaviour() == run.prior.get())
-        throw DataError(
-            "--proposal fixed never draws what the prior excludes, and the policy can say that; use --proposal policy "
-            "or adaptive");
+        throw DataError(kBeyondPrior);
       if (!run.held_out.empty() && (step % std::max<int64_t>(1, config.steps / kHeldOutTimes) == 0 || step == 1))
         held_out = measure_held_out(run, acting(run, tuner), features, watch, shards, step);
       if (is_traced) before = known_policy(known.get(), run, tuner, tuner.kl_coef());
