@@ -9,6 +9,7 @@
 #include "apps/live_report.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
+#include "apps/step/trace_page.h"
 #include "apps/step/tune_trace.h"
 #include "apps/tune_log.h"
 #include "apps/tune_notes.h"
@@ -276,15 +277,15 @@ int tune(const TuneCommand& command) {
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner, config, step));
     run.policy.step = step;
     if (is_traced)
-      no_trace = write_trace(traced, policy, *run.prior,
-                             {.options = config,
-                              .method = *tuner.method,
-                              .tokenizer = tokenizer,
-                              .prompts = run.prompts,
-                              .aim = aim_of(config),
-                              .before = std::move(before),
-                              .after = known_policy(known.get(), run, tuner, traced.kl_coef)},
-                             command.trace_file, console);
+      no_trace = write_trace(trace_of(traced, policy, *run.prior,
+                                      {.options = config,
+                                       .method = *tuner.method,
+                                       .tokenizer = tokenizer,
+                                       .prompts = run.prompts,
+                                       .aim = aim_of(config),
+                                       .before = std::move(before),
+                                       .after = known_policy(known.get(), run, tuner, traced.kl_coef)}),
+                             text("step ", step, " token by token"), command.trace_file, console);
 
     last = tuner.metrics();
     record = record_of(step, *last);

@@ -7,7 +7,6 @@
 #include "apps/proposal.h"
 #include "engine/io/file.h"
 #include "engine/step/math.h"
-#include "engine/step/page.h"
 #include "models/loss.h"
 
 namespace gradus {
@@ -151,17 +150,6 @@ Trace trace_of(const TracedStep& step, Checkpoint& run) {
   trace.tables.push_back(batch_table(step.batch, losses, run.tokenizer));
   add_updates(trace, params, *run.optimizer, step.gradient, step.lr, step.factor);
   return trace;
-}
-
-std::string write_trace(const TracedStep& step, Checkpoint& run, const std::string& file, Console& console) {
-  try {
-    write_file_atomically(file, step_page(trace_of(step, run)));
-    console.note(text("Wrote ", file, ", step ", step.step, " number by number; open it in a browser."));
-  } catch (const WriteError& error) {
-    console.warn(error.what());
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace gradus
