@@ -24,7 +24,7 @@ static RewardFunction constraint(const std::string& name, RewardFunction reward)
 }
 
 NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std::vector<std::string>& pointwise,
-                             const Tokenizer& tokenizer, std::vector<Prompt> prompts) {
+                             const Tokenizer& tokenizer, const std::vector<Prompt>& prompts) {
   const auto add = [&](const std::string& name) {
     rewards_.emplace_back(std::vector<std::string>{name}, tokenizer);
     features.names.push_back(name);
@@ -43,7 +43,7 @@ NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std:
 }
 
 NamedFeatures::NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
-                             std::vector<Prompt> prompts) {
+                             const std::vector<Prompt>& prompts) {
   for (const std::string& term : terms) {
     rewards_.emplace_back(std::vector<std::string>{term}, tokenizer);
     features.names.push_back(term);

@@ -16,9 +16,9 @@ class NamedFeatures {
   // allows a text where its reward has its largest value (Reward::largest). UsageError and DataError as Reward, of
   // another form than that, for a constraint with a weight, and for two of one name. Refers to the tokenizer.
   NamedFeatures(const std::vector<std::string>& feature, const std::vector<std::string>& pointwise,
-                const Tokenizer& tokenizer, std::vector<Prompt> prompts);
+                const Tokenizer& tokenizer, const std::vector<Prompt>& prompts);
   // Of the terms of a reward, which is their sum: each counts with its weight.
-  NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer, std::vector<Prompt> prompts);
+  NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts);
 
   Features features;
 

@@ -7,6 +7,7 @@
 #include "apps/live_report.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
+#include "apps/step/trace_page.h"
 #include "apps/step/train_trace.h"
 #include "apps/train_progress.h"
 #include "apps/train_run.h"
@@ -138,7 +139,8 @@ int train(const TrainCommand& command) {
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
     const double factor = clip_factor(norm, config.clip);
     if (step == command.trace_step)
-      no_trace = write_trace({step, batch, loss, gradient, lr, factor}, run, command.trace_file, console);
+      no_trace = write_trace(trace_of({step, batch, loss, gradient, lr, factor}, run),
+                             text("step ", step, " number by number"), command.trace_file, console);
     std::optional<LayerSizes> sizes;  // at each evaluation
     if (step == config.steps || (config.eval_every > 0 && step % config.eval_every == 0))
       sizes.emplace(run.model->params(), gradient);

@@ -9,6 +9,7 @@
 #include "apps/live_report.h"
 #include "apps/proposal.h"
 #include "apps/signals.h"
+#include "apps/step/trace_page.h"
 #include "apps/step/tune_trace.h"
 #include "apps/tune_log.h"
 #include "apps/tune_notes.h"
@@ -16,6 +17,7 @@
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/text/shell_word.h"
+#include "rl/methods/proposal.h"
 #include "rl/pay.h"
 #include "rl/rewards/reward.h"
 
@@ -281,9 +283,7 @@ int tune(const TuneCommand& command) {
     try {
       if (known) truth = truth_of(*known, run, tuner);
       if (truth && std::isinf(truth->at.kl) && !from_pairs && tuner.method->behaviour() == run.prior.get())
-        throw DataError(
-            "--proposal fixed never draws what the prior excludes, and the policy can say that; use --proposal policy "
-            "or adaptive");
+        throw DataError(kBeyondPrior);
       const bool measures =
           step % std::max<int64_t>(1, config.steps / kMeasures) == 0 || step == 1 || step == config.steps;
       if (measures && from_pairs) beside = measure_policy(run, watch, shards, step);
@@ -299,15 +299,15 @@ int tune(const TuneCommand& command) {
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner, config, step));
     run.policy.step = step;
     if (is_traced)
-      no_trace = write_trace(traced, policy, *run.prior,
-                             {.options = config,
-                              .method = *tuner.method,
-                              .tokenizer = tokenizer,
-                              .prompts = texts_of(run.prompts),
-                              .aim = aim_of(config),
-                              .before = std::move(before),
-                              .after = known_policy(known.get(), run, tuner, traced.kl_coef)},
-                             command.trace_file, console);
+      no_trace = write_trace(trace_of(traced, policy, *run.prior,
+                                      {.options = config,
+                                       .method = *tuner.method,
+                                       .tokenizer = tokenizer,
+                                       .prompts = texts_of(run.prompts),
+                                       .aim = aim_of(config),
+                                       .before = std::move(before),
+                                       .after = known_policy(known.get(), run, tuner, traced.kl_coef)}),
+                             text("step ", step, " token by token"), command.trace_file, console);
 
     last = tuner.metrics();
     record = record_of(step, *last);

@@ -74,8 +74,8 @@ MomentFit Features::fit(const Table& q, std::span<const double> values, bool sam
     if (!kept_by[f - n]) throw DataError(text("--pointwise ", names[f], ": no text that is allowed was seen ", where));
   for (size_t c = 0; c < P; ++c)
     if (!allows[c])
-      throw DataError(text("--pointwise: no text that is allowed by all ", F - n, " was seen ", where,
-                           P > 1 ? text(" behind prompt ", c + 1) : ""));
+      throw DataError(text("--pointwise ", F - n == 1 ? names[n] : text("of ", F - n, " constraints together"),
+                           ": no text that is allowed was seen ", where, P > 1 ? text(" behind prompt ", c + 1) : ""));
   for (size_t f = 0; f < n; ++f) {
     const double low = std::accumulate(least[f].begin(), least[f].end(), 0.0) / double(P),
                  high = std::accumulate(most[f].begin(), most[f].end(), 0.0) / double(P);

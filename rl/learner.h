@@ -34,12 +34,13 @@ struct TuneMetrics {
   double cut;                         // share of sequences that reached the limit without the end mark
   double length;                      // mean number of draws
   std::optional<double> ess;  // effective sample size of all importance weights of the last epoch, where some are not 1
-  std::optional<double> value_loss;          // mean squared error of the value network
-  std::optional<double> explained_variance;  // 1 − Var(returns − values) / Var(returns), over draws
-  std::optional<double> clip_share;          // draws that were clipped, of all draws of all updates of the step
-  std::optional<int64_t> updates;            // of the policy in this step, where a KL may end it early
-  std::vector<double> moments;               // means of the features, where there are any
-  std::vector<Figure> of_method;             // Method::figures()
+  std::optional<double> value_loss;  // mean squared error of the value network
+  // 1 − Var(R − V) / Var(R) over draws, R what the critic is to say: with TD that leans on V itself.
+  std::optional<double> explained_variance;
+  std::optional<double> clip_share;  // draws that were clipped, of all draws of all updates of the step
+  std::optional<int64_t> updates;    // of the policy in this step, where a KL may end it early
+  std::vector<double> moments;       // means of the features, where there are any
+  std::vector<Figure> of_method;     // Method::figures()
 };
 
 // Scores a batch by the policy as it is and writes what that says into it; a fresh one also by the prior and by the

@@ -11,7 +11,8 @@ async function open(chromium, page, size = { width: 1280, height: 800 }) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'gradus-browser-'));
   const browser = spawn(chromium, ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--hide-scrollbars',
     '--disable-background-networking', '--remote-debugging-pipe', '--user-data-dir=' + profile, 'about:blank'],
-  { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });  // a group of processes, which end together
+  const gone = new Promise(done => browser.on('exit', done));
   const waiting = new Map(), requests = [], errors = [];
   let nextId = 0, session, buffer = '';
   browser.stdio[4].on('data', data => {
@@ -23,6 +24,7 @@ async function open(chromium, page, size = { width: 1280, height: 800 }) {
       if (m.method === 'Runtime.exceptionThrown') errors.push(m.params.exceptionDetails.exception.description);
     }
   });
+  gone.then(() => { for (const { no } of waiting.values()) no(new Error('the browser ended')); });
   const send = (method, params = {}) => new Promise((yes, no) => {
     waiting.set(++nextId, { yes, no });
     browser.stdio[3].write(JSON.stringify({ id: nextId, method, params, sessionId: session }) + '\0');
@@ -53,7 +55,12 @@ async function open(chromium, page, size = { width: 1280, height: 800 }) {
       const clip = { x: 0, y: 0, width: cssContentSize.width, height: cssContentSize.height, scale: 1 };
       fs.writeFileSync(file, Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true, clip })).data, 'base64'));
     },
-    close: () => new Promise(done => { browser.on('exit', () => { fs.rmSync(profile, { recursive: true, force: true, maxRetries: 300, retryDelay: 100 }); done(); }); browser.kill(); }),
+    // Whatever still writes into the profile, for the second that it is tried, may keep it.
+    close: async () => {
+      try { process.kill(-browser.pid, 'SIGKILL'); } catch { /* it has ended */ }
+      await gone;
+      try { fs.rmSync(profile, { recursive: true, force: true, maxRetries: 6, retryDelay: 50 }); } catch { /* it is in /tmp */ }
+    },
   };
 }
 module.exports = { open };

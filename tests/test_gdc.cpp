@@ -245,6 +245,11 @@ TEST_CASE("a moment out of reach, a feature never seen and a constraint never ke
   CHECK(refusal(w.features({{"cat", 1.0}})).find("out of reach") != std::string::npos);
   CHECK(refusal(w.features({{"cat", 0.0}})).find("out of reach") != std::string::npos);
   CHECK(refusal(w.features({{"cat", 0.5}}, {"cow"})).find("--pointwise contains:cow: no text") != std::string::npos);
+  CHECK(refusal(w.features({{"cat", 0.5}}, {"the", "cow"})).find("--pointwise contains:cow: no text") !=
+        std::string::npos);
+  CHECK(
+      refusal(w.features({{"the", 0.5}}, {"the cat", "dog"})).find("--pointwise of 2 constraints together: no text") !=
+      std::string::npos);
   CHECK(refusal(w.features({{"cat", 0.5}}, {"cat"})).find("it was 1 in every text") != std::string::npos);
   CHECK(refusal(w.features({{"cat", 0.5}, {"the cat", 0.6}})) ==
         "these moments cannot be met together: contains:cat - contains:the cat lies between 0 and 1 in all that was "

@@ -100,6 +100,7 @@ std::vector<std::string> layer_plots(const std::vector<Json>& training) {
       add(1, layer["update_ratio"]);
     }
   std::vector<std::string> html;
+  html.reserve(plots.size());
   for (const LinePlot& plot : plots) html.push_back(to_html(plot));
   return html;
 }

@@ -24,7 +24,7 @@ std::string coloured_text(const Checkpoint& run, const Insight& insight, bool co
     if (place.at > 0 && !is_end) out += run.tokenizer.separator();
     const std::string shown = is_end ? "∎" : harmless(run.tokenizer.decode({&place.token, 1}));
     const int shade =
-        kShades[size_t(strength(-place.log_prob, run.model->vocabulary()) * double(std::size(kShades) - 1) + 0.5)];
+        kShades[std::lround(strength(-place.log_prob, run.model->vocabulary()) * double(std::size(kShades) - 1))];
     const bool line_ends = shown.ends_with('\n');
     const std::string body = line_ends ? shown.substr(0, shown.size() - 1) + "␊" : shown;
     out += shade < 0 ? body : text("\x1b[30;48;5;", shade, "m", body, "\x1b[0m");

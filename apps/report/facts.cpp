@@ -77,7 +77,7 @@ RunFacts read_run(const std::string& folder) {
 
 // An option that is not as usual, with a space before each word, as it is typed.
 static std::string typed(const Option& row) {
-  const std::string name = " " + option_name(row);
+  std::string name = " " + option_name(row);
   if (std::holds_alternative<Switch>(row.value)) return name;
   const Texts* texts = std::get_if<Texts>(&row.value);
   if (!texts) return name + " " + shell_word(value_text(row));

@@ -244,6 +244,7 @@ std::vector<double> smoothed(std::span<const double> y, size_t half) {
 
 std::string legend_of(const std::vector<Series>& series) {
   std::vector<std::pair<std::string, std::string>> names;
+  names.reserve(series.size());
   for (const Series& s : series) names.emplace_back(text("s", s.colour, " ", stroke_class(s.stroke)), s.name);
   return legend(names);
 }

@@ -122,6 +122,7 @@ BarPlot bars(const RunLog& log, const TuneConfig& config) {
   if (fields.size() == 3) plot.names.back() = optimum_of(config);
   for (const Json& bar : list) {
     std::vector<double> values;
+    values.reserve(fields.size());
     for (const std::string& field : fields) values.push_back(bar.value(field, 0.0));
     plot.groups.push_back({"\"" + one_line(bar.value("text", std::string()), 60) + "\"", values});
   }
@@ -184,6 +185,7 @@ std::string page_of_tuned(const RunFacts& facts) {
   if (rewarded) page.html(to_html(objective));
   const auto side_by_side = [&](const std::vector<Curves>& rows) {
     std::vector<std::string> plots;
+    plots.reserve(rows.size());
     for (const Curves& row : rows) plots.push_back(to_html(plot_of(log, row)));
     page.side_by_side(plots);
   };
@@ -209,7 +211,7 @@ std::string page_of_tuned(const RunFacts& facts) {
         Curves{"Z", "", {{"z", "estimated"}}},
         Curves{"Effective sample size", "sequences", {{"ess", "of the weights"}}},
         Curves{"Error of the value network", "mean square", {{"value_loss", "error"}}},
-        Curves{"Variance of the returns that the critic explains", "share", {{"explained_variance", "explained"}}},
+        Curves{"Variance of its targets that the critic explains", "share", {{"explained_variance", "explained"}}},
         Curves{"Clipped draws", "share", {{"clip_share", "clipped"}}},
         Curves{"Updates of a step", "", {{"updates", "before --stop-kl"}}},
         Curves{"The reward that is watched", "", {{"watch", "of the batch"}, {"held_out_watch", "held-out prompts"}}},

@@ -7,7 +7,6 @@
 #include "apps/proposal.h"
 #include "engine/io/file.h"
 #include "engine/step/math.h"
-#include "engine/step/page.h"
 #include "models/loss.h"
 
 namespace gradus {
@@ -35,6 +34,7 @@ StepInfo whole_batch(const Config& c, int64_t step) {
 // What rows of the weights stand for that have one for each token.
 std::map<std::string, std::vector<std::string>> rows_of_tokens(const Tokenizer& tokenizer) {
   std::vector<std::string> tokens;
+  tokens.reserve(size_t(tokenizer.size()));
   for (int32_t id = 0; id < tokenizer.size(); ++id) tokens.push_back(tokenizer.token(id));
   return {{"wte.weight", tokens}, {"embedding.weight", tokens}, {"head.weight", tokens}};
 }
@@ -151,17 +151,6 @@ Trace trace_of(const TracedStep& step, Checkpoint& run) {
   trace.tables.push_back(batch_table(step.batch, losses, run.tokenizer));
   add_updates(trace, params, *run.optimizer, step.gradient, step.lr, step.factor);
   return trace;
-}
-
-std::string write_trace(const TracedStep& step, Checkpoint& run, const std::string& file, Console& console) {
-  try {
-    write_file_atomically(file, step_page(trace_of(step, run)));
-    console.note(text("Wrote ", file, ", step ", step.step, " number by number; open it in a browser."));
-  } catch (const WriteError& error) {
-    console.warn(error.what());
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace gradus

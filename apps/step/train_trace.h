@@ -2,7 +2,6 @@
 #pragma once
 
 #include "apps/commands.h"
-#include "apps/console.h"
 #include "engine/step/trace.h"
 #include "models/run/checkpoint.h"
 #include "models/text/corpus.h"
@@ -24,8 +23,5 @@ struct TracedStep {
 // The step of the whole batch: computed again on one tape with attention and recurrent layers in their parts; the loss
 // and the gradients of the parameters are those of the run, to the bit, and the update is what its optimiser will do.
 Trace trace_of(const TracedStep& step, Checkpoint& run);
-
-// Its page. One that cannot be written does not end the run: returns why, or "".
-std::string write_trace(const TracedStep& step, Checkpoint& run, const std::string& file, Console& console);
 
 }  // namespace gradus

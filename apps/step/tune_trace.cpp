@@ -2,7 +2,6 @@
 
 #include "apps/proposal.h"
 #include "engine/io/file.h"
-#include "engine/step/page.h"
 
 namespace gradus {
 
@@ -26,18 +25,6 @@ void refuse_long_trace(const TuneCommand& command, const TuneConfig& config, int
     throw UsageError(text("--trace: an update of this run has up to ", size.ops, " ops and ", size.numbers,
                           " numbers, but a page holds at most ", kMostOps, " and ", kMostNumbers,
                           "; use a smaller --batch or --max-tokens, more --minibatches, or a smaller model"));
-}
-
-std::string write_trace(const StepRecord& record, const LanguageModel& policy, const LanguageModel& prior,
-                        const StepContext& context, const std::string& file, Console& console) {
-  try {
-    write_file_atomically(file, step_page(trace_of(record, policy, prior, context)));
-    console.note(text("Wrote ", file, ", step ", record.step, " token by token; open it in a browser."));
-  } catch (const WriteError& error) {
-    console.warn(error.what());
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace gradus

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "apps/commands.h"
-#include "apps/console.h"
 #include "rl/step_trace.h"
 #include "rl/tuner.h"
 
@@ -13,9 +12,5 @@ namespace gradus {
 // begins. `prompt` tokens are in the longest prompt.
 void refuse_long_trace(const TuneCommand& command, const TuneConfig& config, int64_t done, const LanguageModel& policy,
                        const LanguageModel& prior, const Tuner& tuner, int64_t prompt);
-
-// The page of a recorded step. One that cannot be written does not end the run: returns why, or "".
-std::string write_trace(const StepRecord& record, const LanguageModel& policy, const LanguageModel& prior,
-                        const StepContext& context, const std::string& file, Console& console);
 
 }  // namespace gradus

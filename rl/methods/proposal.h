@@ -19,6 +19,11 @@
 
 namespace gradus {
 
+// What is said of a policy whose fixed proposal does not draw all that it can say.
+inline constexpr const char* kBeyondPrior =
+    "--proposal fixed never draws what the prior excludes, and the policy can say that; use --proposal policy or "
+    "adaptive";
+
 class Proposal {
  public:
   static constexpr double kDoubt = 3;

@@ -33,8 +33,8 @@ TEST_CASE("on a table every method goes to the posterior, and both of action val
     CHECK(contains(dir.report("run-" + method), "that the critic explains") == has_critic);
   }
   const std::string ppo = "tune table --algorithm ppo --reward contains:cat --max-tokens 3 --steps 2 --out ";
-  CHECK(contains(dir.must(f64, ppo + "one").err, "with one update a step every ratio is 1"));
-  CHECK(!contains(dir.must(f64, ppo + "four --epochs 4").err, "every ratio is 1"));
+  CHECK(contains(dir.must(f64, ppo + "one").out, "with one update a step every ratio is 1"));
+  CHECK(!contains(dir.must(f64, ppo + "four --epochs 4").out, "every ratio is 1"));
   for (const std::string method : {"q", "dqn"}) {
     INFO(method);
     const Json said =

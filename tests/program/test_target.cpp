@@ -286,11 +286,16 @@ TEST_CASE("with --prior a policy of one family is held to another, and ends at t
   CHECK(refuses(dir.run(f64, "tune table --prior tf --out new --reward end --max-tokens 20"), 2, "the context of 8"));
 }
 
-TEST_CASE("exact gradient of a divergence is that of its target, and a sampled one says how near it came") {
-  const Scratch dir;
+// The policy pi, a table that differs from its prior, table.
+static void policy_off_its_prior(const Scratch& dir) {
   table_prior(dir);
   dir.write("pi.txt", repeated("the cat\n", 5) + repeated("the dog\n", 2) + "a cat\n" + repeated("a dog\n", 2));
   dir.must(f64, "train pi.txt --out pi --lines --model tabular --tokenizer word --quiet");
+}
+
+TEST_CASE("exact gradient of a divergence is that of its target, and a sampled one says how near it came") {
+  const Scratch dir;
+  policy_off_its_prior(dir);
   const std::string gradient =
       "exact gradient pi --prior table --reward contains:cat --kl-coef 1 --max-tokens 3 --out g.st --json ";
   struct Row {
@@ -340,13 +345,26 @@ TEST_CASE("exact gradient of a divergence is that of its target, and a sampled o
   CHECK(refuses(dir.run(f64, "exact gradient pi --prior table --max-tokens 3 --out g.st"), 2, "--reward"));
 }
 
+TEST_CASE("a fixed proposal is refused where the policy can say what the prior excludes") {
+  const Scratch dir;
+  table_prior(dir);
+  lstm_prior(dir);
+  const std::string world =
+      " --prior table --reward contains:cat --kl-coef 1 --max-tokens 3 --algorithm f-dpg "
+      "--divergence forward-kl --proposal ";
+  const std::string exact = "exact gradient lstm --out g.st" + world,
+                    tune = "tune lstm --out new --steps 1 --quiet" + world;
+  CHECK(refuses(dir.run(f64, exact + "fixed"), 4, "never draws what the prior excludes"));
+  CHECK(exits(dir.run(f64, exact + "policy"), 0));
+  CHECK(refuses(dir.run(f64, tune + "fixed"), 4, "never draws what the prior excludes"));
+  CHECK(!dir.has("new"));
+}
+
 // With Z from 63 others the gradient of tv, whose slope jumps, is off by a part of itself, and that of reverse-kl is
 // not.
 TEST_CASE("exact gradient says how large the bias is, which an estimated Z gives to some divergences") {
   const Scratch dir;
-  table_prior(dir);
-  dir.write("pi.txt", repeated("the cat\n", 5) + repeated("the dog\n", 2) + "a cat\n" + repeated("a dog\n", 2));
-  dir.must(f64, "train pi.txt --out pi --lines --model tabular --tokenizer word --quiet");
+  policy_off_its_prior(dir);
   const std::string ask =
       "exact gradient pi --prior table --reward contains:cat --kl-coef 1 --max-tokens 3 --out g.st --estimator sampled "
       "--samples 64000 --algorithm f-dpg ";
