@@ -40,6 +40,13 @@ LDFLAGS += $(LINK_$(MODE))
 UTF8PROC_LIBS := $(shell pkg-config --libs libutf8proc 2>/dev/null)
 LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 
+# MPI=1: programs that mpirun can start on several ranks. One file differs (engine/io/mpi.cpp), so it has an object of its
+# own, and the programs have, beside those that know no MPI.
+MPI_ON := $(if $(filter-out 0,$(MPI)),-mpi)
+MPI_PC := $(firstword $(shell for pc in ompi-c mpich mpi-c; do pkg-config --exists $$pc 2>/dev/null && echo $$pc; done))
+MPI_CFLAGS := $(if $(MPI_ON),-DGRADUS_MPI $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(MPI_PC) 2>/dev/null)))
+MPI_LIBS := $(if $(MPI_ON),$(shell pkg-config --libs $(MPI_PC) 2>/dev/null))
+
 LIB := $(wildcard engine/*.cpp engine/*/*.cpp models/*.cpp models/*/*.cpp rl/*.cpp rl/*/*.cpp)
 APP := $(wildcard apps/*.cpp apps/*/*.cpp)
 TEST := $(filter-out tests/fault_new.cpp,$(wildcard tests/*.cpp tests/plain/*.cpp)) tests/fuzz/targets.cpp
@@ -205,9 +212,16 @@ $(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1  # it measures
 
 ARCHIVE = @echo "  AR   $@"; rm -f $@; $(AR) rcs $@ $^
 LINK = @echo "  LINK $@"; $(CXX) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
-$(B32)/gradus: $(call objects,$(B32),$(LIB) $(APP)) $(EMBEDDED:%=$(B)/%.o)
+$(B)/engine/io/mpi-mpi.o: engine/io/mpi.cpp Makefile
+	@mkdir -p $(@D); $(call compiling,mpi $<)
+	$(Q)$(CXX) -DGRADUS_NO_REAL $(CPPFLAGS) $(MPI_CFLAGS) $(CXXFLAGS) -c $< -o $@
+# $(call program,FOLDER OF THE FLAVOUR): what a program is linked from.
+program = $(patsubst %/io/mpi.o,%/io/mpi$(MPI_ON).o,$(call objects,$(1),$(LIB) $(APP))) $(EMBEDDED:%=$(B)/%.o)
+$(B32)/gradus$(MPI_ON): LDLIBS += $(MPI_LIBS)
+$(B64)/gradus$(MPI_ON): LDLIBS += $(MPI_LIBS)
+$(B32)/gradus$(MPI_ON): $(call program,$(B32))
 	$(LINK)
-$(B64)/gradus: $(call objects,$(B64),$(LIB) $(APP)) $(EMBEDDED:%=$(B)/%.o)
+$(B64)/gradus$(MPI_ON): $(call program,$(B64))
 	$(LINK)
 $(B32)/tests/all: $(call objects,$(B32),$(LIB) $(TESTED_APP) $(TEST)) $(EMBEDDED:%=$(B)/%.o)
 	$(LINK)
@@ -234,10 +248,10 @@ $(B32)/libgradus-f32.a: $(call objects,$(B32),$(LIB)) $(LIB_EMBEDDED:%=$(B)/%.o)
 	$(ARCHIVE)
 $(B64)/libgradus-f64.a: $(call objects,$(B64),$(LIB)) $(LIB_EMBEDDED:%=$(B)/%.o)
 	$(ARCHIVE)
-# Of the last MODE and CXX that were asked for.
-build/gradus: $(B32)/gradus FORCE
+# Of the last MODE, CXX and MPI that were asked for.
+build/gradus: $(B32)/gradus$(MPI_ON) FORCE
 	@cmp -s $< $@ || cp -f $< $@
-build/gradus-f64: $(B64)/gradus FORCE
+build/gradus-f64: $(B64)/gradus$(MPI_ON) FORCE
 	@cmp -s $< $@ || cp -f $< $@
 FORCE:
 build/tests/fault_io.so: tests/fault_io.c

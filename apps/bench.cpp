@@ -12,6 +12,7 @@
 
 #include "apps/console.h"
 #include "apps/format.h"
+#include "apps/ranks.h"
 #include "apps/run.h"
 #include "engine/gemm.h"
 #include "engine/io/json.h"
@@ -380,6 +381,8 @@ void print_row(const Json& r) {
 std::string bench_names() { return joined(names_of(kWorks), " | "); }
 
 int bench(const BenchCommand& command) {
+  if (command.grow) return grow(command);
+  ranks_for("gradus bench without --grow");
   for (const std::string& name : command.names)
     if (std::ranges::find(kWorks, name, &Work::name) == std::end(kWorks))
       throw UsageError("bench " + name + ": must be one of " + bench_names());

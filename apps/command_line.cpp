@@ -540,7 +540,15 @@ Check step_options(CLI::App& app, StepCommand& c) {
 Check bench_options(CLI::App& app, BenchCommand& c) {
   app.add_option("NAME,--only", c.names, "what to measure (everything): " + bench_names());
   number(app, "--seconds", c.seconds, "seconds for each measurement (1)", 1e-3, 3600);
-  return {};
+  app.add_flag("--grow", c.grow,
+               "how time and memory grow with batch, context, width, layers, vocabulary, samples, threads; under "
+               "mpirun with ranks");
+  app.add_option("--html", c.html, "with --grow: write its curves as a page");
+  return [&c] {
+    if (c.grow && !c.names.empty())
+      throw UsageError("bench --grow measures sizes and no works; leave out " + c.names[0]);
+    if (!c.grow && !c.html.empty()) throw UsageError("bench --html: only --grow draws curves; add --grow");
+  };
 }
 
 // gradus exact and its questions.

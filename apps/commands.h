@@ -87,9 +87,12 @@ int sample(const SampleCommand& command);
 struct BenchCommand {
   Common common;
   std::vector<std::string> names;  // empty: every work
-  double seconds = 1;              // for each work and number of threads
+  double seconds = 1;              // for each work and number of threads, or each point of --grow
+  bool grow = false;               // how cost grows with each size, instead of works
+  std::string html;                // the page of that; empty: none
 };
 int bench(const BenchCommand& command);
+int grow(const BenchCommand& command);
 std::string bench_names();  // of the works, for people
 
 // Parts of a text, by the words of --split.

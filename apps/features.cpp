@@ -24,9 +24,9 @@ static RewardFunction constraint(const std::string& name, RewardFunction reward)
 }
 
 NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std::vector<std::string>& pointwise,
-                             const Tokenizer& tokenizer, const std::vector<Prompt>& prompts) {
+                             const Tokenizer& tokenizer, const std::vector<Prompt>& prompts, Comm& ranks) {
   const auto add = [&](const std::string& name) {
-    rewards_.emplace_back(std::vector<std::string>{name}, tokenizer);
+    rewards_.emplace_back(std::vector<std::string>{name}, tokenizer, ranks);
     features.names.push_back(name);
     features.of.push_back(text_reward(rewards_.back(), tokenizer, prompts));
   };
@@ -43,9 +43,9 @@ NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std:
 }
 
 NamedFeatures::NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer,
-                             const std::vector<Prompt>& prompts) {
+                             const std::vector<Prompt>& prompts, Comm& ranks) {
   for (const std::string& term : terms) {
-    rewards_.emplace_back(std::vector<std::string>{term}, tokenizer);
+    rewards_.emplace_back(std::vector<std::string>{term}, tokenizer, ranks);
     features.names.push_back(term);
     features.of.push_back(text_reward(rewards_.back(), tokenizer, prompts));
     features.moments.push_back(std::nan(""));  // none is wanted

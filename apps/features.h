@@ -14,11 +14,13 @@ class NamedFeatures {
  public:
   // Of --feature NAME[:ARG]=MOMENT and --pointwise NAME[:ARG]; prompts[p] is prompt p. A hard constraint
   // allows a text where its reward has its largest value (Reward::largest). UsageError and DataError as Reward, of
-  // another form than that, for a constraint with a weight, and for two of one name. Refers to the tokenizer.
+  // another form than that, for a constraint with a weight, and for two of one name. Refers to the tokenizer and the
+  // ranks, as Reward does.
   NamedFeatures(const std::vector<std::string>& feature, const std::vector<std::string>& pointwise,
-                const Tokenizer& tokenizer, const std::vector<Prompt>& prompts);
+                const Tokenizer& tokenizer, const std::vector<Prompt>& prompts, Comm& ranks = one_rank());
   // Of the terms of a reward, which is their sum: each counts with its weight.
-  NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts);
+  NamedFeatures(const std::vector<std::string>& terms, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts,
+                Comm& ranks = one_rank());
 
   Features features;
 

@@ -11,19 +11,19 @@ namespace gradus {
 
 class LiveReport {
  public:
-  explicit LiveReport(std::string folder) : folder_(std::move(folder)) {}
+  explicit LiveReport(const RunFolder& folder) : folder_(folder) {}
   // Call it after each step. If a page cannot be written, the end of the run will say so.
   void renew() {
-    if (since_.seconds() < pause_) return;
+    if (!folder_.is_written() || since_.seconds() < pause_) return;
     const Stopwatch writing;
-    try_write_report(folder_);
+    try_write_report(folder_.path());
     pause_ = std::max(kPause, 100 * writing.seconds());
     since_.restart();
   }
 
  private:
   static constexpr double kPause = 2;
-  std::string folder_;
+  const RunFolder& folder_;
   Stopwatch since_;  // the page was written
   double pause_ = kPause;
 };

@@ -11,6 +11,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -18,12 +19,17 @@
 #include "apps/console.h"
 #include "apps/proposal.h"
 #include "engine/error.h"
+#include "engine/io/mpi.h"
 #include "engine/long_loop.h"
 #include "models/text/utf8.h"
 
 namespace gradus {
 
+// What ended the program, for rank 0 where this is another one.
+static std::string sentence;
+
 static int fail(const char* message, ExitCode code) {
+  sentence = message;
   std::fprintf(stderr, "gradus: %s\n", harmless_line(message).c_str());
   return code;
 }
@@ -76,18 +82,24 @@ static void end_where_nothing_can_be_thrown() {
   otherwise = std::set_terminate(end_where_nothing_can_be_thrown);
 }
 
-}  // namespace gradus
+// Of a job of several ranks only the first talks, and only what is made for it runs in one.
+static void join_job() {
+  const Comm& ranks = ranks_of_job();
+  if (ranks.ranks() == 1) return;
+  if (ranks.rank() > 0)
+    if (const int nowhere = open("/dev/null", O_WRONLY); nowhere >= 0)
+      for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, fd);
+  constexpr const char* kOnRanks[] = {"train", "tune", "bench"};
+  for (const char* name : kOnRanks)
+    if (std::strcmp(command, name) == 0) return;
+  throw UsageError(text("gradus ", command, " runs in one process, and mpirun has started ", ranks.ranks(),
+                        "; leave out mpirun (train, tune and bench --grow run on several)"));
+}
 
-int main(int argc, char** argv) {
-  using namespace gradus;
-  take_standard_descriptors();
-  if (argc > 1) command = argv[1];
-  set_command_line(argc, argv);
-  std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
-  // Blocks of a megabyte and more go back to the machine when they are freed. Left alone, glibc learns to keep them,
-  // and how much it then holds depends on the order of the small ones: up to 11 % of a step of fine-tuning.
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+// Runs the command and turns errors into sentences; returns the exit code.
+static int run(int argc, char** argv) {
   try {
+    join_job();
     const int code = run_command_line(argc, argv);
     if (code == kInterrupted && !takes_bytes(stdout)) __fpurge(stdout);  // nobody reads: the end must not wait for it
     errno = 0;
@@ -114,4 +126,22 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     return fail(error.what(), kInternal);
   }
+}
+
+}  // namespace gradus
+
+int main(int argc, char** argv) {
+  using namespace gradus;
+  take_standard_descriptors();
+  if (argc > 1) command = argv[1];
+  set_command_line(argc, argv);
+  std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
+  // Blocks of a megabyte and more go back to the machine when they are freed. Left alone, glibc learns to keep them,
+  // and how much it then holds depends on the order of the small ones: up to 11 % of a step of fine-tuning.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  const int code = run(argc, argv);
+  const JobFailure& elsewhere = failure_of_job();
+  if (elsewhere.code == 0) return leave_job(code, sentence);
+  std::fprintf(stderr, "gradus: %s\n", harmless_line(elsewhere.sentence).c_str());
+  return leave_job(elsewhere.code, "");
 }

@@ -44,7 +44,8 @@ static Descriptor open_log(const std::string& name, int more) {
   return log;
 }
 
-RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
+RunFolder::RunFolder(std::string path, Comm& ranks) : ranks_(&ranks), path_(std::move(path)) {
+  if (!is_written()) return;
   namespace fs = std::filesystem;
   std::error_code error;
   for (fs::path folder = path_; !folder.empty() && !fs::exists(folder, error); folder = folder.parent_path())
@@ -65,6 +66,7 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
 }
 
 void RunFolder::discard() {
+  if (!is_written()) return;
   ::unlink((path_ + "/log.jsonl").c_str());
   for (const std::string& folder : made_) ::rmdir(folder.c_str());
 }
@@ -72,6 +74,21 @@ void RunFolder::discard() {
 static constexpr std::string_view kLogBeginning = R"({"type":"run")";
 
 std::string RunFolder::truncate_log(int64_t step) {
+  struct {
+    char last[15] = {};
+    bool lacks_beginning = false;
+  } found;
+  if (is_written()) {
+    const std::string last = cut_log(step);
+    last.copy(found.last, sizeof found.last - 1);
+    found.lacks_beginning = lacks_beginning_;
+  }
+  ranks_->broadcast(std::as_writable_bytes(std::span(&found, 1)));
+  lacks_beginning_ = found.lacks_beginning;
+  return found.last;
+}
+
+std::string RunFolder::cut_log(int64_t step) {
   std::string all;
   char buffer[65536];
   for (ssize_t n; (n = pread(log_.get(), buffer, sizeof buffer, off_t(all.size()))) > 0;) all.append(buffer, size_t(n));
@@ -104,7 +121,7 @@ void RunFolder::begin_log(const Json& record) {
 void RunFolder::log(const Json& record) { write_line(record.dump() + "\n"); }
 
 void RunFolder::write_line(const std::string& line) {
-  if (!log_error_.empty()) return;
+  if (!log_error_.empty() || !is_written()) return;
   if (::write(log_.get(), line.data(), line.size()) != ssize_t(line.size()))
     log_error_ =
         text(path_, "/log.jsonl cannot be written (", std::strerror(errno), "); training continues without it");
@@ -158,20 +175,21 @@ static void require_writable(const std::string& out) {
     const AtomicFile possible(checkpoint_path(out));  // is not committed, so it leaves nothing
 }
 
-RunFolder make_folder(const std::string& out) {
+RunFolder make_folder(const std::string& out, Comm& ranks) {
+  if (ranks.rank() > 0) return RunFolder(out, ranks);
   require_writable(out);
-  RunFolder folder(out);
+  RunFolder folder(out, ranks);
   refuse_checkpoint(out);           // another process may have trained here; to open the log again would end our lock
   ::unlink(folder.best().c_str());  // of a run that came to nothing: the new one may have no better weights
   return folder;
 }
 
-RunFolder reopen_folder(const std::string& out) {
+RunFolder reopen_folder(const std::string& out, Comm& ranks) {
   if (!RunFolder::has_checkpoint(out))
     throw DataError(
         text(out, ": there is no checkpoint.safetensors to resume from; without --resume a run begins there"));
-  require_writable(out);
-  return RunFolder(out);
+  if (ranks.rank() == 0) require_writable(out);
+  return RunFolder(out, ranks);
 }
 
 void announce_stored(Console& console, const std::string& what, const std::string& path, const std::string& remedy) {
@@ -219,7 +237,7 @@ void require_finite(const Params& params, int64_t step, const RunFolder& folder)
 
 int end_run(const RunFolder& folder, Console& console, const Next& next, int64_t step, bool stopped) {
   console.warn(folder.log_error());
-  const std::string no_report = try_write_report(folder.path());
+  const std::string no_report = folder.is_written() ? try_write_report(folder.path()) : std::string();
   console.warn(no_report);
   console.end_live();
   if (no_report.empty()) console.note(text("Curves and samples: ", folder.report(), "; open it in a browser."));

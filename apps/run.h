@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "engine/comm.h"
 #include "engine/io/file.h"
 #include "engine/io/json.h"
 
@@ -20,8 +21,10 @@ class Params;
 class RunFolder {
  public:
   // Makes the folder if need be and locks its log. WriteError if it cannot be written; UsageError if another process
-  // is training there.
-  explicit RunFolder(std::string path);
+  // is training there. Of several ranks only rank 0 writes; the others do not touch the folder, and everything that
+  // would is without effect for them.
+  explicit RunFolder(std::string path, Comm& ranks = one_rank());
+  bool is_written() const { return ranks_->rank() == 0; }  // by this rank
   const std::string& path() const { return path_; }
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
   static bool has_checkpoint(const std::string& path);
@@ -47,7 +50,7 @@ class RunFolder {
   // is thrown. The save at the end of a run does not come here: nothing follows that could make up for it.
   template <class Save>
   void save_on_the_way(Console& console, Save save) try {
-    save();
+    if (is_written()) save();
     failed_saves_ = 0;
   } catch (const WriteError& error) {
     if (++failed_saves_ == kMostFailedSaves) throw;
@@ -58,6 +61,9 @@ class RunFolder {
   void write_line(const std::string& line);
 
   static constexpr int kMostFailedSaves = 3;
+  std::string cut_log(int64_t step);
+
+  Comm* ranks_;
   int failed_saves_ = 0;  // in a row
   std::string path_;
   std::vector<std::string> made_;  // folders, the innermost first
@@ -77,9 +83,9 @@ void refuse_existing(const std::string& out);
 // resolve(), where two options that do not fit together are the user's mistake.
 inline void resolve(Config& config, int cores) { config.resolve(cores); }
 template <class C>
-void resolve_options(C& config) {
+void resolve_options(C& config, int ranks = 1) {
   try {
-    resolve(config, cores());
+    resolve(config, cores() * ranks);
   } catch (const DataError& error) {
     throw UsageError(error.what());
   }
@@ -94,9 +100,9 @@ std::optional<TuneConfig> tuning_of(const std::string& run);
 // their softmax for a policy. An empty name is no run.
 void note_action_values(const std::vector<std::string>& runs, const Common& common);
 // The folder of a new run, made only once everything else is known to be right, so that a mistake leaves none behind.
-RunFolder make_folder(const std::string& out);
+RunFolder make_folder(const std::string& out, Comm& ranks = one_rank());
 // The folder of a resumed run, locked before it is read. DataError where it holds no checkpoint.
-RunFolder reopen_folder(const std::string& out);
+RunFolder reopen_folder(const std::string& out, Comm& ranks = one_rank());
 // Before a file is opened that a checkpoint names, and not the person: says so on stderr. DataError, with `remedy`,
 // which says how to name it, unless it is a regular file of at most kMostStoredBytes. `what` is what it is to the run.
 void announce_stored(Console& console, const std::string& what, const std::string& path, const std::string& remedy);

@@ -11,6 +11,7 @@
 namespace gradus {
 
 static volatile std::sig_atomic_t interrupts = 0;
+static bool in_job = false, follows = false;
 
 // What a wait of more than a second says; without its first character where no line stands on a terminal.
 static constexpr char kWaits[] =
@@ -36,6 +37,7 @@ void catch_interrupts(bool tells) {
   sigaction(SIGALRM, &action, nullptr);
   action.sa_handler = [](int) {
     interrupts = interrupts + 1;
+    if (in_job) return;
     if (interrupts > 1) _exit(kInterrupted);
     alarm(patience);
   };
@@ -46,6 +48,13 @@ void catch_interrupts(bool tells) {
     if (signal != SIGHUP || before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup ignores SIGHUP
   }
 }
-bool interrupted() { return interrupts > 0; }
+bool interrupted() { return interrupts > 0 && !follows; }
+
+void stop_with_job(bool leads) {
+  in_job = true;
+  follows = !leads;
+}
+bool was_signalled() { return interrupts > 0; }
+void interrupt() { interrupts = 1; }
 
 }  // namespace gradus

@@ -8,4 +8,11 @@ namespace gradus {
 void catch_interrupts(bool tells);
 bool interrupted();
 
+// In a job of several ranks (engine/io/mpi.h) rank 0 alone stops, for all, and saves: on the others interrupted() stays
+// false, and was_signalled() is what they tell it. mpirun may send a signal more than once, so a second one ends
+// nothing.
+void stop_with_job(bool leads);
+bool was_signalled();
+void interrupt();  // as a signal does
+
 }  // namespace gradus

@@ -6,6 +6,7 @@
 #include "apps/layer_sizes.h"
 #include "apps/live_report.h"
 #include "apps/proposal.h"
+#include "apps/ranks.h"
 #include "apps/signals.h"
 #include "apps/step/trace_page.h"
 #include "apps/step/train_trace.h"
@@ -37,7 +38,7 @@ Losses evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, boo
 
 // The first op of the step that made a number that is not finite, in a sentence.
 std::string bad_op(Shards& shards) {
-  for (int s = 0; s < shards.size(); ++s)
+  for (int s = shards.own_first(); s < shards.own_last(); ++s)
     if (shards.count(s) > 0)
       if (const auto bad = why_nan(shards.tape(s))) return bad->sentence;
   return "the loss or the gradient is not finite";
@@ -45,7 +46,7 @@ std::string bad_op(Shards& shards) {
 
 void save(const Checkpoint& run, const RunFolder& folder) {
   require_finite(run.model->params(), run.step, folder);
-  run.save(folder.checkpoint());
+  if (folder.is_written()) run.save(folder.checkpoint());
 }
 
 // Whether the name means this text to this process only, as that of <(...) does.
@@ -90,19 +91,26 @@ Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const
 
 int train(const TrainCommand& command) {
   Console console(command.common);
-  TrainRun opened = open_train_run(command, console);
+  Comm& ranks = ranks_for(command.trace_step > 0 ? "the page of a step, --trace," : "");
+  TrainRun opened = open_train_run(command, console, ranks);
   Checkpoint& run = opened.checkpoint;
   const Config& config = run.config;
   const Corpus& corpus = opened.corpus;
+  if (config.counts()) ranks_for(text("a model of the family ", config.model, ", which is counted at once,"));
+  require_agreement(ranks, "train",
+                    {{"other options", text(to_json(config), command.stop_after, command.resume, command.out)},
+                     {"another text", opened.files.hash},
+                     {"other weights or another state of the run", state_hash(run)}});
   if (command.trace_step > 0) refuse_long_trace(command, run, corpus);
-  if (!opened.folder) opened.folder.emplace(make_folder(command.out));
+  if (!opened.folder) opened.folder.emplace(make_folder(command.out, ranks));
   RunFolder& folder = *opened.folder;
   const bool evaluated = folder.truncate_log(run.step) == "eval";  // by the process before this one
   const bool finished = evaluated && run.step == config.steps;
 
-  Shards shards(int(config.shards), threads_for(command.common, config.shards));
+  Shards shards(ranks, int(config.shards), threads_for(command.common, config.shards));
   const Yardsticks known = yardsticks(corpus, config, run.tokenizer.size(), shards, config.batch);
-  introduce(console, opened, known, threads_for(command.common, config.shards));
+  introduce(console, opened, known, workers(ranks, shards.threads()));
+  note_idle(console, ranks, config.shards);
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (folder.lacks_beginning()) folder.begin_log(run_record(opened, known, command.entropy_rate));
 
@@ -111,7 +119,7 @@ int train(const TrainCommand& command) {
   BatchLoss batch_loss(shards);
   Batch batch;
   TrainProgress progress(console, folder, run, corpus);
-  LiveReport live_report(folder.path());
+  LiveReport live_report(folder);
   // Evaluates, unless it is interrupted: then nothing of it is told, and it is done again when the run goes on.
   const auto evaluate_now = [&](bool at_end, bool log) -> std::optional<Losses> {
     try {
@@ -123,7 +131,7 @@ int train(const TrainCommand& command) {
     }
   };
   const auto due = [&](int64_t every) { return every > 0 && run.step % every == 0 && run.step < config.steps; };
-  catch_interrupts(!command.common.quiet);
+  catch_interrupts(!command.common.quiet && ranks.ranks() == 1);
   bool stop = false;
   std::string no_trace;                                                                 // why
   if (run.step > 0 && due(config.eval_every) && !evaluated) evaluate_now(false, true);  // it was interrupted
@@ -132,9 +140,15 @@ int train(const TrainCommand& command) {
     progress.begin_step();
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
     const double weight = 1 / double(batch.scored);  // the loss is the mean over the tokens of the batch
-    const double loss = weight * batch_loss.forward(*run.model, batch, {.seed = seed, .step = step, .training = true});
-    batch_loss.backward(weight);
-    const std::span<const real> gradient = shards.gradient(run.model->params());
+    double loss;
+    std::span<const real> gradient;
+    try {
+      loss = weight * batch_loss.forward(*run.model, batch, {.seed = seed, .step = step, .training = true});
+      batch_loss.backward(weight);
+      gradient = shards.gradient(run.model->params());
+    } catch (const Interrupted&) {  // another rank has no answer: the step has changed nothing yet
+      break;
+    }
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
     const double factor = clip_factor(norm, config.clip);

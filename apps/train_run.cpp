@@ -76,7 +76,7 @@ Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files, const std
 }
 
 // The options of a new run that begins with another one: what makes a model is that run's.
-Config config_from(const Checkpoint& from, const TrainCommand& command) {
+Config config_from(const Checkpoint& from, const TrainCommand& command, int ranks) {
   if (from.config.counts())
     throw UsageError(text("--from ", command.from, ": a model of the family ", from.config.model,
                           " is counted and takes no steps; count the new text together with the old one"));
@@ -93,16 +93,16 @@ Config config_from(const Checkpoint& from, const TrainCommand& command) {
     config.ops = command.config.ops;
   }
   config.seed = command.config.seed;
-  resolve_options(config);
+  resolve_options(config, ranks);
   return config;
 }
 
 // A run that begins with the weights and the vocabulary of another one, whole or under an adapter.
-TrainRun begin_from(const TrainCommand& command) {
+TrainRun begin_from(const TrainCommand& command, int ranks) {
   refuse_existing(command.out);
   Checkpoint run = load_any_checkpoint(command.from);
   if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier, with which no model of texts can begin"));
-  const Config config = config_from(run, command);
+  const Config config = config_from(run, command, ranks);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   Corpus corpus(config.corpus(), run.tokenizer, files.content, files.name());
   const std::string stored = run.config.adapter;  // it goes on with an adapter that is there
@@ -121,10 +121,10 @@ TrainRun begin_from(const TrainCommand& command) {
   return {std::move(run), std::move(files), std::move(corpus), {}, memory};
 }
 
-TrainRun begin(const TrainCommand& command) {
+TrainRun begin(const TrainCommand& command, int ranks) {
   refuse_existing(command.out);
   Config config = command.config;
-  resolve_options(config);
+  resolve_options(config, ranks);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   const std::vector<Labelled> labelled =
       command.labelled ? labelled_of(files.content, files.name()) : std::vector<Labelled>();
@@ -180,8 +180,8 @@ CorpusFiles read_texts_of(const Checkpoint& run, const TrainCommand& command, Co
                        " was trained on; name that text, or start a new run with another --out"));
 }
 
-TrainRun resume(const TrainCommand& command, Console& console) {
-  RunFolder folder = reopen_folder(command.out);
+TrainRun resume(const TrainCommand& command, Console& console, Comm& ranks) {
+  RunFolder folder = reopen_folder(command.out, ranks);
   Checkpoint run = load_any_checkpoint(command.out);
   if (std::ranges::find(run.other_sections, kTuning) != run.other_sections.end())
     throw UsageError(text(command.out, ": is a fine-tuned run; continue it with: ",
@@ -213,11 +213,12 @@ std::string size_of(const LanguageModel& model) {
 
 }  // namespace
 
-TrainRun open_train_run(const TrainCommand& command, Console& console) {
-  return command.resume ? resume(command, console) : command.from.empty() ? begin(command) : begin_from(command);
+TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks) {
+  if (command.resume) return resume(command, console, ranks);
+  return command.from.empty() ? begin(command, ranks.ranks()) : begin_from(command, ranks.ranks());
 }
 
-void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int threads) {
+void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const std::string& workers) {
   const Config& c = run.checkpoint.config;
   std::string files = std::filesystem::path(run.files.name()).filename().string();
   if (run.files.paths.size() > 1) files += text(" and ", run.files.paths.size() - 1, " more");
@@ -229,8 +230,7 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int t
                     c.lines ? grouped(lines) + (c.pairs ? " pairs, " : " lines, ") : "",
                     grouped(int64_t(run.corpus.tokens(Split::kAll).size()) - marks), " ", unit, "s, ",
                     tokenizer.size() - c.lines, " distinct, ", c.labels > 0 ? text(c.labels, " labels, ") : "",
-                    size_of(*run.checkpoint.model), ", ", threads, threads == 1 ? " thread, " : " threads, ", kRealName,
-                    ", seed ", c.seed, "."));
+                    size_of(*run.checkpoint.model), ", ", workers, ", ", kRealName, ", seed ", c.seed, "."));
   if (c.labels > 0)
     console.note(text("To compare, nats a text", y.held_out ? " of those that validate" : "", ": uniform ",
                       fixed(y.uniform, 2), ", the labels' shares ", fixed(y.unigram, 2), "."));

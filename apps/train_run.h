@@ -22,10 +22,11 @@ struct TrainRun {
 
 // UsageError and DataError: options that do not fit together, texts that cannot be read or are
 // not those of the run, a run that is not to be resumed, a step that the machine has no memory for.
-TrainRun open_train_run(const TrainCommand& command, Console& console);
+TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks);
 
 // Notes for a person: the model, the text, and reference values for the loss.
-void introduce(Console& console, const TrainRun& run, const Yardsticks& y, int threads);
+// `workers` are those of apps/ranks.h.
+void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const std::string& workers);
 // The first record of its log.
 Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<double>& entropy_rate);
 

@@ -8,6 +8,7 @@
 #include "apps/held_out.h"
 #include "apps/live_report.h"
 #include "apps/proposal.h"
+#include "apps/ranks.h"
 #include "apps/signals.h"
 #include "apps/step/trace_page.h"
 #include "apps/step/tune_trace.h"
@@ -90,7 +91,7 @@ void find_lambda(TunedRun& run, Features& features, Console& console) {
 
 void save(TunedRun& run, const Tuner& tuner) {
   require_finite(run.policy.model->params(), run.policy.step, *run.folder);
-  run.save(tuner, run.folder->checkpoint());
+  if (run.folder->is_written()) run.save(tuner, run.folder->checkpoint());
 }
 
 // A gradient grows with its rewards, so they may be to blame.
@@ -216,17 +217,23 @@ void tell_truth(const TuneCommand& command, TunedRun& run, const Tuner& tuner, c
 int tune(const TuneCommand& command) {
   Console console(command.common);
   if (!command.resume) note_action_values({command.run, command.prior}, command.common);
-  TunedRun run = open_tuned_run(command, console);
+  Comm& ranks = ranks_for(command.trace_step > 0 ? "the page of a step, --trace," : "");
+  TunedRun run = open_tuned_run(command, console, ranks);
   const TuneConfig& config = run.config;
+  require_agreement(ranks, "tune",
+                    {{"other options", text(to_json(config), command.stop_after, command.resume, command.out)},
+                     {"another run", run.policy.hash},
+                     {"another prior or other prompts", run.tuning.dump()},
+                     {"other weights or another state of the run", state_hash(run.policy)}});
   LanguageModel& policy = *run.policy.model;
   const Tokenizer& tokenizer = run.policy.tokenizer;
   std::vector<Prompt> prompts = run.prompts;  // of the steps, and behind them those that are held out
   prompts.insert(prompts.end(), run.held_out.begin(), run.held_out.end());
-  NamedFeatures named = config.is_gdc() ? NamedFeatures(config.feature, config.pointwise, tokenizer, prompts)
-                                        : NamedFeatures(config.reward, tokenizer, prompts);
+  NamedFeatures named = config.is_gdc() ? NamedFeatures(config.feature, config.pointwise, tokenizer, prompts, ranks)
+                                        : NamedFeatures(config.reward, tokenizer, prompts, ranks);
   Features& features = named.features;
   find_lambda(run, features, console);
-  const NamedFeatures watched(config.watch, tokenizer, prompts);
+  const NamedFeatures watched(config.watch, tokenizer, prompts, ranks);
   const RewardFunction watch = config.watch.empty() ? RewardFunction() : watched.features.reward();
   const bool from_pairs = learns_from_pairs(config);
   const RewardFunction nothing = [](const Sequences& s, std::span<const int32_t>) {
@@ -235,8 +242,7 @@ int tune(const TuneCommand& command) {
   const RewardFunction reward = !from_pairs ? features.reward() : watch ? watch : nothing;
   const bool by_step = row_named(kPays, config.pay, "way of paying").value == Pay::kStep;
   const RewardFunction paid = by_step ? paid_by_step(reward) : RewardFunction();  // where it is not all at the end
-  const int threads = threads_for(command.common, config.shards);
-  Shards shards(int(config.shards), threads);
+  Shards shards(ranks, int(config.shards), threads_for(command.common, config.shards));
   Tuner tuner(policy, *run.prior, run.prompt_tokens, run.world, paid, config, shards, features, std::move(run.pairs));
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
@@ -252,23 +258,24 @@ int tune(const TuneCommand& command) {
     console.note(text("The learning rate of step ", command.trace_step,
                       " is 0, so nothing changes in it; trace an earlier step, or use --min-lr."));
   const std::unique_ptr<KnownWorlds> known = enumerate_world(run, reward, paid, kEveryStep);
-  if (!run.folder) run.folder.emplace(make_folder(command.out));
+  if (!run.folder) run.folder.emplace(make_folder(command.out, ranks));
   RunFolder& folder = *run.folder;
   const std::string last_record = folder.truncate_log(run.policy.step);
   const bool finished = run.policy.step == config.steps && last_record != "" && last_record != "step";  // and resumed
-  introduce(console, run, threads, known.get());
+  introduce(console, run, workers(ranks, shards.threads()), known.get());
+  note_idle(console, ranks, config.shards);
   note_rewards(console, run);
   if (folder.lacks_beginning()) folder.begin_log(run_record(run));
   if (run.policy.step == 0) log_samples(folder, run, acting(run, tuner));
 
   const Stopwatch all;
-  LiveReport live_report(folder.path());
+  LiveReport live_report(folder);
   std::optional<TuneMetrics> last;
   Json record;  // of the last step
   StepNotes notes(config);
-  catch_interrupts(!command.common.quiet);
-  bool stop = false;
-  std::string no_trace;  // why
+  catch_interrupts(!command.common.quiet && ranks.ranks() == 1);
+  bool stop = false, is_half_done = false;  // the step that was stopped
+  std::string no_trace;                     // why
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const bool is_traced = step == command.trace_step;
@@ -280,6 +287,7 @@ int tune(const TuneCommand& command) {
     Json beside = Json::object();  // what is measured beside the step
     double norm = 0;
     const double lr = schedule.at(step);
+    const int64_t updates = run.policy.optimizer->steps;
     try {
       if (known) truth = truth_of(*known, run, tuner);
       if (truth && std::isinf(truth->at.kl) && !from_pairs && tuner.method->behaviour() == run.prior.get())
@@ -293,7 +301,8 @@ int tune(const TuneCommand& command) {
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
     } catch (const DataError& error) {                                  // nothing of this step has happened yet
       stop_at_reward(command, run, tuner, error);
-    } catch (const Interrupted&) {  // nor here: loops that can be ended come before the first update
+    } catch (const Interrupted&) {  // nor here: loops that can be ended come before the first update, but a rank may
+      is_half_done = run.policy.optimizer->steps != updates;  // be gone in a later one
       break;
     }
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner, config, step));
@@ -337,6 +346,10 @@ int tune(const TuneCommand& command) {
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
       folder.save_on_the_way(console, [&] { save(run, tuner); });
   }
+  if (is_half_done)
+    throw DataError(text(
+        "another rank was gone in the middle of the updates of step ", run.policy.step + 1,
+        ", so that step cannot be saved; continue from the last save with: ", next_of(command, run, tuner).resume));
   save(run, tuner);
 
   Json result = result_of(run, record, all.seconds());

@@ -35,12 +35,12 @@ std::string continued(const TunedRun& run, size_t sample, const std::string& wor
 
 }  // namespace
 
-void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known) {
+void introduce(Console& console, const TunedRun& run, const std::string& workers, const KnownWorlds* known) {
   const bool other = !run.prior_path.empty() && run.tuning.contains("policy");
   console.note(text("Fine-tuning ", other ? run.policy.path + " with the prior " + run.prior_path : run.prior_path,
                     " on ", aim_of(run.config), ": ", run.config.batch, " sequences of at most ", run.config.max_tokens,
                     " tokens a step, ", run.prompts.size(), run.prompts.size() == 1 ? " prompt, " : " prompts, ",
-                    threads, threads == 1 ? " thread." : " threads."));
+                    workers, "."));
   if (known)
     console.note(text("Only ", grouped(known->sequences()),
                       " sequences are possible: exact values are computed at every step."));

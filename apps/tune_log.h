@@ -6,7 +6,7 @@
 
 namespace gradus {
 
-void introduce(Console& console, const TunedRun& run, int threads, const KnownWorlds* known);
+void introduce(Console& console, const TunedRun& run, const std::string& workers, const KnownWorlds* known);
 // The first record of the log.
 Json run_record(const TunedRun& run);
 

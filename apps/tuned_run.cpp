@@ -225,8 +225,8 @@ std::string reward_with_references(const TuneConfig& c) {
   return found == terms.end() ? "" : *found;
 }
 
-TunedRun resume(const TuneCommand& command, Console& console) {
-  RunFolder folder = reopen_folder(command.out);
+TunedRun resume(const TuneCommand& command, Console& console, Comm& ranks) {
+  RunFolder folder = reopen_folder(command.out, ranks);
   ArchiveReader in(folder.checkpoint());
   const std::string path = in.file().path();
   Checkpoint policy = read_checkpoint(in);
@@ -271,10 +271,10 @@ TunedRun resume(const TuneCommand& command, Console& console) {
   }
 }
 
-TunedRun begin(const TuneCommand& command) {
+TunedRun begin(const TuneCommand& command, int ranks) {
   refuse_existing(command.out);
   TuneConfig config = command.config;
-  resolve_options(config);
+  resolve_options(config, ranks);
   if (const std::string reward = reward_with_references(config); !reward.empty() && command.pairs.empty())
     throw UsageError(text("the reward ", reward, " compares a text with the reference of its prompt",
                           learns_from_pairs(config)
@@ -345,8 +345,8 @@ constexpr const char *kOwn = "method.", *kValue = "value.";
 
 }  // namespace
 
-TunedRun open_tuned_run(const TuneCommand& command, Console& console) {
-  TunedRun run = command.resume ? resume(command, console) : begin(command);
+TunedRun open_tuned_run(const TuneCommand& command, Console& console, Comm& ranks) {
+  TunedRun run = command.resume ? resume(command, console, ranks) : begin(command, ranks.ranks());
   if (run.policy.model->params().size() == 0)
     throw DataError(text(run.prior_path, ": a model of the family ", run.policy.config.model,
                          " has no parameters to tune; it can be a prior of others, but not a policy"));

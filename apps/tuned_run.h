@@ -40,6 +40,6 @@ std::vector<Prompt> read_prompts(const std::string& file, bool pairs, const Chec
 
 // A new run from the prior of command.run, or with --resume the one in command.out. UsageError and DataError: a
 // policy without parameters, prompts that leave no room for --max-tokens, a prior that changed.
-TunedRun open_tuned_run(const TuneCommand& command, Console& console);
+TunedRun open_tuned_run(const TuneCommand& command, Console& console, Comm& ranks);
 
 }  // namespace gradus

@@ -62,20 +62,6 @@ void Pool::take_jobs(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-namespace {
-struct OneRank final : Comm {
-  int rank() const override { return 0; }
-  int ranks() const override { return 1; }
-  void send(std::span<const std::byte>, int) override { assert(!"one rank sends to no other"); }
-  void receive(std::span<std::byte>, int) override { assert(!"one rank receives from no other"); }
-};
-}  // namespace
-
-Comm& one_rank() {
-  static OneRank alone;
-  return alone;
-}
-
 Shards::Shards(Comm& comm, int shards, int threads)
     : comm_(comm), shards_(std::max(1, shards)), pool_(std::clamp(threads, 1, std::max(1, own_last() - own_first()))) {
   for (int s = own_first(); s < own_last(); ++s) tapes_.push_back(std::make_unique<Tape>());
@@ -91,52 +77,109 @@ void Shards::begin(const StepInfo& step, int64_t sequences) {
   }
 }
 
-// Adds the gradients of this rank's shards to the sum, one after the other.
-void Shards::add_own(const Params& params) {
-  parts_.clear();
-  for (int s = own_first(); s < own_last(); ++s)
-    if (count(s) > 0) parts_.push_back(tape(s).gradient(params.array()).data());
-  const int slices = pool_.threads();
-  const int64_t n = params.size();
-  pool_.each(slices, [&](int i) {  // each thread adds up all shards over its slice
-    const int64_t first = n * i / slices, last = n * (i + 1) / slices;
-    for (const real* part : parts_)
-      for (int64_t j = first; j < last; ++j) sum_[size_t(j)] += part[j];
-  });
+Shards::Range Shards::range_of(int rank, int64_t numbers) const {
+  return {numbers * rank / comm_.ranks(), numbers * (rank + 1) / comm_.ranks()};
 }
 
-// The sum goes from rank to rank, each adding its own shards, and back to all from the last: the order of additions is
-// that of the shards on any number of ranks, which a tree of partial sums would change.
+template <class T>
+static std::span<T> part_of(std::span<T> all, int64_t first, int64_t last) {
+  return all.subspan(size_t(first), size_t(last - first));
+}
+
+// Points parts_ at range `own` of the gradient of every shard that is not empty, in the order of the shards. In round i
+// each rank sends its shard number i, straight from the tape.
+void Shards::gather_range(const Params& params, Range own) {
+  const int R = comm_.ranks(), me = comm_.rank();
+  const int64_t width = own.last - own.first;
+  int rounds = 0;
+  for (int r = 0; r < R; ++r) rounds = std::max(rounds, first_of(r + 1) - first_of(r));
+  if (R > 1) of_others_.resize(size_t(size() * width));
+  parts_.assign(size_t(size()), nullptr);
+  to_.resize(size_t(R));
+  from_.resize(size_t(R));
+  const auto has = [&](int r, int i) { return first_of(r) + i < first_of(r + 1) && count(first_of(r) + i) > 0; };
+  for (int i = 0; i < rounds; ++i) {
+    const std::span<const real> mine =
+        has(me, i) ? tape(own_first() + i).gradient(params.array()) : std::span<const real>();
+    for (int r = 0; r < R; ++r) {
+      const Range theirs = range_of(r, params.size());
+      to_[size_t(r)] = from_[size_t(r)] = {};
+      if (r == me && has(me, i)) parts_[size_t(own_first() + i)] = mine.data() + own.first;
+      if (r == me) continue;
+      if (has(me, i)) to_[size_t(r)] = std::as_bytes(part_of(mine, theirs.first, theirs.last));
+      if (!has(r, i)) continue;
+      const int s = first_of(r) + i;
+      const std::span<real> place = part_of(std::span(of_others_), s * width, (s + 1) * width);
+      parts_[size_t(s)] = place.data();
+      from_[size_t(r)] = std::as_writable_bytes(place);
+    }
+    comm_.exchange(to_, from_);
+  }
+  std::erase(parts_, nullptr);
+}
+
+// Each rank's range of sum_ to all others.
+void Shards::share_sums() {
+  const std::span<real> sum(sum_);
+  const Range own = range_of(comm_.rank(), int64_t(sum.size()));
+  for (int r = 0; r < comm_.ranks(); ++r) {
+    const Range theirs = range_of(r, int64_t(sum.size()));
+    to_[size_t(r)] = std::as_bytes(part_of(sum, own.first, own.last));
+    from_[size_t(r)] =
+        r == comm_.rank() ? Comm::Received() : std::as_writable_bytes(part_of(sum, theirs.first, theirs.last));
+  }
+  comm_.exchange(to_, from_);
+}
+
+// The order of additions is that of the shards on any number of ranks, which a tree of partial sums would change.
 std::span<const real> Shards::gradient(const Params& params) {
   if (size() == 1 && comm_.ranks() == 1) return tape(0).gradient(params.array());
+  const Range own = range_of(comm_.rank(), params.size());
+  gather_range(params, own);
   sum_.assign(size_t(params.size()), 0);
-  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(sum_));
-  const int rank = comm_.rank(), last = comm_.ranks() - 1;
-  if (rank > 0) comm_.receive(bytes, rank - 1);
-  add_own(params);
-  if (rank < last) {
-    comm_.send(bytes, rank + 1);
-    comm_.receive(bytes, last);
-  } else {
-    for (int to = 0; to < last; ++to) comm_.send(bytes, to);
-  }
+  const int slices = pool_.threads();
+  const int64_t n = own.last - own.first;
+  pool_.each(slices, [&](int i) {  // each thread adds up all shards over its slice
+    const int64_t first = n * i / slices, last = n * (i + 1) / slices;
+    real* const sum = sum_.data() + own.first;
+    if (size() == 1 && !parts_.empty()) {  // as one process has it, which adds nothing to 0 and so keeps a -0
+      std::copy(parts_[0] + first, parts_[0] + last, sum + first);
+      return;
+    }
+    for (const real* part : parts_)
+      for (int64_t j = first; j < last; ++j) sum[j] += part[j];
+  });
+  if (comm_.ranks() > 1) share_sums();
   return sum_;
+}
+
+int64_t Shards::gradient_bytes(const Params& params) const {
+  const int64_t n = params.size(), R = comm_.ranks();
+  int64_t numbers = 0;
+  for (int r = 0; r < R; ++r) {
+    const Range range = range_of(r, n);
+    const int64_t n_r = range.last - range.first;
+    int64_t k_r = 0;
+    for (int s = first_of(r); s < first_of(r + 1); ++s) k_r += count(s) > 0;
+    numbers += k_r * (n - n_r) + n_r * (R - 1);
+  }
+  return numbers * int64_t(sizeof(real));
 }
 
 void Shards::gather(std::span<double> values, int64_t rows, bool by_sequence) {
   const int64_t n = rows > 0 ? int64_t(values.size()) / rows : 0;
   require(n * rows == int64_t(values.size()), "gather", Loc::here(), values.size(), " numbers for ", size(),
           " shards of ", batch_, " sequences; each must have equally many");
+  if (comm_.ranks() == 1) return;
   const auto begin = [&](int rank) { return n * (by_sequence ? first(first_of(rank)) : first_of(rank)); };
-  const auto part = [&](int rank) {
-    return std::as_writable_bytes(values.subspan(size_t(begin(rank)), size_t(begin(rank + 1) - begin(rank))));
-  };
-  for (int from = 0; from < comm_.ranks(); ++from)
-    for (int to = 0; to < comm_.ranks(); ++to) {
-      if (from == to) continue;
-      if (comm_.rank() == from) comm_.send(part(from), to);
-      if (comm_.rank() == to) comm_.receive(part(from), from);
-    }
+  to_.resize(size_t(comm_.ranks()));
+  from_.resize(size_t(comm_.ranks()));
+  for (int r = 0; r < comm_.ranks(); ++r) {
+    to_[size_t(r)] = std::as_bytes(part_of(values, begin(comm_.rank()), begin(comm_.rank() + 1)));
+    from_[size_t(r)] =
+        r == comm_.rank() ? Comm::Received() : std::as_writable_bytes(part_of(values, begin(r), begin(r + 1)));
+  }
+  comm_.exchange(to_, from_);
 }
 
 }  // namespace gradus

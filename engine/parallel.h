@@ -1,8 +1,7 @@
 // The one place where threads work. A step over a batch is cut into shards, fixed slices with a tape each; a small pool
 // of threads runs them, and gradients are summed in the order of the shards. The number of shards belongs to the run,
 // the numbers of threads and of ranks do not: the bits are the same on one and on many. A rank is a process (or, in a
-// test, a thread) with a Comm to the others; it runs its own shards, and all ranks get the same sums. A program that
-// runs alone is one rank and need not know.
+// test, a thread) with a Comm to the others (engine/comm.h); it runs its own shards, and all ranks get the same sums.
 //
 //   Shards shards(2, threads);
 //   shards.begin({.seed = 1, .step = step, .training = true}, batch);
@@ -23,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/comm.h"
 #include "engine/params.h"
 #include "engine/tape.h"
 
@@ -61,18 +61,6 @@ class Pool {
   bool stop_ = false;
 };
 
-// How ranks exchange bytes: the part of MPI that a step needs. A message from a rank to a rank arrives whole, and in
-// the order of sending. Both calls may block until the other side makes its own; they throw where it is gone.
-class Comm {
- public:
-  virtual ~Comm() = default;
-  virtual int rank() const = 0;  // 0 .. ranks() - 1
-  virtual int ranks() const = 0;
-  virtual void send(std::span<const std::byte> bytes, int to) = 0;
-  virtual void receive(std::span<std::byte> bytes, int from) = 0;
-};
-Comm& one_rank();  // the Comm of a program that runs alone: rank 0 of 1
-
 // Every rank makes the same calls, except that each() runs only its own shards, own_first() .. own_last()-1.
 class Shards {
  public:
@@ -101,8 +89,12 @@ class Shards {
     });
   }
 
-  // The gradient of the whole batch, of all ranks, summed in the order of the shards. Valid until the next call.
+  // The gradient of the whole batch, of all ranks, summed in the order of the shards. Valid until the next call. Each
+  // rank sums one range of the parameters: it gets that range of every shard, and all get its sums.
   std::span<const real> gradient(const Params& params);
+  // Bytes that all ranks together send for gradient(): with R ranks, and k_r shards that are not empty and n_r of the n
+  // parameters on rank r, Σ_r k_r (n − n_r) for the ranges and Σ_r n_r (R − 1) for the sums, of sizeof(real) each.
+  int64_t gradient_bytes(const Params& params) const;
 
   // What each() wrote on its own rank for its shards or their sequences is on all ranks afterwards. values: the same
   // number of numbers for each shard, [size(), n], or for each sequence of the batch, [sequences, n]; each rank gives
@@ -112,7 +104,12 @@ class Shards {
 
  private:
   int first_of(int rank) const { return int(int64_t(shards_) * rank / comm_.ranks()); }
-  void add_own(const Params& params);
+  struct Range {
+    int64_t first, last;
+  };
+  Range range_of(int rank, int64_t numbers) const;  // of the parameters, that a rank sums
+  void gather_range(const Params& params, Range own);
+  void share_sums();
   void gather(std::span<double> values, int64_t rows, bool by_sequence);
 
   Comm& comm_;
@@ -120,7 +117,10 @@ class Shards {
   Pool pool_;
   std::vector<std::unique_ptr<Tape>> tapes_;  // of this rank
   std::vector<real> sum_;
-  std::vector<const real*> parts_;
+  std::vector<real> of_others_;       // this rank's range of the gradients of other ranks' shards, one after the other
+  std::vector<const real*> parts_;    // this rank's range of every shard's gradient, in their order
+  std::vector<Comm::Sent> to_;        // by rank
+  std::vector<Comm::Received> from_;  // by rank
   int64_t batch_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "rl/rollout.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "models/sampler.h"
@@ -28,14 +29,28 @@ Rollouts roll_out(const LanguageModel& policy, const World& world, const Rng& rn
 
 Rollouts roll_out(const LanguageModel& policy, const World& world, std::span<const std::vector<int32_t>> prompts,
                   std::span<const int32_t> of, const Rng& rng, Shards& shards) {
-  std::vector<std::vector<Drawn>> drawn(size_t(shards.size()));
+  // A row for each sequence, which all ranks get: log-probability, number of draws, the draws.
+  const int64_t B = std::ssize(of), width = 2 + world.max_tokens;
+  std::vector<double> rows(size_t(B * width));
   shards.each([&](int s) {
     const int64_t first = shards.first(s), count = shards.count(s);
-    drawn[size_t(s)] =
-        draw_sequences(policy, prompts, of.subspan(size_t(first), size_t(count)), options_of(world), rng, first);
+    auto row = rows.begin() + first * width;
+    for (const Drawn& d :
+         draw_sequences(policy, prompts, of.subspan(size_t(first), size_t(count)), options_of(world), rng, first)) {
+      row[0] = std::accumulate(d.log_probs.begin(), d.log_probs.end(), 0.0);
+      row[1] = double(d.tokens.size());
+      std::ranges::copy(d.tokens, row + 2);
+      row += width;
+    }
   });
+  shards.gather_by_sequence(rows);
   Rollouts r{Sequences(world.end_id), {}};
-  for (const std::vector<Drawn>& part : drawn) append(part, r);
+  std::vector<int32_t> draws;
+  for (auto row = rows.begin(); row != rows.end(); row += width) {
+    r.log_prob.push_back(row[0]);
+    draws.assign(row + 2, row + 2 + int64_t(row[1]));
+    r.sequences.add(draws);
+  }
   return r;
 }
 

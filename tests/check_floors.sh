@@ -7,7 +7,7 @@ cd "${1:-$(dirname "$0")/..}" || exit 1
 # A room is a folder or, with a dot behind its name, the files of that name; a file stands in the last room it fits.
 rooms='
 0 engine/version. engine/real. engine/error. engine/shape. engine/target.
-1 engine/arena. engine/rng. engine/vmath. engine/long_loop.
+1 engine/arena. engine/rng. engine/vmath. engine/long_loop. engine/comm.
 2 engine/gemm. engine/kernels.
 3 engine/tensor. engine/tape.
 4 engine/checks. engine/ops engine/composed. engine/rung.

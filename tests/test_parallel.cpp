@@ -404,10 +404,14 @@ TEST_SUITE("parallel") {
     ThreadRank(Mail& mail, int rank, int ranks) : mail_(mail), rank_(rank), ranks_(ranks) {}
     int rank() const override { return rank_; }
     int ranks() const override { return ranks_; }
-    void send(std::span<const std::byte> bytes, int to) override { mail_.put(rank_, to, bytes); }
-    void receive(std::span<std::byte> bytes, int from) override { mail_.take(from, rank_, bytes); }
 
    private:
+    void transfer(std::span<const Sent> to, std::span<const Received> from) override {
+      for (int r = 0; r < ranks_; ++r)
+        if (r != rank_ && !to[size_t(r)].empty()) mail_.put(rank_, r, to[size_t(r)]);
+      for (int r = 0; r < ranks_; ++r)
+        if (r != rank_ && !from[size_t(r)].empty()) mail_.take(r, rank_, from[size_t(r)]);
+    }
     Mail& mail_;
     int rank_, ranks_;
   };
@@ -460,7 +464,7 @@ TEST_SUITE("parallel") {
   TEST_CASE("parallel: on two and three ranks every rank has the bits of one rank, with empty shards too") {
     for (const char* family : {"lstm", "transformer"})
       for (const auto& [shards, batch] :
-           {std::pair{4, int64_t{6}}, {5, int64_t{7}}, {4, int64_t{3}}, {2, int64_t{5}}}) {
+           {std::pair{4, int64_t{6}}, {5, int64_t{7}}, {4, int64_t{3}}, {2, int64_t{5}}, {1, int64_t{4}}}) {
         const Trained alone = train_rank(one_rank(), family, shards, batch);
         CHECK(std::ranges::count(alone.losses, 0.0) == 0);
         for (const int ranks : {2, 3}) {
@@ -483,6 +487,42 @@ TEST_SUITE("parallel") {
           }
         }
       }
+  }
+
+  TEST_CASE("parallel: the ranks send the bytes that the formula says, and no more") {
+    // 7 sequences in 5 shards: of 3 ranks the first has 1 shard, the others 2 each; of 10 parameters they sum 3, 3, 4.
+    // Ranges 1·7 + 2·7 + 2·6 = 33 numbers, sums 10·2 = 20.
+    const auto sent = [](int ranks, int shards, int64_t batch, int64_t numbers) {
+      Mail mail;
+      std::vector<int64_t> bytes(static_cast<size_t>(ranks)), formula(bytes);
+      std::vector<std::thread> threads;
+      for (int r = 0; r < ranks; ++r)
+        threads.emplace_back([&, r] {
+          ThreadRank comm(mail, r, ranks);
+          Params params;
+          const Tensor w = params.add("w", {numbers}, Init::constant(1));
+          params.init(1);
+          Shards work(comm, shards, 1);
+          work.begin({}, batch);
+          work.each([&](int s) { work.tape(s).backward(sum(scale(w, double(s + 1)))); });
+          double wanted = 0;
+          for (int s = 0; s < shards; ++s)
+            if (work.count(s) > 0) wanted += s + 1;
+          for (const real g : work.gradient(params)) CHECK(double(g) == wanted);
+          bytes[size_t(r)] = comm.sent();
+          formula[size_t(r)] = work.gradient_bytes(params);
+        });
+      for (std::thread& t : threads) t.join();
+      int64_t all = 0;
+      for (const int64_t b : bytes) all += b;
+      for (const int64_t f : formula) CHECK(f == all);
+      return all / int64_t(sizeof(real));
+    };
+    CHECK(sent(3, 5, 7, 10) == 53);
+    CHECK(sent(2, 2, 8, 10) == 2 * 5 + 10);  // one shard a rank: twice what it does not sum itself
+    CHECK(sent(2, 4, 3, 10) == 3 * 5 + 10);  // of the four shards one is empty
+    CHECK(sent(3, 2, 4, 9) == 2 * 6 + 18);   // the first rank has none
+    CHECK(sent(1, 4, 4, 10) == 0);
   }
 
   TEST_CASE("parallel: what is gathered must have equally many numbers for each shard or sequence") {

@@ -31,7 +31,7 @@ Option hidden_at(const std::string& nothing, Option row) {
 
 void RunOptions::resolve(int cores, int64_t batch) {
   if (decay_steps == 0) decay_steps = steps;
-  if (shards == 0) shards = cores;
+  if (shards == 0) shards = std::min<int64_t>(cores, kMostShards);
   shards = std::min(shards, batch);
 }
 
@@ -50,9 +50,9 @@ std::vector<Option> run_options(RunOptions& run, int64_t& seed, const Owners& ow
              "step at which the cosine reaches --min-lr (default: the first --steps)", owners),
       option("clip", run.clip, 0, 1e9, "largest norm of the gradient; 0: no clipping", owners),
       option("save_every", run.save_every, 0, kMany, "steps between checkpoints; 0: only at the end", owners),
-      option("shards", run.shards, 0, 256,
+      option("shards", run.shards, 0, kMostShards,
              "split each batch into N parts, summed in a fixed order: the same bits on any number of threads "
-             "(default: cores, at most --batch)",
+             "and ranks (default: the cores of all ranks, at most --batch)",
              owners),
       option("seed", seed, 0, INT64_MAX, "random seed"),
   };

@@ -83,6 +83,7 @@ Option narrowed(Option row, const Owners& owners_too);
 Option hidden_at(const std::string& nothing, Option row);
 
 // What training and tuning share. The defaults are those of training.
+inline constexpr int64_t kMostShards = 256;
 struct RunOptions {
   int64_t steps = 2000;
   double lr = 1e-3;

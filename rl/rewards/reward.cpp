@@ -232,9 +232,10 @@ double Reward::largest(const std::string& term) {
   fail(term, "has no largest value, so it allows no text by itself; a hard constraint is one of " + list);
 }
 
-Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer) {
+Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer, Comm& ranks) : ranks_(ranks) {
   for (const std::string& spec : terms) {
     const Parsed term = parse(spec);
+    if (ranks.rank() > 0) continue;
     try {
       terms_.push_back({spec, term.weight, term.row->make(term.argument, tokenizer), needs_reference(spec)});
     } catch (const UsageError& error) {
@@ -244,6 +245,12 @@ Reward::Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer
 }
 
 std::vector<double> Reward::score(std::span<const Generated> sequences) const {
+  std::vector<double> sum = ranks_.rank() == 0 ? sum_of_terms(sequences) : std::vector<double>(sequences.size());
+  ranks_.broadcast(std::as_writable_bytes(std::span(sum)));
+  return sum;
+}
+
+std::vector<double> Reward::sum_of_terms(std::span<const Generated> sequences) const {
   std::vector<double> sum(sequences.size()), one(sequences.size());
   for (const Term& term : terms_) {
     if (term.is_relative)

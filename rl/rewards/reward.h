@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/comm.h"
 #include "models/text/pairs.h"
 #include "rl/rewards/terms.h"
 #include "rl/sequences.h"
@@ -19,11 +20,12 @@ class Reward {
  public:
   // UsageError (exit 2) for an unknown name, with the names that there are, a weight that is not a finite number, an
   // argument that is missing, not wanted or means nothing, a term that is not UTF-8, which no run could store;
-  // DataError (exit 4) for a file that cannot be used.
-  Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer);
+  // DataError (exit 4) for a file that cannot be used. Of several ranks, which must outlive it, rank 0 alone opens,
+  // starts and computes, and the others get its numbers.
+  Reward(const std::vector<std::string>& terms, const Tokenizer& tokenizer, Comm& ranks = one_rank());
 
   // Σ weight · term of every sequence; each a finite number, else DataError with the term and the text. A term of
-  // weight 0 is computed all the same. May be called from several threads at once.
+  // weight 0 is computed all the same. May be called from several threads at once, where there is one rank.
   std::vector<double> score(std::span<const Generated> sequences) const;
   double operator()(const Generated& sequence) const { return score({&sequence, 1})[0]; }
 
@@ -60,13 +62,16 @@ class Reward {
   static double largest(const std::string& term);
 
  private:
+  std::vector<double> sum_of_terms(std::span<const Generated> sequences) const;
+
   struct Term {
     std::string spec;
     double weight;
     Scorer score;
     bool is_relative;
   };
-  std::vector<Term> terms_;
+  std::vector<Term> terms_;  // of rank 0
+  Comm& ranks_;
 };
 
 // Sequences of tokens as a reward sees them: texts without prompt and end mark, beside prompts and references.

@@ -1,0 +1,206 @@
+#!/bin/sh
+# Runs on the ranks of an MPI job: sh tests/test_mpi.sh [GROUP...], with GRADUS and GRADUS_F64 programs that were built
+# with MPI=1, and ALONE one that was not. A run on ranks has the bytes of a run in one process, whatever happens to it.
+# KILLS: how often a rank is killed in `kills` (8).
+alone=${ALONE:-build/release-f32/gradus}
+. tests/shell.sh
+alone=$(absolute "$alone")
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_btl_base_warn_component_unused=0 OPENBLAS_NUM_THREADS=1
+
+cp "$root/data/fables.txt" text
+head -c 20000 text >short
+grep -E '^.{8,60}$' text | head -n 300 >lines
+small() {  # FAMILY
+  if [ "$1" = lstm ]; then echo '--model lstm --hidden 24 --embd 16'; else echo '--layers 1 --heads 2 --embd 16'; fi
+  echo '--context 24 --batch 7 --shards 5 --steps 12 --eval-every 4 --eval-batches 2 --save-every 3 --dropout 0.1 --seed 3'
+}
+cat >reward <<'END'
+#!/bin/sh
+echo started >>starts
+exec awk '{ print gsub(/e/, "e") / 10; fflush() }'
+END
+chmod +x reward
+# shellcheck disable=SC2046
+tuned() { "$@" --reward command:./reward --batch 9 --shards 5 --steps 6 --max-tokens 12 --save-every 2 --seed 3; }
+# on RANKS COMMAND...; 0 ranks: without mpirun.
+on() {
+  ranks_=$1
+  shift
+  if [ "$ranks_" = 0 ]; then "$@"; else mpirun -n "$ranks_" "$@"; fi
+}
+# prior FAMILY: a trained run to tune, made once.
+prior() {
+  [ -d "prior-$1" ] || "$f32" train lines --lines --out "prior-$1" $(small "$1") --context 48 --quiet >prior.out 2>&1 ||
+    fail prior "$(cat prior.out)"
+}
+same_run() { same_weights "$1" "$2" && same_logs "$1" "$2"; }
+
+# Bytes: 1, 2 and 3 ranks of 1 and 2 threads, and one process.
+test_bits() {
+  for family in transformer lstm; do
+    prior $family
+    must "bits: $family, train" 0 "$f32" train short --out alone-$family $(small $family) --threads 1 --quiet
+    must "bits: $family, tune" 0 tuned "$f32" tune prior-$family --out tuned-$family --threads 1 --quiet
+    for r in 1 2 3; do
+      for t in 1 2; do
+        run on $r "$f32" train short --out ranks $(small $family) --threads $t --quiet
+        check "bits: $family, train on $r ranks of $t threads" "exit $code" same_run alone-$family ranks
+        rm -f starts
+        run tuned on $r "$f32" tune prior-$family --out ranks-tuned --threads $t --quiet
+        check "bits: $family, tune on $r ranks of $t threads" "exit $code $(tail -n 3 err)" same_run tuned-$family ranks-tuned
+        check "bits: $family, $r ranks of $t threads start one reward program" "$(cat starts)" [ "$(cat starts)" = started ]
+        rm -rf ranks ranks-tuned
+      done
+    done
+  done
+}
+
+# Parts of one run, each with other ranks and threads.
+test_resume() {
+  for family in transformer lstm; do
+    prior $family
+    [ -d alone-$family ] || "$f32" train short --out alone-$family $(small $family) --quiet
+    run on 2 "$f32" train short --out parts $(small $family) --threads 2 --stop-after 3 --quiet
+    check "resume: $family, 2 ranks stop" "exit $code" [ $code = 130 ]
+    for part in '3 1 5' '0 2 6' '1 1 8' '2 1 10' '3 2 0'; do
+      set -- $part
+      run on "$1" "$f32" train --out parts --resume --threads "$2" --quiet --stop-after "$3"
+    done
+    check "resume: $family, train" "exit $code $(tail -n 3 err)" same_run alone-$family parts
+    [ -d tuned-$family ] || tuned "$f32" tune prior-$family --out tuned-$family --quiet >out 2>err
+    run tuned on 3 "$f32" tune prior-$family --out parts-tuned --threads 1 --stop-after 1 --quiet
+    for part in '2 2 2' '0 1 3' '1 2 4' '3 1 0'; do
+      set -- $part
+      run on "$1" "$f32" tune prior-$family --out parts-tuned --resume --reward command:./reward --threads "$2" --quiet --stop-after "$3"
+    done
+    check "resume: $family, tune" "exit $code $(tail -n 3 err)" same_run tuned-$family parts-tuned
+    rm -rf parts parts-tuned
+  done
+}
+
+# Several updates a step, a value network, importance weights, replay, preferences: what else goes over the ranks.
+test_methods() {
+  prior transformer
+  printf 'The\t a\t b\nAnd\t e\t o\n' >choices
+  while read -r name options; do
+    must "methods: $name alone" 0 "$f32" tune prior-transformer --out one --batch 8 --shards 4 --steps 3 --max-tokens 8 --quiet $options
+    run on 3 "$f32" tune prior-transformer --out three --batch 8 --shards 4 --steps 3 --max-tokens 8 --quiet $options
+    check "methods: $name on 3 ranks" "exit $code $(tail -n 3 err)" same_run one three
+    rm -rf one three
+  done <<'END'
+ppo --algorithm ppo --reward count:e --epochs 2 --minibatches 2
+grpo --algorithm grpo --reward count:e --group 4 --kl-estimator full
+gdc --target gdc --feature contains:e=0.9 --proposal adaptive
+replay --algorithm q --reward count:e --pay step --replay 2
+watch --reward count:e --watch fluency:prior-transformer --entropy-coef 0.1
+END
+}
+
+# ended NAME: the job has ended as it should: one sentence, and a checkpoint that goes on to the bytes of $whole.
+ended() {
+  check "$1: exit code 130" "it is $code; $(tail -n 3 err)" [ $code = 130 ]
+  check "$1: one sentence" "$(cat out err)" [ "$(cat out err | grep -c 'Stopped after step .* and saved; continue with: ')" = 1 ]
+  run "$f32" train --out stopped --resume --quiet
+  check "$1: goes on to the same bytes" "exit $code" same_run whole stopped
+  rm -rf stopped
+}
+long() { small transformer; echo '--steps 4000 --save-every 400 --eval-every 1000 --warmup 5'; }
+# begin RANKS: a long run in the background; $child is mpirun, $ranks its processes.
+begin() {
+  mpirun -n "$1" "$f32" train short --out stopped $(long) --threads 1 >out 2>err &
+  child=$!
+  i=0
+  while [ "$(grep -c '"type":"step"' stopped/log.jsonl 2>/dev/null || echo 0)" -lt 20 ] && [ $((i += 1)) -lt 1000 ]; do sleep 0.02; done
+  ranks=$(pgrep -P $child | sort -n)
+}
+awaited() { wait $child; code=$?; child=; }
+nth() { echo "$ranks" | sed -n "$1p"; }
+whole() { [ -d whole ] || "$f32" train short --out whole $(long) --quiet; }
+
+test_signals() {
+  whole
+  for case in 'TERM mpirun' 'INT mpirun' 'TERM 1' 'TERM 2' 'INT 3'; do
+    set -- $case
+    begin 3
+    if [ "$2" = mpirun ]; then kill -"$1" $child; else kill -"$1" "$(nth "$2")"; fi
+    awaited
+    ended "signals: SIG$1 to $(case $2 in mpirun) echo mpirun ;; *) echo rank $(($2 - 1)) ;; esac)"
+  done
+}
+
+# A rank is killed at a random moment; rank 0 saves what it has, unless it is the one.
+test_kills() {
+  whole
+  count=${KILLS:-8} good=0 n=0
+  while [ $n -lt "$count" ]; do
+    n=$((n + 1))
+    mpirun -n 3 "$f32" train short --out stopped $(long) --threads 1 >out 2>err &
+    child=$!
+    sleep "$(awk "BEGIN { srand($n * 7919 + $$); print 0.2 + 1.5 * rand() }")"
+    ranks=$(pgrep -P $child | sort -n)
+    victim=$(nth $((n % 3 + 1)))
+    [ -z "$victim" ] || kill -9 "$victim"
+    awaited
+    if [ -e stopped/checkpoint.safetensors ]; then run on $((n % 4)) "$f32" train --out stopped --resume --threads 1 --quiet
+    else run "$f32" train short --out stopped $(long) --quiet; fi
+    if [ $code = 0 ] && same_run whole stopped >cmp.out 2>&1; then good=$((good + 1)); else echo "kill $n: exit $code $(cat cmp.out) $(tail -n 2 err)"; fi
+    rm -rf stopped
+  done
+  check "kills: after $count kills of a random rank the run goes on to the undisturbed bytes" "$good of them" [ $good = "$count" ]
+}
+
+# refused NAME CODE SENTENCE COMMAND...
+refused() {
+  name_=$1 wanted_=$2 sentence_=$3
+  shift 3
+  run "$@"
+  check "$name_" "exit $code: $(cat err)" [ "$code" = "$wanted_" -a "$(grep -c '^gradus: ' err)" = 1 ]
+  check "$name_: says so" "$(cat err)" grep -q "^gradus: $sentence_" err
+  check "$name_: leaves nothing" "$(ls)" [ ! -e no ]
+}
+test_refusals() {
+  prior transformer
+  tiny="--out no $(small transformer) --quiet"
+  head -c 19999 text >other
+  refused 'refusals: another precision' 4 'rank 1 has another precision (f64) than rank 0 (f32); ' \
+    mpirun -n 1 "$f32" train short $tiny : -n 1 "$f64" train short $tiny
+  refused 'refusals: another text' 4 'rank 2 has another text than rank 0; ' \
+    mpirun -n 2 "$f32" train short $tiny : -n 1 "$f32" train other $tiny
+  refused 'refusals: other options' 4 'rank 1 has other options than rank 0; ' \
+    mpirun -n 1 "$f32" train short $tiny : -n 1 "$f32" train short $tiny --lr 0.1
+  refused 'refusals: another command' 4 'rank 1 has another command (tune) than rank 0 (train); ' \
+    mpirun -n 1 "$f32" train short $tiny : -n 1 "$f32" tune prior-transformer --reward count:e --out no
+  refused 'refusals: a file that one rank lacks' 4 'rank 1: nowhere: ' \
+    mpirun -n 1 "$f32" train short $tiny : -n 1 "$f32" train nowhere $tiny
+  refused 'refusals: a file that all ranks lack' 4 'nowhere: ' mpirun -n 3 "$f32" train nowhere $tiny
+  refused 'refusals: the page of a step' 2 'the page of a step, --trace, is made in one process; ' \
+    mpirun -n 2 "$f32" train short $tiny --trace 2 page.html
+  refused 'refusals: a counted model' 2 'a model of the family ngram, which is counted at once, is made in one process; ' \
+    mpirun -n 2 "$f32" train short --model ngram --out no --quiet
+  refused 'refusals: a command for one process' 2 'gradus sample runs in one process, and mpirun has started 2; ' \
+    mpirun -n 2 "$f32" sample prior-transformer
+  refused 'refusals: a program without MPI' 2 'mpirun has started 2 processes, and this gradus was built without MPI; ' \
+    mpirun -n 2 "$alone" train short $tiny
+  cat >dying <<'END'
+#!/bin/sh
+n=0
+while read -r line; do n=$((n + 1)); [ $n -lt 12 ] || exit 7; echo 1; done
+END
+  chmod +x dying
+  run mpirun -n 3 "$f32" tune prior-transformer --out dead --reward command:./dying --batch 8 --shards 4 --steps 5 --max-tokens 4 --quiet
+  check 'refusals: a dead reward program' "exit $code: $(cat err)" [ $code = 4 -a "$(grep -c '^gradus: reward .command:./dying.: .*saved after step 1, continue with: ' err)" = 1 ]
+}
+
+# The bytes that a step sends over MPI are those of the formula.
+test_wire() {
+  run mpirun -n 3 "$f32" bench --grow --seconds 0.01 --json
+  check 'wire: bench --grow on 3 ranks' "exit $code $(tail -n 3 err)" [ $code = 0 ]
+  for r in 2 3; do
+    counts=$(sed -nE "s/.*\"at\":$r(\.0)?,[^}]*\"sent\":([0-9.e+]+),\"sent_formula\":([0-9.e+]+).*/\2 \3/p" out)
+    check "wire: $r ranks send the bytes of the formula, $counts" "$(cat out)" [ -n "$counts" -a "${counts% *}" = "${counts#* }" ]
+  done
+}
+
+groups bits resume methods signals kills refusals wire -- "$@"
+finish
