@@ -44,6 +44,11 @@ LDLIBS += $(BLAS_LIBS) $(BLAS_RPATH) $(UTF8PROC_LIBS) -pthread
 # own, and the programs have, beside those that know no MPI.
 MPI_ON := $(if $(filter-out 0,$(MPI)),-mpi)
 MPI_PC := $(firstword $(shell for pc in ompi-c mpich mpi-c; do pkg-config --exists $$pc 2>/dev/null && echo $$pc; done))
+ifneq ($(MPI_ON),)
+ifeq ($(MPI_PC),)
+$(error make MPI=1 needs MPI: apt-get install libopenmpi-dev openmpi-bin)
+endif
+endif
 MPI_CFLAGS := $(if $(MPI_ON),-DGRADUS_MPI $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(MPI_PC) 2>/dev/null)))
 MPI_LIBS := $(if $(MPI_ON),$(shell pkg-config --libs $(MPI_PC) 2>/dev/null))
 

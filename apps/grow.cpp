@@ -2,7 +2,8 @@
 // doubled several times and all others stay; the slope of log time over log size is the exponent, and beside it stands
 // the slope that the operations and bytes of the same steps have, counted instead of measured.
 //
-// Under `mpirun -n R` the axis is the number of ranks, and the bytes that a step sends are counted too.
+// Under `mpirun -n R` the axis is the number of ranks; the bytes that a step sends are counted too, and what an
+// exchange takes is measured.
 #include <malloc.h>
 
 #include <algorithm>
@@ -81,6 +82,35 @@ void forget_peak() {
   std::ofstream("/proc/self/clear_refs") << '5';
 }
 
+// The fastest of several exchanges in which every rank sends `bytes` to every other, in seconds.
+double exchange_seconds(Comm& ranks, size_t bytes) {
+  constexpr int kTimes = 200;
+  const size_t R = size_t(ranks.ranks());
+  std::vector<std::byte> out(bytes), in(bytes * R);
+  std::vector<Comm::Sent> to(R, out);
+  std::vector<Comm::Received> from;
+  for (size_t r = 0; r < R; ++r)
+    from.push_back(int(r) == ranks.rank() ? Comm::Received() : Comm::Received(in).subspan(r * bytes, bytes));
+  double best = INFINITY;
+  for (int i = 0; i < kTimes; ++i) {
+    const Stopwatch watch;
+    ranks.exchange(to, from);
+    best = std::min(best, watch.seconds());
+  }
+  return best;
+}
+
+// One number of each rank, on all.
+double sum_over_ranks(Comm& ranks, double own) {
+  std::vector<double> all(size_t(ranks.ranks()), own);
+  std::vector<Comm::Sent> to(all.size(), std::as_bytes(std::span(&own, 1)));
+  std::vector<Comm::Received> from;
+  for (size_t r = 0; r < all.size(); ++r)
+    from.push_back(int(r) == ranks.rank() ? Comm::Received() : std::as_writable_bytes(std::span(&all[r], 1)));
+  ranks.exchange(to, from);
+  return std::accumulate(all.begin(), all.end(), 0.0);
+}
+
 struct Point {
   double at, ms, bytes;          // of a run in the median, and of a rank
   double flop, counted;          // operations and bytes, counted
@@ -154,20 +184,14 @@ Point measure(double at, const Setting& setting, Comm& ranks, uint64_t seed, dou
     job.run();
     ms.push_back(1e3 * watch.seconds());
   }
-  double sent[2] = {double(ranks.sent() - sent_before) / double(rounds), 0};
-  std::vector<double> of_all(size_t(ranks.ranks()), sent[0]);
-  std::vector<Comm::Sent> to(of_all.size(), std::as_bytes(std::span(sent, 1)));
-  std::vector<Comm::Received> from;
-  for (size_t r = 0; r < of_all.size(); ++r)
-    from.push_back(int(r) == ranks.rank() ? Comm::Received() : std::as_writable_bytes(std::span(&of_all[r], 1)));
-  ranks.exchange(to, from);
+  const double sent = sum_over_ranks(ranks, double(ranks.sent() - sent_before) / double(rounds));
   std::ranges::sort(ms);
   return {.at = at,
           .ms = ms[ms.size() / 2],
           .bytes = bytes,
           .flop = setting.flop(ranks.ranks()),
           .counted = job.counted() / ranks.ranks(),
-          .sent = std::accumulate(of_all.begin(), of_all.end(), 0.0),
+          .sent = sent,
           .formula = ranks.ranks() > 1 ? job.formula(ranks.ranks()) : 0};
 }
 
@@ -200,11 +224,11 @@ std::vector<int64_t> doubled(int64_t from, int64_t to) {
 std::vector<Way> axes(int threads, int ranks) {
   if (ranks > 1) return {{"ranks", doubled(1, ranks), [](Setting&, int64_t) {}}};
   std::vector<Way> all{{"batch", doubled(8, 64), [](Setting& s, int64_t x) { s.batch = x; }},
-                        {"context", doubled(16, 256), [](Setting& s, int64_t x) { s.context = x; }},
-                        {"width", doubled(32, 256), [](Setting& s, int64_t x) { s.width = x; }},
-                        {"layers", doubled(1, 8), [](Setting& s, int64_t x) { s.layers = x; }},
-                        {"vocabulary", doubled(256, 4096), [](Setting& s, int64_t x) { s.vocabulary = x; }},
-                        {"samples", doubled(8, 64), [](Setting& s, int64_t x) { s.samples = x; }}};
+                       {"context", doubled(16, 256), [](Setting& s, int64_t x) { s.context = x; }},
+                       {"width", doubled(32, 256), [](Setting& s, int64_t x) { s.width = x; }},
+                       {"layers", doubled(1, 8), [](Setting& s, int64_t x) { s.layers = x; }},
+                       {"vocabulary", doubled(256, 4096), [](Setting& s, int64_t x) { s.vocabulary = x; }},
+                       {"samples", doubled(8, 64), [](Setting& s, int64_t x) { s.samples = x; }}};
   if (threads > 1) all.push_back({"threads", doubled(1, threads), [](Setting& s, int64_t x) { s.threads = int(x); }});
   return all;
 }
@@ -301,10 +325,18 @@ int grow(const BenchCommand& command) {
     if (show) print(grown);
     all.push_back(std::move(grown));
   }
+  constexpr double kSmall = 8, kLarge = 1 << 22;
+  const double small = R > 1 ? exchange_seconds(job, size_t(kSmall)) : 0,
+               large = R > 1 ? exchange_seconds(job, size_t(kLarge)) : 0;
+  const double rate = 1e-9 * kLarge * (R - 1) / large;  // that a rank sends and receives at
+  if (R > 1 && show && job.rank() == 0)
+    std::printf("An exchange of %.0f bytes between %d ranks takes %.1f µs, one of %.0f %.2f ms: %.2f GB/s a rank.\n",
+                kSmall, R, 1e6 * small, kLarge, 1e3 * large, rate);
   if (R == 1) console.note("The axis of ranks is measured under mpirun: mpirun -n 4 gradus bench --grow");
   if (job.rank() > 0) return kDone;
   Json result{{"real", kRealName}, {"threads", threads}, {"ranks", R}, {"grow", Json::array()}};
   for (const Grown& g : all) result["grow"].push_back(json_of(g));
+  if (R > 1) result["exchange"] = {{"latency_us", 1e6 * small}, {"gb_per_second", rate}};
   if (!command.html.empty()) {
     write_file_atomically(command.html, page_of(all));
     console.note(text("The picture: ", command.html, "; open it in a browser."));

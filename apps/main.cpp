@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -86,6 +87,7 @@ static void end_where_nothing_can_be_thrown() {
 static void join_job() {
   const Comm& ranks = ranks_of_job();
   if (ranks.ranks() == 1) return;
+  setenv("TERM", "dumb", 1);  // mpirun gives each rank a terminal that nobody sees
   if (ranks.rank() > 0)
     if (const int nowhere = open("/dev/null", O_WRONLY); nowhere >= 0)
       for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, fd);

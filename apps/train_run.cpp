@@ -190,14 +190,14 @@ TrainRun resume(const TrainCommand& command, Console& console, Comm& ranks) {
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
   require_resumable(command, command.config.steps, run, console);
-  refuse_beyond_memory(run.config, *run.model, kPresent * double(run.model->params().size()));
+  const double memory = refuse_beyond_memory(run.config, *run.model, kPresent * double(run.model->params().size()));
   CorpusFiles files = read_texts_of(run, command, console);
   if (command.steps_given) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
   Corpus corpus(corpus_options(run.config, run.labels), run.tokenizer, files.content, files.name());
-  return {std::move(run), std::move(files), std::move(corpus), std::move(folder)};
+  return {std::move(run), std::move(files), std::move(corpus), std::move(folder), memory};
 }
 
 // Of lines the mark that begins the first one is none: nothing predicts it.

@@ -17,7 +17,7 @@ struct TrainRun {
   CorpusFiles files;
   Corpus corpus;
   std::optional<RunFolder> folder;  // of a resumed run; a new run has none yet
-  double memory = 0;                // bytes that a new run will take, for model and steps
+  double memory = 0;                // bytes that the run takes, for model and steps
 };
 
 // UsageError and DataError: options that do not fit together, texts that cannot be read or are

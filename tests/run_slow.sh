@@ -33,6 +33,13 @@ else
 fi
 
 doctest asan 'address and UB sanitizers, f64' build/asan-f64/tests/all
+if command -v mpirun >/dev/null && pkg-config --exists ompi-c; then
+  one ranks 'programs with MPI, build' build MODE=release MPI=1 build/release-f32/gradus-mpi build/release-f64/gradus-mpi
+  checks ranks 'one run on ranks: bytes, resume, signals, kills' env GRADUS=build/release-f32/gradus-mpi \
+    GRADUS_F64=build/release-f64/gradus-mpi sh tests/test_mpi.sh
+else
+  left_out ranks 'one run on ranks' 'Open MPI is not installed: apt-get install libopenmpi-dev openmpi-bin'
+fi
 if [ -z "${CI:-}" ]; then
   one asan 'address and UB sanitizers, f32, build' build MODE=asan build/asan-f32/tests/all
   doctest asan 'address and UB sanitizers, f32' build/asan-f32/tests/all

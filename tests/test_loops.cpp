@@ -157,7 +157,7 @@ TEST_SUITE("loops") {
     command.stop_after = 0;
     const auto state_of = [&](bool old) {
       Console console(command.common);
-      TunedRun run = open_tuned_run(command, console);
+      TunedRun run = open_tuned_run(command, console, one_rank());
       if (old) {
         Json layout = Json::object();
         for (const auto& [name, value] : run.tuning.items())

@@ -1,7 +1,10 @@
 #include "engine/io/mpi.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
-#include <stdexcept>
+
+#include "engine/error.h"
 
 #ifdef GRADUS_MPI
 #define OMPI_SKIP_MPICXX  // the C interface is all
@@ -9,7 +12,6 @@
 #include <mpi.h>
 #include <sched.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -39,10 +41,11 @@ const JobFailure& failure_of_job() { return failure; }
 
 Comm& ranks_of_job() {
   const char* const size = set_by_mpirun("OMPI_COMM_WORLD_SIZE", "PMI_SIZE");
-  if (size && std::atoi(size) > 1)
-    throw std::runtime_error(std::string("mpirun has started ") + size +
-                             " processes, and this gradus was built without MPI; build it with: make MPI=1");
-  return one_rank();
+  if (!size || std::atoi(size) < 2) return one_rank();
+  const char* const rank = set_by_mpirun("OMPI_COMM_WORLD_RANK", "PMI_RANK");
+  if (rank && std::atoi(rank) > 0) sleep(10);  // one says it, and mpirun ends the others
+  throw UsageError(text("mpirun has started ", size,
+                        " processes, and this gradus was built without MPI; build it with: make MPI=1"));
 }
 int leave_job(int code, const std::string&) { return code; }
 

@@ -12,7 +12,7 @@
 
 namespace gradus {
 
-// All of the job; joins it at the first call. std::runtime_error where there are several processes and this build
+// All of the job; joins it at the first call. UsageError where there are several processes and this build
 // knows no MPI.
 Comm& ranks_of_job();
 

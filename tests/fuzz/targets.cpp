@@ -134,7 +134,7 @@ void resume_tuning(const std::string& folder) {
   }();
   in_a_sentence([&] {
     Console console(command.common);
-    TunedRun run = open_tuned_run(command, console);
+    TunedRun run = open_tuned_run(command, console, one_rank());
     const Reward terms(run.config.reward, run.policy.tokenizer);
     NamedFeatures named(run.config.feature, run.config.pointwise, run.policy.tokenizer, run.prompts);
     const RewardFunction reward = text_reward(terms, run.policy.tokenizer, run.prompts);

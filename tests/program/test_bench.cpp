@@ -92,6 +92,43 @@ TEST_CASE("the table of gradus bench has a row for each work and number of threa
   CHECK(rows == 4);
 }
 
+TEST_CASE("gradus bench --grow fits an exponent of time and of memory to each size, beside the counted one") {
+  const Scratch dir;
+  const Run run = dir.run(f32, "bench --grow --seconds 0.001 --threads 2 --json --html grow.html", {.seconds = 60});
+  CHECK(exits(run, 0));
+  const Json said = run.json();
+  CHECK(names(said) == std::vector<std::string>{"real", "threads", "ranks", "grow"});
+  CHECK(said["ranks"] == Json(1));
+  const std::vector<std::string> sizes = {"batch", "context", "width", "layers", "vocabulary", "samples", "threads"};
+  // What is counted grows by itself: evenly with batch and samples, faster than evenly with context and width, slower
+  // where only a part of a step grows; and the same work is shared by threads.
+  const std::vector<std::pair<double, double>> time = {{1, 1},      {1.05, 1.6}, {1.5, 2}, {0.7, 1},
+                                                       {0.3, 0.99}, {1, 1},      {-1, -1}};
+  REQUIRE(said["grow"].size() == sizes.size());
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const Json& grown = said["grow"][i];
+    CAPTURE(grown.dump());
+    CHECK(grown["axis"] == Json(sizes[i]));
+    CHECK(grown["points"].size() >= 2);
+    for (const Json& point : grown["points"]) {
+      CHECK(point["ms"].get<double>() > 0);
+      CHECK(point["bytes"].get<double>() > 0);
+    }
+    const double expected = grown["time"]["expected"].get<double>();
+    CHECK(expected >= time[i].first - 1e-9);
+    CHECK(expected <= time[i].second + 1e-9);
+    CHECK(std::isfinite(grown["time"]["exponent"].get<double>()));
+    // Memory is measured on the process, and counted by what is promised before a run: up to what a process itself
+    // takes.
+    const double memory = grown["memory"]["exponent"].get<double>(),
+                 counted = grown["memory"]["expected"].get<double>();
+    if (sizes[i] != "threads" && sizes[i] != "samples") CHECK(near(memory, counted, 0.35));
+  }
+  CHECK(dir.valid_html("grow.html"));
+  CHECK(exits(dir.run(f32, "bench gpt-step --grow"), 2));
+  CHECK(exits(dir.run(f32, "bench gpt-step --html grow.html"), 2));
+}
+
 TEST_CASE("Ctrl-C ends gradus bench at once") {
   const Scratch dir;
   Child child = dir.start(f32, "bench gpt-step --seconds 600 --quiet", {.seconds = 5});
