@@ -82,9 +82,10 @@ void forget_peak() {
   std::ofstream("/proc/self/clear_refs") << '5';
 }
 
-// The fastest of several exchanges in which every rank sends `bytes` to every other, in seconds.
+// Of one exchange in which every rank sends `bytes` to every other, in seconds: the fastest of several rows of them,
+// since in a row no rank can be late without the others.
 double exchange_seconds(Comm& ranks, size_t bytes) {
-  constexpr int kTimes = 200;
+  constexpr int kRows = 20, kInRow = 20;
   const size_t R = size_t(ranks.ranks());
   std::vector<std::byte> out(bytes), in(bytes * R);
   std::vector<Comm::Sent> to(R, out);
@@ -92,10 +93,10 @@ double exchange_seconds(Comm& ranks, size_t bytes) {
   for (size_t r = 0; r < R; ++r)
     from.push_back(int(r) == ranks.rank() ? Comm::Received() : Comm::Received(in).subspan(r * bytes, bytes));
   double best = INFINITY;
-  for (int i = 0; i < kTimes; ++i) {
+  for (int row = 0; row < kRows; ++row) {
     const Stopwatch watch;
-    ranks.exchange(to, from);
-    best = std::min(best, watch.seconds());
+    for (int i = 0; i < kInRow; ++i) ranks.exchange(to, from);
+    best = std::min(best, watch.seconds() / kInRow);
   }
   return best;
 }
@@ -146,10 +147,13 @@ class Job {
     const std::span<const real> gradient = shards_.gradient(model_->params());
     optimizer_.step(model_->params(), gradient, 1e-3, clip_factor(gradient_norm(gradient), 1));
   }
-  double counted() const {
+  // Every rank has the parameters, their moments and the sums; tapes are shared by all, and so are the ranges of the
+  // gradients of others.
+  double counted(int ranks) const {
     const double parameters = double(model_->params().size()) * sizeof(real);
     if (setting_.samples > 0) return 3 * parameters + sampling_bytes(*model_, setting_.samples, false);
-    return training_bytes(*model_, setting_.batch, setting_.context, setting_.shards);
+    const double alone = training_bytes(*model_, setting_.batch, setting_.context, setting_.shards);
+    return ranks == 1 ? alone : 4 * parameters + (alone - 4 * parameters + setting_.shards * parameters) / ranks;
   }
   // Of the exchange of a step: the gradient, and one number of each shard.
   double formula(int ranks) const {
@@ -190,7 +194,7 @@ Point measure(double at, const Setting& setting, Comm& ranks, uint64_t seed, dou
           .ms = ms[ms.size() / 2],
           .bytes = bytes,
           .flop = setting.flop(ranks.ranks()),
-          .counted = job.counted() / ranks.ranks(),
+          .counted = job.counted(ranks.ranks()),
           .sent = sent,
           .formula = ranks.ranks() > 1 ? job.formula(ranks.ranks()) : 0};
 }
