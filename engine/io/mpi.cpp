@@ -130,11 +130,11 @@ class Ranks final : public Comm {
     for (size_t at = 0; at < bytes.size(); at += kMost) f(bytes.data() + at, int(std::min(kMost, bytes.size() - at)));
   }
 
-  // As MPI_Waitall, but looks up: a rank that is gone never answers. It gives its core away soon, for there may be more
-  // ranks than cores.
+  // As MPI_Waitall, but looks up: a rank that is gone never answers. It gives its core to whoever wants it, for there
+  // may be more ranks than cores, and sleeps only after some milliseconds: to wake up takes a tenth of one.
   void wait() {
     constexpr std::chrono::milliseconds kGrace(400);  // mpirun kills what still runs one second after its SIGTERM
-    constexpr int kSpins = 2000;
+    constexpr int kSpins = 20'000;
     std::optional<Clock::time_point> asked;
     for (int round = 1, done = 0;; ++round) {
       if (MPI_Testall(int(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS) lose();
