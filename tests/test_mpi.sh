@@ -11,7 +11,7 @@ export OMPI_MCA_btl_base_warn_component_unused=0 OPENBLAS_NUM_THREADS=1
 cp "$root/data/fables.txt" text
 head -c 20000 text >short
 grep -E '^.{8,60}$' text | head -n 300 >lines
-# Options of a small model and of a short run of it; shellcheck disable=SC2086,SC2046 below: they are words.
+# Options of a small model and of a short run of it; they are words, and so not quoted.
 model() {  # FAMILY
   if [ "$1" = lstm ]; then echo '--model lstm --hidden 24 --embd 16'; else echo '--layers 1 --heads 2 --embd 16'; fi
   echo '--batch 7 --shards 5 --dropout 0.1 --seed 3 --quiet --eval-batches 2'
@@ -146,8 +146,10 @@ test_kills() {
     victim=$(nth $((n % 3 + 1)))
     [ -z "$victim" ] || kill -9 "$victim"
     awaited
-    if [ -e stopped/checkpoint.safetensors ]; then run ./on $((n % 4)) "$f32" train --out stopped --resume --threads 1 --quiet
-    else run "$f32" train short --out stopped $(long); fi
+    code=0  # a busy machine takes its time: ranks wait for each other at every step
+    if [ -e stopped/checkpoint.safetensors ]; then
+      timeout 600 ./on $((n % 4)) "$f32" train --out stopped --resume --threads 1 --quiet >out 2>err || code=$?
+    else timeout 600 "$f32" train short --out stopped $(long) >out 2>err || code=$?; fi
     if [ $code = 0 ] && same_run whole stopped >cmp.out 2>&1; then good=$((good + 1)); else echo "kill $n: exit $code $(cat cmp.out) $(tail -n 2 err)"; fi
     rm -rf stopped
   done
