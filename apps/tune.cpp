@@ -171,6 +171,7 @@ Truth truth_of(KnownWorlds& known, const TunedRun& run, const Tuner& tuner) {
 
 std::vector<std::string> texts_of(const std::vector<Prompt>& prompts) {
   std::vector<std::string> texts;
+  texts.reserve(prompts.size());
   for (const Prompt& prompt : prompts) texts.push_back(prompt.text);
   return texts;
 }

@@ -25,6 +25,7 @@ std::vector<Labelled> labelled_of(std::string_view content, const std::string& n
 
 std::vector<std::string_view> texts_of(const std::vector<Labelled>& rows) {
   std::vector<std::string_view> texts;
+  texts.reserve(rows.size());
   for (const Labelled& row : rows) texts.push_back(row.text);
   return texts;
 }

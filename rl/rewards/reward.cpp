@@ -32,8 +32,8 @@ struct Name {
   const char* meaning;
   Opens opens = Opens::kNothing;
   bool by_step = false;                 // may be paid draw by draw
-  reward::WhyConstant* why = nullptr;   // null: it can always change
   bool is_relative = false;             // without an argument it compares the text with the references of its prompt
+  reward::WhyConstant* why = nullptr;   // null: it can always change
   reward::OverAll* over_all = nullptr;  // null: the mean says it
 };
 constexpr Name kNames[] = {
