@@ -9,6 +9,8 @@
 #include <cstring>
 #include <new>
 
+#include "engine/product.h"
+
 namespace gradus {
 
 // OpenBLAS's own choice of kernels, made when it is loaded; absent in a build for a single processor.
@@ -92,12 +94,17 @@ void require_buffer() {
   has_buffer = true;
 }
 
+// Products of the sizes of a step are the engine's own (engine/product.cpp).
+bool is_own(int64_t M, int64_t N, int64_t K) { return M > 1 && N > 1 && M * N <= (int64_t(1) << 28) / (K + 1); }
+
 }  // namespace
 
 void gemm(Trans ta, Trans tb, int64_t M, int64_t N, int64_t K, real alpha, const real* A, int64_t lda, const real* B,
           int64_t ldb, real beta, real* C, int64_t ldc) {
   assert(M <= INT_MAX && N <= INT_MAX && K <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX);
   if (M == 0 || N == 0) return;
+  if (is_own(M, N, K) && (beta == 0 || beta == 1) && K > 0)
+    return kernel::product(ta == kTr, tb == kTr, M, N, K, alpha, A, lda, B, ldb, beta == 1, C, ldc);
   require_buffer();
   cblas_gemm(ta == kTr ? CblasTrans : CblasNoTrans, tb == kTr ? CblasTrans : CblasNoTrans, int(M), int(N), int(K),
              alpha, A, int(lda), B, int(ldb), beta, C, int(ldc));
