@@ -126,6 +126,8 @@ class Tape {
   // would die.
   void bind(const Tensor& parameter, const Tensor& instead, Loc where = Loc::here());
 
+  bool binds() const { return !bound_.empty(); }
+
   // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the
   // next step.
   std::span<const real> gradient(const ParamArray& array);

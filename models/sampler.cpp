@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "engine/long_loop.h"
+#include "engine/vmath.h"
 
 namespace gradus {
 
@@ -16,8 +17,8 @@ void log_distribution(std::span<const real> logits, double temperature, std::spa
   for (size_t v = 0; v < V; ++v) {
     const double below = double(logits[v]) - double(logits[best]);
     log_p[v] = temperature > 0 ? below / temperature : v == best ? 0 : -std::numeric_limits<double>::infinity();
-    total += std::exp(log_p[v]);
   }
+  for (double x : log_p) total += vmath::exp(x);
   const double log_sum = std::log(total);
   for (double& x : log_p) x -= log_sum;
 }
@@ -26,7 +27,7 @@ void sampling_distribution(std::span<const real> logits, const SampleOptions& op
                            std::span<double> p, std::span<int32_t> order) {
   const size_t V = logits.size();
   log_distribution(logits, options.temperature, log_p);
-  for (size_t v = 0; v < V; ++v) p[v] = std::exp(log_p[v]);
+  for (size_t v = 0; v < V; ++v) p[v] = vmath::exp(log_p[v]);
 
   const bool cut_k = options.top_k > 0 && size_t(options.top_k) < V, cut_p = options.top_p < 1;
   if (cut_k || cut_p) {
