@@ -74,7 +74,8 @@ GRADUS_WHOLE_VECTORS void tile(const Place& at, bool add, real* C, int64_t ldc, 
 using Tile = void (*)(const Place&, bool, real*, int64_t, int64_t);
 template <int... I>
 constexpr auto tiles(std::integer_sequence<int, I...>) {
-  return std::array<Tile, sizeof...(I)>{tile<std::min(1 + I / kVectors, rows_of(1 + I % kVectors)), 1 + I % kVectors>...};
+  return std::array<Tile, sizeof...(I)>{
+      tile<std::min(1 + I / kVectors, rows_of(1 + I % kVectors)), 1 + I % kVectors>...};
 }
 // Of r rows and v vectors: kTiles[(r - 1) * kVectors + v - 1].
 constexpr auto kTiles = tiles(std::make_integer_sequence<int, kMostRows * kVectors>());
@@ -101,7 +102,8 @@ void transpose_square(const real* from, int64_t ld_from, real* to, int64_t ld_to
   for (int i = 0; i < kLanes; ++i) std::memcpy(to + i * ld_to, &x[i], sizeof(Vector));
 }
 
-// The first K rows and `width` columns of B, or of B [width,K] transposed, the rows one after the other, filled up to W.
+// The first K rows and `width` columns of B, or of B [width,K] transposed, the rows one after the other, filled up to
+// W.
 void pack(bool transposed, const real* B, int64_t ldb, int64_t K, int64_t width, int64_t W, real* panel) {
   if (width < W) std::fill_n(panel, K * W, real(0));
   if (!transposed) {
@@ -155,8 +157,8 @@ void product(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K
         const int64_t i = band * M / bands, rows = (band + 1) * M / bands - i;
         at.a = A + i * at.row + k * at.column;
         if (j + kWidth < N)
-          prefetch(transpose_b, b + kWidth * (transpose_b ? ldb : 1), ldb, depth, std::min<int64_t>(kWidth, N - j - kWidth),
-                   band, bands);
+          prefetch(transpose_b, b + kWidth * (transpose_b ? ldb : 1), ldb, depth,
+                   std::min<int64_t>(kWidth, N - j - kWidth), band, bands);
         kTiles[size_t((rows - 1) * kVectors + vectors - 1)](at, add, C + i * ldc + j, ldc, width);
       }
     }

@@ -292,7 +292,8 @@ Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initialize
 
 Tensor Tape::record_pair(const OpKind& kind, const Tensor& a, const Tensor& b, const Loc& where) {
   Value *u = input(a, where), *v = input(b, where);
-  require((u->shape.rank() == 0 && v->shape.rank() == 0) || u->shape == v->shape, kind.name, where, "shapes differ: a is ", u->shape, ", b is ", v->shape);
+  require((u->shape.rank() == 0 && v->shape.rank() == 0) || u->shape == v->shape, kind.name, where,
+          "shapes differ: a is ", u->shape, ", b is ", v->shape);
   struct Node {  // what the record of a pair takes, in one piece
     Value* values[3];
     Value out;

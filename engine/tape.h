@@ -148,8 +148,8 @@ class Tape {
   // Makes the outputs, runs forward and, unless gradients are off, keeps the op. Throws if an input is dead.
   Op& record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
              const Loc& where);
-  // An op of two inputs of one shape, which is that of its output. Throws if the shapes differ. A node of a scalar graph
-  // is mostly what it costs to record it, so a handle is looked at once here and a shape not taken apart.
+  // An op of two inputs of one shape, which is that of its output. Throws if the shapes differ. A node of a scalar
+  // graph is mostly what it costs to record it, so a handle is looked at once here and a shape not taken apart.
   Tensor record_pair(const OpKind& kind, const Tensor& a, const Tensor& b, const Loc& where);
   Tensor output(const Op& op, int i = 0) const { return Tensor(op.out[i], epochs_.back()); }
   // A Value of this tape over existing or new memory; the source of constants, leaves and windows.

@@ -101,7 +101,8 @@ class RecurrentLm : public LanguageModel {
       std::array<int32_t, kMost> all;
       std::iota(all.begin(), all.end(), 0);
       const std::span<const real> rows = RecurrentLm::input_products(std::span(all).first(size_t(V))).span();
-      state.prepared = std::make_shared<Prepared>(params_.version(), std::vector(rows.begin(), rows.end()));
+      state.prepared =
+          std::make_shared<Prepared>(Prepared{.version = params_.version(), .numbers = {rows.begin(), rows.end()}});
     }
     const Tensor xw = tape.leaf({state.rows, GH}, "x W_ihᵀ + b", false);
     for (int64_t b = 0; b < state.rows; ++b)
