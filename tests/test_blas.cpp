@@ -64,18 +64,19 @@ TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, 
   };
   for (const bool ta : {false, true})
     for (const bool tb : {false, true})
-      for (const auto& [M, N, K] : {std::array{1, 1, 1},
-                                    {2, 3, 5},
-                                    {6, 64, 16},
-                                    {7, 65, 17},
-                                    {13, 16, 40},
-                                    {12, 17, 3},
-                                    {25, 31, 33},
-                                    {3, 130, 64},
-                                    {32, 48, 300},
-                                    {19, 100, 513},
-                                    {40, 33, 256}})
+      for (const auto& size : {std::array{1, 1, 1},
+                               {2, 3, 5},
+                               {6, 64, 16},
+                               {7, 65, 17},
+                               {13, 16, 40},
+                               {12, 17, 3},
+                               {25, 31, 33},
+                               {3, 130, 64},
+                               {32, 48, 300},
+                               {19, 100, 513},
+                               {40, 33, 256}})
         for (const bool add : {false, true}) {
+          const int M = size[0], N = size[1], K = size[2];
           CAPTURE(ta);
           CAPTURE(tb);
           CAPTURE(M);
