@@ -76,7 +76,10 @@ class Arena {
     if (counting_) [[unlikely]]
       return count(n);
     real* p = raw_reals(n);
-    std::memset(p, 0, size_t(n) * sizeof(real));
+    if (n == 1)
+      *p = 0;  // a call would take as long as the rest of a scalar's backward pass
+    else
+      std::memset(p, 0, size_t(n) * sizeof(real));
     return p;
   }
 

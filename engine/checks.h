@@ -16,11 +16,6 @@ inline void require_shape(const char* op, const char* name, const Tensor& t, con
   require(s == wanted, op, where, name, " is ", s, ", it must be ", wanted);
 }
 
-inline void require_same_shape(const char* op, const Tensor& a, const Tensor& b, const Loc& where) {
-  const Shape &s = a.shape(where), &t = b.shape(where);
-  require(s == t, op, where, "shapes differ: a is ", s, ", b is ", t);
-}
-
 // Every id must be in [0, limit); of targets it may also be kNoTarget.
 inline void require_ids(const char* op, const char* name, std::span<const int32_t> ids, int64_t limit, const Loc& where,
                         bool are_targets = false) {

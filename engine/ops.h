@@ -107,10 +107,12 @@ inline Tensor causal_attention(const Tensor& qkv, int64_t B, int64_t T, int64_t 
 
 // --- operators, for scalars and lessons -----------------------------------------------------------------------------
 struct Operand {  // catches the line of the expression
-  Tensor t;
+  Tensor of_kept;
+  const Tensor& t;  // a copy would wait until the handle, just made, is in memory: a tenth of the time of a scalar node
   Loc where;
   Operand(const Tensor& tensor, Loc loc = Loc::here()) : t(tensor), where(loc) {}
-  Operand(const Kept& kept, Loc loc = Loc::here()) : t(kept), where(loc) {}
+  Operand(const Kept& kept, Loc loc = Loc::here()) : of_kept(kept), t(of_kept), where(loc) {}
+  Operand(const Operand&) = delete;
 };
 inline Tensor operator+(const Operand& a, const Operand& b) { return add(a.t, b.t, a.where); }
 inline Tensor operator-(const Operand& a, const Operand& b) { return sub(a.t, b.t, a.where); }

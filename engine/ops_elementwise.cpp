@@ -16,13 +16,13 @@ void add_forward(Op& op) {
 }
 void add_backward(Op& op) {
   const int64_t n = op.shape(0).numel();
-  if (real* da = op.dx(0)) kernel::add_to(n, op.dy(), da);
-  if (real* db = op.dx(1)) kernel::add_to(n, op.dy(), db);
+  const real* dy = op.dy();
+  if (real* da = op.dx(0)) n == 1 ? void(*da += *dy) : kernel::add_to(n, dy, da);
+  if (real* db = op.dx(1)) n == 1 ? void(*db += *dy) : kernel::add_to(n, dy, db);
 }
 Tensor add(const Tensor& a, const Tensor& b, Loc where) {
   static constexpr OpKind kind{.name = "add", .forward = add_forward, .backward = add_backward, .math = kAddMath};
-  require_same_shape("add", a, b, where);
-  return record(kind, {a, b}, a.shape(), nullptr, where);
+  return Tape::current(where).record_pair(kind, a, b, where);
 }
 
 constexpr OpMath kSubMath{.formula = "y = u − v", .gradient = "∂u += ∂y,  ∂v −= ∂y", .inputs = "u v", .elements = "ee"};
@@ -38,8 +38,7 @@ void sub_backward(Op& op) {
 }
 Tensor sub(const Tensor& a, const Tensor& b, Loc where) {
   static constexpr OpKind kind{.name = "sub", .forward = sub_forward, .backward = sub_backward, .math = kSubMath};
-  require_same_shape("sub", a, b, where);
-  return record(kind, {a, b}, a.shape(), nullptr, where);
+  return Tape::current(where).record_pair(kind, a, b, where);
 }
 
 constexpr OpMath kMulMath{
@@ -51,13 +50,13 @@ void mul_forward(Op& op) {
 }
 void mul_backward(Op& op) {
   const int64_t n = op.shape(0).numel();
-  if (real* da = op.dx(0)) kernel::multiply_add(n, op.dy(), op.x(1), da);
-  if (real* db = op.dx(1)) kernel::multiply_add(n, op.dy(), op.x(0), db);
+  const real *a = op.x(0), *b = op.x(1), *dy = op.dy();
+  if (real* da = op.dx(0)) n == 1 ? void(*da = std::fma(*dy, *b, *da)) : kernel::multiply_add(n, dy, b, da);
+  if (real* db = op.dx(1)) n == 1 ? void(*db = std::fma(*dy, *a, *db)) : kernel::multiply_add(n, dy, a, db);
 }
 Tensor mul(const Tensor& a, const Tensor& b, Loc where) {
   static constexpr OpKind kind{.name = "mul", .forward = mul_forward, .backward = mul_backward, .math = kMulMath};
-  require_same_shape("mul", a, b, where);
-  return record(kind, {a, b}, a.shape(), nullptr, where);
+  return Tape::current(where).record_pair(kind, a, b, where);
 }
 
 struct ScaleSaved {

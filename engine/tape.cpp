@@ -202,7 +202,7 @@ Tensor Tape::window(const Tensor& of, int64_t offset, const Shape& shape, bool p
 
 // The Value that an op on this tape refers to for t: its own, also of a parameter, since the gradient is the tape's,
 // and of a Kept, which may be assigned anew before backward runs.
-Value* Tape::input(const Tensor& t, const Loc& where) {
+Value* Tape::other_input(const Tensor& t, const Loc& where) {
   Value* v = t.value(where);
   require(t.epoch_ == 0 || of(t.epoch_) == this, "tape", where, "the tensor ", v->name, " ", v->shape,
           " was made on another tape");
@@ -275,24 +275,56 @@ static uint64_t check_sum(const Op& op) {
 
 Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
                  const Loc& where) {
-  Op op{&kind, nullptr, nullptr, saved, where, int32_t(in.size()), int32_t(out.size())};
-  op.in = arena_.array<Value*>(op.n_in + op.n_out);
-  op.out = op.in + op.n_in;
+  const int32_t n_in = int32_t(in.size()), n_out = int32_t(out.size());
+  Value** const values = arena_.array<Value*>(n_in + n_out);
   bool needs_grad = false;
-  for (int32_t i = 0; i < op.n_in; ++i) {
-    op.in[i] = input(in[size_t(i)], where);
-    needs_grad |= op.in[i]->needs_grad;
+  for (int32_t i = 0; i < n_in; ++i) {
+    values[i] = input(in[size_t(i)], where);
+    needs_grad |= values[i]->needs_grad;
   }
-  for (int32_t i = 0; i < op.n_out; ++i) {
+  for (int32_t i = 0; i < n_out; ++i) {
     const Shape& shape = out.begin()[i];
-    op.out[i] = new_value(shape, kind.name, needs_grad && recording_);
-    op.out[i]->data = arena_.reals(shape.numel());
+    Value* const v = values[n_in + i] = new_value(shape, kind.name, needs_grad && recording_);
+    v->data = arena_.reals(shape.numel());
   }
-  Op& kept = recording_ ? ops_.emplace_back(op) : unrecorded_ = op;
-  if (measures_) return kept;
-  kind.forward(kept);
-  if (kWatched && recording_) sums_.push_back(check_sum(kept));
-  return kept;
+  return run(kind, values, n_in, n_out, saved, where);
+}
+
+Tensor Tape::record_pair(const OpKind& kind, const Tensor& a, const Tensor& b, const Loc& where) {
+  Value *u = input(a, where), *v = input(b, where);
+  require((u->shape.rank() == 0 && v->shape.rank() == 0) || u->shape == v->shape, kind.name, where,
+          "shapes differ: a is ", u->shape, ", b is ", v->shape);
+  struct Node {  // what the record of a pair takes, in one piece
+    Value* values[3];
+    Value out;
+  };
+  auto* const node = arena_.make<Node>();
+  Value& out = node->out;
+  out.data = arena_.reals(u->shape.numel());
+  out.name = kind.name;
+  out.shape = u->shape;
+  out.needs_grad = (u->needs_grad || v->needs_grad) && recording_;
+  node->values[0] = u;
+  node->values[1] = v;
+  node->values[2] = &out;
+  return output(run(kind, node->values, 2, 1, nullptr, where));
+}
+
+// Keeps the op, unless gradients are off, and computes it. Written where it stays: to copy what has just been written
+// takes as long as all the rest of a scalar op.
+Op& Tape::run(const OpKind& kind, Value** values, int32_t n_in, int32_t n_out, void* saved, const Loc& where) {
+  Op& op = recording_ ? ops_.emplace_back() : unrecorded_;
+  op.kind = &kind;
+  op.in = values;
+  op.out = values + n_in;
+  op.saved = saved;
+  op.where = where;
+  op.n_in = n_in;
+  op.n_out = n_out;
+  if (measures_) return op;
+  kind.forward(op);
+  if (kWatched && recording_) sums_.push_back(check_sum(op));
+  return op;
 }
 
 void Tape::only_measure() {
@@ -308,6 +340,8 @@ real* Tape::grad_of(Value* v) {
   if (!v->grad) v->grad = v->base ? grad_of(v->base) + (v->data - v->base->data) : arena_.zeros(v->shape.numel());
   return v->grad;
 }
+
+real* Tape::grad_on_current(Value* v) { return current(Loc::here()).grad_of(v); }
 
 void Tape::require_ready(const char* op, const Loc& where) const {
   require(epochs_.size() == 1, op, where,

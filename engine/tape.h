@@ -126,6 +126,8 @@ class Tape {
   // would die.
   void bind(const Tensor& parameter, const Tensor& instead, Loc where = Loc::here());
 
+  bool binds() const { return !bound_.empty(); }
+
   // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the
   // next step.
   std::span<const real> gradient(const ParamArray& array);
@@ -146,11 +148,15 @@ class Tape {
   // Makes the outputs, runs forward and, unless gradients are off, keeps the op. Throws if an input is dead.
   Op& record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
              const Loc& where);
+  // An op of two inputs of one shape, which is that of its output. Throws if the shapes differ. A node of a scalar
+  // graph is mostly what it costs to record it, so a handle is looked at once here and a shape not taken apart.
+  Tensor record_pair(const OpKind& kind, const Tensor& a, const Tensor& b, const Loc& where);
   Tensor output(const Op& op, int i = 0) const { return Tensor(op.out[i], epochs_.back()); }
   // A Value of this tape over existing or new memory; the source of constants, leaves and windows.
   Tensor leaf(const Shape& shape, const char* name, bool needs_grad);
   Tensor window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where);
   real* grad_of(Value* v);  // zero-filled on first use
+  static real* grad_on_current(Value* v);
   bool alive(uint64_t epoch) const;
   static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLiveTapes]; }  // the tape that made this epoch
 
@@ -224,7 +230,12 @@ class Tape {
   };
   void require_ready(const char* op, const Loc& where) const;  // for a backward pass
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
-  Value* input(const Tensor& t, const Loc& where);
+  Value* input(const Tensor& t, const Loc& where) {
+    if (t.epoch_ == epochs_.back()) return t.value_;  // of this tape and alive, the usual case
+    return other_input(t, where);
+  }
+  Value* other_input(const Tensor& t, const Loc& where);
+  Op& run(const OpKind& kind, Value** values, int32_t n_in, int32_t n_out, void* saved, const Loc& where);
   Value* bound(const Value& parameter) const;  // null if nothing is
   Value* local(const Value& parameter);
   uint64_t new_epoch() const;  // never used before, and names this tape: see of()
@@ -299,6 +310,6 @@ inline void add_column_sums(int64_t N, int64_t M, const real* x, real* y) {
   sum.finish();
 }
 
-inline real* Op::gradient(Value* v) { return v->grad ? v->grad : Tape::current(Loc::here()).grad_of(v); }
+inline real* Op::gradient(Value* v) { return v->grad ? v->grad : Tape::grad_on_current(v); }
 
 }  // namespace gradus

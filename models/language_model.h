@@ -14,6 +14,12 @@
 
 namespace gradus {
 
+// What a model makes of its weights once for all tokens that a state reads; stale when the weights have changed.
+struct Prepared {
+  uint64_t version;  // Params::version() of the weights
+  std::vector<real> numbers;
+};
+
 // What a model remembers of B growing sequences, one row each. Only its model reads the memory.
 struct State {
   int64_t rows = 0;
@@ -22,6 +28,8 @@ struct State {
   std::vector<real> memory;       // [rows, width]
   std::vector<int32_t> tokens;    // [rows, window]
   std::vector<int64_t> position;  // [rows], tokens that the memory holds; rows may differ
+
+  std::shared_ptr<const Prepared> prepared;  // null where the model has made nothing yet, or makes nothing
 
   State(int64_t B, int64_t reals, int64_t window_tokens, int32_t before = 0);  // before: what windows hold at first
   real* row(int64_t r) { return memory.data() + r * width; }

@@ -11,16 +11,31 @@ class TransformerLm : public Transformer {
  public:
   TransformerLm(const ModelOptions& options, int64_t V) : Transformer(options, V, V) {}
 
-  // A row of the state holds [layers, context, 2C], the key and the value of each position in each layer, and the
-  // tokens.
+  // A row of the state holds of each layer the keys, in blocks [C,16] of 16 positions, the values [context,C], and the
+  // tokens. So the scores of a block are sums of rows; as dot products of 32 numbers each they were a fifth of the time
+  // of drawing 64 sequences, now a twentieth.
   State start(int64_t B) const override {
     const ModelOptions& c = options();
-    return State(B, c.layers * c.context * 2 * c.embd, c.context);
+    return State(B, c.layers * (places() + c.context) * c.embd, c.context);
   }
 
  private:
   Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override {
     return encode_seeing(tokens, {}, B, T);
+  }
+
+  static constexpr int64_t kBlock = 16;
+  // Positions in whole blocks.
+  int64_t places() const { return (options().context + kBlock - 1) / kBlock * kBlock; }
+
+  // scores[j] = scale q·K_j for the positions j of a block.   q [D], keys [D,16]
+  static void block_scores(int64_t D, real scale, const real* q, const real* keys, real* scores) {
+    real sum[kBlock] = {};
+    for (int64_t d = 0; d < D; ++d)
+#pragma GCC unroll 1  // g++ 12 unrolls 16 numbers before it looks for vectors, and then finds none
+      for (int j = 0; j < kBlock; ++j) sum[j] = std::fma(q[d], keys[d * kBlock + j], sum[j]);
+#pragma GCC unroll 1
+    for (int j = 0; j < kBlock; ++j) scores[j] = scale * sum[j];
   }
 
   // When a row holds `context` tokens, the older half of them is dropped and the rest is encoded again from position 0
@@ -64,24 +79,22 @@ class TransformerLm : public Transformer {
   // Causal attention of T new positions for each row, [rows·T,3C] → [rows·T,C]; their keys and values join the row's
   // memory.
   Tensor attend(State& state, std::span<const int32_t> rows, int64_t T, const Tensor& qkv, int64_t layer) const {
-    const int64_t C = options().embd, heads = options().heads, D = C / heads, context = options().context;
+    const int64_t C = options().embd, D = C / options().heads, L = places();
     const real scale = 1 / std::sqrt(real(D));
     const Tensor y = constant({qkv.dim(0), C}, 0);
     Scratch scratch;
-    real* p = scratch.reals(heads * context);
+    real* p = scratch.reals(L);
     for (int64_t i = 0; i < T * std::ssize(rows); ++i) {
       const int32_t r = rows[size_t(i / T)];
-      const int64_t now = state.position[size_t(r)] + i % T;
-      real* memory = state.row(r) + layer * context * 2 * C;
-      const real* q = qkv.data() + i * 3 * C;
-      std::copy_n(q + C, 2 * C, memory + now * 2 * C);
-      for (int64_t j = 0; j <= now; ++j)  // keys in the order of memory: of 32 sequences they outgrow the near cache
-        for (int64_t head = 0; head < heads; ++head)
-          p[head * context + j] = scale * kernel::dot(D, q + head * D, memory + j * 2 * C + head * D);
-      for (int64_t head = 0; head < heads; ++head) {
-        real* p_head = p + head * context;
-        kernel::softmax_row(now + 1, p_head, p_head);
-        kernel::add_weighted_rows(now + 1, D, p_head, memory + C + head * D, 2 * C, y.edit().data() + i * C + head * D);
+      const int64_t now = state.position[size_t(r)] + i % T, seen = now + 1;
+      real *keys = state.row(r) + layer * (L + options().context) * C, *values = keys + L * C;
+      const real *q = qkv.data() + i * 3 * C, *k = q + C, *v = k + C;
+      for (int64_t c = 0; c < C; ++c) keys[(now / kBlock * C + c) * kBlock + now % kBlock] = k[c];
+      std::copy_n(v, C, values + now * C);
+      for (int64_t at = 0; at < C; at += D) {  // the first column of each head
+        for (int64_t t = 0; t < seen; t += kBlock) block_scores(D, scale, q + at, keys + t * C + at * kBlock, p + t);
+        kernel::softmax_row(seen, p, p);
+        kernel::add_weighted_rows(seen, D, p, values + at, C, y.edit().data() + i * C + at);
       }
     }
     return y;

@@ -1,12 +1,15 @@
 // The matrix product against three loops, and that it runs on kernels of this processor.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "engine/gemm.h"
+#include "engine/product.h"
 #include "engine/rng.h"
 
 TEST_SUITE_BEGIN("blas");
@@ -50,6 +53,56 @@ TEST_CASE("blas: gemm equals three loops, with every transpose, row distance and
             CHECK(std::abs(double(C[at]) - sum) < (kDouble ? 1e-13 : 1e-5));
           }
       }
+}
+
+TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, at every edge of its tiles") {
+  const Rng rng(4, Stream::kTest);
+  const auto draw = [&](int64_t n, int64_t at) {
+    std::vector<real> x;
+    for (int64_t i = 0; i < n; ++i) x.push_back(real(rng.at(at).normal(i)));
+    return x;
+  };
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true})
+      for (const auto& size : {std::array{1, 1, 1},
+                               {2, 3, 5},
+                               {6, 64, 16},
+                               {7, 65, 17},
+                               {13, 16, 40},
+                               {12, 17, 3},
+                               {25, 31, 33},
+                               {3, 130, 64},
+                               {32, 48, 300},
+                               {19, 100, 513},
+                               {40, 33, 256}})
+        for (const bool add : {false, true}) {
+          const int M = size[0], N = size[1], K = size[2];
+          CAPTURE(ta);
+          CAPTURE(tb);
+          CAPTURE(M);
+          CAPTURE(N);
+          CAPTURE(K);
+          CAPTURE(add);
+          constexpr int kGap = 3;
+          const int64_t lda = (ta ? M : K) + kGap, ldb = (tb ? K : N) + kGap, ldc = N + kGap;
+          const std::vector<real> A = draw(lda * (ta ? K : M), 1), B = draw(ldb * (tb ? N : K), 2);
+          const std::vector<real> before = draw(ldc * M, 3);
+          std::vector<real> C = before, wanted = before;
+          const real alpha = real(1.25);
+          kernel::product(ta, tb, M, N, K, alpha, A.data(), lda, B.data(), ldb, add, C.data(), ldc);
+          for (int64_t i = 0; i < M; ++i)
+            for (int64_t j = 0; j < N; ++j) {
+              real& c = wanted[size_t(i * ldc + j)];
+              for (int64_t first = 0; first < K; first += kernel::kDepth) {
+                real sum = 0;
+                for (int64_t k = first; k < std::min<int64_t>(K, first + kernel::kDepth); ++k)
+                  sum = std::fma(A[size_t(ta ? k * lda + i : i * lda + k)], B[size_t(tb ? j * ldb + k : k * ldb + j)],
+                                 sum);
+                c = first > 0 || add ? c + alpha * sum : alpha * sum;
+              }
+            }
+          CHECK(C == wanted);  // what stands between the rows too
+        }
 }
 
 TEST_SUITE_END();

@@ -385,6 +385,43 @@ TEST_SUITE("families") {
   }
 
   // False alarms: 1e-3 for each of four comparisons; the seed is fixed.
+  TEST_CASE("families: what a state looks up of the weights is made once, and again when they change") {
+    for (const std::string family : {"lstm", "rnn"}) {
+      INFO(family);
+      const auto model = mixed().model(family);
+      enliven(*model);
+      Tape tape;
+      const Tape::Use use(tape);
+      const Ids tokens{1, 0, 2};
+      const auto next = [&](State& state) {
+        const std::span<const real> z = model->next(state, tokens).span();
+        return std::vector<real>(z.begin(), z.end());
+      };
+      State state = model->start(3);
+      next(state);
+      const auto made = state.prepared;
+      REQUIRE(made);
+      CHECK(made->numbers.size() == size_t(model->vocabulary() * (family == "lstm" ? 4 : 1) * model->options().hidden));
+      next(state);
+      CHECK(state.prepared == made);
+      State stale = state, fresh = state;
+      fresh.prepared = nullptr;
+      const std::vector<real> before = next(state);
+      for (real& w : model->params().edit(0)) w += real(0.5);  // the embedding
+      const std::vector<real> after = next(stale);
+      CHECK(after == next(fresh));  // bit for bit
+      CHECK(after != before);
+
+      // A weight that is bound on this tape is the one that counts.
+      const int64_t w_ih = 1;
+      REQUIRE(model->params().name(w_ih).find("weight_ih") != std::string::npos);
+      State bound = fresh;
+      const std::vector<real> free = next(fresh);
+      tape.bind(model->params().tensor(w_ih), constant(model->params().shape(w_ih), 0));
+      CHECK(next(bound) != free);
+    }
+  }
+
   TEST_CASE("families: a hundred thousand samples follow the enumerated table") {
     const LineWorld& world = mixed();
     constexpr int64_t kSamples = 100000, kRows = 5000, kDraws = 3;
