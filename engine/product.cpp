@@ -121,15 +121,6 @@ void pack(bool transposed, const real* B, int64_t ldb, int64_t K, int64_t width,
     for (int64_t k = j < whole_j ? whole_k : 0; k < K; ++k) panel[k * W + j] = B[j * ldb + k];
 }
 
-// Asks for part `band` of `bands` of the next panel of B, so that it is near when its turn comes: weights of 32 rows of
-// a sampler come from the third cache, and waiting for them was a sixth of its time.
-void prefetch(bool transposed, const real* B, int64_t ldb, int64_t K, int64_t width, int64_t band, int64_t bands) {
-  constexpr int64_t kLine = 64 / sizeof(real);
-  const int64_t rows = transposed ? width : K, columns = transposed ? K : width;
-  for (int64_t i = band * rows / bands; i < (band + 1) * rows / bands; ++i)
-    for (int64_t j = 0; j < columns; j += kLine) __builtin_prefetch(B + i * ldb + j, 0, 2);
-}
-
 }  // namespace
 
 void product(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, real alpha, const real* A,
@@ -156,9 +147,6 @@ void product(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K
       for (int64_t band = 0; band < bands; ++band) {  // as equal as can be: 32 rows are 6 6 5 5 5 5
         const int64_t i = band * M / bands, rows = (band + 1) * M / bands - i;
         at.a = A + i * at.row + k * at.column;
-        if (j + kWidth < N)
-          prefetch(transpose_b, b + kWidth * (transpose_b ? ldb : 1), ldb, depth,
-                   std::min<int64_t>(kWidth, N - j - kWidth), band, bands);
         kTiles[size_t((rows - 1) * kVectors + vectors - 1)](at, add, C + i * ldc + j, ldc, width);
       }
     }
