@@ -222,6 +222,7 @@ std::string page_of_trained(const RunFacts& facts) {
     if (const std::string words = remark(facts); !words.empty()) page.paragraph(words);
     if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
   }
+  add_parameters(page, facts);
   if (!facts.log.samples.empty()) {
     page.section("Samples");
     page.passages(milestones(facts));
