@@ -79,12 +79,8 @@ void TrainProgress::end_step(double loss, double lr, double norm, int64_t tokens
     console_.live(text("step ", run_.step, "/", run_.config.steps, "  loss ", fixed(loss, 3), "  ",
                        duration(per_step * double(run_.config.steps - run_.step)), " left  ", sample_));
   }
-  Json record{{"type", "step"},
-              {"step", run_.step},
-              {"loss", loss},
-              {"lr", lr},
-              {"grad_norm", norm},
-              {"tokens_per_second", double(tokens) / seconds}};
+  Json record{{"type", "step"}, {"step", run_.step}, {"loss", loss},
+              {"lr", lr},       {"grad_norm", norm}, {"tokens_per_second", double(tokens) / seconds}};
   record.update(more);
   folder_.log(record);
 }

@@ -32,8 +32,8 @@ PosteriorOptions options_of(const std::string& kind, int64_t draws = 4, double s
 }
 
 std::unique_ptr<PosteriorModel> posterior(const LineWorld& world, const Config& c, const PosteriorOptions& options) {
-  auto net = declare_model(c, world.tokenizer.size(),
-                           c.counts() ? count_tokens(c, world.corpus(c)) : std::vector<double>());
+  auto net =
+      declare_model(c, world.tokenizer.size(), c.counts() ? count_tokens(c, world.corpus(c)) : std::vector<double>());
   std::unique_ptr<LanguageModel> model = with_posterior(std::move(net), options);
   model->initialise();
   return std::unique_ptr<PosteriorModel>(dynamic_cast<PosteriorModel*>(model.release()));
