@@ -355,13 +355,12 @@ Check classify_options(CLI::App& app, ClassifyCommand& c) {
   add_common(*predict, c.common);
   predict->callback([&c] { c.work = classify_predict; });
 
-  return [&c, train, report, rows] {
+  return [&c, &t, train, report, rows] {
     if (report->parsed() && c.check.empty() && (c.run.empty() || c.file.empty()))
       throw UsageError("classify report needs a run and labelled lines: " + typed_again({"RUN", "FILE.tsv"}));
     if (report->parsed() && !c.check.empty() && !c.run.empty())
       throw UsageError("--check looks at a printed report alone; leave out RUN and FILE.tsv");
     if (!train->parsed()) return;
-    TrainCommand& t = c.training;
     require_out(*train, t, "the run");
     t.common = c.common;
     t.config.seed = c.common.seed;

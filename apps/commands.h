@@ -78,9 +78,9 @@ struct SampleCommand {
   int64_t tokens = 200, count = 1;
   double temperature = 1, top_p = 1;
   int64_t top_k = 0;
-  int64_t top = 0;                   // how many of the likeliest tokens are shown at each place
-  std::string block;                 // file of words that no sample may hold; empty: none
-  std::vector<std::string> require;  // texts that every sample must hold
+  int64_t top = 0;                        // how many of the likeliest tokens are shown at each place
+  std::string block = {};                 // file of words that no sample may hold; empty: none
+  std::vector<std::string> require = {};  // texts that every sample must hold
 };
 int sample(const SampleCommand& command);
 
@@ -99,11 +99,11 @@ struct EvalCommand {
   Common common;
   std::string run;
   std::vector<std::string> corpus;
-  std::string drop;  // as of train
+  std::string drop = {};  // as of train
   std::string split = "all";
-  int64_t stride = 0;   // 0: the context
-  std::string metric;   // a reward that the replies to the prompts of the corpus get; empty: the loss is measured
-  std::string replies;  // file of the replies; empty: the run makes them
+  int64_t stride = 0;        // 0: the context
+  std::string metric = {};   // a reward that the replies to the prompts of the corpus get; empty: the loss is measured
+  std::string replies = {};  // file of the replies; empty: the run makes them
   int64_t tokens = 200;
   double temperature = 0;
 };

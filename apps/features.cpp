@@ -9,7 +9,7 @@
 namespace gradus {
 
 // 1 where a reward is at its largest value, else 0.
-static RewardFunction constraint(const std::string& name, RewardFunction reward) {
+static RewardFunction constraint(const std::string& name, const RewardFunction& reward) {
   const double largest = Reward::largest(name);
   return [=](const Sequences& sequences, std::span<const int32_t> prompt) {
     std::vector<double> b = reward(sequences, prompt);
@@ -38,7 +38,7 @@ NamedFeatures::NamedFeatures(const std::vector<std::string>& feature, const std:
   }
   for (const std::string& name : pointwise) {
     add(name);
-    features.of.back() = constraint(name, std::move(features.of.back()));
+    features.of.back() = constraint(name, features.of.back());
   }
 }
 

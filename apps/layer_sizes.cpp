@@ -12,7 +12,7 @@ std::string layer_of(const std::string& parameter) {
   const auto is_number = [](std::string_view s) {
     return !s.empty() && std::all_of(s.begin(), s.end(), [](unsigned char c) { return std::isdigit(c); });
   };
-  const std::string first = parameter.substr(0, parameter.find('.'));
+  std::string first = parameter.substr(0, parameter.find('.'));
   for (size_t at = 0, end; at < parameter.size(); at = end + 1) {
     end = std::min(parameter.find('.', at), parameter.size());
     if (is_number(std::string_view(parameter).substr(at, end - at))) return parameter.substr(0, end);

@@ -74,7 +74,7 @@ Tensor Tensor::reshape(Shape to, Loc where) const {
   const Value* v = value(where);
   require(to.numel() == v->shape.numel(), "reshape", where, v->shape, " does not hold as many numbers as ", to);
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
-  return tape.window(*this, 0, to, v->needs_grad, where);
+  return tape.window(*this, 0, to, true, where);
 }
 
 Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
@@ -84,7 +84,7 @@ Tensor Tensor::rows(int64_t first, int64_t count, Loc where) const {
           " are not in ", v->shape);
   Tape& tape = epoch_ ? *Tape::of(epoch_) : Tape::current(where);
   const int64_t row = v->shape[0] ? v->shape.numel() / v->shape[0] : 0;
-  return tape.window(*this, first * row, v->shape.with(0, count), v->needs_grad, where);
+  return tape.window(*this, first * row, v->shape.with(0, count), true, where);
 }
 
 Kept::Kept(const Tensor& t, Loc where) : value_(std::make_unique<Value>()) { assign(t, where); }
@@ -192,9 +192,9 @@ Tensor Tape::leaf(const Shape& shape, const char* name, bool needs_grad) {
   return Tensor(v, epochs_.back());
 }
 
-Tensor Tape::window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where) {
-  Value* base = input(of, where);
-  Value* v = new_value(shape, base->name, needs_grad && recording_);
+Tensor Tape::window(const Tensor& of, int64_t offset, const Shape& shape, bool passes_grad, const Loc& where) {
+  Value* base = input(of, where);  // what is bound to a frozen parameter may need a gradient
+  Value* v = new_value(shape, base->name, passes_grad && base->needs_grad && recording_);
   v->data = base->data + offset;
   v->base = base->base ? base->base : base;  // a window of a window looks into the same Value
   return Tensor(v, epochs_.back());
@@ -224,7 +224,7 @@ void Tape::bind(const Tensor& parameter, const Tensor& instead, Loc where) {
   require(p->shape == instead.shape(where), "bind", where, "the parameter ", p->name, " is ", p->shape,
           ", the tensor bound to it is ", instead.shape(where));
   require(epochs_.size() == 1, "bind", where, "a Tape::Mark is open; a tensor bound now would die with it");
-  const Tensor whole = window(instead, 0, p->shape, instead.value(where)->needs_grad, where);
+  const Tensor whole = window(instead, 0, p->shape, true, where);
   std::erase_if(bound_, [p](const Bound& b) { return b.parameter == p; });
   bound_.push_back({p, whole.value(where)});
 }

@@ -69,7 +69,7 @@ class TransformerLm : public Transformer {
     const Tensor y = constant({qkv.dim(0), C}, 0);
     Scratch scratch;
     real* p = scratch.reals(heads * context);
-    for (int64_t i = 0; i < qkv.dim(0); ++i) {
+    for (int64_t i = 0; i < T * std::ssize(rows); ++i) {
       const int32_t r = rows[size_t(i / T)];
       const int64_t now = state.position[size_t(r)] + i % T;
       real* memory = state.row(r) + layer * context * 2 * C;

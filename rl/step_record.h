@@ -22,17 +22,17 @@ struct UpdateRecord {
   std::vector<int64_t> rows;  // of the batch, those of its minibatch
   Scores now;                 // of the policy that the update changed
   Weights weights;            // as the method made them
-  Weights descent;            // the same as they went backward: the gradient of the loss by each score
-  std::optional<OptimiserInput> policy;
-  std::optional<OptimiserInput> value;  // of the value network, where there is one
+  Weights descent = {};       // the same as they went backward: the gradient of the loss by each score
+  std::optional<OptimiserInput> policy = {};
+  std::optional<OptimiserInput> value = {};  // of the value network, where there is one
 };
 
 struct StepRecord {
   int64_t step = 0;
   double kl_coef = 0, temperature = 1;
-  Experience batch;  // the fresh one, as the method prepared it
-  std::vector<UpdateRecord> updates;
-  Scores after;  // of the same draws by the policy that the step made; empty where the step did not end
+  Experience batch = {};  // the fresh one, as the method prepared it
+  std::vector<UpdateRecord> updates = {};
+  Scores after = {};  // of the same draws by the policy that the step made; empty where the step did not end
 };
 
 // Σ over the draws of (gradient of the loss by a score) · score of the policy: the loss of which the gradient of an

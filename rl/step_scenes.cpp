@@ -21,8 +21,8 @@ constexpr size_t kMostUpdates = 8;  // that are told; of more, the first half an
 std::string quoted(const std::string& plain) { return "“" + valid_utf8(plain) + "”"; }
 
 std::vector<double> exponentials(const std::vector<double>& x) {
-  std::vector<double> y;
-  for (const double v : x) y.push_back(std::exp(v));
+  std::vector<double> y(x.size());
+  std::ranges::transform(x, y.begin(), [](double v) { return std::exp(v); });
   return y;
 }
 std::vector<double> difference(const std::vector<double>& a, const std::vector<double>& b) {

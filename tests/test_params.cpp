@@ -348,19 +348,23 @@ TEST_CASE("bind: the bits are those of a model that has the numbers as its weigh
 }
 
 TEST_CASE("bind: windows of a bound parameter look into what is bound, and a second bind replaces the first") {
-  Params params;
-  const Tensor w = params.add("w", {3}, Init::constant(1));
-  params.init(1);
-  Tape tape;
-  const Tape::Use use(tape);
-  const Tensor x = variable("x", {3}, std::vector<real>{2, 3, 4});
-  tape.bind(w, x);
-  tape.bind(w, mul(w, w));  // w is x here
-  const Tensor y = w.rows(1, 2);
-  CHECK(first_difference(y.span(), std::vector<real>{9, 16}) == -1);
-  tape.backward(sum(y));
-  CHECK(first_difference(x.grad(), std::vector<real>{0, 6, 8}) == -1);
-  CHECK(first_difference(w.grad(), std::vector<real>(3, real(0))) == -1);
+  for (const bool is_frozen : {false, true}) {
+    CAPTURE(is_frozen);
+    Params params;
+    const Tensor w = params.add("w", {3}, Init::constant(1));
+    params.init(1);
+    if (is_frozen) params.freeze("");
+    Tape tape;
+    const Tape::Use use(tape);
+    const Tensor x = variable("x", {3}, std::vector<real>{2, 3, 4});
+    tape.bind(w, x);
+    tape.bind(w, mul(w, w));  // w is x here
+    const Tensor y = w.rows(1, 2);
+    CHECK(first_difference(y.span(), std::vector<real>{9, 16}) == -1);
+    tape.backward(add(sum(y), sum(w.reshape({3, 1}))));
+    CHECK(first_difference(x.grad(), std::vector<real>{4, 12, 16}) == -1);
+    CHECK(first_difference(w.grad(), std::vector<real>(3, real(0))) == -1);
+  }
 }
 
 TEST_CASE("bind: what cannot be bound is refused with a sentence") {

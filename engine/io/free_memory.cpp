@@ -49,7 +49,7 @@ void ask_groups(const std::string& root, FreeMemory& least) {
                        const char* cache) {
     for (;;) {
       if (path == "/") path.clear();
-      const std::optional<double> left = left_in_group(root + mount + path, limit, used, cache);
+      const std::optional<double> left = left_in_group(std::string(root).append(mount).append(path), limit, used, cache);
       if (left && *left < least.bytes) least = {*left, "is left in the control group"};
       if (path.empty()) return;
       path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));

@@ -88,6 +88,7 @@ Corpus::Corpus(const CorpusOptions& options, const Tokenizer& tokenizer, std::st
   if (options.random_lines) source = drawn_to_the_end(options.val_fraction, int64_t(lines.size()));
   if (!source.empty()) {
     std::vector<Example> in_order;
+    in_order.reserve(lines.size());
     for (const int64_t i : source) in_order.push_back(std::move(lines[size_t(i)]));
     lines = std::move(in_order);
   }

@@ -68,6 +68,7 @@ class Grpo : public Method {
   void compare(const std::vector<size_t>& group, std::span<const double> whole, std::span<const int64_t> length,
                std::vector<double>& advantage, std::vector<double>& baseline) const {
     std::vector<double> r;
+    r.reserve(group.size());
     for (const size_t b : group) r.push_back(whole[b]);
     const double mean = std::accumulate(r.begin(), r.end(), 0.0) / double(r.size());
     const std::vector<double> normalised = divides_std_ ? normalised_advantages(r) : std::vector<double>();

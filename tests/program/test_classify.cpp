@@ -236,7 +236,7 @@ TEST_CASE("fill: a masked model learns that the cat is 4 of 7, and says it with 
   CHECK(contains(cat("dogs").substr(0, cat("dogs").find('}')), "\"dog\""));
   CHECK(refuses(dir.run(f64, from + "--mask-rate 0.5 --out new"), 2, "--mask-rate cannot be given with --from"));
   const Run merged = dir.must(f64, "merge dogs --out merged");
-  CHECK(contains(merged.err, "fill merged"));
+  CHECK(contains(merged.out, "fill merged"));
   CHECK(cat("merged") == cat("dogs"));
   CHECK(refuses(dir.run(f64, "fill masked 'the cat'"), 2, "has no [MASK]"));
   CHECK(refuses(dir.run(f64, "fill masked 'the cow [MASK]'"), 4, "cow"));

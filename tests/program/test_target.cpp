@@ -433,7 +433,7 @@ TEST_CASE("the report and the lines of a run to moments: curves beside what is w
   CHECK(said["held_out_moments"].size() == 1);
   CHECK(said["held_out_moments"][0].get<double>() > 0.4);
   CHECK(said["held_out_pointwise"] == Json::parse("[1.0]"));
-  CHECK(near(dir.log("t", "step").at(0)["held_out_moments"][0].get<double>(), 2.0 / 3, 0.2));
+  CHECK(near(dir.log("t", "step").at(0)["held_out_moments"].at(0).get<double>(), 2.0 / 3, 0.2));
   const std::string page = dir.report("t");
   for (const char* title :
        {"Moments", "Λ", "Moments of held-out prompts", "Texts that keep a hard constraint", "wanted",

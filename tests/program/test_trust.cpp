@@ -60,7 +60,7 @@ TEST_CASE("programs of several options are all in what is proposed") {
   const std::string one = " --reward '" + kScore + "'", two = " --watch '2*" + kScore + "'";
   dir.tune(one + two);
   const std::string again = program(f64) + " tune --out r --resume --quiet" + one + two + "\n";
-  for (const std::string given : {std::string(), one, two, std::string(" --watch end")})
+  for (const std::string& given : {std::string(), one, two, std::string(" --watch end")})
     CHECK(dir.resume(2, again, given));
   CHECK(exits(dir.run({"sh", "-c", again}), 0));
 }
