@@ -49,6 +49,7 @@ Config usual_config(const Config& config) {
   usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
   usual.lines = config.pairs;    // --pairs says it
   usual.decay_steps = config.steps;
+  usual.burn_in = config.samples() ? config.steps / 2 : 0;
   usual.shards = config.counts() ? config.shards : 0;
   return usual;
 }

@@ -204,7 +204,7 @@ ChainSampler::Step ChainSampler::step(int64_t step, int64_t steps, int64_t burn_
     const double prior = t.is_before ? prior_before : potential_.prior(q);
     out.loss += (t.potential - prior) / double(potential_.tokens()) / C;
     out.gradient_norm += t.gradient_norm / C;
-    out.acceptance.push_back(t.acceptance);
+    if (!std::isnan(t.acceptance)) out.acceptance.push_back(t.acceptance);
     out.log_joint.push_back(-t.potential - double(q.size()) * log_s);
     for (const int64_t i : traced_) out.traced.push_back(q[size_t(i)]);
     model_.set_state(c, q);

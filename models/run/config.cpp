@@ -25,7 +25,7 @@ void Config::resolve(int cores) {
   lines |= pairs;
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
-  if (burn_in == 0) burn_in = steps / 2;
+  if (burn_in == 0 && samples()) burn_in = steps / 2;
   RunOptions::resolve(cores, batch);
   check();
 }
@@ -138,6 +138,7 @@ std::vector<Option> classify_options(Config& c) {
   for (Option& row : options(c)) {
     if (row.name == "model" || row.name == "lines" || row.name == "pairs" || row.name == "mask_rate") continue;
     if (row.name == "posterior" || row.owners.option == "posterior") continue;
+    if (row.owners_too.option == "posterior") row.owners_too = {};
     if (row.name == "tokenizer") row.help = "what a token is";
     if (row.owners.option == "lines") row.owners = {};
     if (row.owners.option == "model") {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make measure: what averaging over a posterior of the parameters buys on 400 characters of data/reviews.grammar, whose
+# make measure: what averaging over a posterior of the parameters buys on 400 characters of data/arithmetic.grammar, whose
 # entropy rate is known: held-out loss of MLE, MAP and the predictive of HMC over ten seeds, and their calibration.
 # Above 2 standard errors both times, or the last line says that a check failed.
 cd "$(dirname "$0")/../.." || exit 1

@@ -169,6 +169,16 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a run without a posterior says nothing of one in its files") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  CHECK(exits(dir.run(f64, "train two_words.txt --out plain" + kSmall + " --steps 2"), 0));
+  const std::string config = dir.run(f64, "inspect plain --json").json()["metadata"]["config"].get<std::string>();
+  for (const char* name : {"posterior", "prior_scale", "burn_in", "chains", "leapfrog"})
+    CHECK_FALSE(contains(config, name));
+  CHECK_FALSE(dir.run(f64, "inspect plain --json").json().contains("posterior"));
+}
+
 TEST_CASE("options of posteriors that mean nothing are named, and those that do not fit are refused") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
