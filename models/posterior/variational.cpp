@@ -30,6 +30,12 @@ void VariationalModel::initialise() {
     std::ranges::copy(net().params().values(int64_t(i)), params_.edit(sites_[i].mean).begin());
 }
 
+void VariationalModel::learn_from(int64_t tokens) {
+  tokens_ = tokens;
+  if (net().params().size() == 0)
+    net().params().allocate();  // of a model that was loaded: what is bound takes their place
+}
+
 Tensor VariationalModel::kl_of(const Site& site) const {
   const double s = options_.prior_scale, n = double(site.mean.numel());
   const Tensor variances = sum(exp(scale(site.log_deviation, 2)));
@@ -102,7 +108,7 @@ std::unique_ptr<LanguageModel> VariationalModel::copy() const {
   auto twin = std::make_unique<VariationalModel>(std::move(own), options_);
   twin->params().init(0);
   twin->params().copy_from(params_);
-  twin->tokens_ = tokens_;
+  twin->learn_from(tokens_);
   return twin;
 }
 

@@ -22,7 +22,7 @@ class VariationalModel final : public PosteriorModel {
   void initialise() override;
 
   // How many tokens of the whole text the likelihood has: a batch stands for all of them.
-  void learn_from(int64_t tokens) { tokens_ = tokens; }
+  void learn_from(int64_t tokens);
   // In a training step: -log p(target | θ) + KL/tokens for each target, [B·T], whose mean over random batches is that
   // of -ELBO/tokens. ShapeError before learn_from(). Else the loss of the predictive.
   Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const override;

@@ -94,8 +94,7 @@ std::vector<Option> options(Config& c) {
       adapter_option(c.adapter),
       newer(option("posterior", c.posterior, posterior_names(),
                    "learn a posterior over the parameters, over which all that reads the run then averages: by a "
-                   "variational guide, or by chains",
-                   {"model", generative_families()})),
+                   "variational guide, or by chains")),
       newer(option("prior_scale", c.prior_scale, 1e-6, 1e6,
                    "standard deviation of the prior of every parameter, which is normal with mean 0", bayesian)),
       newer(option("draws", c.draws, 1, 1 << 16, "draws of the parameters that are averaged over", bayesian)),

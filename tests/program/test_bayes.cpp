@@ -75,7 +75,7 @@ TEST_CASE("for a person: the evidence, the rows, and where else the predictive i
   CHECK(contains(run.out, "log evidence -"));
   CHECK(contains(run.out, "at the beginning"));
   CHECK(contains(run.out, "after \"the\""));
-  CHECK(contains(run.err, "--smoothing add --alpha 1"));
+  CHECK(contains(run.out + run.err, "--smoothing add --alpha 1"));
   const Run stream = dir.run(f64, "bayes two_words.txt --model ngram --order 2 --json");
   CHECK(exits(stream, 0));
   CHECK(stream.json()["rows"].size() == 10);  // every character but none before the first
@@ -132,7 +132,7 @@ TEST_CASE(
     if (posterior != "variational") CHECK(said["acceptance"].is_null() == (posterior == "sgld"));
     if (posterior == "hmc") CHECK(said["r_hat"].get<double>() > 0.9);
 
-    const Json world = dir.run(f64, "exact sequences whole --max-tokens 3").json();
+    const Json world = dir.run(f64, "exact sequences whole --max-tokens 3 --json").json();
     CHECK(near(world["total_probability"].get<double>(), 1, 1e-9));
     double nats = 0;
     for (const Json& sequence : world["sequences"]) {
@@ -182,8 +182,7 @@ TEST_CASE("a run without a posterior says nothing of one in its files") {
 TEST_CASE("options of posteriors that mean nothing are named, and those that do not fit are refused") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
-  const Run note =
-      dir.run(f64, train_with("variational", "a") + " --weight-decay 0.1 --leapfrog 3 --chains 2 --steps 1");
+  const Run note = dir.run(f64, train_with("variational", "a") + " --weight-decay 0.1 --leapfrog 3 --chains 2");
   CHECK(exits(note, 0));
   CHECK(contains(note.err, "--chains, --leapfrog, --weight-decay have no meaning for --posterior variational"));
   CHECK(contains(dir.run(f64, "train two_words.txt --out b" + kSmall + " --steps 1").err,
