@@ -226,13 +226,14 @@ TEST_CASE("the gradient of the ELBO is that of finite differences, under fixed n
 }
 
 TEST_CASE("a step's noise is one draw for all of it: batches and shards add up to the loss of the whole text") {
-  const LineWorld world(kTwoWords, "word");
+  const LineWorld world("the cat\nthe\na cat and a dog\na dog\nthe dog\n\na\na cat\nthe cat\nthe dog and a cat\n",
+                        "word");  // of many lengths: padding has no part in the KL
   const Config c = world.config("nnlm");
   const Corpus corpus = world.corpus(c);
   const auto model = posterior(world, c, options_of("variational"));
   auto& guide = dynamic_cast<VariationalModel&>(*model);
   guide.learn_from(targets_in(corpus, Split::kTrain));
-  CHECK(targets_in(corpus, Split::kTrain) == 30);
+  CHECK(targets_in(corpus, Split::kTrain) == 32);
   widen(*model, 0.4);
   const double whole = loss_of_step(*model, corpus, 7, 0, 10);
   CHECK(std::fabs(loss_of_step(*model, corpus, 7, 0, 10, 3) - whole) < 100 * kClose);
@@ -418,6 +419,29 @@ TEST_CASE("HMC and SGLD have the mean, the variance and the predictive of the in
       const double said = std::exp(log_prob(*model, letters(), names[i]));
       CHECK(std::fabs(said - truth.predictive[i]) < (exact ? 0.02 : 0.04));
     }
+  }
+}
+
+TEST_CASE("the gradient of a random batch, which stands for the whole text, is that of the whole text on the average") {
+  const Config c = letters().config("tabular");
+  const Corpus corpus = letters().corpus(c);
+  const auto net = make_model(c, letters().tokenizer.size(), INT64_MAX, count_tokens(c, corpus));
+  Shards one(1, 1);
+  TextPotential potential(*net, corpus, one, 3, 0.8);
+  CHECK(potential.tokens() == 16);
+  std::vector<double> q(size_t(net->params().size()), 0.3), whole(q.size()), part(q.size()), sum(q.size()),
+      squares(q.size());
+  const double U = potential.whole(q, whole);
+  double of_batches = 0;
+  constexpr int kBatches = 4000;
+  for (int t = 0; t < kBatches; ++t) {
+    of_batches += potential.of_batch(q, part, Rng(1, Stream::kBatch, t)) / kBatches;
+    for (size_t i = 0; i < q.size(); ++i) sum[i] += part[i] / kBatches, squares[i] += part[i] * part[i] / kBatches;
+  }
+  CHECK(std::fabs(of_batches - U) < 0.01 * U);
+  for (size_t i = 0; i < q.size(); ++i) {
+    const double error = std::sqrt(std::max(0.0, squares[i] - sum[i] * sum[i]) / kBatches);
+    CHECK(std::fabs(sum[i] - whole[i]) <= 4 * error + (sizeof(real) == 8 ? 1e-9 : 1e-4));
   }
 }
 
