@@ -157,7 +157,7 @@ class Audit {
 
   // One label for each text: what is right is the same share of the truth and of the predictions.
   void check_micro(const PrintedRow& row) {
-    for (size_t s = 1; s < row.scores.size(); ++s)
+    for (size_t s = 1; s < std::min(row.scores.size(), std::size(kScores)); ++s)
       if (const Printed& a = row.scores[0], &b = row.scores[s]; std::abs(a.value - b.value) > kTiny) {
         say(row.name, ": ", kScores[s], " ", number(b.value), " is not the precision, ", number(a.value),
             "; with one label for each text both are the accuracy");

@@ -10,7 +10,7 @@
 //
 // The pairs come from a file and have roles. Where they have none they are draws of the prior, and the choice is not
 // drawn but taken in the mean: x is chosen with probability P = σ(r(x) − r(y)), which makes w(x) = β (P − σ(Δ)). In a
-// group of more than two each text is compared with every other.
+// group of more than two each text is compared with every other; groups are of one size.
 #include <cmath>
 
 #include "rl/methods/method.h"
@@ -58,17 +58,12 @@ class Dpo : public Method {
                  " holds a text of the preferences impossible, so log(policy / prior) of it is not finite"));
       h[b] = beta_ * (h[b] - q[b]);
     }
-    std::vector<double> size;  // of each group
-    for (const int32_t g : e.group) {
-      if (size_t(g) >= size.size()) size.resize(size_t(g) + 1, 0);
-      ++size[size_t(g)];
-    }
     std::vector<Choice> choices;
     for (size_t x = 0; x < h.size(); ++x)
       for (size_t y = 0; y < h.size(); ++y) {
         if (x == y || e.group[x] != e.group[y]) continue;
         const double p = e.role.empty() ? preference(r[x], r[y]) : double(e.role[x] < e.role[y]);
-        if (p > 0) choices.push_back({int64_t(x), int64_t(y), p / (size[size_t(e.group[x])] - 1)});
+        if (p > 0) choices.push_back({int64_t(x), int64_t(y), p});
       }
     return choice_loss(h, choices);
   }
