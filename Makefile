@@ -128,7 +128,7 @@ coverage: packages  ## which lines of the library and the program the tests reac
 	@sh tests/coverage.sh
 
 measure: packages  ## figures of training that take minutes, each beside what it should be
-	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus-f64
+	@$(MAKE) $(JOBS) --no-print-directory MODE=release build/gradus-f64 build/release-f64/tests/all
 	@for part in tests/measure/*.sh; do sh $$part || exit 1; done
 
 bench-peers: packages  ## gradus and PyTorch on the same work in turn (PEERS="--pairs 5 --seconds 2 gpt-step ...")

@@ -381,6 +381,27 @@ Check fill_options(CLI::App& app, FillCommand& c) {
   return {};
 }
 
+Check bayes_options(CLI::App& app, BayesCommand& c) {
+  c.config.model = "tabular";
+  app.add_option("FILE", c.corpus, "text file, UTF-8; several are read one after the other");
+  app.add_flag("--lesson", c.lesson, "print a lesson: what a posterior over parameters is, and what it is not");
+  app.add_option("--prior", c.prior, "dirichlet:A, the prior of every row: A for each token (dirichlet:1)");
+  std::vector<Option> rows;
+  for (const char* name : {"model", "tokenizer", "lines", "order"}) rows.push_back(row_of(options(c.config), name));
+  std::get<Word>(rows[0].value).known = counted_families();
+  add_options(app, rows);
+  app.add_option("--held-out", c.held_out,
+                 "file of more lines: their cost in nats, under the predictive and at the "
+                 "maximum of the likelihood");
+  return [&app, &c, rows] {
+    if (c.lesson && !c.corpus.empty()) throw UsageError("--lesson takes no file; leave it out");
+    if (c.lesson && c.common.json) throw UsageError("--lesson is a page to read, and has no --json");
+    if (!c.lesson && c.corpus.empty()) throw UsageError("bayes needs a text: " + typed_again({"FILE.txt"}));
+    if (!c.held_out.empty() && !c.config.lines) throw UsageError("--held-out needs --lines: it compares lines");
+    note_foreign_options(app, rows, c.common);
+  };
+}
+
 Check tune_options(CLI::App& app, TuneCommand& c) {
   app.add_option("RUN", c.run, "run folder or checkpoint: the initial policy, and the prior");
   app.add_option("--out", c.out, "folder of the new run");
@@ -530,7 +551,7 @@ Check kl_options(CLI::App& app, KlCommand& c) {
 }
 
 Check step_options(CLI::App& app, StepCommand& c) {
-  app.add_option("EXAMPLE", c.example, "scalar | neuron | lstm | attention | kl | reinforce | ppo (scalar)");
+  app.add_option("EXAMPLE", c.example, "scalar | neuron | lstm | attention | kl | elbo | reinforce | ppo (scalar)");
   app.add_option("--html", c.html, "write the walk as a page for the browser");
   app.add_flag("--all", c.all, "print every step and exit");
   return {};
@@ -755,11 +776,13 @@ int run_command_line(int argc, char** argv) {
   add(app, run, "tune", "fine-tune a trained model on a reward, with a KL penalty to its prior", tune_options, tune);
   add(app, run, "prefer", "choose between two samples of a run, by a key or by a reward", prefer_options, prefer);
   add(app, run, "reward-model", "learn a reward from choices between texts", reward_model_options, reward_model);
-  add(app, run, "merge", "join the adapter of a run with its base, into a run of one model", merge_options, merge);
+  add(app, run, "merge", "make a run of one model: of an adapter and its base, or of the mean of a posterior",
+      merge_options, merge);
   add(
       app, run, "classify", "train a classifier on labelled lines, measure it, ask it", classify_options,
       +[](const ClassifyCommand& c) { return c.work ? c.work(c) : train(c.training); });
   add(app, run, "fill", "say what a masked model expects at the masks of a text", fill_options, fill);
+  add(app, run, "bayes", "the posterior of counted probabilities, in closed form", bayes_options, bayes);
   add(app, run, "sample", "write text with a trained model", sample_options, sample);
   add(app, run, "eval",
       "measure how well a trained model predicts a text, in nats a token and bits a character (a code point of the "

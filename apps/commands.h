@@ -139,6 +139,16 @@ struct FillCommand {
 };
 int fill(const FillCommand& command);
 
+struct BayesCommand {
+  Common common;
+  Config config;
+  std::vector<std::string> corpus;
+  std::string prior = "dirichlet:1";
+  std::string held_out;  // file of more lines, to measure; empty: none
+  bool lesson = false;
+};
+int bayes(const BayesCommand& command);
+
 // How exact gradient finds it: from every sequence, or from a sample of them.
 enum class Estimator { kExact, kSampled };
 inline constexpr Named<Estimator> kEstimators[] = {

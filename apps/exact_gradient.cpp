@@ -70,6 +70,7 @@ Question::Question(const ExactCommand& c)
       world(world_of(c, run)),
       terms(options.reward, run.tokenizer),
       named(options.feature, options.pointwise, run.tokenizer, {run.prompt(c.prompt)}) {
+  run.require_one_model("exact gradient");
   const std::unique_ptr<Method> m = method(options);
   has_target = m->has_target();
   acts = m->acting();

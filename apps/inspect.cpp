@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "apps/format.h"
+#include "apps/posterior_summary.h"
 #include "engine/io/json_number.h"
 #include "engine/io/safetensors.h"
 #include "engine/kernels.h"
@@ -55,17 +56,37 @@ static void print_tensors(const SafetensorsFile& file, const Json& tensors) {
   std::printf("%zu tensors, %s numbers\n", file.tensors().size(), grouped(numbers).c_str());
 }
 
+// Of a run with a posterior over its parameters, what posterior_parameters() says; else null.
+static Json posterior_of_run(const SafetensorsFile& file) {
+  const auto config = file.metadata().find("config");
+  if (!file.is_ours() || config == file.metadata().end() || config->second.find("\"posterior\"") == std::string::npos)
+    return {};
+  const Checkpoint run = load_any_checkpoint(file.path());
+  return posterior_in(*run.model) ? posterior_parameters(run) : Json();
+}
+
+static void print_posterior(const Json& parameters) {
+  std::printf("the posterior of each parameter, as root mean squares over its numbers:\n");
+  for (const Json& p : parameters)
+    std::printf("%-32s  mean %s  deviation %s\n", one_line(p["name"].get<std::string>(), 32).c_str(),
+                significant(p["mean"].get<double>(), 5).c_str(), significant(p["spread"].get<double>(), 5).c_str());
+}
+
 int inspect(const InspectCommand& command) {
   const SafetensorsFile file = SafetensorsFile::open(checkpoint_path(command.file));
   Json tensors = Json::array();
   for (const TensorInfo& t : file.tensors())
     tensors.push_back(
         {{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"norm", json_number(norm_of(file, t))}});
+  const Json posterior = posterior_of_run(file);
   if (command.common.json) {
-    std::printf("%s\n", Json{{"tensors", tensors}, {"metadata", file.metadata()}}.dump().c_str());
+    Json result{{"tensors", tensors}, {"metadata", file.metadata()}};
+    if (!posterior.is_null()) result["posterior"] = posterior;
+    std::printf("%s\n", result.dump().c_str());
     return kDone;
   }
   print_tensors(file, tensors);
+  if (!posterior.is_null()) print_posterior(posterior);
   for (const auto& [key, value] : file.metadata())
     std::printf("%s: %s\n", one_line(key, 40).c_str(), one_line(value, 76 - std::min<size_t>(key.size(), 40)).c_str());
   return kDone;

@@ -1,5 +1,5 @@
 // gradus merge: a run with an adapter (models/adapter.h) as one model, w + a b in the place of w, which says the same
-// and needs its base no more.
+// and needs its base no more; or one with a posterior over its parameters as the model at its mean.
 #include <cstdio>
 
 #include "apps/format.h"
@@ -15,6 +15,7 @@ int merge(const MergeCommand& command) {
   refuse_existing(command.out);
   Checkpoint run = load_any_checkpoint(command.run);
   const int64_t adapted = run.model->params().size();
+  const bool has_base = !run.base.empty();
   const Checkpoint merged = std::move(run).merged();
   const RunFolder folder = make_folder(command.out);
   merged.save(folder.checkpoint());
@@ -22,8 +23,10 @@ int merge(const MergeCommand& command) {
   if (command.common.json) std::printf("%s\n", Json{{"parameters", all}, {"adapter", adapted}}.dump().c_str());
   std::vector<std::string> next{"sample", as_argument(command.out)};
   if (!merged.model->predicts_next()) next = {"fill", as_argument(command.out), "[MASK]"};
-  console.note(text("Joined ", grouped(adapted), " numbers of an adapter with a model of ", grouped(all), ". Saved ",
-                    folder.checkpoint(), ". Try: ", proposed(next)));
+  const std::string what = has_base ? text("Joined ", grouped(adapted), " numbers of an adapter with a model of ")
+                                    : text("Took the mean of a posterior over ");
+  console.note(text(what, grouped(all), has_base ? "" : " parameters", ". Saved ", folder.checkpoint(),
+                    ". Try: ", proposed(next)));
   return kDone;
 }
 

@@ -85,7 +85,9 @@ int reward_model(const RewardModelCommand& command) {
   } catch (const DataError& error) {
     throw UsageError(error.what());
   }
-  RewardModel model(load_checkpoint(command.run));
+  Checkpoint run = load_checkpoint(command.run);
+  run.require_one_model("reward-model");
+  RewardModel model(std::move(run));
   const auto split = read(command, model);
   const auto& [train, validation] = split;
   refuse_beyond_memory(config, model, split);

@@ -207,7 +207,7 @@ void announce_stored(Console& console, const std::string& what, const std::strin
 }
 
 void require_resumable(const RunCommand& command, int64_t steps, const Checkpoint& run, Console& console) {
-  if (!run.optimizer)
+  if (!run.optimizer && !run.config.samples())
     throw DataError(text(run.path, ": holds no optimiser state, training cannot be resumed from it; start a new run"));
   if (command.stop_after > 0 && command.stop_after <= run.step)
     throw UsageError(text("--stop-after ", command.stop_after, ": the run in ", command.out, " has already done ",

@@ -5,6 +5,7 @@
 
 #include "apps/layer_sizes.h"
 #include "apps/live_report.h"
+#include "apps/posterior_summary.h"
 #include "apps/proposal.h"
 #include "apps/ranks.h"
 #include "apps/signals.h"
@@ -16,6 +17,8 @@
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/loss.h"
+#include "models/posterior/chains.h"
+#include "models/posterior/variational.h"
 #include "models/text/shell_word.h"
 #include "models/yardsticks.h"
 
@@ -82,7 +85,7 @@ Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const
           {"train_loss", losses ? Json(losses->train) : Json(nullptr)},
           {"val_loss", losses ? json_number(losses->validation) : Json(nullptr)},
           {"best_val_loss", json_number(run.best_val_loss)},
-          {"parameters", run.model->params().size()},
+          {"parameters", parameters_of(*run.model)},
           {"tokens_per_second", progress.tokens_per_second()},
           {"seconds", progress.seconds()}};
 }
@@ -97,11 +100,17 @@ int train(const TrainCommand& command) {
   const Config& config = run.config;
   const Corpus& corpus = opened.corpus;
   if (config.counts()) ranks_for(text("a model of the family ", config.model, ", which is counted at once,"));
+  if (posterior_in(*run.model)) ranks_for("a posterior over the parameters, --posterior,");
   require_agreement(ranks, "train",
                     {{"other options", text(to_json(config), command.stop_after, command.resume, command.out)},
                      {"another text", opened.files.hash},
                      {"other weights or another state of the run", state_hash(run)}});
+  if (command.trace_step > 0 && posterior_in(*run.model))
+    throw UsageError(text("--trace shows a step of one set of parameters, and --posterior ", config.posterior,
+                          " has many; gradus step elbo shows one of a guide"));
   if (command.trace_step > 0) refuse_long_trace(command, run, corpus);
+  if (auto* guide = dynamic_cast<VariationalModel*>(run.model.get()))
+    guide->learn_from(targets_in(corpus, Split::kTrain));
   if (!opened.folder) opened.folder.emplace(make_folder(command.out, ranks));
   RunFolder& folder = *opened.folder;
   const bool evaluated = folder.truncate_log(run.step) == "eval";  // by the process before this one
@@ -114,10 +123,14 @@ int train(const TrainCommand& command) {
   if (command.resume) console.note(text("Resuming after step ", run.step, " of ", config.steps, "."));
   if (folder.lacks_beginning()) folder.begin_log(run_record(opened, known, command.entropy_rate));
 
-  const Schedule schedule{config.lr, config.min_lr, config.warmup, config.decay_steps};
+  const int64_t warmup = config.samples() ? 0 : config.warmup;  // for an optimiser, whose moments begin as zeros
+  const Schedule schedule{config.lr, config.min_lr, warmup, config.decay_steps};
   const uint64_t seed = uint64_t(config.seed);
   BatchLoss batch_loss(shards);
   Batch batch;
+  std::optional<ChainSampler> chains;
+  if (auto* model = dynamic_cast<ChainsModel*>(run.model.get()))
+    chains.emplace(*model, config, corpus, shards, config.batch, seed);
   TrainProgress progress(console, folder, run, corpus);
   LiveReport live_report(folder);
   // Evaluates, unless it is interrupted: then nothing of it is told, and it is done again when the run goes on.
@@ -135,9 +148,8 @@ int train(const TrainCommand& command) {
   bool stop = false;
   std::string no_trace;                                                                 // why
   if (run.step > 0 && due(config.eval_every) && !evaluated) evaluate_now(false, true);  // it was interrupted
-  while (run.step < config.steps && !stop && !interrupted()) {
-    const int64_t step = run.step + 1;
-    progress.begin_step();
+  // False where another rank has no answer: then the step has changed nothing.
+  const auto gradient_step = [&](int64_t step) {
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
     const double weight = 1 / double(batch.scored);  // the loss is the mean over the tokens of the batch
     double loss;
@@ -146,8 +158,8 @@ int train(const TrainCommand& command) {
       loss = weight * batch_loss.forward(*run.model, batch, {.seed = seed, .step = step, .training = true});
       batch_loss.backward(weight);
       gradient = shards.gradient(run.model->params());
-    } catch (const Interrupted&) {  // another rank has no answer: the step has changed nothing yet
-      break;
+    } catch (const Interrupted&) {
+      return false;
     }
     const double norm = gradient_norm(gradient), lr = schedule.at(step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) stop_diverged(step, bad_op(shards), folder);
@@ -163,7 +175,20 @@ int train(const TrainCommand& command) {
     progress.end_step(loss, lr, norm, batch.scored);
     if (sizes) folder.log(sizes->record(step, run.model->params()));
     live_report.renew();
-
+    return true;
+  };
+  while (run.step < config.steps && !stop && !interrupted()) {
+    const int64_t step = run.step + 1;
+    progress.begin_step();
+    if (chains) {
+      const ChainSampler::Step done = chains->step(step, config.steps, config.burn_in, schedule.at(step));
+      if (!std::isfinite(done.loss)) stop_diverged(step, "the loss of a chain is not finite", folder);
+      run.step = step;
+      progress.end_step(done.loss, schedule.at(step), done.gradient_norm, chains->tokens(), record_of(done));
+      live_report.renew();
+    } else if (!gradient_step(step)) {
+      break;
+    }
     if (due(config.eval_every)) evaluate_now(false, true);
     stop = step == command.stop_after;
     if (due(config.save_every) && !stop && !interrupted()) folder.save_on_the_way(console, [&] { save(run, folder); });
@@ -172,7 +197,9 @@ int train(const TrainCommand& command) {
 
   std::optional<Losses> losses;
   if (!stop && !interrupted()) losses = evaluate_now(true, !finished);
-  if (command.common.json) std::printf("%s\n", result_of(run, losses, progress).dump().c_str());
+  Json result = result_of(run, losses, progress);
+  if (losses && posterior_in(*run.model)) result["posterior"] = tell_posterior(run, corpus, shards, folder, console);
+  if (command.common.json) std::printf("%s\n", result.dump().c_str());
   progress.tell_best();
   const int code = end_run(folder, console, next_of(command, run, progress), run.step, !losses);
   if (!no_trace.empty()) throw WriteError(no_trace);

@@ -68,7 +68,7 @@ void TrainProgress::read_evaluations() try {
 } catch (const DataError&) {
 }
 
-void TrainProgress::end_step(double loss, double lr, double norm, int64_t tokens) {
+void TrainProgress::end_step(double loss, double lr, double norm, int64_t tokens, const Json& more) {
   const double seconds = step_.seconds();
   tokens_ += tokens;
   training_ += seconds;
@@ -79,12 +79,10 @@ void TrainProgress::end_step(double loss, double lr, double norm, int64_t tokens
     console_.live(text("step ", run_.step, "/", run_.config.steps, "  loss ", fixed(loss, 3), "  ",
                        duration(per_step * double(run_.config.steps - run_.step)), " left  ", sample_));
   }
-  folder_.log({{"type", "step"},
-               {"step", run_.step},
-               {"loss", loss},
-               {"lr", lr},
-               {"grad_norm", norm},
-               {"tokens_per_second", double(tokens) / seconds}});
+  Json record{{"type", "step"}, {"step", run_.step}, {"loss", loss},
+              {"lr", lr},       {"grad_norm", norm}, {"tokens_per_second", double(tokens) / seconds}};
+  record.update(more);
+  folder_.log(record);
 }
 
 void TrainProgress::evaluated(const Losses& losses, bool log) {

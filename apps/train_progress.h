@@ -23,7 +23,8 @@ class TrainProgress {
  public:
   TrainProgress(Console& console, RunFolder& folder, Checkpoint& run, const Corpus& corpus);
   void begin_step() { step_.restart(); }
-  void end_step(double loss, double lr, double norm, int64_t tokens);
+  // `more`: further fields of the step's record.
+  void end_step(double loss, double lr, double norm, int64_t tokens, const Json& more = Json::object());
   // DivergedError where a loss is not finite. `log` false: it is in the log already. If the validation loss is the
   // lowest so far, the weights are saved as best.safetensors.
   void evaluated(const Losses& losses, bool log = true);

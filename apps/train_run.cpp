@@ -11,6 +11,8 @@
 #include "models/adapter.h"
 #include "models/families.h"
 #include "models/memory.h"
+#include "models/posterior/posterior_model.h"
+#include "models/posterior/posteriors.h"
 #include "models/text/labels.h"
 #include "models/text/read_text.h"
 
@@ -23,9 +25,14 @@ constexpr double kPresent = 3 * sizeof(real);  // bytes of a parameter that a ch
 // they are not free; `present` are there already.
 double refuse_beyond_memory(const Config& c, const LanguageModel& model, double present = 0) {
   const int64_t B = c.batch, T = c.context, n = model.params().declared_size();
-  const double all = c.counts() ? double(n) * sizeof(real) + evaluation_bytes(model, B, T, c.shards)
-                                : training_bytes(model, B, T, c.shards) + double(n) * sizeof(real);  // LayerSizes
-  const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;  // much of it is the model
+  double all = 0;
+  if (const PosteriorModel* posterior = posterior_in(model)) {
+    all = posterior->numbers_of_draws() * sizeof(real);
+    require_memory(all, text("a posterior of ", posterior->draws(), " draws"), "use fewer --draws, or a smaller model");
+  }
+  all += c.counts() ? double(n) * sizeof(real) + evaluation_bytes(model, B, T, c.shards)
+                    : training_bytes(model, B, T, c.shards) + double(n) * sizeof(real);  // LayerSizes
+  const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;          // much of it is the model
   const std::string size = n > 0 ? text(" of ", grouped(n), " parameters") : "";
   require_memory(all - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),
                  large ? c.family().smaller() : "use a smaller --batch or --context");
@@ -36,7 +43,8 @@ double refuse_beyond_memory(const Config& c, const LanguageModel& model, double 
 std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus,
                                          double& memory) {
   std::vector<double> counts = count_tokens(config, corpus);
-  std::unique_ptr<LanguageModel> model = declare_model(config, tokenizer.size(), std::move(counts));
+  std::unique_ptr<LanguageModel> model =
+      with_posterior(declare_model(config, tokenizer.size(), std::move(counts)), config);
   memory = refuse_beyond_memory(config, *model);
   model->initialise();
   return model;
@@ -102,6 +110,10 @@ TrainRun begin_from(const TrainCommand& command, int ranks) {
   refuse_existing(command.out);
   Checkpoint run = load_any_checkpoint(command.from);
   if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier, with which no model of texts can begin"));
+  if (posterior_in(*run.model) || command.config.posterior != kNoPosterior)
+    throw UsageError(
+        "--from and --posterior do not go together: a posterior begins with its prior; gradus merge makes "
+        "one model of a run with a posterior");
   const Config config = config_from(run, command, ranks);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   Corpus corpus(config.corpus(), run.tokenizer, files.content, files.name());
@@ -149,7 +161,8 @@ TrainRun begin(const TrainCommand& command, int ranks) {
                         .drop = files.drop,
                         .blas_core = blas_core(),
                         .labels = labels};
-  if (!config.counts()) checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
+  if (!config.counts() && !config.samples())
+    checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
   require_room_in_header(
       checkpoint, Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump() + Json(labels).dump(),
       text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"), "use another --tokenizer");
@@ -207,11 +220,17 @@ int64_t tokens_of(const Corpus& corpus, Split split) {
 
 // A model that is counted may have no parameters.
 std::string size_of(const LanguageModel& model) {
-  if (const int64_t n = model.params().size(); n > 0) return grouped(n) + " parameters";
+  if (const int64_t n = parameters_of(model); n > 0)
+    return grouped(n) + (posterior_in(model) ? " parameters with a posterior" : " parameters");
   return grouped(int64_t(model.counts().size()) / 3) + " counts";
 }
 
 }  // namespace
+
+int64_t parameters_of(const LanguageModel& model) {
+  const PosteriorModel* posterior = posterior_in(model);
+  return posterior ? posterior->net_params().declared_size() : model.params().size();
+}
 
 TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks) {
   if (command.resume) return resume(command, console, ranks);
@@ -243,7 +262,7 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
   if (!run.files.drop.empty()) console.note(dropped_lines(run.files));
   constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few
-  const int64_t parameters = run.checkpoint.model->params().size(), trains = tokens_of(run.corpus, Split::kTrain);
+  const int64_t parameters = parameters_of(*run.checkpoint.model), trains = tokens_of(run.corpus, Split::kTrain);
   if (run.checkpoint.step == 0 && c.steps > 0 && parameters > kParametersEach * trains)
     console.note(text("note: ", grouped(parameters), " parameters learn from ", grouped(trains), " ", unit,
                       "s, so they can learn the text by heart; a longer text, or a smaller model, generalises better"));
@@ -254,7 +273,7 @@ Json run_record(const TrainRun& run, const Yardsticks& y, const std::optional<do
       {"type", "run"},
       {"config", Json::parse(to_json(run.checkpoint.config))},
       {"vocabulary", run.checkpoint.tokenizer.size()},
-      {"parameters", run.checkpoint.model->params().size()},
+      {"parameters", parameters_of(*run.checkpoint.model)},
       {"real", kRealName},
       {"blas_core", blas_core()},
       {"memory_bytes", run.memory},

@@ -24,6 +24,9 @@ struct TrainRun {
 // not those of the run, a run that is not to be resumed, a step that the machine has no memory for.
 TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks);
 
+// Of the model itself, also where a posterior over them has more numbers.
+int64_t parameters_of(const LanguageModel& model);
+
 // Notes for a person: the model, the text, and reference values for the loss.
 // `workers` are those of apps/ranks.h.
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const std::string& workers);

@@ -291,6 +291,7 @@ TunedRun begin(const TuneCommand& command, int ranks) {
   if (const auto bad = find_bad_byte(command.prompt))
     throw DataError(text("--prompt is not text in UTF-8: its byte ", bad->at, " is ", bad->what));
   Checkpoint policy = load_checkpoint(command.run);
+  policy.require_one_model("tune");
   const bool pairs = !command.pairs.empty();
   const std::string file = pairs ? command.pairs : command.prompts;
   std::vector<Prompt> prompts{policy.prompt(command.prompt)}, held_out;

@@ -51,6 +51,10 @@ std::vector<std::string> stepped_families() {
   return names_where([](const Family& f) { return !f.counted(); });
 }
 
+std::vector<std::string> counted_families() {
+  return names_where([](const Family& f) { return f.counted(); });
+}
+
 std::vector<std::string> generative_families() {
   return names_where([](const Family& f) { return !f.counted() && !f.masked; });
 }

@@ -10,6 +10,7 @@ const std::vector<Family>& families();
 const Family& family_of(std::string_view name);  // DataError, which lists the families, for an unknown name
 std::vector<std::string> stepped_families();     // those that are trained in steps
 std::vector<std::string> generative_families();  // of these, those that say what follows a text
+std::vector<std::string> counted_families();     // all others
 std::vector<std::string> families_with(std::string_view option);
 std::vector<std::string> encoders();              // names of those that a classifier can stand on
 const Family& encoder_of(std::string_view name);  // DataError, which lists the encoders, for an unknown name

@@ -46,7 +46,7 @@ test_whole() {
     else ok "hints: $lesson"; fi
   done
   check 'whole: the README counts them' "there are $n" \
-    grep -q "^$(echo 'Twelve Thirteen Fourteen Fifteen' | cut -d' ' -f$((n - 11))) exercises," "$root/tests/exercises/README.md"
+    grep -q "^$(echo 'Twelve Thirteen Fourteen Fifteen Sixteen' | cut -d' ' -f$((n - 11))) exercises," "$root/tests/exercises/README.md"
 }
 
 # Every comparison of a blank version that fails asks; none tells.

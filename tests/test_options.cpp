@@ -111,6 +111,7 @@ TEST_SUITE("options") {
       const std::vector<Option> rows = options(config);
       for (const std::string& name : family.options) CHECK(has_meaning(row_of(rows, name), rows));
       for (const Option& row : rows) {
+        if (row.owners.option == "posterior") continue;  // without one they mean nothing to any family
         const std::vector<std::string> owners = families_with(row.name);
         const bool own = owners.empty() || family.has(row.name);
         const bool stepped = row.owners.words != stepped_families() || !family.counted();

@@ -232,8 +232,8 @@ TEST_SUITE("step") {
     CHECK(*position_of_name(t, "%1") == 8);
     CHECK(*position_of_name(t, "loss") == 4);  // nothing adds to it: where it was computed
     CHECK_FALSE(position_of_name(t, "nobody"));
-    CHECK_THROWS_WITH_AS(step_example("nobody"), "step nobody: must be one of scalar | neuron | lstm | attention | kl",
-                         UsageError);
+    CHECK_THROWS_WITH_AS(step_example("nobody"),
+                         "step nobody: must be one of scalar | neuron | lstm | attention | kl | elbo", UsageError);
   }
 
   TEST_CASE("step: a trace without a pass is refused, and a wrong backward is seen") {

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
 screenshots=${SCREENSHOTS:-}
-examples='scalar neuron lstm attention kl reinforce ppo'
+examples='scalar neuron lstm attention kl elbo reinforce ppo'
 
 # typed NAME KEYS COMMAND: `screen` is what a terminal showed.
 typed() {

@@ -162,6 +162,7 @@ std::vector<int64_t> points_of(int64_t steps) {
 Atlas make_atlas(const AtlasCommand& command) {
   note_action_values({command.run}, command.common);
   const Checkpoint run = load_checkpoint(command.run);
+  run.require_one_model("atlas");
   if (run.model->params().size() == 0)
     throw DataError(
         text(run.path, ": a model of the family ", run.config.model, " has no parameters, so it cannot descend"));

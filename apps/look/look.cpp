@@ -69,6 +69,7 @@ static bool has_colours() {
 int look(const LookCommand& command) {
   Console console(command.common);
   const Checkpoint run = load_checkpoint(command.run);
+  run.require_one_model("look");
   require_memory(sampling_bytes(*run.model, 1, false) + evaluation_bytes(*run.model, 1, run.config.context, 1),
                  text("looking into ", run.path), "the model remembers too much for this machine");
   const Insight insight = look_into(run, text_of(run, command));

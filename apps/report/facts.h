@@ -34,6 +34,10 @@ std::string page_of_trained(const RunFacts& facts);
 // the policy, the prior and the posterior side by side (tuned.cpp).
 std::string page_of_tuned(const RunFacts& facts);
 
+// Of a trained run with a posterior over its parameters, what is known of it: traces of chains, what they are worth,
+// mean and spread of each parameter (parameters.cpp). Nothing of other runs.
+void add_parameters(Page& page, const RunFacts& facts);
+
 // The end of both pages: all options, those that differ from their row in `usual` in bold, then `more` facts, and the
 // command that repeats the run: `begin`, then the options in bold. Options without meaning for this run are
 // left out of the list.

@@ -65,6 +65,7 @@ std::string add(RunLog& log, const Json& record) {
                      : *type == "sample" ? &log.samples
                                          : nullptr;
   if (*type == "posterior") log.posterior = record;
+  if (*type == "parameters") log.parameters = record;
   if (*type == "layers") return append_layers(log.layers, record);
   if (!records) return "";
   constexpr int64_t kMostSteps = int64_t{1} << 53;  // that a double counts

@@ -25,6 +25,7 @@ struct RunLog {
   Json run;  // the first record
   Records steps, evals, samples;
   std::vector<Json> layers;  // records of that type, whole, in the order of their steps
+  Json parameters;           // of a run with a posterior over its parameters, the last record of that type
   Json posterior;  // of a fine-tuned run, the last record of that type: probabilities of the likeliest sequences
   int64_t last_step = 0;
 };

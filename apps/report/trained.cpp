@@ -49,6 +49,7 @@ Config usual_config(const Config& config) {
   usual.model = Config().model;  // what follows from it is usual, but the family itself must be said
   usual.lines = config.pairs;    // --pairs says it
   usual.decay_steps = config.steps;
+  usual.burn_in = config.samples() ? config.steps / 2 : 0;
   usual.shards = config.counts() ? config.shards : 0;
   return usual;
 }
@@ -222,6 +223,7 @@ std::string page_of_trained(const RunFacts& facts) {
     if (const std::string words = remark(facts); !words.empty()) page.paragraph(words);
     if (const auto plots = small_plots(facts); !plots.empty()) page.side_by_side(plots);
   }
+  add_parameters(page, facts);
   if (!facts.log.samples.empty()) {
     page.section("Samples");
     page.passages(milestones(facts));

@@ -123,12 +123,35 @@ Tensor kl() {
   return named("KL(π‖q)", sum(term));
 }
 
+// One draw of the ELBO of the toy of models/posterior/gaussian_toy.h, h ~ N(0,1) and x | h ~ N(h,1) with x = 1, under a
+// guide N(μ, σ²): the gradient goes through the draw h = μ + σ ε, ε = -0.6.
+Tensor elbo() {
+  const Tensor mu = variable("μ", 0.2);
+  const Tensor rho = variable("log σ", std::log(0.8));
+  const Tensor noise = named("ε", constant({}, -0.6));
+  const Tensor x = named("x", constant({}, 1));
+  const Tensor sigma = named("σ", exp(rho));
+  const Tensor moved = named("σ ε", mul(sigma, noise));
+  const Tensor h = named("h", mu + moved);
+  const Tensor error = named("x − h", sub(x, h));
+  const Tensor square = named("(x − h)²", error * error);
+  const Tensor of_datum =
+      named("½ (x − h)² + ½ log 2π", add(scale(square, 0.5), constant({}, 0.5 * std::log(2 * M_PI))));
+  const Tensor variance = named("σ²", sigma * sigma);
+  const Tensor mean_square = named("μ²", mu * mu);
+  const Tensor both = named("½ (σ² + μ²)", scale(add(variance, mean_square), 0.5));
+  const Tensor shifted = named("½ (σ² + μ² − 1)", add(both, constant({}, -0.5)));
+  const Tensor kl = named("KL(guide‖prior)", sub(shifted, rho));
+  return named("−ELBO", of_datum + kl);
+}
+
 constexpr StepExample kExamples[] = {
     {"scalar", "loss = 0.1 (a b + c)² + a, where a reaches the loss along two paths", scalar},
     {"neuron", "one tanh neuron with a bias, and its squared error", neuron},
     {"lstm", "three tokens through an LSTM with two units, and the next-token loss", lstm},
     {"attention", "one causal attention head over three positions, and the next-token loss", attention},
     {"kl", "KL(π‖q) of two distributions over four sentences, π = softmax(z)", kl},
+    {"elbo", "−ELBO of a Gaussian guide from one draw, whose gradient goes through h = μ + σ ε", elbo},
 };
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace gradus {
 //   none        c(hw) / N. What was never seen has probability 0, its logit is -inf. Where h itself was never seen, the
 //               longest end of it that was takes its place.
 //   add         (c(hw) + alpha) / (N + alpha V)                                                    (Lidstone)
+//               the predictive under a Dirichlet prior: models/counted/dirichlet.h
 //   kneser-ney  (max(c(hw) - D, 0) + D t p(w | h without its first token)) / N, t the number of different w after h;
 //   the
 //               shortest h leans on 1/V. Below the full length c counts the different tokens before hw instead, except

@@ -10,6 +10,8 @@
 #include "models/adapter.h"
 #include "models/families.h"
 #include "models/memory.h"
+#include "models/posterior/posterior_model.h"
+#include "models/posterior/posteriors.h"
 #include "models/run/adapter_base.h"
 #include "models/text/utf8.h"
 
@@ -19,7 +21,8 @@ static constexpr int kVersion = 1;
 static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *kDrop = "drop", *kLabels = "labels";
 
 AdamWOptions adamw_options(const Config& config) {
-  return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = config.weight_decay};
+  const double decay = posterior_of(config) ? 0 : config.weight_decay;  // a prior takes its place
+  return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = decay};
 }
 
 std::string checkpoint_path(const std::string& run_or_file) {
@@ -50,6 +53,13 @@ void Checkpoint::require_one_window(int64_t tokens, int64_t max_tokens) const {
   throw UsageError(text("a prompt of ", tokens, " tokens and ", max_tokens, " drawn ones make ", inputs,
                         " inputs, more than the context of ", config.context, " of ", path, ": ",
                         room > 0 ? text("draw at most ", room) : "use a shorter prompt"));
+}
+
+void Checkpoint::require_one_model(const char* who) const {
+  if (posterior_in(*model))
+    throw UsageError(text(path, ": has a posterior over its parameters, and ", who,
+                          " wants one set of them; gradus merge "
+                          "makes a run of its mean"));
 }
 
 void Checkpoint::write(ArchiveWriter& out, bool with_optimizer) const {
@@ -85,10 +95,11 @@ void Checkpoint::adapt(const std::string& adapter, uint64_t seed, const std::str
 }
 
 Checkpoint Checkpoint::merged() && {
-  if (base.empty()) throw DataError(text(path, ": has no adapter; it is one model already"));
+  if (base.empty() && !posterior_in(*model)) throw DataError(text(path, ": has no adapter; it is one model already"));
   Checkpoint c = std::move(*this);
   c.model = clone(c.model->plain());
   c.config.adapter = kNoAdapter;
+  c.config.posterior = kNoPosterior;
   c.base = c.base_hash = c.base_from_run = "";
   c.optimizer.reset();
   return c;
@@ -206,12 +217,13 @@ std::unique_ptr<LanguageModel> read_model(ArchiveReader& in, const Config& confi
     throw DataError(text(path, ": its configuration has ", config.layers, " layers, but it holds ", n, " tensors"));
   std::unique_ptr<LanguageModel> model;
   try {
-    model = declare_model(config, V, read_counts(in, config));
+    model = with_posterior(declare_model(config, V, read_counts(in, config)), config);
   } catch (const DataError& error) {
     throw DataError(text(path, ": ", error.what()));
   }
   require_params(in, model->params());
-  const double numbers = double(model->params().declared_size()) * (has_moments(in, model->params()) ? 3 : 1);
+  double numbers = double(model->params().declared_size()) * (has_moments(in, model->params()) ? 3 : 1);
+  if (const PosteriorModel* posterior = posterior_in(*model)) numbers += posterior->numbers_of_draws();
   require_memory(numbers * sizeof(real), "loading " + path, "the model is too large for that");
   model->params().allocate();
   load_params(in, model->params());

@@ -30,8 +30,8 @@ struct Checkpoint {
   std::string hash = {};                 // of that file, as its metadata give it
   std::vector<std::string> labels = {};  // of a classifier, what it tells apart; index = id
 
-  // Of a model with an adapter, the file of its base, which is not saved itself, and the same as seen from the folder of
-  // the run, so that both may be moved together.
+  // Of a model with an adapter, the file of its base, which is not saved itself, and the same as seen from the folder
+  // of the run, so that both may be moved together.
   std::string base = {}, base_hash = {}, base_from_run = {};
   std::string kind = {};  // of a file whose model is another thing than a language model: "reward model"
 
@@ -48,10 +48,14 @@ struct Checkpoint {
   // UsageError where a windowed family does not see a beginning of so many tokens and max_tokens draws at once.
   void require_one_window(int64_t tokens, int64_t max_tokens) const;
 
+  // UsageError where the parameters have a posterior: `who` wants one set of them.
+  void require_one_model(const char* who) const;
+
   // Puts an adapter on the model, which stays the base: it is named by path and hash, and if it is known, as seen from
   // the folder of the new run. DataError where it has one already, was not read from a file, or has no matrix.
   void adapt(const std::string& adapter, uint64_t seed, const std::string& folder = {});
-  // The same run with all its numbers in one model, without adapter and optimiser. DataError where there is no adapter.
+  // The same run with all its numbers in one model, without adapter and optimiser; of a posterior its mean. DataError
+  // where there is neither.
   Checkpoint merged() &&;
 
   void write(ArchiveWriter& out, bool with_optimizer = true) const;

@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "models/families.h"
+#include "models/posterior/posteriors.h"
 
 namespace gradus {
 
@@ -17,12 +18,14 @@ CorpusOptions Config::corpus() const {
           .random_lines = row_named(kValLines, val_lines, "val_lines").value};
 }
 bool Config::counts() const { return family().counted(); }
+bool Config::samples() const { return posterior_of(*this) && posterior_of(*this)->advance; }
 
 void Config::resolve(int cores) {
   if (layers == 0) layers = family().layers;
   lines |= pairs;
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
+  if (burn_in == 0 && samples()) burn_in = steps / 2;
   RunOptions::resolve(cores, batch);
   check();
 }
@@ -36,6 +39,14 @@ void Config::check() const {
                          "s do not say where a line ends"));
   if (family().check) family().check(*this);
   if (adapter != kNoAdapter) Adapter::parse(adapter);
+  if (posterior_of(*this)) {
+    const std::string what = text("--posterior ", posterior, ": ");
+    if (counts()) throw DataError(text(what, "that of counts is known in closed form; see gradus bayes"));
+    if (family().masked) throw DataError(text(what, family().title, " says nothing of what follows a text"));
+    if (labels > 0) throw DataError(text(what, "a classifier has none"));
+    if (adapter != kNoAdapter) throw DataError(text(what, "it is one of all parameters, and --adapter trains a few"));
+  }
+  PosteriorOptions::check();
 }
 
 // The row of an option of models: it belongs to the families that list it. Help names them, unless it is all that are
@@ -49,6 +60,13 @@ static Option own(Option row) {
 std::vector<Option> options(Config& c) {
   const Owners stepped{"model", stepped_families()};
   const std::vector<Option> shared = run_options(c, c.seed, stepped);
+  const Owners sampled{"posterior", posteriors_with_chains()};
+  Owners bayesian{"posterior", posterior_names()};
+  bayesian.words.erase(bayesian.words.begin());
+  // A chain has no optimiser, and a posterior no decay: its prior is what keeps parameters small.
+  Owners optimised{"posterior", posterior_names()}, decays{"posterior", {kNoPosterior}};
+  std::erase_if(optimised.words,
+                [](const std::string& word) { return std::ranges::count(posteriors_with_chains(), word); });
   const Config usual;
   return {
       option("model", c.model, names_of(families()), "family of the model"),
@@ -67,22 +85,34 @@ std::vector<Option> options(Config& c) {
       own(option("bias", c.bias, usual.bias, "leave out the biases")),
       own(option("order", c.order, 1, 100, "n-gram order: the model sees the last order - 1 tokens")),
       own(option("smoothing", c.smoothing, names_of(kSmoothings),
-                 "n-gram smoothing: none, --alpha added to every count, or interpolated Kneser-Ney")),
+                 "n-gram smoothing: none, --alpha added to every count (the Bayesian predictive under "
+                 "dirichlet:ALPHA, see gradus bayes), or interpolated Kneser-Ney")),
       narrowed(own(option("alpha", c.alpha, 1e-9, 1e9, "number that --smoothing add adds to every count")),
                {"smoothing", {"add"}}),
       newer(own(option("mask_rate", c.mask_rate, 1e-6, 1,
                        "of each text one token is masked, and each other with this probability"))),
       adapter_option(c.adapter),
+      newer(option("posterior", c.posterior, posterior_names(),
+                   "learn a posterior over the parameters, over which all that reads the run then averages: by a "
+                   "variational guide, or by chains")),
+      newer(option("prior_scale", c.prior_scale, 1e-6, 1e6,
+                   "standard deviation of the prior of every parameter, which is normal with mean 0", bayesian)),
+      newer(option("draws", c.draws, 1, 1 << 16, "draws of the parameters that are averaged over", bayesian)),
+      newer(option("chains", c.chains, 1, 16, "chains that sample side by side", sampled)),
+      newer(option("burn_in", c.burn_in, 0, kMany,
+                   "first steps of a chain that are not kept (default: half of --steps)", sampled)),
+      newer(option("leapfrog", c.leapfrog, 1, 1 << 20, "steps of a trajectory", {"posterior", {"hmc"}})),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch", stepped),
       row_of(shared, "steps"),
       row_of(shared, "lr"),
       row_of(shared, "min_lr"),
-      row_of(shared, "warmup"),
+      narrowed(row_of(shared, "warmup"), optimised),
       row_of(shared, "decay_steps"),
-      option("beta1", c.beta1, 0, 0.999999, "AdamW: decay rate of the first moment", stepped),
-      option("beta2", c.beta2, 0, 0.999999, "AdamW: decay rate of the second moment", stepped),
-      option("weight_decay", c.weight_decay, 0, 1e3, "AdamW: weight decay, for tensors of rank >= 2", stepped),
-      row_of(shared, "clip"),
+      narrowed(option("beta1", c.beta1, 0, 0.999999, "AdamW: decay rate of the first moment", stepped), optimised),
+      narrowed(option("beta2", c.beta2, 0, 0.999999, "AdamW: decay rate of the second moment", stepped), optimised),
+      narrowed(option("weight_decay", c.weight_decay, 0, 1e3, "AdamW: weight decay, for tensors of rank >= 2", stepped),
+               decays),
+      narrowed(row_of(shared, "clip"), optimised),
       option("val_fraction", c.val_fraction, 0, 0.9,
              "fraction of the text kept for validation: its end, or with --lines some lines "
              "(default 0.1; counted families 0)"),
@@ -106,6 +136,8 @@ std::vector<Option> classify_options(Config& c) {
       option("pool", c.pool, names_of(kPoolings), "what is known of a text: the state at its end, or the mean of all")};
   for (Option& row : options(c)) {
     if (row.name == "model" || row.name == "lines" || row.name == "pairs" || row.name == "mask_rate") continue;
+    if (row.name == "posterior" || row.owners.option == "posterior") continue;
+    if (row.owners_too.option == "posterior") row.owners_too = {};
     if (row.name == "tokenizer") row.help = "what a token is";
     if (row.owners.option == "lines") row.owners = {};
     if (row.owners.option == "model") {

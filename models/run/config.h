@@ -4,6 +4,7 @@
 
 #include "models/adapter_spec.h"
 #include "models/families.h"
+#include "models/posterior/options.h"
 #include "models/run/options.h"
 #include "models/text/corpus.h"
 
@@ -12,7 +13,7 @@ namespace gradus {
 // With lines, which of them validate: false, the last ones; true, some at random.
 inline constexpr Named<bool> kValLines[] = {{"random", true}, {"last", false}};
 
-struct Config : ModelOptions, RunOptions {
+struct Config : ModelOptions, RunOptions, PosteriorOptions {
   std::string encoder = "transformer";  // of `gradus classify train`: the model by its name among encoders; not stored
   std::string tokenizer = "char";
   std::string adapter = kNoAdapter;
@@ -28,6 +29,7 @@ struct Config : ModelOptions, RunOptions {
   CorpusOptions corpus() const;  // how the text of the run is cut; counting needs whole lines
   const Family& family() const;  // DataError for an unknown name
   bool counts() const;           // fitted by counting, not by steps
+  bool samples() const;          // its steps are those of chains, and not of an optimiser
   // Replaces the marks for defaults by their values, then checks.
   void resolve(int cores);
   // Throws DataError where two options do not fit together. REQUIRES: resolved, or read from a file.

@@ -12,7 +12,7 @@ TEST_SUITE_BEGIN("step");
 
 TEST_CASE("every gradient of every example agrees with finite differences, in double precision from both builds") {
   const Scratch dir;
-  for (const std::string example : {"scalar", "neuron", "lstm", "attention", "kl", "reinforce", "ppo"}) {
+  for (const std::string example : {"scalar", "neuron", "lstm", "attention", "kl", "elbo", "reinforce", "ppo"}) {
     CAPTURE(example);
     const Run run = dir.run(f64, "step " + example);
     CHECK(exits(run, 0));
@@ -56,7 +56,7 @@ TEST_CASE("without a name gradus step shows the scalar example, and refuses unkn
   const Run run = dir.run(f64, "step");
   CHECK(exits(run, 0));
   CHECK(contains("\n" + run.out, "\nscalar: "));
-  CHECK(refuses(dir.run(f64, "step nobody"), 2, "scalar | neuron | lstm | attention | kl | reinforce | ppo"));
+  CHECK(refuses(dir.run(f64, "step nobody"), 2, "scalar | neuron | lstm | attention | kl | elbo | reinforce | ppo"));
   CHECK(refuses(dir.run(f64, "step kl --html nowhere/step.html"), 3, "nowhere"));
 }
 

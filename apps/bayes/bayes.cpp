@@ -1,0 +1,146 @@
+// gradus bayes: the posterior of the probabilities of a counted family, in closed form (models/counted/dirichlet.h).
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+#include "apps/bayes/lesson.h"
+#include "apps/console.h"
+#include "apps/corpus_files.h"
+#include "apps/embedded.h"
+#include "apps/format.h"
+#include "apps/kl/pages.h"
+#include "engine/io/json_number.h"
+#include "models/counted/dirichlet.h"
+#include "models/memory.h"
+#include "models/text/read_text.h"
+#include "models/text/utf8.h"
+
+namespace gradus {
+namespace {
+
+// The A of "dirichlet:A".
+double prior_of(const std::string& word) {
+  constexpr std::string_view kDirichlet = "dirichlet:";
+  constexpr double kLeast = 1e-9, kMost = 1e9;
+  double A = 0;
+  const char* const end = word.data() + word.size();
+  if (word.starts_with(kDirichlet))
+    if (const auto [at, error] = std::from_chars(word.data() + kDirichlet.size(), end, A);
+        error == std::errc() && at == end && A >= kLeast && A <= kMost)
+      return A;
+  throw UsageError(text("--prior ", word, ": must be dirichlet:A with A from ", kLeast, " to ", kMost));
+}
+
+// What is known of lines that the counts have not seen.
+struct HeldOut {
+  int64_t lines = 0, tokens = 0;
+  double predictive = 0, mle = 0;  // sums of log p
+};
+
+HeldOut measure(const DirichletRows& rows, const Corpus& corpus) {
+  HeldOut out{.lines = corpus.lines(Split::kAll)};
+  for (int64_t i = 0; i < out.lines; ++i) {
+    const std::span<const int32_t> targets = corpus.window(Split::kAll, i).targets;
+    out.tokens += std::ssize(targets);
+    out.predictive += rows.log_predictive(targets);
+    out.mle += rows.log_likelihood(targets);
+  }
+  return out;
+}
+
+Json rows_json(const DirichletRows& rows, const Tokenizer& tokenizer, double A) {
+  Json all = Json::array();
+  for (const auto& [history, counts] : rows.rows()) {
+    const std::vector<double> dense = rows.dense(counts);
+    const DirichletPosterior posterior = dirichlet_posterior(dense, A);
+    Json texts = Json::array(), tokens = Json::array();
+    for (const int32_t id : history) texts.push_back(tokenizer.vocab()[size_t(id)]);
+    for (size_t k = 0; k < dense.size(); ++k)
+      tokens.push_back({{"text", tokenizer.vocab()[k]},
+                        {"count", dense[k]},
+                        {"mean", posterior.mean[k]},
+                        {"variance", posterior.variance[k]},
+                        {"predictive", posterior.mean[k]}});
+    all.push_back({{"history", texts}, {"tokens", tokens}});
+  }
+  return all;
+}
+
+void print_rows(const DirichletRows& rows, const Tokenizer& tokenizer, double A) {
+  constexpr size_t kMostRows = 12, kMostTokens = 8;
+  size_t row = 0;
+  for (const auto& [history, counts] : rows.rows()) {
+    if (++row > kMostRows) break;
+    const std::vector<double> dense = rows.dense(counts);
+    const DirichletPosterior posterior = dirichlet_posterior(dense, A);
+    std::string name;
+    for (const int32_t id : history) name += (name.empty() ? "" : " ") + tokenizer.vocab()[size_t(id)];
+    std::printf("\n%s\n", history.empty() ? "at the beginning" : ("after " + in_quotes(one_line(name, 60))).c_str());
+    std::printf("  %s  %8s  %10s  %10s\n", left("token", 16).c_str(), "count", "mean", "deviation");
+    for (size_t k = 0; k < std::min(kMostTokens, dense.size()); ++k)
+      std::printf("  %s  %8s  %10s  %10s\n", left(one_line(tokenizer.vocab()[k], 16), 16).c_str(),
+                  significant(dense[k], 8).c_str(), fixed(posterior.mean[k], 6).c_str(),
+                  fixed(std::sqrt(posterior.variance[k]), 6).c_str());
+    if (dense.size() > kMostTokens) std::printf("  ... and %zu more\n", dense.size() - kMostTokens);
+  }
+  if (rows.rows().size() > kMostRows)
+    std::printf("\n... and %zu more rows; --json has all\n", rows.rows().size() - kMostRows);
+}
+
+}  // namespace
+
+int bayes(const BayesCommand& command) {
+  if (command.lesson) {
+    std::fputs(page_text(apps_bayes_lesson_txt, bayes_numbers()).c_str(), stdout);
+    return kDone;
+  }
+  Console console(command.common);
+  const double A = prior_of(command.prior);
+  Config config = command.config;
+  config.val_fraction = 0;
+  try {
+    config.resolve(1);
+  } catch (const DataError& error) {
+    throw UsageError(error.what());
+  }
+  const CorpusFiles files = read_corpus_files(command.corpus, config);
+  const Tokenizer tokenizer = config.lines ? Tokenizer::from_lines(config.tokenizer, split_lines(files.content))
+                                           : Tokenizer::from_text(config.tokenizer, files.content);
+  config.end_id = tokenizer.end_id();
+  const Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
+  const bool windowed = config.family().has("order");  // else a row has all of a line before it
+  const DirichletRows rows(corpus, Split::kAll, tokenizer.size(), windowed ? config.order - 1 : INT64_MAX, A);
+  constexpr double kOfNumber = 400;  // bytes of a token of a row as JSON
+  if (command.common.json)
+    require_memory(kOfNumber * double(rows.rows().size()) * double(tokenizer.size()), "the rows as JSON",
+                   "use fewer lines, or a smaller --order");
+
+  std::optional<HeldOut> held;
+  if (!command.held_out.empty()) {
+    const CorpusFiles other = read_corpus_files({command.held_out}, config);
+    held = measure(rows, placed(other, tokenizer,
+                                [&] { return Corpus(config.corpus(), tokenizer, other.content, other.name()); }));
+  }
+  if (command.common.json) {
+    Json result{{"log_evidence", rows.log_evidence()}, {"rows", rows_json(rows, tokenizer, A)}};
+    if (held)
+      result["held_out"] = {{"lines", held->lines},
+                            {"tokens", held->tokens},
+                            {"predictive", json_number(-held->predictive)},
+                            {"mle", json_number(-held->mle)}};
+    std::printf("%s\n", result.dump().c_str());
+    return kDone;
+  }
+  std::printf("log evidence %s nats: the log-probability of the text, its probabilities integrated out.\n",
+              significant(rows.log_evidence(), 12).c_str());
+  print_rows(rows, tokenizer, A);
+  if (held)
+    std::printf("\n%s: %s lines cost %s nats under the predictive, %s at the maximum of the likelihood.\n",
+                one_line(command.held_out, 60).c_str(), grouped(held->lines).c_str(),
+                fixed(-held->predictive, 6).c_str(), fixed(-held->mle, 6).c_str());
+  if (windowed)
+    console.note(text("train --model ngram --smoothing add --alpha ", A, " is this predictive of one more token."));
+  return kDone;
+}
+
+}  // namespace gradus

@@ -1,0 +1,123 @@
+#include "apps/posterior_summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "apps/format.h"
+#include "apps/report/log.h"
+#include "engine/io/json_number.h"
+#include "models/posterior/diagnostics.h"
+#include "models/posterior/variational.h"
+
+namespace gradus {
+namespace {
+
+double mean_of(const std::vector<double>& x) { return std::accumulate(x.begin(), x.end(), 0.0) / double(x.size()); }
+
+// The columns NAME_1, NAME_2, ... of the log as traces of C chains, behind the burn-in.
+std::vector<Trace> traces(const Records& steps, const std::string& name, const std::vector<int64_t>& columns,
+                          int64_t burn_in) {
+  std::vector<Trace> out;
+  for (const int64_t column : columns) {
+    const std::vector<double> all = steps[text(name, "_", column)];
+    Trace& trace = out.emplace_back();
+    for (size_t i = 0; i < all.size(); ++i)
+      if (steps.step[i] > double(burn_in)) trace.push_back(all[i]);
+  }
+  return out;
+}
+
+Json of_chains(const ChainsModel& model, const Config& config, const std::string& log_file, Console& console) {
+  Records steps;
+  try {
+    steps = read_run_log(log_file, true).steps;
+  } catch (const DataError&) {  // the samples are there, and what they are worth is not known
+    return {{"acceptance", nullptr}, {"ess", nullptr}, {"r_hat", nullptr}};
+  }
+  double ess = INFINITY, worst = 0;
+  const int64_t C = model.chains();
+  const auto look_at = [&](const std::vector<Trace>& of) {
+    if (of[0].size() < 4 || std::ranges::any_of(of[0], [](double x) { return std::isnan(x); })) return;
+    if (const double r = r_hat(of); r > worst) worst = r;
+    if (const double n = effective_sample_size(of); n < ess) ess = n;
+  };
+  std::vector<int64_t> columns(static_cast<size_t>(C));
+  std::iota(columns.begin(), columns.end(), 1);
+  look_at(traces(steps, "log_joint", columns, config.burn_in));
+  int64_t Q = 0;
+  while (steps.columns.contains(text("traced_", (Q + 1) * C))) ++Q;
+  for (int64_t q = 0; q < Q; ++q) {
+    for (int64_t c = 0; c < C; ++c) columns[size_t(c)] = c * Q + q + 1;
+    look_at(traces(steps, "traced", columns, config.burn_in));
+  }
+  std::vector<double> acceptance;
+  std::iota(columns.begin(), columns.end(), 1);
+  for (const Trace& trace : traces(steps, "acceptance", columns, config.burn_in))
+    if (!trace.empty()) acceptance.push_back(mean_of(trace));
+  const bool known = std::isfinite(ess) && worst > 0;
+  const bool rejects = !acceptance.empty() && std::isfinite(acceptance[0]);
+  console.note(text("Posterior: ", C, " chains", rejects ? ", acceptance " + fixed(mean_of(acceptance), 3) : "",
+                    known ? text(", effective sample size ", fixed(ess, 0), ", R̂ ", fixed(worst, 3)) : "",
+                    known && worst > 1.05 ? ": the chains do not agree yet; take more --steps" : "", "."));
+  return {{"acceptance", rejects ? Json(mean_of(acceptance)) : Json()},
+          {"ess", known ? Json(ess) : Json()},
+          {"r_hat", known ? Json(worst) : Json()}};
+}
+
+Json of_guide(const VariationalModel& model, const Corpus& corpus, Shards& shards, int64_t batch, Console& console) {
+  constexpr int64_t kTokens = 2'000'000;  // that are read for it
+  const int64_t tokens = targets_in(corpus, Split::kTrain);
+  const int64_t K = std::clamp<int64_t>(kTokens / tokens, 2, std::max<int64_t>(2, model.draws()));
+  std::vector<double> log_p;
+  for (int64_t k = 0; k < std::min(K, model.draws()); ++k)
+    log_p.push_back(-loss_of_split(model.draw(k), corpus, Split::kTrain, shards, batch).nats);
+  const double kl = model.kl(), mean = mean_of(log_p), n = double(log_p.size());
+  double squares = 0;
+  for (const double x : log_p) squares += (x - mean) * (x - mean);
+  const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : NAN;
+  console.note(text("Posterior: ELBO ", fixed(mean - kl, 2), " ± ", fixed(error, 2), " nats, with a KL of ",
+                    fixed(kl, 2), " from the prior. The log evidence is at least as high."));
+  return {{"elbo", json_number(mean - kl)}, {"elbo_stderr", json_number(error)}, {"kl", json_number(kl)}};
+}
+
+}  // namespace
+
+Json record_of(const ChainSampler::Step& step) {
+  Json record{{"log_joint", json_numbers(step.log_joint)}, {"traced", json_numbers(step.traced)}};
+  if (!step.acceptance.empty()) record["acceptance"] = json_numbers(step.acceptance);
+  return record;
+}
+
+Json tell_posterior(const Checkpoint& run, const Corpus& corpus, Shards& shards, RunFolder& folder, Console& console) {
+  Json said{{"draws", posterior_in(*run.model)->draws()}};
+  if (const auto* chains = dynamic_cast<const ChainsModel*>(run.model.get()))
+    said.update(of_chains(*chains, run.config, folder.path() + "/log.jsonl", console));
+  if (const auto* guide = dynamic_cast<const VariationalModel*>(run.model.get()))
+    said.update(of_guide(*guide, corpus, shards, run.config.batch, console));
+  Json record{
+      {"type", "parameters"}, {"step", run.step}, {"posterior", said}, {"parameters", posterior_parameters(run)}};
+  folder.log(record);
+  return said;
+}
+
+Json posterior_parameters(const Checkpoint& run) {
+  const PosteriorModel& model = *posterior_in(*run.model);
+  const Params& params = model.net_params();
+  std::vector<double> mean(static_cast<size_t>(params.declared_size())), deviation(mean.size());
+  model.moments(mean, deviation);
+  Json out = Json::array();
+  const auto rms = [](std::span<const double> x) {
+    return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size()));
+  };
+  for (int64_t i = 0; i < params.count(); ++i) {
+    const auto at = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
+    out.push_back({{"name", params.name(i)},
+                   {"shape", params.shape(i).sizes()},
+                   {"mean", json_number(rms(std::span(mean).subspan(at, n)))},
+                   {"spread", json_number(rms(std::span(deviation).subspan(at, n)))}});
+  }
+  return out;
+}
+
+}  // namespace gradus

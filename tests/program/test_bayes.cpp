@@ -1,0 +1,199 @@
+// gradus bayes: the posterior of counted probabilities, and its predictive.
+#include <cmath>
+
+#include "tests/program/program.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+TEST_SUITE_BEGIN("bayes");
+
+TEST_CASE("the posterior of four sentences has a row for each beginning, over all tokens and the end mark") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  for (const Precision real : {f32, f64})
+    for (const std::string model : {"tabular", "ngram"}) {
+      CAPTURE(model);
+      const Run run = dir.run(
+          real, "bayes two_words.txt --lines --tokenizer word --order 2 --prior dirichlet:1 --json --model " + model);
+      CHECK(exits(run, 0));
+      const Json said = run.json();
+      // the, cat, dog, a and the mark: 5 tokens. Rows of the table: start, the, a, and four whole lines.
+      CHECK(said["rows"].size() == (model == "tabular" ? 7 : 5));
+      const Json& start = said["rows"][0];
+      CHECK(start["history"].empty());
+      CHECK(start["tokens"].size() == 5);
+      double total = 0;
+      for (const Json& token : start["tokens"]) {
+        const double c = token["text"] == Json("the") ? 7 : token["text"] == Json("a") ? 3 : 0, m = (c + 1) / 15;
+        CHECK(near(token["mean"].get<double>(), m, 1e-12));
+        CHECK(near(token["predictive"].get<double>(), m, 1e-12));
+        CHECK(near(token["variance"].get<double>(), m * (1 - m) / 16, 1e-12));
+        total += token["mean"].get<double>();
+      }
+      CHECK(near(total, 1, 1e-12));
+      // The rows are independent: Γ(5)/Γ(5+N) Π Γ(1+c) of each.
+      const auto row = [](std::vector<double> counts) {
+        double N = 0, sum = 0;
+        for (const double c : counts) N += c, sum += std::lgamma(1 + c);
+        return sum + std::lgamma(5) - std::lgamma(5 + N);
+      };
+      double evidence = row({7, 3}) + row({4, 3}) + row({2, 1});
+      for (const double n : model == "tabular" ? std::vector<double>{4, 3, 2, 1} : std::vector<double>{6, 4})
+        evidence += row({n});
+      CHECK(near(said["log_evidence"].get<double>(), evidence, 1e-9));
+    }
+}
+
+TEST_CASE("of lines never seen the predictive has a finite cost, and the maximum of the likelihood has none") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  dir.write("other.txt", "cat the\nthe cat\n");
+  const Run run = dir.run(f64, "bayes two_words.txt --lines --tokenizer word --held-out other.txt --json");
+  const Json held = run.json()["held_out"];
+  CHECK(held["lines"] == Json(2));
+  CHECK(held["tokens"] == Json(6));
+  CHECK(held["mle"] == Json("inf"));
+  // Start row 1/15, then rows that nobody has seen, 1/5 each; then 8/15, 5/12, 5/9.
+  const double cost = -std::log(1. / 15) + 2 * std::log(5.) - std::log(8. / 15 * 5 / 12 * 5 / 9);
+  CHECK(near(held["predictive"].get<double>(), cost, 1e-9));
+  // --smoothing add is the predictive of one more token.
+  CHECK(exits(dir.run(f64,
+                      "train two_words.txt --lines --tokenizer word --model ngram --order 2 --smoothing add "
+                      "--alpha 1 --out run"),
+              0));
+  const Json score = dir.run(f64, "score run", {.in = "the cat\n"}).json();
+  CHECK(near(std::exp(score["log_probs"][0].get<double>()), 8. / 15, 1e-9));
+  CHECK(near(std::exp(score["log_probs"][1].get<double>()), 5. / 12, 1e-9));
+}
+
+TEST_CASE("for a person: the evidence, the rows, and where else the predictive is met") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const Run run = dir.run(f64, "bayes two_words.txt --lines --tokenizer word --model ngram --order 2");
+  CHECK(exits(run, 0));
+  CHECK(contains(run.out, "log evidence -"));
+  CHECK(contains(run.out, "at the beginning"));
+  CHECK(contains(run.out, "after \"the\""));
+  CHECK(contains(run.out + run.err, "--smoothing add --alpha 1"));
+  const Run stream = dir.run(f64, "bayes two_words.txt --model ngram --order 2 --json");
+  CHECK(exits(stream, 0));
+  CHECK(stream.json()["rows"].size() == 10);  // every character but none before the first
+}
+
+TEST_CASE("what is no prior, no counted family and no text of lines is refused") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  for (const std::string prior : {"dirichlet", "dirichlet:", "dirichlet:0", "dirichlet:nan", "dirichlet:1x", "gamma:1"})
+    CHECK(refuses(dir.run(f64, "bayes two_words.txt --lines --prior " + prior), 2, "must be dirichlet:A"));
+  CHECK(refuses(dir.run(f64, "bayes two_words.txt --model lstm"), 2, "must be one of ngram | tabular"));
+  CHECK(refuses(dir.run(f64, "bayes two_words.txt"), 2, "a tabular model needs lines"));
+  CHECK(refuses(dir.run(f64, "bayes"), 2, "bayes needs a text"));
+  dir.write("other.txt", "the cow\n");
+  CHECK(refuses(dir.run(f64, "bayes two_words.txt --lines --tokenizer word --held-out other.txt"), 4, "cow"));
+  CHECK(refuses(dir.run(f64, "bayes two_words.txt --model ngram --held-out other.txt"), 2, "needs --lines"));
+}
+
+TEST_CASE("the lesson has the worked numbers, in lines of 80 characters, and names every defect") {
+  const Scratch dir;
+  const Run run = dir.run(f64, "bayes --lesson");
+  CHECK(exits(run, 0));
+  for (const std::string& line : lines(run.out)) CHECK_MESSAGE(characters(line) <= 80, line);
+  for (const char* number :
+       {"0.357143", "0.285714", "0.214286", "0.142857", "-15.0974439037594", "-12.7985422583367", "-1.51551212348465",
+        "-1.918938533205", "-1.862085713765", "0.403426409720", "0.346573590280", "0.066667", "0.123718"})
+    CHECK_MESSAGE(contains(run.out, number), number);
+  for (const char* defect : {"D51", "D52", "D53", "D54", "D55", "D57", "D58", "D59", "D60"})
+    CHECK_MESSAGE(contains(run.out, defect), defect);
+  CHECK(refuses(dir.run(f64, "bayes --lesson x.txt"), 2, "--lesson takes no file"));
+  CHECK(refuses(dir.run(f64, "bayes --lesson --json"), 2, "is a page to read"));
+}
+
+static const std::string kSmall =
+    " --lines --tokenizer word --model nnlm --embd 4 --hidden 4 --context 4 --val-fraction 0 --batch 5 --draws 8 "
+    "--shards 1";
+static std::string train_with(const std::string& posterior, const std::string& out) {
+  return "train two_words.txt --out " + out + kSmall + " --posterior " + posterior +
+         (posterior == "variational" ? " --steps 60 --lr 0.03" : " --chains 2 --steps 60 --lr 0.05");
+}
+
+TEST_CASE(
+    "a run with a posterior is scored, sampled, measured and listed by its predictive, and goes on where it was") {
+  for (const std::string posterior : {"variational", "sgld", "hmc"}) {
+    CAPTURE(posterior);
+    const Scratch dir;
+    dir.write("two_words.txt", four_sentences());
+    const Run train = dir.run(f64, train_with(posterior, "whole") + " --json");
+    CHECK(exits(train, 0));
+    const Json said = train.json()["posterior"];
+    CHECK(said["draws"] == Json(8));
+    CHECK(said.contains("elbo") == (posterior == "variational"));
+    CHECK(said.contains("r_hat") == (posterior != "variational"));
+    if (posterior != "variational") CHECK(said["acceptance"].is_null() == (posterior == "sgld"));
+    if (posterior == "hmc") CHECK(said["r_hat"].get<double>() > 0.9);
+
+    const Json world = dir.run(f64, "exact sequences whole --max-tokens 3 --json").json();
+    CHECK(near(world["total_probability"].get<double>(), 1, 1e-9));
+    double nats = 0;
+    for (const Json& sequence : world["sequences"]) {
+      if (sequence["ended"] == Json(false)) continue;
+      const Json score = dir.run(f64, "score whole", {.in = sequence["text"].get<std::string>() + "\n"}).json();
+      CHECK(near(score["log_prob"].get<double>(), sequence["log_prob"].get<double>(), 1e-9));
+      const std::string text = sequence["text"].get<std::string>();
+      const int n = text == "the cat" ? 4 : text == "the dog" ? 3 : text == "a cat" ? 2 : text == "a dog" ? 1 : 0;
+      nats -= n * score["log_prob"].get<double>();
+    }
+    const Json eval = dir.run(f64, "eval whole two_words.txt --json").json();
+    CHECK(near(30 * eval["nats_per_token"].get<double>(), nats, 1e-8));
+    const Json sample = dir.run(f32, "sample whole --count 2 --json").json();  // the float build reads it too
+    CHECK(sample["samples"].size() == 2);
+
+    // Stopped and resumed, the same bits, and as many threads as one likes.
+    CHECK(exits(dir.run(f64, train_with(posterior, "halves") + " --stop-after 25"), 130));
+    CHECK(exits(dir.run(f64, "train --out halves --resume --threads 2"), 0));
+    CHECK(dir.same_weights("whole", "halves"));
+
+    const Json inside = dir.run(f64, "inspect whole --json").json();
+    CHECK(inside["posterior"].size() > 3);
+    for (const Json& p : inside["posterior"]) CHECK(p["spread"].get<double>() > 0);
+    CHECK(contains(dir.run(f64, "inspect whole").out, "the posterior of each parameter"));
+    CHECK(exits(dir.run(f64, "report whole"), 0));
+    CHECK(dir.valid_html("whole/report.html"));
+    CHECK(contains(dir.read("whole/report.html"), "Posterior over the parameters"));
+
+    // The mean alone is a run like any other.
+    CHECK(refuses(dir.run(f64, "tune whole --out t --reward end"), 2, "gradus merge"));
+    CHECK(exits(dir.run(f64, "merge whole --out mean"), 0));
+    CHECK(exits(dir.run(f64, "tune mean --out t --reward end --steps 1 --batch 2"), 0));
+    CHECK(exits(dir.run(f64, "exact compare whole mean --max-tokens 3"), 0));
+  }
+}
+
+TEST_CASE("a run without a posterior says nothing of one in its files") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  CHECK(exits(dir.run(f64, "train two_words.txt --out plain" + kSmall + " --steps 2"), 0));
+  const std::string config = dir.run(f64, "inspect plain --json").json()["metadata"]["config"].get<std::string>();
+  for (const char* name : {"posterior", "prior_scale", "burn_in", "chains", "leapfrog"})
+    CHECK_FALSE(contains(config, name));
+  CHECK_FALSE(dir.run(f64, "inspect plain --json").json().contains("posterior"));
+}
+
+TEST_CASE("options of posteriors that mean nothing are named, and those that do not fit are refused") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const Run note = dir.run(f64, train_with("variational", "a") + " --weight-decay 0.1 --leapfrog 3 --chains 2");
+  CHECK(exits(note, 0));
+  CHECK(contains(note.err, "--chains, --leapfrog, --weight-decay have no meaning for --posterior variational"));
+  CHECK(contains(dir.run(f64, "train two_words.txt --out b" + kSmall + " --steps 1").err,
+                 "--draws has no meaning for --posterior none"));
+  const std::string lines = "train two_words.txt --lines --tokenizer word --out c ";
+  CHECK(refuses(dir.run(f64, lines + "--model tabular --posterior hmc"), 2, "gradus bayes"));
+  CHECK(refuses(dir.run(f64, lines + "--model masked --posterior hmc"), 2, "says nothing of what follows"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior mcmc"), 2, "none | variational | sgld | hmc"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior sgld --draws 30"), 2, "use a multiple of 4"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior sgld --trace 1 x.html"), 2, "shows a step of one set of parameters"));
+  CHECK(refuses(dir.run(f64, "train two_words.txt --from a --posterior hmc --out d"), 2, "do not go together"));
+}
+
+TEST_SUITE_END();
