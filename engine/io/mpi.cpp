@@ -11,6 +11,8 @@
 #define MPICH_SKIP_MPICXX
 #include <mpi.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <algorithm>
@@ -69,6 +71,8 @@ class Ranks final : public Comm {
     MPI_Comm_set_errhandler(all_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(all_, &rank_);
     MPI_Comm_size(all_, &ranks_);
+    // Where mpirun itself is killed nobody else ends its ranks: rank 0 saves first.
+    prctl(PR_SET_PDEATHSIG, rank_ == 0 ? SIGTERM : SIGKILL);
   }
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
