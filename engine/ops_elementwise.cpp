@@ -16,9 +16,8 @@ void add_forward(Op& op) {
 }
 void add_backward(Op& op) {
   const int64_t n = op.shape(0).numel();
-  const real* dy = op.dy();
-  if (real* da = op.dx(0)) n == 1 ? void(*da += *dy) : kernel::add_to(n, dy, da);
-  if (real* db = op.dx(1)) n == 1 ? void(*db += *dy) : kernel::add_to(n, dy, db);
+  if (real* da = op.dx(0)) kernel::add_to(n, op.dy(), da);
+  if (real* db = op.dx(1)) kernel::add_to(n, op.dy(), db);
 }
 Tensor add(const Tensor& a, const Tensor& b, Loc where) {
   static constexpr OpKind kind{.name = "add", .forward = add_forward, .backward = add_backward, .math = kAddMath};
@@ -50,9 +49,8 @@ void mul_forward(Op& op) {
 }
 void mul_backward(Op& op) {
   const int64_t n = op.shape(0).numel();
-  const real *a = op.x(0), *b = op.x(1), *dy = op.dy();
-  if (real* da = op.dx(0)) n == 1 ? void(*da = std::fma(*dy, *b, *da)) : kernel::multiply_add(n, dy, b, da);
-  if (real* db = op.dx(1)) n == 1 ? void(*db = std::fma(*dy, *a, *db)) : kernel::multiply_add(n, dy, a, db);
+  if (real* da = op.dx(0)) kernel::multiply_add(n, op.dy(), op.x(1), da);
+  if (real* db = op.dx(1)) kernel::multiply_add(n, op.dy(), op.x(0), db);
 }
 Tensor mul(const Tensor& a, const Tensor& b, Loc where) {
   static constexpr OpKind kind{.name = "mul", .forward = mul_forward, .backward = mul_backward, .math = kMulMath};

