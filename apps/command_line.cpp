@@ -1,6 +1,8 @@
 // The command line: what each command takes. The only file that sees CLI11, which makes it long. A command is one
 // function here, which declares its options, one row at the end, and one file of its name in apps/, which does the
 // work.
+#include <sched.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
@@ -30,7 +32,12 @@
 
 namespace gradus {
 
-int cores() { return int(std::max(1u, std::thread::hardware_concurrency())); }
+// Of this machine, those that this process may use: mpirun and taskset leave it fewer.
+int cores() {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+  return int(std::max(1u, std::thread::hardware_concurrency()));
+}
 // Each thread takes address space for its stack, its heap and OpenBLAS's buffer; where that is limited there are fewer.
 int threads_for(const Common& common, int64_t shards) {
   constexpr double kOfThread = 300e6;

@@ -87,7 +87,8 @@ static void end_where_nothing_can_be_thrown() {
 static void join_job() {
   const Comm& ranks = ranks_of_job();
   if (ranks.ranks() == 1) return;
-  setenv("TERM", "dumb", 1);  // mpirun gives each rank a terminal that nobody sees
+  std::signal(SIGPIPE, SIG_IGN);  // mpirun may be gone before rank 0 has saved
+  setenv("TERM", "dumb", 1);      // mpirun gives each rank a terminal that nobody sees
   if (ranks.rank() > 0)
     if (const int nowhere = open("/dev/null", O_WRONLY); nowhere >= 0)
       for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, fd);

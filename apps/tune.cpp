@@ -2,6 +2,7 @@
 // of the file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h its log and messages.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "apps/features.h"
 #include "apps/format.h"
@@ -348,9 +349,11 @@ int tune(const TuneCommand& command) {
       folder.save_on_the_way(console, [&] { save(run, tuner); });
   }
   if (is_half_done)
-    throw DataError(text(
-        "another rank was gone in the middle of the updates of step ", run.policy.step + 1,
-        ", so that step cannot be saved; continue from the last save with: ", next_of(command, run, tuner).resume));
+    throw DataError(text("another rank did not answer in the middle of the updates of step ", run.policy.step + 1,
+                         ", so that step cannot be saved; ",
+                         std::filesystem::exists(folder.checkpoint())
+                             ? "continue from the last save with: " + next_of(command, run, tuner).resume
+                             : "nothing was saved before it"));
   save(run, tuner);
 
   Json result = result_of(run, record, all.seconds());

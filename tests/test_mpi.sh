@@ -22,7 +22,12 @@ cat >reward <<'END'
 echo started >>starts
 while read -r line; do echo $((${#line} % 7)); done
 END
-chmod +x reward
+cat >nested <<END
+#!/bin/sh
+"$alone" --version >/dev/null 2>nested.err || exit 1
+exec ./reward
+END
+chmod +x reward nested
 tuning='--reward command:./reward --batch 9 --shards 5 --steps 6 --max-tokens 12 --save-every 2 --seed 3 --quiet'
 # ./on RANKS COMMAND...; 0 ranks: without mpirun.
 cat >on <<'END'
@@ -58,6 +63,8 @@ test_bits() {
       done
     done
   done
+  run ./on 2 "$f32" tune prior-lstm --out nested-tuned --threads 1 $(echo "$tuning" | sed 's,./reward,./nested,')
+  check 'bits: a reward program may run gradus itself' "exit $code $(cat nested.err err)" [ $code = 0 ]
 }
 
 # Parts of one run, each with other ranks and threads.

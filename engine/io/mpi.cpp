@@ -66,12 +66,15 @@ struct Notice {
 class Ranks final : public Comm {
  public:
   Ranks() {
-    MPI_Init(nullptr, nullptr);
+    int threads = 0;
+    MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &threads);
+    require(threads >= MPI_THREAD_FUNNELED, "mpi", Loc::here(), "this MPI allows no threads beside its own");
     MPI_Comm_dup(MPI_COMM_WORLD, &all_);
     MPI_Comm_set_errhandler(all_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(all_, &rank_);
     MPI_Comm_size(all_, &ranks_);
-    // Where mpirun itself is killed nobody else ends its ranks: rank 0 saves first.
+    // Where mpirun itself is killed nobody else ends its ranks. Rank 0 may still save, but its library may end it
+    // first.
     prctl(PR_SET_PDEATHSIG, rank_ == 0 ? SIGTERM : SIGKILL);
   }
   int rank() const override { return rank_; }
@@ -137,7 +140,9 @@ class Ranks final : public Comm {
   // As MPI_Waitall, but looks up: a rank that is gone never answers. It gives its core to whoever wants it, for there
   // may be more ranks than cores, and sleeps only after some milliseconds: to wake up takes a tenth of one.
   void wait() {
-    constexpr std::chrono::milliseconds kGrace(400);  // mpirun kills what still runs one second after its SIGTERM
+    // mpirun kills what still runs so long after its SIGTERM; it hands on what it was told.
+    const char* const told = std::getenv("OMPI_MCA_odls_base_sigkill_timeout");
+    const std::chrono::duration<double> grace(0.4 * (told ? std::max(1.0, std::atof(told)) : 1.0));
     constexpr int kSpins = 20'000;
     std::optional<Clock::time_point> asked;
     for (int round = 1, done = 0;; ++round) {
@@ -149,7 +154,7 @@ class Ranks final : public Comm {
       pause();
       if (rank_ > 0 || !is_asked()) continue;
       if (!asked) asked = Clock::now();
-      if (Clock::now() - *asked > kGrace) lose();
+      if (Clock::now() - *asked > grace) lose();
     }
   }
   // What was to arrive has no place any more, so nothing is said to anybody from here on.

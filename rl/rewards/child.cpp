@@ -5,11 +5,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "engine/error.h"
 
@@ -57,6 +61,17 @@ struct Spawn {
 };
 
 // Starts `sh -c PROGRAM` in the process group `group` (0: one of its own). Returns 0 or the error.
+// What a program inherits: not that this process may be a rank of a job, or a gradus in it would want to join.
+std::vector<char*> inherited() {
+  std::vector<char*> variables;
+  for (char** one = environ; *one; ++one)
+    if (std::ranges::none_of(std::array{"OMPI_", "PMI_", "PMIX_", "OPAL_"},
+                             [&](const char* of_mpi) { return std::string_view(*one).starts_with(of_mpi); }))
+      variables.push_back(*one);
+  variables.push_back(nullptr);
+  return variables;
+}
+
 int start(pid_t& pid, std::string program, pid_t group, int in, int out) {
   Spawn spawn;
   sigset_t standard = only(SIGPIPE), none;
@@ -70,7 +85,7 @@ int start(pid_t& pid, std::string program, pid_t group, int in, int out) {
   posix_spawn_file_actions_adddup2(&spawn.files, out, STDOUT_FILENO);
   std::string shell = "sh", option = "-c";
   char* const argv[] = {shell.data(), option.data(), program.data(), nullptr};
-  return posix_spawn(&pid, "/bin/sh", &spawn.files, &spawn.attributes, argv, environ);
+  return posix_spawn(&pid, "/bin/sh", &spawn.files, &spawn.attributes, argv, inherited().data());
 }
 
 // The guardian reads until its pipe ends, which it does when we end, however that is; then it kills its group. It holds
