@@ -76,11 +76,11 @@ TEST_CASE("the loss is log 2 at the prior and least at the posterior, by the wor
 TEST_CASE("where the policy is the posterior the exact gradient is zero, elsewhere it is not, on a table and an LSTM" *
           doctest::skip(!kDouble)) {
   for (const bool lstm : {true, false}) {
-    std::unique_ptr<KnownWorld> w;
+    std::shared_ptr<KnownWorld> w;  // which ends each as what it is
     if (lstm)
-      w = std::make_unique<KnownWorld>("lstm", 5, ended_world(2));
+      w = std::make_shared<KnownWorld>("lstm", 5, ended_world(2));
     else
-      w = std::make_unique<FourSentences>();
+      w = std::make_shared<FourSentences>();
     CHECK(norm(exact_gradient_of(*w, kBeta)) > 0.01);
     for (size_t x = 0; x < w->reward.size(); ++x) w->reward[x] = 3 + kBeta * (w->log_pi()[x] - w->log_q()[x]);
     CHECK(norm(exact_gradient_of(*w, kBeta)) <= 1e-13);
