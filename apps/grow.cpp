@@ -3,7 +3,7 @@
 // the slope that the operations and bytes of the same steps have, counted instead of measured.
 //
 // Under `mpirun -n R` the axis is the number of ranks; the bytes that a step sends are counted too, and what an
-// exchange takes is measured.
+// exchange takes is measured. Over 350 lines: measuring, counting, fitting and the picture share the one list of axes.
 #include <malloc.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // gradus tune: fine-tuning by one of the methods of rl/methods, with a KL penalty to the prior. The loop is at the end
 // of the file; rl/learner.h is the step, apps/tuned_run.h the run on disk, apps/tune_log.h its log and messages.
+// Over 350 lines: what a run may be refused for stands before the loop that relies on it.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

@@ -23,14 +23,15 @@ TEST_CASE("blas: kernels are not those of a processor of 2004") {
 #endif
 }
 
+static std::vector<real> draw(int64_t n, int64_t at) {
+  const Rng rng = Rng(3, Stream::kTest).at(at);
+  std::vector<real> x;
+  for (int64_t i = 0; i < n; ++i) x.push_back(real(rng.normal(i)));
+  return x;
+}
+
 TEST_CASE("blas: gemm equals three loops, with every transpose, row distance and beta") {
   constexpr int64_t M = 5, N = 7, K = 3, kGap = 2;
-  const Rng rng(3, Stream::kTest);
-  const auto draw = [&](int64_t n, int64_t at) {
-    std::vector<real> x;
-    for (int64_t i = 0; i < n; ++i) x.push_back(real(rng.at(at).normal(i)));
-    return x;
-  };
   for (const Trans ta : {kNo, kTr})
     for (const Trans tb : {kNo, kTr})
       for (const real beta : {real(0), real(1), real(-0.5)}) {
@@ -56,12 +57,6 @@ TEST_CASE("blas: gemm equals three loops, with every transpose, row distance and
 }
 
 TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, at every edge of its tiles") {
-  const Rng rng(4, Stream::kTest);
-  const auto draw = [&](int64_t n, int64_t at) {
-    std::vector<real> x;
-    for (int64_t i = 0; i < n; ++i) x.push_back(real(rng.at(at).normal(i)));
-    return x;
-  };
   for (const bool ta : {false, true})
     for (const bool tb : {false, true})
       for (const auto& size : {std::array{1, 1, 1},
