@@ -1,5 +1,6 @@
 // Markov chains over parameters (models/posterior/chains.h): HMC and SGLD on distributions that are known, and what
 // chains say of themselves. Seeds are fixed; a bound of 4 standard errors is missed by chance once in 16,000.
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -67,24 +68,39 @@ TEST_CASE("HMC has its distribution for every step size, and a wrong acceptance 
   CHECK_FALSE(distance_of(half, 0.9, 5, 8000) < 4);
 }
 
-TEST_CASE("detailed balance: of two states each reaches the other as often, weighed by their density") {
-  // Bins left and right of a threshold in a chain that is in equilibrium: as many crossings one way as the other, and
-  // the flow from A to C equals that from C to A where the density differs. With an acceptance that forgets the
-  // kinetic energy it does not.
-  const auto flows = [](double step) {
+TEST_CASE("detailed balance: of two sets each reaches the other as often, and has its part of the density") {
+  double mass = 0, in_A = 0, in_C = 0;  // A = {|q| < 0.4}, C = {q > 0.8}
+  for (double x = -8; x <= 8; x += 1e-4) {
+    const double f = std::exp(-std::pow(x, 4) / 4 - x * x / 2);
+    mass += f, in_A += std::fabs(x) < 0.4 ? f : 0, in_C += x > 0.8 ? f : 0;
+  }
+  // Standard errors between what a chain says and what is so: of the visits of A and of C, and of the crossings.
+  const auto distances = [&](const Potential& U) {
     double there = 0, back = 0;
+    Trace A, C;
     std::vector<double> q{0.1};
     for (int64_t t = 1; t <= 60000; ++t) {
       const double before = q[0];
-      hmc_transition(quartic, q, step, 2, Rng(3, Stream::kPosterior, t));
-      if (std::fabs(before) < 0.4 && q[0] > 0.8) ++there;
-      if (before > 0.8 && std::fabs(q[0]) < 0.4) ++back;
+      hmc_transition(U, q, 0.7, 2, Rng(3, Stream::kPosterior, t));
+      A.push_back(std::fabs(q[0]) < 0.4);
+      C.push_back(q[0] > 0.8);
+      there += std::fabs(before) < 0.4 && q[0] > 0.8;
+      back += before > 0.8 && std::fabs(q[0]) < 0.4;
     }
-    return std::pair(there, back);
+    CHECK(there > 1000);
+    const auto of = [](const Trace& visits, double truth) {
+      const double mean = std::accumulate(visits.begin(), visits.end(), 0.0) / double(visits.size());
+      const std::vector<Trace> one{visits};
+      return std::fabs(mean - truth) / std::sqrt(truth * (1 - truth) / effective_sample_size(one));
+    };
+    return std::array{of(A, in_A / mass), of(C, in_C / mass), std::fabs(there - back) / std::sqrt(there + back)};
   };
-  const auto [there, back] = flows(0.7);
-  CHECK(there > 1000);
-  CHECK(std::fabs(there - back) < 4 * std::sqrt(there + back));
+  for (const double distance : distances(quartic)) CHECK(distance < 4);
+  const auto flat = distances([](auto q, auto gradient) {  // steps of the right force, accepted by half of the energy
+    return quartic(q, gradient) / 2;
+  });
+  CHECK(flat[0] > 4);
+  CHECK(flat[1] > 4);
 }
 
 TEST_CASE(
