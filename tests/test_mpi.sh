@@ -108,10 +108,11 @@ watch --reward count:e --watch fluency:prior-transformer --entropy-coef 0.1
 END
 }
 
-# ended NAME CODE: the job has ended as it should: one sentence, and a checkpoint that goes on to the bytes of `whole`.
+# ended NAME CODE LEAST: the job has ended as it should: LEAST to one sentence, and a checkpoint that goes on to the bytes of `whole`.
 ended() {
   check "$1: exit code $2" "it is $code; $(tail -n 3 err)" [ $code = "$2" ]
-  check "$1: one sentence" "$(cat out err)" [ "$(cat out err | grep -c 'Stopped after step .* and saved; continue with: ')" = 1 ]
+  sentences_=$(cat out err | grep -c 'Stopped after step .* and saved; continue with: ')
+  check "$1: one sentence" "$sentences_: $(cat out err)" [ "$sentences_" -ge "$3" -a "$sentences_" -le 1 ]
   run "$f32" train --out stopped --resume --quiet
   check "$1: goes on to the same bytes" "exit $code" same_run whole stopped
   rm -rf stopped
@@ -134,9 +135,11 @@ test_signals() {
   for case in 'TERM mpirun' 'INT mpirun' 'TERM 1' 'TERM 2' 'INT 3'; do
     set -- $case
     begin 3
-    if [ "$2" = mpirun ]; then who=mpirun code_=1; kill -"$1" $child; else who="rank $(($2 - 1))" code_=130; kill -"$1" "$(nth "$2")"; fi
+    # mpirun's own code is 1, and once signalled it may end before it has passed on what its ranks still say.
+    if [ "$2" = mpirun ]; then who=mpirun code_=1 least_=0; kill -"$1" $child
+    else who="rank $(($2 - 1))" code_=130 least_=1; kill -"$1" "$(nth "$2")"; fi
     awaited
-    ended "signals: SIG$1 to $who" $code_  # mpirun's own code is 1
+    ended "signals: SIG$1 to $who" $code_ $least_
   done
 }
 
