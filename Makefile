@@ -213,6 +213,8 @@ NO_SLP := -fno-tree-slp-vectorize
 $(foreach b,$(B) $(B32) $(B64),$(b)/models/%.o $(b)/rl/%.o): FLAGS_release := -O3 -g1 $(NO_SLP)
 $(foreach b,$(B) $(B32) $(B64),$(b)/apps/%.o): FLAGS_release := -O2 -g1 $(NO_SLP)
 $(foreach b,$(B) $(B32) $(B64),$(b)/tests/%.o): FLAGS_release := -O1 -g1 $(NO_SLP)
+# The undefined-behaviour sanitizer watches what the tests call; watching the tests themselves would double the time of a build.
+$(foreach b,$(B) $(B32) $(B64),$(b)/tests/%.o): FLAGS_asan := -O0 -g1 -fno-omit-frame-pointer -DGRADUS_POISON -fsanitize=address
 $(B32)/apps/bench.o $(B64)/apps/bench.o: FLAGS_release := -O3 -g1  # it measures what the processor can do
 
 # The engine's own matrix product is optimised in other builds too: without that it would be a hundred times slower.

@@ -51,29 +51,31 @@ row() {
   printf '%-11s %-44s %-26s %4d.%d s\n' "$1" "$2" "$counts" $((tenths / 10)) $((tenths % 10))
 }
 
-# doctest LABEL WHAT PROGRAM [SUITE]: a case that left something out, which prints `SKIP case: what: why`, counts as
+# doctest LABEL WHAT PROGRAM [FILTER...]: a case that left something out, which prints `SKIP case: what: why`, counts as
 # skipped.
 doctest() {
-  run timeout 1800 "$3" --no-colors=true ${4:+"--test-suite=$4"}
+  label=$1 what=$2 program=$3
+  shift 3
+  run timeout 1800 "$program" --no-colors=true "$@"
   cat "$work/err" >>"$work/out"
-  again="$3${4:+ --test-suite=$4}"
+  again="$program${1:+ $*}"
   numbers=$(sed -nE 's/.*test cases: *[0-9]+ *\| *([0-9]+) passed *\| *([0-9]+) failed.*/\1 \2/p' "$work/out" | tail -n 1)
   p=${numbers% *} f=${numbers#* } s=$(sed -nE 's/^SKIP ([^:]*): .*/\1/p' "$work/out" | sort -u | wc -l)
   p=$((${p:-0} - s)) f=${f:-0}
   if [ $status != 0 ] && [ "$f" = 0 ]; then  # it died before or after its summary
-    row "$1" "$2" "$p" 1 "$s"
+    row "$label" "$what" "$p" 1 "$s"
     tail -n 30 "$work/out" | sed 's/^/  /'
     echo "  It ended with exit code $status. Again: $again"
     return
   fi
   [ "$p$f$s" != 000 ] || f=1
-  row "$1" "$2" "$p" "$f" "$s"
+  row "$label" "$what" "$p" "$f" "$s"
   [ -n "$numbers" ] && [ "${numbers#0 0}" = "$numbers" ] || echo "  Nothing ran. Again: $again"
   grep '^SKIP ' "$work/out" | sed 's/^/  /'
   [ "$f" = 0 ] && return
   grep -v -e '^\[doctest\]' -e '^SKIP ' "$work/out" | head -n 80 | sed 's/^/  /'
   # Letters that doctest's filters understand otherwise become ?, which stands for any one.
-  grep '^TEST CASE:' "$work/out" | sort -u | LC_ALL=C sed -E "s/^TEST CASE: *//; s/[^A-Za-z0-9_ -]/?/g; s|.*|  Again: $3 --test-case=\"&\"|"
+  grep '^TEST CASE:' "$work/out" | sort -u | LC_ALL=C sed -E "s/^TEST CASE: *//; s/[^A-Za-z0-9_ -]/?/g; s|.*|  Again: $program --test-case=\"&\"|"
 }
 
 # checks LABEL WHAT COMMAND...: a shell test, which prints lines of ok, FAIL and SKIP (see tests/shell.sh).

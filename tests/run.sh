@@ -3,7 +3,7 @@
 # The last line is `N passed, N failed`, with `, N skipped` where something was.
 cd "$(dirname "$0")/.." || exit 1
 . tests/parts.sh
-program() { doctest "$1" "$2" build/release/tests/program/all "$1"; }
+program() { doctest "$1" "$2" build/release/tests/program/all "--test-suite=$1"; }
 every_suite_has_its_row() {
   build/release/tests/program/all --list-test-suites | grep -E '^[a-z-]+$' | while read -r suite; do
     grep -q "^program $suite " tests/run.sh || { echo "tests/run.sh has no row for $suite"; exit 1; }

@@ -7,15 +7,17 @@ build() { make --no-print-directory -j"$(nproc)" "$@"; }
 
 checks flags 'flags of every compile line' sh tests/check_flags.sh
 
+# All that follows runs beside the sanitized tests of f64. The short form leaves out of these what draws many samples or
+# measures memory: other cases run the same code.
+export UBSAN_OPTIONS=print_stacktrace=1
+sanitized=build/asan-f64/tests/all some=${CI:+'--test-case-exclude=sampled*,*takes?what?was?promised'}
+one asan 'address and UB sanitizers, f64, build' build MODE=asan $sanitized
+ahead timeout 1800 $sanitized --no-colors=true $some
+
 one lessons 'the exercises, build' build exercises
 checks lessons 'blank exercises ask, hints come in stages, solutions pass' sh tests/test_exercises.sh
 
 checks headers 'each installed header compiles alone' sh tests/test_install.sh headers
-
-# The tests of f64 run while the other builds are made and compared.
-export UBSAN_OPTIONS=print_stacktrace=1
-one asan 'address and UB sanitizers, f64, build' build MODE=asan build/asan-f64/tests/all
-ahead timeout 1800 build/asan-f64/tests/all --no-colors=true
 
 # Another compiler and no optimisation: in the short form one program that differs in both, otherwise one for each.
 same_bits() {  # WHAT MODE CXX PROGRAM
@@ -32,7 +34,6 @@ else
   same_bits 'g++ = clang++' release clang++ build/clang-release-f32/gradus
 fi
 
-doctest asan 'address and UB sanitizers, f64' build/asan-f64/tests/all
 if command -v mpirun >/dev/null && pkg-config --exists ompi-c; then
   one ranks 'programs with MPI, build' build MODE=release MPI=1 build/release-f32/gradus-mpi build/release-f64/gradus-mpi
   checks ranks 'one run on ranks: bytes, resume, signals, kills' env GRADUS=build/release-f32/gradus-mpi \
@@ -40,6 +41,8 @@ if command -v mpirun >/dev/null && pkg-config --exists ompi-c; then
 else
   left_out ranks 'one run on ranks' 'Open MPI is not installed: apt-get install libopenmpi-dev openmpi-bin'
 fi
+doctest asan 'address and UB sanitizers, f64' $sanitized $some
+
 if [ -z "${CI:-}" ]; then
   one asan 'address and UB sanitizers, f32, build' build MODE=asan build/asan-f32/tests/all
   doctest asan 'address and UB sanitizers, f32' build/asan-f32/tests/all
