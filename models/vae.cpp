@@ -205,7 +205,7 @@ const Vae* vae_in(const LanguageModel& model) { return dynamic_cast<const Vae*>(
 
 static void check_texts(const ModelOptions& options) {
   if (!options.lines || options.pairs)
-    throw DataError("--model vae needs --lines without --pairs: each line is a text with a latent vector of its own");
+    throw DataError("--model vae learns whole lines, each with a latent vector of its own, and not --pairs");
 }
 
 Family vae_family() {

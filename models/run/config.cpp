@@ -22,7 +22,7 @@ bool Config::samples() const { return posterior_of(*this) && posterior_of(*this)
 
 void Config::resolve(int cores) {
   if (layers == 0) layers = family().layers;
-  lines |= pairs;
+  lines |= pairs || family().has("latent");  // a latent vector is one of a line
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
   if (burn_in == 0 && samples()) burn_in = steps / 2;
@@ -71,7 +71,7 @@ std::vector<Option> options(Config& c) {
   return {
       option("model", c.model, names_of(families()), "family of the model"),
       option("tokenizer", c.tokenizer, cutter_names(), "what a token is; word needs --lines or --pairs"),
-      option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end"),
+      option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end (--pairs and --model vae imply it)"),
       newer(option("pairs", c.pairs, usual.pairs,
                    "each line is a prompt, a tab and the reply to it; the loss is on the reply")),
       own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),
