@@ -1,5 +1,8 @@
 // models/vae.h, models/vae_texts.h: the ELBO by hand and by finite differences, its bounds against log p(x) by
-// quadrature over z, samples against that distribution, noise and word dropout.
+// quadrature over z, samples against that distribution, noise and word dropout. The mistakes that such models are known
+// for would show: a guide that learns nothing (a parameter of the encoder without a gradient), a label that leaks (the
+// decoder and what stands behind a token), one latent vector for a whole batch or a new one at each token (the loss by
+// hand, samples), an ELBO that nobody computes (it rises, and is below log p).
 #include <doctest/doctest.h>
 
 #include <cmath>
