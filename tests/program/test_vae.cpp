@@ -102,7 +102,7 @@ TEST_CASE("vae: eval and score say the ELBO, its KL and an importance-weighted l
 
 TEST_CASE("vae: sample draws a latent vector for each text; --interpolate goes from one text to the other") {
   const Sentences dir;
-  dir.train("run", "--steps 400 --kl-anneal 1000000");
+  dir.train("run", "--steps 800 --kl-anneal 1000000");
   const Json samples = dir.must(f64, "sample run --count 40 --json").json()["samples"];
   CHECK(samples.size() == 40);
   for (const Json& s : samples) CHECK(s["z"].size() == 2);
