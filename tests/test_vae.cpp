@@ -2,7 +2,8 @@
 // quadrature over z, samples against that distribution, noise and word dropout. The mistakes that such models are known
 // for would show: a guide that learns nothing (a parameter of the encoder without a gradient), a label that leaks (the
 // decoder and what stands behind a token), one latent vector for a whole batch or a new one at each token (the loss by
-// hand, samples), an ELBO that nobody computes (it rises, and is below log p).
+// hand, samples), an ELBO that nobody computes (it rises, and is below log p). One long file, since nearly all of its
+// tests stand on the same quadrature.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -67,7 +68,7 @@ Normal posterior(const Vae& model, const Ids& text) {
   CHECK(q.mean.shape() == Shape{1, model.latent()});
   CHECK(q.log_variance.shape() == Shape{1, model.latent()});
   const auto copy = [](const Tensor& x) { return std::vector<double>(x.span().begin(), x.span().end()); };
-  const Normal normal{copy(q.mean), copy(q.log_variance)};
+  Normal normal{copy(q.mean), copy(q.log_variance)};
   CHECK(std::fabs(double(model.kl(q).data()[0]) - normal.kl()) <= kClose * (1 + normal.kl()));
   return normal;
 }
@@ -254,11 +255,12 @@ TEST_SUITE("vae") {
         c.dropout = 0.3;
         if (composed) c.ops = "composed";
       });
-      for (const auto& [training, step] : {std::pair{true, 4}, {false, 0}}) {
+      for (const bool training : {true, false}) {
+        const StepInfo info{.seed = 3, .step = training ? 4 : 0, .training = training, .sequences = 4};
         const GradCheck check = check_parameters(
             "vae", model->params(),
             [&](std::span<const Tensor>) { return model->losses(batch.inputs, batch.targets, batch.B, batch.T); },
-            {.retries = 1, .info = {.seed = 3, .step = step, .training = training, .sequences = 4}});
+            {.retries = 1, .info = info});
         INFO(check);
         CHECK(check.passes(1e-8));
         CHECK(check.elements == model->params().size());
