@@ -479,7 +479,23 @@ Check sample_options(CLI::App& app, SampleCommand& c) {
                  text("file of words or phrases, one a line; a sample that has one is drawn again", kOfWords));
   app.add_option("--require", c.require, "text that a sample must hold, or it is drawn again (repeatable)")
       ->allow_extra_args(false);
-  return [&app, &c] { c.prompt_given = app.count("--prompt") > 0; };
+  app.add_option("--interpolate", c.interpolate,
+                 "two texts A B: the most probable texts of latent vectors on the way from A to B, with --count points "
+                 "(5) between (vae)")
+      ->expected(2);
+  return [&app, &c] {
+    c.prompt_given = app.count("--prompt") > 0;
+    if (c.interpolate.empty()) return;
+    if (app.count("--count") == 0) c.count = 5;
+    for (const char* name : {"--prompt", "--temperature", "--top-k", "--top-p", "--top", "--block", "--require"})
+      if (app.count(name) > 0)
+        throw UsageError(text(name, " is of texts that are drawn; leave it or --interpolate out"));
+  };
+}
+
+void of_importance(CLI::App& app, int64_t& draws) {
+  number(app, "--importance", draws,
+         "latent vectors drawn for the importance-weighted log p of a text (the run's; vae)", 1, kMostImportance);
 }
 
 Check eval_options(CLI::App& app, EvalCommand& c) {
@@ -498,11 +514,12 @@ Check eval_options(CLI::App& app, EvalCommand& c) {
   number(app, "--tokens", c.tokens, "with --metric: tokens of a reply at most (200)", 1, 1'000'000);
   number(app, "--temperature", c.temperature,
          "with --metric: divides the logits; 0: always the most probable token (0)", 0, 1e6);
+  of_importance(app, c.importance);
   return [&app, &c] {
     for (const char* name : {"--replies", "--tokens", "--temperature"})
       if (c.metric.empty() && app.count(name) > 0)
         throw UsageError(text(name, " is of replies; say how they are to be measured with --metric NAME"));
-    for (const char* name : {"--split", "--stride"})
+    for (const char* name : {"--split", "--stride", "--importance"})
       if (!c.metric.empty() && app.count(name) > 0)
         throw UsageError(text(name, " is of the loss of a text; leave it or --metric out"));
     if (!c.metric.empty()) Reward::source_of(c.metric);  // or it throws
@@ -513,6 +530,7 @@ Check score_options(CLI::App& app, ScoreCommand& c) {
   add_run(app, c.run);
   number(app, "--temperature", c.temperature, "divides the logits; 0: all probability on the most probable token (1)",
          0, 1e6);
+  of_importance(app, c.importance);
   return {};
 }
 

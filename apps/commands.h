@@ -78,9 +78,10 @@ struct SampleCommand {
   int64_t tokens = 200, count = 1;
   double temperature = 1, top_p = 1;
   int64_t top_k = 0;
-  int64_t top = 0;                        // how many of the likeliest tokens are shown at each place
-  std::string block = {};                 // file of words that no sample may hold; empty: none
-  std::vector<std::string> require = {};  // texts that every sample must hold
+  int64_t top = 0;                            // how many of the likeliest tokens are shown at each place
+  std::string block = {};                     // file of words that no sample may hold; empty: none
+  std::vector<std::string> require = {};      // texts that every sample must hold
+  std::vector<std::string> interpolate = {};  // two texts, or none; then `count` is of the points between them
 };
 int sample(const SampleCommand& command);
 
@@ -109,6 +110,7 @@ struct EvalCommand {
   std::string replies = {};  // file of the replies; empty: the run makes them
   int64_t tokens = 200;
   double temperature = 0;
+  int64_t importance = 0;  // of a VAE, draws of the importance-weighted log p; 0: as many as the run says
 };
 int eval(const EvalCommand& command);
 int eval_replies(const EvalCommand& command);  // with a metric
@@ -117,6 +119,7 @@ struct ScoreCommand {
   Common common;
   std::string run;
   double temperature = 1;
+  int64_t importance = 0;  // as of eval
 };
 int score(const ScoreCommand& command);
 

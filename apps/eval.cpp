@@ -1,10 +1,12 @@
 // gradus eval: how well a run predicts a text; with --metric, apps/eval_replies.cpp, how well it replies.
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "apps/console.h"
 #include "apps/corpus_files.h"
 #include "apps/format.h"
+#include "apps/latent.h"
 #include "engine/io/json_number.h"
 #include "models/loss.h"
 #include "models/memory.h"
@@ -38,11 +40,38 @@ static int64_t characters(const Tokenizer& tokenizer, const Corpus& corpus, Spli
   return n;
 }
 
+namespace {
+
+struct Measured {
+  double nats;  // −log p, or of a VAE its importance-weighted estimate
+  int64_t tokens;
+  std::optional<LatentBounds> latent;
+};
+Measured measure(const Checkpoint& run, const EvalCommand& command, const Corpus& corpus, Split split, int64_t stride,
+                 const Config& config) {
+  require_memory(
+      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
+      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
+      "the run's own --batch and --context set it");
+  if (const Vae* vae = vae_in(*run.model)) {
+    Pool pool(threads_for(command.common, corpus.windows(split)));
+    const LatentBounds sum = bounds_of_split(*vae, corpus, split, latent_draws(run, command.importance),
+                                             uint64_t(command.common.seed), pool);
+    return {.nats = -sum.importance, .tokens = sum.tokens, .latent = sum};
+  }
+  Shards shards(int(config.shards), threads_for(command.common, config.shards));
+  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
+  return {.nats = loss.nats, .tokens = loss.tokens, .latent = {}};
+}
+
+}  // namespace
+
 int eval(const EvalCommand& command) {
   if (!command.metric.empty()) return eval_replies(command);
   Console console(command.common);
   const Checkpoint run = load_any_checkpoint(command.run);
   if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier; measure it with gradus classify report"));
+  const int64_t draws = latent_draws(run, command.importance);
   Config config = run.config;
   if (command.stride > config.context)
     throw UsageError(text("--stride ", command.stride, ": must be a whole number from 1 to the context of the run, ",
@@ -69,25 +98,23 @@ int eval(const EvalCommand& command) {
   if (!content.drop.empty()) console.note(dropped_lines(content));
   if (!corpus.note().empty()) console.note("note: " + corpus.note());
 
-  require_memory(
-      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
-      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
-      "the run's own --batch and --context set it");
-  Shards shards(int(config.shards), threads_for(command.common, config.shards));
-  const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
+  const Measured loss = measure(run, command, corpus, split, stride, config);
   if (std::isnan(loss.nats))
     throw DivergedError(text(run.path, ": the loss of its model on this text is not a number"));
   const double bits =
       loss.nats / std::log(2.0) / double(characters(run.tokenizer, corpus, split, content.content, config));
-  const Json result{{"tokens", loss.tokens},
-                    {"nats_per_token", json_number(loss.mean())},
-                    {"bits_per_character", json_number(bits)},
-                    {"perplexity", json_number(std::exp(loss.mean()))}};
+  const double mean = loss.nats / double(loss.tokens);
+  Json result{{"tokens", loss.tokens},
+              {"nats_per_token", json_number(mean)},
+              {"bits_per_character", json_number(bits)},
+              {"perplexity", json_number(std::exp(mean))}};
+  if (loss.latent) result["latent"] = latent_json(*loss.latent, draws);
   if (command.common.json)
     std::printf("%s\n", result.dump().c_str());
   else
     std::printf("%s tokens, %s nats a token, %s bits a character, perplexity %s\n", grouped(loss.tokens).c_str(),
-                fixed(loss.mean(), 4).c_str(), fixed(bits, 4).c_str(), fixed(std::exp(loss.mean()), 3).c_str());
+                fixed(mean, 4).c_str(), fixed(bits, 4).c_str(), fixed(std::exp(mean), 3).c_str());
+  if (loss.latent && !command.common.json) std::printf("%s\n", latent_line(*loss.latent, draws).c_str());
   return kDone;
 }
 

@@ -22,7 +22,7 @@ int merge(const MergeCommand& command) {
   const int64_t all = merged.model->params().size();
   if (command.common.json) std::printf("%s\n", Json{{"parameters", all}, {"adapter", adapted}}.dump().c_str());
   std::vector<std::string> next{"sample", as_argument(command.out)};
-  if (!merged.model->predicts_next()) next = {"fill", as_argument(command.out), "[MASK]"};
+  if (!merged.model->draws_texts()) next = {"fill", as_argument(command.out), "[MASK]"};
   const std::string what = has_base ? text("Joined ", grouped(adapted), " numbers of an adapter with a model of ")
                                     : text("Took the mean of a posterior over ");
   console.note(text(what, grouped(all), has_base ? "" : " parameters", ". Saved ", folder.checkpoint(),

@@ -7,6 +7,7 @@
 #include "apps/candidates.h"
 #include "apps/commands.h"
 #include "apps/format.h"
+#include "apps/latent.h"
 #include "apps/output_filter.h"
 #include "apps/run.h"
 #include "engine/io/json_number.h"
@@ -48,7 +49,11 @@ static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::
 
 int sample(const SampleCommand& command) {
   if (command.temperature > 0) note_action_values({command.run}, command.common);
-  const Checkpoint run = load_checkpoint(command.run);
+  const Checkpoint run = load_writer(command.run);
+  if (!command.interpolate.empty()) return interpolate(command, run);
+  const Vae* const vae = vae_in(*run.model);
+  if (vae && !command.prompt.empty())
+    throw UsageError(text("--prompt has no meaning for ", run.path, ", which is ", run.config.family().apart));
   const int32_t end_id = run.tokenizer.end_id();
   if (command.prompt_given && command.prompt.empty() && end_id < 0)
     throw UsageError("--prompt is empty; leave it out to start from a newline");
@@ -123,6 +128,7 @@ int sample(const SampleCommand& command) {
                     {"tokens", tokens},
                     {"log_probs", json_numbers(log_probs)},
                     {"ended", !tokens.empty() && tokens.back() == end_id}};
+        if (vae) sample["z"] = z_json(vae->drawn_z(rng, first - count + k));
         if (command.top > 0) sample["candidates"] = Json::array();
         for (const std::vector<Candidate>& here : likeliest)
           sample["candidates"].push_back(candidates_json(run.tokenizer, here));

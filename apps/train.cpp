@@ -74,7 +74,7 @@ Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProg
     words.insert(words.end(), {"--trace", std::to_string(command.trace_step), command.trace_file});
   const std::string best = as_argument(progress.to_sample());
   if (labelled) return {proposed(words), proposed({"classify", "report", best, as_argument(run.corpus[0])})};
-  if (!run.model->predicts_next()) return {proposed(words), proposed({"fill", best, "[MASK]"})};
+  if (!run.model->draws_texts()) return {proposed(words), proposed({"fill", best, "[MASK]"})};
   std::vector<std::string> sample{"sample", best, "--tokens", "400"};
   if (run.config.pairs) sample.insert(sample.end(), {"--prompt", progress.prompt()});
   return {proposed(words), proposed(sample)};

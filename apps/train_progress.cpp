@@ -16,7 +16,7 @@ namespace gradus {
 
 // About so many characters.
 static std::string draw_sample(const Checkpoint& run, const std::vector<int32_t>& prompt, size_t characters) {
-  if (!run.model->predicts_next()) return {};
+  if (!run.model->draws_texts()) return {};
   Tape tape;
   const Tape::Use use(tape);
   const std::vector<int32_t> of{0};
@@ -157,7 +157,7 @@ void TrainProgress::renew_live_sample() {
 }
 
 void TrainProgress::log_sample() {
-  if (run_.model->predicts_next()) folder_.log({{"type", "sample"}, {"step", sampled_}, {"text", text_}});
+  if (run_.model->draws_texts()) folder_.log({{"type", "sample"}, {"step", sampled_}, {"text", text_}});
 }
 
 }  // namespace gradus

@@ -99,6 +99,8 @@ Config config_from(const Checkpoint& from, const TrainCommand& command, int rank
   if (from.base.empty()) {
     config.dropout = command.config.dropout;
     config.ops = command.config.ops;
+    config.word_dropout = command.config.word_dropout;
+    config.kl_anneal = command.config.kl_anneal;
   }
   config.seed = command.config.seed;
   resolve_options(config, ranks);

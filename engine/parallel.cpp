@@ -71,7 +71,7 @@ void Shards::begin(const StepInfo& step, int64_t sequences) {
   batch_ = sequences;
   for (int s = own_first(); s < own_last(); ++s) {
     StepInfo info = step;
-    info.first_sequence = first(s);
+    info.first_sequence += first(s);
     info.sequences = count(s);
     tape(s).new_step(info);
   }

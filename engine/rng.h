@@ -29,6 +29,9 @@ enum class Stream : uint32_t {
   // of a posterior over parameters, the noise of a step: at(0, site) of a guide, at(0), (1), (2) of a chain; of step 0
   // draw k of a guide: at(k + 1, site)
   kPosterior = 8,
+  // of a model with a latent vector for each text, of training at(global sequence) the noise, at(global sequence, 1)
+  // which tokens the decoder is not shown; of step 0 at(text, 2) the draws of the importance-weighted log p
+  kLatent = 9,
 };
 
 // The numbers of one (seed, stream, step) at coordinates (a, b): 20 bytes to copy freely.

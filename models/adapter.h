@@ -28,10 +28,12 @@ class AdaptedModel : public LanguageModel {
   Tensor logits(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
   Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const override;
   bool predicts_next() const override { return net_->predicts_next(); }
+  bool draws_texts() const override { return net_->draws_texts(); }
   int32_t mask_id() const override { return net_->mask_id(); }
   int64_t width() const override { return net_->width(); }
   Tensor token_vectors() const override;
   State start(int64_t B) const override;
+  State begin(int64_t B, const Rng& rng, int64_t first) const override;
   std::unique_ptr<DirectScorer> direct_scorer(double temperature) const override;
   std::span<const double> counts() const override { return net_->counts(); }
 

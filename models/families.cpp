@@ -13,12 +13,13 @@ Family masked_family();
 Family lstm_family();
 Family rnn_family();
 Family nnlm_family();
+Family vae_family();
 Family ngram_family();
 Family tabular_family();
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> rows{transformer_family(), masked_family(), lstm_family(),   rnn_family(),
-                                        nnlm_family(),        ngram_family(),  tabular_family()};
+  static const std::vector<Family> rows{transformer_family(), masked_family(), lstm_family(),  rnn_family(),
+                                        nnlm_family(),        vae_family(),    ngram_family(), tabular_family()};
   return rows;
 }
 
@@ -56,7 +57,7 @@ std::vector<std::string> counted_families() {
 }
 
 std::vector<std::string> generative_families() {
-  return names_where([](const Family& f) { return !f.counted() && !f.masked; });
+  return names_where([](const Family& f) { return !f.counted() && f.predicts_next(); });
 }
 
 std::vector<std::string> families_with(std::string_view option) {

@@ -20,7 +20,8 @@ struct Family {
   int64_t layers = 4;  // the default number
   // It sees at most `context` tokens of a sequence at once.
   bool windowed = false;
-  bool masked = false;  // it predicts masked tokens from both sides, and says nothing of what follows a text
+  // Of one that does not say which token follows a text: what it is and does instead, as a sentence has it behind "is".
+  const char* apart = nullptr;
   // Only for a family that is fitted by counting the text instead of by steps: makes the counts.
   std::vector<double> (*count)(const ModelOptions& options, const Corpus& corpus) = nullptr;
   // DataError where two options do not fit together.
@@ -37,6 +38,7 @@ struct Family {
   const char* advice = nullptr;
 
   bool counted() const { return count != nullptr; }
+  bool predicts_next() const { return apart == nullptr; }
   bool has(std::string_view option) const;  // among its own
   std::string smaller() const;              // the advice for a model that is too large
 };

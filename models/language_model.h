@@ -14,6 +14,8 @@
 
 namespace gradus {
 
+class Rng;
+
 // What a model makes of its weights once for all tokens that a state reads; stale when the weights have changed.
 struct Prepared {
   uint64_t version;  // Params::version() of the weights
@@ -111,6 +113,8 @@ class LanguageModel : public Encoder {
   // Whether it says which token follows. If not (a masked model, a classifier), logits(), start() and next() are no use
   // to anybody, and start() throws DataError.
   virtual bool predicts_next() const { return true; }
+  // Whether texts can be drawn from it, by begin() and next(): also from some that draw a text only as a whole.
+  virtual bool draws_texts() const { return predicts_next(); }
   // What training lowers: −log p(target) in nats after each token, [B·T]; 0 where the target is kNoTarget. A family
   // that learns something else says what. The sum over all of them is the loss of the batch.
   virtual Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const;
@@ -122,6 +126,9 @@ class LanguageModel : public Encoder {
   // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().
   // ShapeError where there are not as many tokens as rows, or an id is not below vocabulary().
   virtual State start(int64_t B) const = 0;
+  // Texts first .. first + B − 1 of those that are drawn with `rng`, before their first token: what a Sampler begins
+  // with. A model that draws more of a text than its tokens, such as a latent vector, draws it here.
+  virtual State begin(int64_t B, const Rng& /*rng*/, int64_t /*first*/) const { return start(B); }
   Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
 
   // The model with all its numbers in the parameters of its family: itself, or of one with an adapter the merged one.

@@ -47,7 +47,8 @@ static SplitLoss loss_over(const LanguageModel& model, Shards& shards, int64_t c
   for (int64_t first = 0; first < count; first += B) {
     loop.at(first);
     fill(batch, first);
-    loss.nats += batch_loss.forward(model, batch, {}, false);
+    // Noise is that of the sequence, and not of its place in a batch, or the same few draws would be all.
+    loss.nats += batch_loss.forward(model, batch, {.first_sequence = first}, false);
     loss.tokens += batch.scored;
   }
   return loss;

@@ -97,7 +97,9 @@ Family masked_family() {
           .title = "a masked Transformer",
           .options = {"layers", "heads", "embd", "dropout", "bias", "mask_rate"},
           .windowed = true,
-          .masked = true,
+          .apart =
+              "a masked model, which sees a text from both sides and says nothing of what follows; gradus fill asks "
+              "it",
           .check = Transformer::check_heads,
           .declare = declare_stepped<MaskedLm>,
           .encoder = "transformer",

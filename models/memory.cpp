@@ -8,6 +8,7 @@
 
 #include "engine/gemm.h"
 #include "engine/io/free_memory.h"
+#include "engine/rng.h"
 #include "models/loss.h"
 
 namespace gradus {
@@ -88,7 +89,7 @@ double evaluation_bytes(const LanguageModel& model, int64_t B, int64_t T, int64_
 }
 
 double sampling_bytes(const LanguageModel& model, int64_t B, bool end_apart) {
-  const State none = model.start(0);
+  const State none = model.begin(0, Rng(0, Stream::kSample), 0);
   const double state = double(B) * (double(none.width) * kReal + double(none.window) * kId + sizeof(int64_t));
   const double step = bytes_of_shards(B, 1, 1, [&](int64_t rows) {
     const NoGrad no_grad;

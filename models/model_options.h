@@ -22,6 +22,8 @@ inline constexpr Named<Ops> kOps[] = {{"fused", Ops::kFused}, {"composed", Ops::
 enum class Pooling { kEnd, kMean };
 inline constexpr Named<Pooling> kPoolings[] = {{"end", Pooling::kEnd}, {"mean", Pooling::kMean}};
 
+inline constexpr int64_t kMostImportance = 1 << 16;
+
 struct ModelOptions {
   std::string model = "transformer";  // the family, a row of models/families.h
   bool lines = false;                 // the texts are lines, each a sequence between end marks
@@ -41,6 +43,10 @@ struct ModelOptions {
   int64_t seed = 1;
   int64_t end_id = -1;  // with lines the id of the end mark, the last of the vocabulary; not an option
   double mask_rate = 0.15;
+  int64_t latent = 8;
+  int64_t kl_anneal = 1000;
+  double word_dropout = 0;
+  int64_t importance = 64;
   std::string pool = "end";  // of a classifier, a row of kPoolings
   int64_t labels = 0;        // of a classifier, how many it tells apart; 0 of a language model; not an option
 };

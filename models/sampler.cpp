@@ -157,7 +157,7 @@ Sampler::Sampler(const LanguageModel& model, std::span<const std::vector<int32_t
       options_(options),
       rng_(rng),
       first_sequence_(first_sequence),
-      state_(model.start(int64_t(of.size()))),
+      state_(model.begin(int64_t(of.size()), rng, first_sequence)),
       order_(size_t(model.vocabulary())),
       log_p_(size_t(model.vocabulary())),
       p_(log_p_.size()) {
@@ -243,7 +243,8 @@ std::vector<Drawn> draw_sequences(const LanguageModel& model, std::span<const st
 
 int64_t side_by_side(const LanguageModel& model) {
   constexpr int64_t kMost = 32, kBytes = int64_t(64) << 20;
-  return std::clamp<int64_t>(kBytes / (1 + model.start(0).width * int64_t(sizeof(real))), 1, kMost);
+  return std::clamp<int64_t>(kBytes / (1 + model.begin(0, Rng(0, Stream::kSample), 0).width * int64_t(sizeof(real))), 1,
+                             kMost);
 }
 
 std::vector<Drawn> draw_sequences(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t first,

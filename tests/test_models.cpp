@@ -365,6 +365,27 @@ TEST_SUITE("models") {
                                                          {"hidden.bias", {H}},
                                                          {"head.weight", {V, 2 * E + H}},
                                                          {"head.bias", {V}}});
+    config = config_of("vae", 1);
+    config.latent = 3;
+    const auto vae = make_model(config, V);
+    check_entries(*vae, {{"embedding.weight", {V + 1, E}},
+                         {"encoder.weight_ih_l0", {4 * H, E}},
+                         {"encoder.weight_hh_l0", {4 * H, H}},
+                         {"encoder.bias_l0", {4 * H}},
+                         {"latent.mean.weight", {3, H}},
+                         {"latent.mean.bias", {3}},
+                         {"latent.log_variance.weight", {3, H}},
+                         {"latent.log_variance.bias", {3}},
+                         {"decoder.weight_ih_l0", {4 * H, E}},
+                         {"decoder.weight_hh_l0", {4 * H, H}},
+                         {"decoder.bias_l0", {4 * H}},
+                         {"decoder.weight_z", {4 * H, 3}},
+                         {"head.weight", {V, H}},
+                         {"head.bias", {V}}});
+    for (const char* name : {"encoder.bias_l0", "decoder.bias_l0"}) {  // forget gates begin open
+      const std::span<const real> bias = vae->params().values(vae->params().find(name));
+      for (int64_t k = 0; k < 4 * H; ++k) CHECK((bias[size_t(k)] == 1) == (k / H == 1));
+    }
   }
 
   TEST_CASE("models: first values of a transformer") {

@@ -151,7 +151,7 @@ TEST_SUITE("options") {
 
   TEST_CASE("options: every table of words refuses an unknown one and lists those it knows") {
     CHECK(error_of([] { family_of("gpt"); }) ==
-          "there is no model 'gpt'; it must be one of transformer, masked, lstm, rnn, nnlm, ngram, tabular");
+          "there is no model 'gpt'; it must be one of transformer, masked, lstm, rnn, nnlm, vae, ngram, tabular");
     CHECK(error_of([] { row_named(kSmoothings, "some", "smoothing"); }) ==
           "there is no smoothing 'some'; it must be one of none, add, kneser-ney");
     for (const char* field : {"smoothing", "ops"}) {

@@ -312,14 +312,18 @@ Checkpoint load_any_checkpoint(const std::string& run_or_file) {
   return c;
 }
 
-Checkpoint load_checkpoint(const std::string& run_or_file) {
+Checkpoint load_writer(const std::string& run_or_file) {
   Checkpoint c = load_any_checkpoint(run_or_file);
   if (!c.labels.empty())
     throw DataError(text(c.path, ": is a classifier, which says what label a text has and nothing of what follows; ",
                          "gradus classify asks it"));
-  if (!c.model->predicts_next())
-    throw DataError(text(c.path, ": is a masked model, which sees a text from both sides and says nothing of what ",
-                         "follows; gradus fill asks it"));
+  if (!c.model->draws_texts()) throw DataError(text(c.path, ": is ", c.config.family().apart));
+  return c;
+}
+
+Checkpoint load_checkpoint(const std::string& run_or_file) {
+  Checkpoint c = load_writer(run_or_file);
+  if (!c.model->predicts_next()) throw UsageError(text(c.path, ": is ", c.config.family().apart));
   return c;
 }
 

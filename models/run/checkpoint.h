@@ -73,7 +73,9 @@ int64_t first_not_finite(const Params& params);
 // Throws DataError, which says what is missing or does not fit, or which parameter is not finite, or that the file
 // holds another thing than a model of texts, such as a reward model.
 Checkpoint load_any_checkpoint(const std::string& run_or_file);
-// The same of a language model that says what follows a text. DataError for a masked model and a classifier.
+// The same of a model of which texts can be drawn, also whole ones only. DataError for a masked model and a classifier.
+Checkpoint load_writer(const std::string& run_or_file);
+// The same of one that says what follows a text. UsageError for one that draws whole texts only.
 Checkpoint load_checkpoint(const std::string& run_or_file);
 // The same of a classifier. DataError for any other model.
 Checkpoint load_classifier(const std::string& run_or_file);

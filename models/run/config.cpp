@@ -22,7 +22,7 @@ bool Config::samples() const { return posterior_of(*this) && posterior_of(*this)
 
 void Config::resolve(int cores) {
   if (layers == 0) layers = family().layers;
-  lines |= pairs;
+  lines |= pairs || family().has("latent");  // a latent vector is one of a line
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
   if (burn_in == 0 && samples()) burn_in = steps / 2;
@@ -42,7 +42,7 @@ void Config::check() const {
   if (posterior_of(*this)) {
     const std::string what = text("--posterior ", posterior, ": ");
     if (counts()) throw DataError(text(what, "that of counts is known in closed form; see gradus bayes"));
-    if (family().masked) throw DataError(text(what, family().title, " says nothing of what follows a text"));
+    if (!family().predicts_next()) throw DataError(text(what, family().title, " says nothing of what follows a text"));
     if (labels > 0) throw DataError(text(what, "a classifier has none"));
     if (adapter != kNoAdapter) throw DataError(text(what, "it is one of all parameters, and --adapter trains a few"));
   }
@@ -71,7 +71,7 @@ std::vector<Option> options(Config& c) {
   return {
       option("model", c.model, names_of(families()), "family of the model"),
       option("tokenizer", c.tokenizer, cutter_names(), "what a token is; word needs --lines or --pairs"),
-      option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end"),
+      option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end (--pairs and --model vae imply it)"),
       newer(option("pairs", c.pairs, usual.pairs,
                    "each line is a prompt, a tab and the reply to it; the loss is on the reply")),
       own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),
@@ -91,6 +91,13 @@ std::vector<Option> options(Config& c) {
                {"smoothing", {"add"}}),
       newer(own(option("mask_rate", c.mask_rate, 1e-6, 1,
                        "of each text one token is masked, and each other with this probability"))),
+      newer(own(option("latent", c.latent, 1, 1 << 16, "numbers of the latent vector of a text"))),
+      newer(own(option("kl_anneal", c.kl_anneal, 0, kMany,
+                       "steps in which the weight of the KL in the ELBO rises from 0 to 1"))),
+      newer(own(option("word_dropout", c.word_dropout, 0, 1,
+                       "fraction of the input tokens that the decoder is not shown while training"))),
+      newer(own(option("importance", c.importance, 1, kMostImportance,
+                       "latent vectors drawn for the importance-weighted log p of a text"))),
       adapter_option(c.adapter),
       newer(option("posterior", c.posterior, posterior_names(),
                    "learn a posterior over the parameters, over which all that reads the run then averages: by a "
