@@ -89,15 +89,18 @@ Json record_of(const ChainSampler::Step& step) {
   return record;
 }
 
-Json tell_posterior(const Checkpoint& run, const Corpus& corpus, Shards& shards, RunFolder& folder, Console& console) {
+Json tell_posterior(const Checkpoint& run, const Corpus& corpus, Shards& shards, RunFolder& folder, Console& console,
+                    bool log) {
   Json said{{"draws", posterior_in(*run.model)->draws()}};
   if (const auto* chains = dynamic_cast<const ChainsModel*>(run.model.get()))
     said.update(of_chains(*chains, run.config, folder.path() + "/log.jsonl", console));
   if (const auto* guide = dynamic_cast<const VariationalModel*>(run.model.get()))
     said.update(of_guide(*guide, corpus, shards, run.config.batch, console));
-  Json record{
-      {"type", "parameters"}, {"step", run.step}, {"posterior", said}, {"parameters", posterior_parameters(run)}};
-  folder.log(record);
+  if (log)
+    folder.log({{"type", kParametersRecord},
+                {"step", run.step},
+                {"posterior", said},
+                {"parameters", posterior_parameters(run)}});
   return said;
 }
 

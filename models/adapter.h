@@ -32,6 +32,7 @@ class AdaptedModel : public LanguageModel {
   int64_t width() const override { return net_->width(); }
   Tensor token_vectors() const override;
   State start(int64_t B) const override;
+  void measure_prepared() const override;
   std::unique_ptr<DirectScorer> direct_scorer(double temperature) const override;
   std::span<const double> counts() const override { return net_->counts(); }
 

@@ -122,6 +122,8 @@ class LanguageModel : public Encoder {
   // current tape; put a Tape::Mark around each call. Up to rounding the logits are those of features() and head().
   // ShapeError where there are not as many tokens as rows, or an id is not below vocabulary().
   virtual State start(int64_t B) const = 0;
+  // Takes from the current tape, which only measures, what making Prepared takes and what a State then holds of it.
+  virtual void measure_prepared() const {}
   Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
 
   // The model with all its numbers in the parameters of its family: itself, or of one with an adapter the merged one.
