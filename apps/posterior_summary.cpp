@@ -76,8 +76,8 @@ Json of_guide(const VariationalModel& model, const Corpus& corpus, Shards& shard
   double squares = 0;
   for (const double x : log_p) squares += (x - mean) * (x - mean);
   const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : NAN;
-  console.note(text("Posterior: ELBO ", fixed(mean - kl, 2), " ± ", fixed(error, 2), " nats, with a KL of ",
-                    fixed(kl, 2), " from the prior. The log evidence is at least as high."));
+  console.note(text("Posterior: ELBO ", fixed(mean - kl, 2), n > 1 ? " ± " + fixed(error, 2) : "",
+                    " nats, with a KL of ", fixed(kl, 2), " from the prior. The log evidence is at least as high."));
   return {{"elbo", json_number(mean - kl)}, {"elbo_stderr", json_number(error)}, {"kl", json_number(kl)}};
 }
 

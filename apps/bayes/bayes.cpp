@@ -139,11 +139,10 @@ int bayes(const BayesCommand& command) {
               significant(rows.log_evidence(), 12).c_str());
   print_rows(rows, tokenizer, A);
   if (held)
-    std::printf("\n%s: %s lines cost\n%s nats under the predictive, %s at the maximum of the likelihood.\n",
+    std::printf("\n%s: %s lines cost\n%s nats under the predictive,\n%s at the maximum of the likelihood.\n",
                 one_line(command.held_out, 40).c_str(), grouped(held->lines).c_str(),
                 fixed(-held->predictive, 6).c_str(), fixed(-held->mle, 6).c_str());
-  if (windowed)
-    console.note(text("train --model ngram --smoothing add --alpha ", A, " is this predictive of one more token."));
+  if (windowed) console.note(text("train --model ngram --smoothing add --alpha ", A, " predicts one more token so."));
   return kDone;
 }
 

@@ -25,6 +25,7 @@ void Config::resolve(int cores) {
   lines |= pairs;
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
+  if (posterior == "hmc") min_lr = std::min(min_lr, lr);  // where it has no meaning it cannot be too high
   RunOptions::resolve(cores, batch);
   check();
   resolve_steps();

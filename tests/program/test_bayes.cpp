@@ -211,7 +211,8 @@ TEST_CASE("a run that has ended and is resumed, or begins without steps, tells e
   }
   CHECK(exits(
       dir.run(f64, "train two_words.txt --out none" + kSmall + " --posterior hmc --chains 2 --steps 0 --lr 0.05"), 0));
-  CHECK(refuses(dir.run(f64, "train --out none --resume --steps 6"), 2, "leaves 3 of --steps 6"));
+  const Run few = dir.run(f64, "train two_words.txt --out none --resume --steps 6");
+  CHECK(refuses(few, 2, "leaves 3 of --steps 6"));
   CHECK(exits(dir.run(f64, "train --out none --resume --steps 60"), 0));
   CHECK(dir.same_steps("none", "hmc"));
 }
@@ -219,7 +220,9 @@ TEST_CASE("a run that has ended and is resumed, or begins without steps, tells e
 TEST_CASE("Ctrl-C ends a trajectory that would take hours at once, and the last whole step is saved") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
-  CHECK(exits(dir.run(f64, train_with("hmc", "run") + " --leapfrog 1000000 --steps 0"), 0));
+  CHECK(exits(dir.run(f64, "train two_words.txt --out run" + kSmall +
+                               " --posterior hmc --chains 2 --leapfrog 1000000 --steps 0"),
+              0));
   Child child = dir.start(f64, "train --out run --resume --steps 60", {.seconds = 20});
   ::usleep(1500000);
   child.kill(SIGINT);
@@ -274,6 +277,13 @@ TEST_CASE("options of posteriors that mean nothing are named, and those that do 
     CHECK(refuses(dir.run(f64, lines + "--model lstm --dropout 0.1 --posterior " + kind), 2,
                   "makes the likelihood of the same parameters another one each time; leave it out"));
   CHECK(refuses(dir.run(f64, lines + "--posterior hmc --adapter lora:2"), 2, "--adapter"));
+  std::string small = kSmall;
+  small.replace(small.find("--draws 8"), 9, "--draws 1");
+  const Run one_draw = dir.run(f64, "train two_words.txt --out g" + small + " --posterior variational --steps 3");
+  CHECK(contains(one_draw.out, "ELBO -"));
+  CHECK_FALSE(contains(one_draw.out, "nan"));
+  CHECK(exits(dir.run(f64, "train two_words.txt --out f" + kSmall + " --posterior hmc --chains 2 --lr 1e-5 --steps 20"),
+              0));  // below the usual --min-lr
   const Run of_chain =
       dir.run(f64, train_with("hmc", "e") + " --min-lr 0.01 --decay-steps 9 --warmup 3 --clip 2 --beta1 0.5");
   CHECK(exits(of_chain, 0));
