@@ -77,6 +77,32 @@ TEST_CASE("no two chains share random numbers, of one seed or of two: neither wh
   CHECK(potential.of_batch(q, gradient, rng, 0) != potential.of_batch(q, gradient, rng, 1));
 }
 
+TEST_CASE("a step of SGLD at learning rate lr is one of gradient descent on U/N, and the noise that belongs to it") {
+  const LineWorld world(kManyLengths, "char");
+  const Config c = world.config("nnlm");
+  const Corpus corpus = world.corpus(c);
+  const PosteriorOptions options = options_of("sgld", 2);
+  const auto model = posterior(world, c, options);
+  ChainsModel& chains = chains_of(*model);
+  Shards one(1, 1);
+  const auto net = make_model(c, world.tokenizer.size());
+  TextPotential potential(*net, corpus, one, 2, options.prior_scale);
+  const double N = double(potential.tokens()), lr = 0.3;
+  std::vector<std::vector<double>> wanted;
+  for (int64_t k = 0; k < 2; ++k) {
+    std::vector<double>& q = wanted.emplace_back(chains.state(k));
+    std::vector<double> gradient(q.size());
+    potential.of_batch(q, gradient, Rng(5, Stream::kBatch, 3), k);
+    const Rng noise = Rng(5, Stream::kPosterior, 3).at(0, k);
+    for (size_t i = 0; i < q.size(); ++i)
+      q[i] += -lr * gradient[i] / N + std::sqrt(2 * lr / N) * noise.normal(int64_t(i));
+  }
+  ChainSampler(chains, options, corpus, one, 2, 5).step(3, 10, 5, lr);
+  for (int64_t k = 0; k < 2; ++k)
+    for (size_t i = 0; i < wanted[0].size(); ++i)
+      CHECK(std::fabs(chains.state(k)[i] - wanted[size_t(k)][i]) < (sizeof(real) == 8 ? 1e-12 : 1e-5));
+}
+
 TEST_CASE("the random numbers of a transition are those of its chain") {
   const Potential U = [](std::span<const double> q, std::span<double> gradient) {
     gradient[0] = q[0];
