@@ -244,8 +244,8 @@ TEST_CASE("a guide's loss is an estimate for the whole text, in which a long lin
     least = std::min(least, step["loss"].get<double>());
     most = std::max(most, step["loss"].get<double>());
   }
-  // Of 26 targets a line has 2 or 18: some 5/26 · 16 · log 3 nats between them.
-  CHECK(most - least > 2);
+  // Of 26 targets in 5 lines a line has 2 or 18: some 5/26 · 16 · log 3 nats between them, and the same KL.
+  CHECK(std::fabs(most - least - 5. / 26 * 16 * std::log(3.)) < 1.5);
 }
 
 TEST_CASE("a run without a posterior says nothing of one in its files") {
