@@ -76,8 +76,8 @@ Json of_guide(const VariationalModel& model, const Corpus& corpus, Shards& shard
   double squares = 0;
   for (const double x : log_p) squares += (x - mean) * (x - mean);
   const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : NAN;
-  console.note(text("Posterior: ELBO ", fixed(mean - kl, 2), " ± ", fixed(error, 2), " nats, with a KL of ",
-                    fixed(kl, 2), " from the prior. The log evidence is at least as high."));
+  console.note(text("Posterior: ELBO ", fixed(mean - kl, 2), n > 1 ? " ± " + fixed(error, 2) : "",
+                    " nats, with a KL of ", fixed(kl, 2), " from the prior. The log evidence is at least as high."));
   return {{"elbo", json_number(mean - kl)}, {"elbo_stderr", json_number(error)}, {"kl", json_number(kl)}};
 }
 
@@ -89,15 +89,18 @@ Json record_of(const ChainSampler::Step& step) {
   return record;
 }
 
-Json tell_posterior(const Checkpoint& run, const Corpus& corpus, Shards& shards, RunFolder& folder, Console& console) {
+Json tell_posterior(const Checkpoint& run, const Corpus& corpus, Shards& shards, RunFolder& folder, Console& console,
+                    bool log) {
   Json said{{"draws", posterior_in(*run.model)->draws()}};
   if (const auto* chains = dynamic_cast<const ChainsModel*>(run.model.get()))
     said.update(of_chains(*chains, run.config, folder.path() + "/log.jsonl", console));
   if (const auto* guide = dynamic_cast<const VariationalModel*>(run.model.get()))
     said.update(of_guide(*guide, corpus, shards, run.config.batch, console));
-  Json record{
-      {"type", "parameters"}, {"step", run.step}, {"posterior", said}, {"parameters", posterior_parameters(run)}};
-  folder.log(record);
+  if (log)
+    folder.log({{"type", kParametersRecord},
+                {"step", run.step},
+                {"posterior", said},
+                {"parameters", posterior_parameters(run)}});
   return said;
 }
 

@@ -109,11 +109,12 @@ int train(const TrainCommand& command) {
     throw UsageError(text("--trace shows a step of one set of parameters, and --posterior ", config.posterior,
                           " has many; gradus step elbo shows one of a guide"));
   if (command.trace_step > 0) refuse_long_trace(command, run, corpus);
-  if (auto* guide = dynamic_cast<VariationalModel*>(run.model.get()))
-    guide->learn_from(targets_in(corpus, Split::kTrain));
+  auto* const guide = dynamic_cast<VariationalModel*>(run.model.get());
+  if (guide) guide->learn_from(targets_in(corpus, Split::kTrain), sequences_in(corpus, Split::kTrain));
   if (!opened.folder) opened.folder.emplace(make_folder(command.out, ranks));
   RunFolder& folder = *opened.folder;
-  const bool evaluated = folder.truncate_log(run.step) == "eval";  // by the process before this one
+  const std::string last = folder.truncate_log(run.step);  // what the process before this one did last
+  const bool told = last == kParametersRecord, evaluated = last == "eval" || told;
   const bool finished = evaluated && run.step == config.steps;
 
   Shards shards(ranks, int(config.shards), threads_for(command.common, config.shards));
@@ -151,7 +152,8 @@ int train(const TrainCommand& command) {
   // False where another rank has no answer: then the step has changed nothing.
   const auto gradient_step = [&](int64_t step) {
     batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
-    const double weight = 1 / double(batch.scored);  // the loss is the mean over the tokens of the batch
+    // The loss is the mean over the tokens of the batch, unless it stands for the whole text.
+    const double weight = guide ? guide->weight_of(batch) : 1 / double(batch.scored);
     double loss;
     std::span<const real> gradient;
     try {
@@ -177,18 +179,24 @@ int train(const TrainCommand& command) {
     live_report.renew();
     return true;
   };
+  // False where it was interrupted: then no chain has moved.
+  const auto chain_step = [&](int64_t step) {
+    ChainSampler::Step done;
+    try {
+      done = chains->step(step, config.steps, config.burn_in, schedule.at(step));
+    } catch (const Interrupted&) {
+      return false;
+    }
+    if (!std::isfinite(done.loss)) stop_diverged(step, "the loss of a chain is not finite", folder);
+    run.step = step;
+    progress.end_step(done.loss, schedule.at(step), done.gradient_norm, chains->tokens(), record_of(done));
+    live_report.renew();
+    return true;
+  };
   while (run.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.step + 1;
     progress.begin_step();
-    if (chains) {
-      const ChainSampler::Step done = chains->step(step, config.steps, config.burn_in, schedule.at(step));
-      if (!std::isfinite(done.loss)) stop_diverged(step, "the loss of a chain is not finite", folder);
-      run.step = step;
-      progress.end_step(done.loss, schedule.at(step), done.gradient_norm, chains->tokens(), record_of(done));
-      live_report.renew();
-    } else if (!gradient_step(step)) {
-      break;
-    }
+    if (!(chains ? chain_step(step) : gradient_step(step))) break;
     if (due(config.eval_every)) evaluate_now(false, true);
     stop = step == command.stop_after;
     if (due(config.save_every) && !stop && !interrupted()) folder.save_on_the_way(console, [&] { save(run, folder); });
@@ -198,7 +206,11 @@ int train(const TrainCommand& command) {
   std::optional<Losses> losses;
   if (!stop && !interrupted()) losses = evaluate_now(true, !finished);
   Json result = result_of(run, losses, progress);
-  if (losses && posterior_in(*run.model)) result["posterior"] = tell_posterior(run, corpus, shards, folder, console);
+  if (losses && posterior_in(*run.model)) try {
+      result["posterior"] = tell_posterior(run, corpus, shards, folder, console, !told || !finished);
+    } catch (const Interrupted&) {
+      losses.reset();  // it is told when the run goes on
+    }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   progress.tell_best();
   const int code = end_run(folder, console, next_of(command, run, progress), run.step, !losses);

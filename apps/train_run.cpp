@@ -211,6 +211,11 @@ TrainRun resume(const TrainCommand& command, Console& console, Comm& ranks) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
     run.config.steps = command.config.steps;
   }
+  try {
+    run.config.resolve_steps();
+  } catch (const DataError& error) {
+    throw UsageError(error.what());
+  }
   Corpus corpus(corpus_options(run.config, run.labels), run.tokenizer, files.content, files.name());
   return {std::move(run), std::move(files), std::move(corpus), std::move(folder), memory};
 }

@@ -26,8 +26,8 @@ enum class Stream : uint32_t {
   kPrompt = 5,    // which prompts are continued
   kTest = 6,      // tests, gradient checks
   kMask = 7,      // which tokens a masked model does not see: at(global sequence)
-  // of a posterior over parameters, the noise of a step: at(0, site) of a guide, at(0), (1), (2) of a chain; of step 0
-  // draw k of a guide: at(k + 1, site)
+  // of a posterior over parameters, the noise of a step: at(0, site) of a guide, at(0 to 2, chain) of a chain; of step
+  // 0: at(k + 1, site) draw k of a guide, at(0, chain) where a chain begins
   kPosterior = 8,
   // of a model with a latent vector for each text, of training at(global sequence) the noise, at(global sequence, 1)
   // which tokens the decoder is not shown; of step 0 at(text, 2) the draws of the importance-weighted log p

@@ -34,6 +34,7 @@ class AdaptedModel : public LanguageModel {
   Tensor token_vectors() const override;
   State start(int64_t B) const override;
   State begin(int64_t B, const Rng& rng, int64_t first) const override;
+  void measure_prepared() const override;
   std::unique_ptr<DirectScorer> direct_scorer(double temperature) const override;
   std::span<const double> counts() const override { return net_->counts(); }
 

@@ -129,6 +129,8 @@ class LanguageModel : public Encoder {
   // Texts first .. first + B − 1 of those that are drawn with `rng`, before their first token: what a Sampler begins
   // with. A model that draws more of a text than its tokens, such as a latent vector, draws it here.
   virtual State begin(int64_t B, const Rng& /*rng*/, int64_t /*first*/) const { return start(B); }
+  // Takes from the current tape, which only measures, what making Prepared takes and what a State then holds of it.
+  virtual void measure_prepared() const {}
   Tensor next(State& state, std::span<const int32_t> tokens, Loc where = Loc::here()) const;
 
   // The model with all its numbers in the parameters of its family: itself, or of one with an adapter the merged one.

@@ -94,6 +94,7 @@ double sampling_bytes(const LanguageModel& model, int64_t B, bool end_apart) {
   const double step = bytes_of_shards(B, 1, 1, [&](int64_t rows) {
     const NoGrad no_grad;
     const std::vector<int32_t> ids(size_t(rows), 0);
+    model.measure_prepared();
     model.logits(ids, rows, 1);
   });
   // A Transformer's full window is read again, half of it, one row after the other.

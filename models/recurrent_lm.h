@@ -21,6 +21,12 @@ class RecurrentLm : public LanguageModel {
   Tensor token_vectors() const override { return embedding_; }
   // A row of the state holds the kept vectors of each layer, one after the other.
   State start(int64_t B) const override { return State(B, int64_t(layers_.size() * kept_) * options().hidden, 0); }
+  void measure_prepared() const override {
+    if (vocabulary() > kMostPrepared) return;
+    Tape::current(Loc::here()).leaf({vocabulary(), layers_[0].bias.dim(0)}, "prepared", false);  // outlives the step
+    const Tape::Mark mark(Tape::current(Loc::here()));
+    products_of_all();
+  }
 
  protected:
   struct Layer {
@@ -92,15 +98,12 @@ class RecurrentLm : public LanguageModel {
   // products(0) of each token. With few tokens in the vocabulary those of all of them are computed once for the state:
   // of 64 sequences of 63 characters an LSTM of 256 cells then takes a third less time.
   Tensor looked_up(State& state, std::span<const int32_t> tokens) const {
-    constexpr int64_t kMost = 256;
-    const int64_t V = vocabulary(), GH = layers_[0].bias.dim(0);
+    const int64_t GH = layers_[0].bias.dim(0);
     Tape& tape = Tape::current(Loc::here());
-    if (V > kMost || tape.binds()) return products(0, {}, tokens);
+    if (vocabulary() > kMostPrepared || tape.binds()) return products(0, {}, tokens);
     if (!state.prepared || state.prepared->version != params_.version()) {
       const Tape::Mark mark(tape);
-      std::array<int32_t, kMost> all;
-      std::iota(all.begin(), all.end(), 0);
-      const std::span<const real> rows = RecurrentLm::input_products(std::span(all).first(size_t(V))).span();
+      const std::span<const real> rows = products_of_all().span();
       state.prepared =
           std::make_shared<Prepared>(Prepared{.version = params_.version(), .numbers = {rows.begin(), rows.end()}});
     }
@@ -110,11 +113,18 @@ class RecurrentLm : public LanguageModel {
     return xw;
   }
 
+  Tensor products_of_all() const {  // of every token, [V,GH]
+    std::array<int32_t, kMostPrepared> all;
+    std::iota(all.begin(), all.end(), 0);
+    return RecurrentLm::input_products(std::span(all).first(size_t(vocabulary())));
+  }
+
   Tensor products(size_t layer, const Tensor& x, std::span<const int32_t> tokens) const {
     return named("x W_ihᵀ + b", layer == 0 ? input_products(tokens)
                                            : add_rows(matmul_nt(x, layers_[layer].w_ih), layers_[layer].bias));
   }
 
+  static constexpr int64_t kMostPrepared = 256;  // tokens of a vocabulary whose products a state keeps
   const size_t kept_;
   const std::string name_;
   Tensor head_w_, head_b_;

@@ -181,6 +181,16 @@ TEST_CASE("R̂ and effective sample size: independent draws, a chain that rememb
     return x;
   }()};
   CHECK(r_hat(drifts) > 1.5);  // which only its halves tell
+  // By hand, from the formulas of the book: 4 halves of 6 steps, of which the lags 0 to 3 count.
+  const std::vector<Trace> few{{1, 2.5, 2, 3.5, 3, 2, 1, 1.5, 0.5, 2, 2.5, 3},
+                               {2, 1, 1.5, 2.5, 4, 3.5, 3, 2, 2.5, 1, 0, 1}};
+  CHECK(std::fabs(r_hat(few) - 0.9985744825254635) < 1e-12);
+  CHECK(std::fabs(effective_sample_size(few) - 15.387867258507713) < 1e-10);
+  // And where a single correlation is below 0 and its pair is not, so the sum goes on.
+  const std::vector<Trace> pairs{{2, 5, 5, 2, 3, 5, 2, 3, 3, 0, 0, 2, 3, 2, 3, 1},
+                                 {2, 0, 2, 5, 4, 1, 4, 3, 0, 1, 0, 3, 1, 0, 5, 1}};
+  CHECK(std::fabs(r_hat(pairs) - 1.1005472370510758) < 1e-12);
+  CHECK(std::fabs(effective_sample_size(pairs) - 13.30350484712902) < 1e-10);
   CHECK(std::isnan(r_hat(std::vector<Trace>{{1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}})));
   CHECK(std::isnan(r_hat(std::vector<Trace>{{1, 2}})));
   CHECK(has(complaint<ShapeError>([] {

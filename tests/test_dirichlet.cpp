@@ -58,6 +58,31 @@ static DirichletRows rows_of(const LineWorld& world, int64_t longest, double A) 
   return DirichletRows(world.corpus("tabular"), Split::kAll, world.tokenizer.size(), longest, A);
 }
 
+TEST_CASE("under a prior of any strength the evidence is the product of predictives to the last digits") {
+  for (const double A : {1e-9, 1e-3, 1., 999., 1e3, 1001., 1e6, 1e9, 1e12})
+    for (const double n : {0., 1., 2., 7., 300.}) {
+      double sum = 0;
+      for (int i = 0; i < n; ++i) sum += std::log(A + i);
+      CAPTURE(A);
+      CHECK(std::fabs(log_rising(A, n) - sum) < 3e-12 * std::max(1.0, std::fabs(sum)));
+    }
+  // Of a prior that is sure of ½ ten flips are worth log ½ each.
+  CHECK(std::fabs(dirichlet_posterior(std::vector<double>{7, 3}, 1e9).log_evidence + 10 * std::log(2.)) < 1e-7);
+}
+
+TEST_CASE("a line of many tokens, each after all of the line before it, is counted in a moment") {
+  std::string line(300'000, 'a');
+  for (size_t i = 0; i < line.size(); i += 3) line[i] = 'b';
+  const LineWorld world(line + "\nab\n", "char");
+  const Config c = world.config("tabular", [](Config& change) { change.context = 1 << 20; });
+  const DirichletRows rows(world.corpus(c), Split::kAll, world.tokenizer.size(), INT64_MAX, 1);
+  CHECK(rows.size() == 300'003);  // "", all that begins the first line, and "a" and "ab"
+  std::vector<int32_t> ids = world.ids(line);
+  ids.push_back(world.end_id());
+  CHECK(std::isfinite(rows.log_predictive(ids)));
+  CHECK(std::isfinite(rows.log_likelihood(ids)));
+}
+
 TEST_CASE("rows: the evidence of a text and one line more is its evidence and the predictive of that line") {
   const Rng rng(5, Stream::kTest);
   for (int trial = 0; trial < 20; ++trial)
@@ -88,16 +113,17 @@ TEST_CASE("a row is the closed form of its counts, and its mean what --smoothing
     });
     const auto model = make_model(c, world.tokenizer.size(), INT64_MAX, count_tokens(c, world.corpus(c)));
     const DirichletRows rows = rows_of(world, 1, alpha);
-    CHECK(rows.rows().size() == 5);  // the beginning, the, a, cat, dog
-    for (const auto& [history, counts] : rows.rows()) {
-      const DirichletPosterior posterior = dirichlet_posterior(rows.dense(counts), alpha);
+    CHECK(rows.size() == 5);  // the beginning, the, a, cat, dog
+    rows.each([&](int64_t row) {
+      const DirichletPosterior posterior = dirichlet_posterior(rows.counts(row), alpha);
       for (int32_t token = 0; token < world.tokenizer.size(); ++token) {
-        std::vector<int32_t> sequence = history;
+        std::vector<int32_t> sequence = rows.history(row);
         sequence.push_back(token);
         const double log_p = score_sequences(*model, world.end_id(), {&sequence, 1})[0].back();
         CHECK(std::fabs(std::exp(log_p) - posterior.mean[size_t(token)]) < (sizeof(real) == 8 ? 1e-12 : 1e-6));
       }
-    }
+      return true;
+    });
   }
 }
 

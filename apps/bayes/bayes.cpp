@@ -50,11 +50,11 @@ HeldOut measure(const DirichletRows& rows, const Corpus& corpus) {
 
 Json rows_json(const DirichletRows& rows, const Tokenizer& tokenizer, double A) {
   Json all = Json::array();
-  for (const auto& [history, counts] : rows.rows()) {
-    const std::vector<double> dense = rows.dense(counts);
+  rows.each([&](int64_t row) {
+    const std::vector<double> dense = rows.counts(row);
     const DirichletPosterior posterior = dirichlet_posterior(dense, A);
     Json texts = Json::array(), tokens = Json::array();
-    for (const int32_t id : history) texts.push_back(tokenizer.vocab()[size_t(id)]);
+    for (const int32_t id : rows.history(row)) texts.push_back(tokenizer.vocab()[size_t(id)]);
     for (size_t k = 0; k < dense.size(); ++k)
       tokens.push_back({{"text", tokenizer.vocab()[k]},
                         {"count", dense[k]},
@@ -62,16 +62,19 @@ Json rows_json(const DirichletRows& rows, const Tokenizer& tokenizer, double A) 
                         {"variance", posterior.variance[k]},
                         {"predictive", posterior.mean[k]}});
     all.push_back({{"history", texts}, {"tokens", tokens}});
-  }
+    return true;
+  });
   return all;
 }
 
 void print_rows(const DirichletRows& rows, const Tokenizer& tokenizer, double A) {
-  constexpr size_t kMostRows = 12, kMostTokens = 8;
-  size_t row = 0;
-  for (const auto& [history, counts] : rows.rows()) {
-    if (++row > kMostRows) break;
-    const std::vector<double> dense = rows.dense(counts);
+  constexpr int64_t kMostRows = 12;
+  constexpr size_t kMostTokens = 8;
+  int64_t printed = 0;
+  rows.each([&](int64_t row) {
+    if (++printed > kMostRows) return false;
+    const std::vector<double> dense = rows.counts(row);
+    const std::vector<int32_t> history = rows.history(row);
     const DirichletPosterior posterior = dirichlet_posterior(dense, A);
     std::string name;
     for (const int32_t id : history) name += (name.empty() ? "" : " ") + tokenizer.vocab()[size_t(id)];
@@ -82,9 +85,10 @@ void print_rows(const DirichletRows& rows, const Tokenizer& tokenizer, double A)
                   significant(dense[k], 8).c_str(), fixed(posterior.mean[k], 6).c_str(),
                   fixed(std::sqrt(posterior.variance[k]), 6).c_str());
     if (dense.size() > kMostTokens) std::printf("  ... and %zu more\n", dense.size() - kMostTokens);
-  }
-  if (rows.rows().size() > kMostRows)
-    std::printf("\n... and %zu more rows; --json has all\n", rows.rows().size() - kMostRows);
+    return true;
+  });
+  if (rows.size() > kMostRows)
+    std::printf("\n... and %s more rows; --json has all\n", grouped(rows.size() - kMostRows).c_str());
 }
 
 }  // namespace
@@ -110,10 +114,10 @@ int bayes(const BayesCommand& command) {
   const Corpus corpus(config.corpus(), tokenizer, files.content, files.name());
   const bool windowed = config.family().has("order");  // else a row has all of a line before it
   const DirichletRows rows(corpus, Split::kAll, tokenizer.size(), windowed ? config.order - 1 : INT64_MAX, A);
-  constexpr double kOfNumber = 400;  // bytes of a token of a row as JSON
+  constexpr double kOfNumber = 400, kOfText = 40;  // bytes of a token of a row, and of its history, as JSON
   if (command.common.json)
-    require_memory(kOfNumber * double(rows.rows().size()) * double(tokenizer.size()), "the rows as JSON",
-                   "use fewer lines, or a smaller --order");
+    require_memory(kOfNumber * double(rows.size()) * double(tokenizer.size()) + kOfText * rows.tokens_of_histories(),
+                   "the rows as JSON", "use fewer or shorter lines, or a smaller --order");
 
   std::optional<HeldOut> held;
   if (!command.held_out.empty()) {
@@ -131,15 +135,14 @@ int bayes(const BayesCommand& command) {
     std::printf("%s\n", result.dump().c_str());
     return kDone;
   }
-  std::printf("log evidence %s nats: the log-probability of the text, its probabilities integrated out.\n",
+  std::printf("log evidence %s nats: the log-probability of the text,\nits probabilities integrated out.\n",
               significant(rows.log_evidence(), 12).c_str());
   print_rows(rows, tokenizer, A);
   if (held)
-    std::printf("\n%s: %s lines cost %s nats under the predictive, %s at the maximum of the likelihood.\n",
-                one_line(command.held_out, 60).c_str(), grouped(held->lines).c_str(),
+    std::printf("\n%s: %s lines cost\n%s nats under the predictive,\n%s at the maximum of the likelihood.\n",
+                one_line(command.held_out, 40).c_str(), grouped(held->lines).c_str(),
                 fixed(-held->predictive, 6).c_str(), fixed(-held->mle, 6).c_str());
-  if (windowed)
-    console.note(text("train --model ngram --smoothing add --alpha ", A, " is this predictive of one more token."));
+  if (windowed) console.note(text("train --model ngram --smoothing add --alpha ", A, " predicts one more token so."));
   return kDone;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/long_loop.h"
 #include "models/families.h"
 
 namespace gradus {
@@ -17,10 +18,20 @@ int64_t targets_in(const Corpus& corpus, Split split) {
   return n;
 }
 
-TextPotential::TextPotential(LanguageModel& net, const Corpus& corpus, Shards& shards, int64_t B, double prior_scale)
-    : net_(net), corpus_(corpus), shards_(shards), B_(B), prior_scale_(prior_scale), batch_loss_(shards) {
-  tokens_ = targets_in(corpus, Split::kTrain);
+double sequences_in(const Corpus& corpus, Split split) {
+  if (const int64_t lines = corpus.lines(split); lines > 0) return double(lines);
+  return double(targets_in(corpus, split)) / double(corpus.length(split));
 }
+
+TextPotential::TextPotential(LanguageModel& net, const Corpus& corpus, Shards& shards, int64_t B, double prior_scale)
+    : net_(net),
+      corpus_(corpus),
+      shards_(shards),
+      B_(B),
+      prior_scale_(prior_scale),
+      batch_loss_(shards),
+      tokens_(targets_in(corpus, Split::kTrain)),
+      sequences_(sequences_in(corpus, Split::kTrain)) {}
 
 void TextPotential::begin(std::span<const double> q, std::span<double> gradient) {
   std::ranges::transform(q, net_.params().edit().begin(), [](double x) { return real(x); });
@@ -48,19 +59,21 @@ double TextPotential::whole(std::span<const double> q, std::span<double> gradien
   begin(q, gradient);
   double nats = 0;
   const int64_t windows = corpus_.windows(Split::kTrain);
+  const LongLoop loop("reading the text", windows);
   for (int64_t first = 0; first < windows; first += B_) {
+    loop.at(first);
     batch_.take(corpus_, Split::kTrain, first, B_);
     add_batch(nats, gradient);
   }
   return end(q, gradient, nats, 1);
 }
 
-double TextPotential::of_batch(std::span<const double> q, std::span<double> gradient, const Rng& rng) {
+double TextPotential::of_batch(std::span<const double> q, std::span<double> gradient, const Rng& rng, int64_t chain) {
   begin(q, gradient);
   double nats = 0;
-  batch_.draw(corpus_, Split::kTrain, rng, 0, B_);
+  batch_.draw(corpus_, Split::kTrain, rng, chain * B_, B_);
   add_batch(nats, gradient);
-  return end(q, gradient, nats, double(tokens_) / double(batch_.scored));
+  return end(q, gradient, nats, sequences_ / double(B_));
 }
 
 static Shape listed(const Shape& of_one, int64_t n) {
@@ -90,9 +103,12 @@ ChainsModel::ChainsModel(std::unique_ptr<LanguageModel> own, const PosteriorOpti
 void ChainsModel::initialise() {
   LanguageModel::initialise();
   net().initialise();
+  const Rng rng(uint64_t(options().seed), Stream::kPosterior, 0);
   for (int64_t c = 0; c < chains(); ++c) {
-    if (c > 0) net().params().init(uint64_t(options().seed + c));
-    const std::span<const real> all = net().params().data();
+    const Rng of_chain = rng.at(0, c);
+    const auto like = new_net(int64_t((uint64_t(of_chain.bits(0)) << 32 | of_chain.bits(1)) >> 1));
+    like->initialise();
+    const std::span<const real> all = like->params().data();
     set_state(c, std::vector<double>(all.begin(), all.end()));
   }
   const int64_t each = draws() / chains();
@@ -187,28 +203,32 @@ ChainSampler::Step ChainSampler::step(int64_t step, int64_t steps, int64_t burn_
   Step out;
   const double C = double(model_.chains()), log_s = std::log(options_.prior_scale * std::sqrt(2 * M_PI));
   const PosteriorKind& kind = *posterior_of(options_);
+  std::vector<std::vector<double>> states;  // after it
+  std::vector<double> log_steps;
   for (int64_t c = 0; c < model_.chains(); ++c) {
-    std::vector<double> q = model_.state(c);
-    double log_step = model_.log_step(c);
-    const uint64_t seed = seed_ + uint64_t(c);
+    std::vector<double>& q = states.emplace_back(model_.state(c));
+    double& log_step = log_steps.emplace_back(model_.log_step(c));
     const double prior_before = potential_.prior(q);
     const Transition t = kind.advance({.text = potential_,
+                                       .chain = c,
                                        .q = q,
                                        .lr = lr,
                                        .log_step = log_step,
                                        .step = step,
                                        .burns_in = step <= burn_in,
                                        .leapfrog = options_.leapfrog,
-                                       .rng = Rng(seed, Stream::kPosterior, step),
-                                       .of_batch = Rng(seed, Stream::kBatch, step)});
+                                       .rng = Rng(seed_, Stream::kPosterior, step),
+                                       .of_batch = Rng(seed_, Stream::kBatch, step)});
     const double prior = t.is_before ? prior_before : potential_.prior(q);
     out.loss += (t.potential - prior) / double(potential_.tokens()) / C;
     out.gradient_norm += t.gradient_norm / C;
     if (!std::isnan(t.acceptance)) out.acceptance.push_back(t.acceptance);
     out.log_joint.push_back(-t.potential - double(q.size()) * log_s);
     for (const int64_t i : traced_) out.traced.push_back(q[size_t(i)]);
-    model_.set_state(c, q);
-    model_.set_log_step(c, log_step);
+  }
+  for (int64_t c = 0; c < model_.chains(); ++c) {
+    model_.set_state(c, states[size_t(c)]);
+    model_.set_log_step(c, log_steps[size_t(c)]);
   }
   model_.keep(step, steps, burn_in);
   return out;

@@ -15,6 +15,7 @@
 #include "models/loss.h"
 #include "models/posterior/posterior_model.h"
 #include "models/posterior/posteriors.h"
+#include "models/posterior/text_size.h"
 
 namespace gradus {
 
@@ -27,9 +28,11 @@ struct Transition {
   double acceptance = NAN;   // the probability with which it was accepted; of sgld, which rejects nothing, NaN
   double gradient_norm = 0;  // at its first step
 };
-// One trajectory, from q, whose new value it writes. The random numbers are those of rng.
-Transition hmc_transition(const Potential& U, std::span<double> q, double step, int64_t leapfrog, const Rng& rng);
-Transition sgld_transition(const Potential& U, std::span<double> q, double step, const Rng& rng);
+// One trajectory, from q, whose new value it writes. The random numbers are those of rng at coordinates of the chain,
+// so chains of one seed share none, nor those of two seeds. What U throws leaves q as it was.
+Transition hmc_transition(const Potential& U, std::span<double> q, double step, int64_t leapfrog, const Rng& rng,
+                          int64_t chain = 0);
+Transition sgld_transition(const Potential& U, std::span<double> q, double step, const Rng& rng, int64_t chain = 0);
 
 // U of a net and a text. The net's own numbers are the place where it is computed.
 class TextPotential {
@@ -37,9 +40,10 @@ class TextPotential {
   // B sequences at a time. REQUIRES: all outlive it.
   TextPotential(LanguageModel& net, const Corpus& corpus, Shards& shards, int64_t B, double prior_scale);
   int64_t tokens() const { return tokens_; }  // that the likelihood has
-  // On the whole training split, each token once; or on a batch drawn by rng, that counts for all.
+  // On the whole training split, each token once. It can be interrupted (engine/long_loop.h).
   double whole(std::span<const double> q, std::span<double> gradient);
-  double of_batch(std::span<const double> q, std::span<double> gradient, const Rng& rng);
+  // On the batch that rng draws for a chain. It counts for all, so that the mean over batches is whole().
+  double of_batch(std::span<const double> q, std::span<double> gradient, const Rng& rng, int64_t chain = 0);
   double prior(std::span<const double> q) const;  // its part of U
 
  private:
@@ -54,12 +58,14 @@ class TextPotential {
   const double prior_scale_;
   BatchLoss batch_loss_;
   Batch batch_;
-  int64_t tokens_ = 0;
+  const int64_t tokens_;
+  const double sequences_;
 };
 
 // A step of one chain of a run.
 struct ChainStep {
   TextPotential& text;
+  int64_t chain;
   std::span<double> q;
   double lr;         // of the run's schedule
   double& log_step;  // kept for the chain from step to step, at first 0
@@ -68,9 +74,6 @@ struct ChainStep {
   int64_t leapfrog;
   Rng rng, of_batch;
 };
-
-// How many targets a split has.
-int64_t targets_in(const Corpus& corpus, Split split);
 
 // The states of C chains and K kept draws, as parameters: NAME.chains [C, ...], NAME.draws [K, ...], and for hmc
 // log_step [C]. At first all draws are the states in which the chains begin.
@@ -106,7 +109,7 @@ class ChainsModel final : public PosteriorModel {
   Tensor log_step_;
 };
 
-// One step of all chains of a run.
+// One step of all chains of a run: all of them take it, or, where it is interrupted, none.
 class ChainSampler {
  public:
   // REQUIRES: all outlive it.

@@ -11,12 +11,16 @@ namespace {
 
 double mean_of(const Trace& x) { return std::accumulate(x.begin(), x.end(), 0.0) / double(x.size()); }
 
-// Σ_i (x_i - m)(x_{i+lag} - m) / n
-double autocovariance(const Trace& x, size_t lag) {
+Trace centred(const Trace& x) {
+  Trace out = x;
   const double m = mean_of(x);
-  double sum = 0;
-  for (size_t i = 0; i + lag < x.size(); ++i) sum += (x[i] - m) * (x[i + lag] - m);
-  return sum / double(x.size());
+  for (double& value : out) value -= m;
+  return out;
+}
+
+// Σ_i x_i x_{i+lag} / n, of a trace with mean 0.
+double autocovariance(const Trace& x, size_t lag) {
+  return std::inner_product(x.begin(), x.end() - int64_t(lag), x.begin() + int64_t(lag), 0.0) / double(x.size());
 }
 
 struct Variances {
@@ -28,9 +32,9 @@ Variances variances(const std::vector<Trace>& chains) {
   Variances v;
   for (const Trace& chain : chains) {
     means.push_back(mean_of(chain));
-    v.within += autocovariance(chain, 0) * n / (n - 1) / M;
+    v.within += autocovariance(centred(chain), 0) * n / (n - 1) / M;
   }
-  const double between = autocovariance(means, 0) * M / (M - 1);  // B/n
+  const double between = autocovariance(centred(means), 0) * M / (M - 1);  // B/n
   v.total = (n - 1) / n * v.within + between;
   return v;
 }
@@ -57,8 +61,9 @@ double r_hat(std::span<const Trace> chains) {
 
 double effective_sample_size(std::span<const Trace> chains) {
   if (chains.empty() || chains[0].size() < 4) return NAN;
-  const std::vector<Trace> parts = halves(chains);
+  std::vector<Trace> parts = halves(chains);
   const Variances v = variances(parts);
+  for (Trace& part : parts) part = centred(part);
   if (!(v.within > 0)) return NAN;
   const size_t n = parts[0].size();
   const auto rho = [&](size_t lag) {

@@ -14,7 +14,7 @@ struct PosteriorOptions {
   double prior_scale = 1;                // s: the prior of every parameter is N(0, s²)
   int64_t draws = 32;                    // that the predictive averages over
   int64_t chains = 4;                    // of those that sample
-  int64_t burn_in = 0;                   // steps of a chain that are not kept; 0: half of them
+  int64_t burn_in = 0;                   // first steps of a chain that are not kept; 0: half of them
   int64_t leapfrog = 10;                 // steps of a trajectory of hmc
 
   void check() const;  // DataError where two of them do not fit together

@@ -23,6 +23,11 @@ void normalise(std::span<T> log_w) {
   for (T& w : log_w) w = T(double(w) - sum);
 }
 
+// What each draw has prepared for a state.
+struct PreparedDraws : Prepared {
+  std::vector<std::shared_ptr<const Prepared>> of_draw;
+};
+
 }  // namespace
 
 PosteriorModel::PosteriorModel(std::unique_ptr<LanguageModel> net, int64_t draws)
@@ -32,9 +37,11 @@ PosteriorModel::PosteriorModel(std::unique_ptr<LanguageModel> net, int64_t draws
   require(draws > 0, "PosteriorModel", Loc::here(), "there are no draws");
 }
 
-std::unique_ptr<LanguageModel> PosteriorModel::new_net() const {
+std::unique_ptr<LanguageModel> PosteriorModel::new_net(int64_t seed) const {
   const std::span<const double> counts = net_->counts();
-  auto twin = declare_model(options(), vocabulary(), {counts.begin(), counts.end()});
+  ModelOptions own = options();
+  own.seed = seed;
+  auto twin = declare_model(own, vocabulary(), {counts.begin(), counts.end()});
   twin->params().allocate();
   twin->use_rung(rung());
   return twin;
@@ -128,6 +135,10 @@ State PosteriorModel::start(int64_t B) const {
   return state;
 }
 
+void PosteriorModel::measure_prepared() const {
+  for (int64_t k = 0; k < draws(); ++k) draw(k).measure_prepared();
+}
+
 Tensor PosteriorModel::advance(State& state, std::span<const int32_t> tokens) const {
   refresh();
   Tape& tape = Tape::current(Loc::here());
@@ -146,16 +157,18 @@ Tensor PosteriorModel::advance(State& state, std::span<const int32_t> tokens) co
   Arena& arena = tape.arena();
   const std::span<double> sum(arena.array<double>(B * V), size_t(B * V)), log_p(arena.array<double>(V), size_t(V));
   std::ranges::fill(sum, -INFINITY);
-  State after = state;
+  const auto* before = static_cast<const PreparedDraws*>(state.prepared.get());
+  auto prepared = std::make_shared<PreparedDraws>();
+  State own(B, width, state.window);  // of one draw after the other
   for (int64_t k = 0; k < K; ++k) {
     const Tape::Mark of_draw(tape);
-    State own = draws_[size_t(k)]->start(B);
     own.tokens = state.tokens;
     own.position = state.position;
+    own.prepared = before ? before->of_draw[size_t(k)] : nullptr;
     for (int64_t r = 0; r < B; ++r) std::copy_n(state.row(r) + first + k * width, width, own.row(r));
     const Tensor logits = draws_[size_t(k)]->next(own, tokens);
     for (int64_t r = 0; r < B && !tape.measures(); ++r) {
-      real* const row = after.row(r);
+      real* const row = state.row(r);
       log_distribution(logits.rows(r, 1).span(), 1, log_p);
       for (int64_t v = 0; v < V; ++v) {
         double& s = sum[size_t(r * V + v)];
@@ -164,12 +177,11 @@ Tensor PosteriorModel::advance(State& state, std::span<const int32_t> tokens) co
       }
       std::copy_n(own.row(r), width, row + first + k * width);
     }
-    after.tokens = own.tokens;
-    after.position = own.position;
+    prepared->of_draw.push_back(std::move(own.prepared));
   }
-  std::swap(state.memory, after.memory);
-  std::swap(state.tokens, after.tokens);
-  std::swap(state.position, after.position);
+  std::swap(state.tokens, own.tokens);
+  std::swap(state.position, own.position);
+  state.prepared = std::move(prepared);
   if (tape.measures()) return y;
   std::ranges::transform(sum, Tensor(y).edit().begin(), [](double x) { return real(x); });
   return y;

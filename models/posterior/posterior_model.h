@@ -27,6 +27,7 @@ class PosteriorModel : public LanguageModel {
   int64_t width() const override { return vocabulary(); }
   Tensor head(const Tensor& features) const override { return features; }
   State start(int64_t B) const override;
+  void measure_prepared() const override;
   Tensor token_vectors() const override { return plain().token_vectors(); }
   void use_rung(const Rung& rung) override;
   // The net at the mean of the posterior.
@@ -41,7 +42,9 @@ class PosteriorModel : public LanguageModel {
 
  protected:
   LanguageModel& net() const { return *net_; }
-  std::unique_ptr<LanguageModel> new_net() const;  // of the same family and sizes, with numbers
+  // Of the same family and sizes, with numbers; and as initialise() of a run with that seed leaves it.
+  std::unique_ptr<LanguageModel> new_net() const { return new_net(options().seed); }
+  std::unique_ptr<LanguageModel> new_net(int64_t seed) const;
   virtual void write_draw(int64_t k, std::span<real> numbers) const = 0;
 
  private:

@@ -30,8 +30,9 @@ void VariationalModel::initialise() {
     std::ranges::copy(net().params().values(int64_t(i)), params_.edit(sites_[i].mean).begin());
 }
 
-void VariationalModel::learn_from(int64_t tokens) {
-  tokens_ = tokens;
+void VariationalModel::learn_from(int64_t targets, double sequences) {
+  targets_ = targets;
+  sequences_ = sequences;
   if (net().params().size() == 0)
     net().params().allocate();  // of a model that was loaded: what is bound takes their place
 }
@@ -48,7 +49,7 @@ Tensor VariationalModel::losses(std::span<const int32_t> tokens, std::span<const
                                 int64_t T) const {
   Tape& tape = Tape::current(Loc::here());
   if (!tape.info().training) return PosteriorModel::losses(tokens, targets, B, T);
-  require(tokens_ > 0 || tape.measures(), "losses", Loc::here(), "learn_from() has not said how long the text is");
+  require(targets_ > 0 || tape.measures(), "losses", Loc::here(), "learn_from() has not said how long the text is");
   const Rng rng(tape.info().seed, Stream::kPosterior, tape.info().step);
   Tensor kl = constant({}, 0);
   for (size_t i = 0; i < sites_.size(); ++i) {
@@ -62,11 +63,14 @@ Tensor VariationalModel::losses(std::span<const int32_t> tokens, std::span<const
     tape.bind(net().params().tensor(int64_t(i)), drawn);
   }
   const Tensor of_data = net().losses(tokens, targets, B, T);
-  const Tensor counts = constant({B * T, 1}, 0);  // KL/tokens for each target that counts
-  if (!tape.measures())
-    for (size_t i = 0; i < targets.size(); ++i)
-      Tensor(counts).edit()[i] = targets[i] == kNoTarget ? real(0) : real(1 / double(tokens_));
-  return named("−log p + KL/N", add(of_data, matmul(counts, kl.reshape({1, 1})).reshape({B * T})));
+  const Tensor shares = constant({B * T, 1}, 0);  // of KL, for each target
+  for (int64_t b = 0; b < B && !tape.measures(); ++b) {
+    const auto own = targets.subspan(size_t(b * T), size_t(T));
+    const double each = 1 / (sequences_ * double(T - std::ranges::count(own, kNoTarget)));
+    for (int64_t t = 0; t < T; ++t)
+      if (own[size_t(t)] != kNoTarget) Tensor(shares).edit()[size_t(b * T + t)] = real(each);
+  }
+  return named("−log p + KL/S", add(of_data, matmul(shares, kl.reshape({1, 1})).reshape({B * T})));
 }
 
 double VariationalModel::kl() const {
@@ -108,7 +112,7 @@ std::unique_ptr<LanguageModel> VariationalModel::copy() const {
   auto twin = std::make_unique<VariationalModel>(std::move(own), options_);
   twin->params().init(0);
   twin->params().copy_from(params_);
-  twin->learn_from(tokens_);
+  twin->learn_from(targets_, sequences_);
   return twin;
 }
 

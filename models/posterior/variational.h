@@ -12,6 +12,7 @@
 
 #include "models/posterior/posterior_model.h"
 #include "models/posterior/posteriors.h"
+#include "models/posterior/text_size.h"
 
 namespace gradus {
 
@@ -21,11 +22,13 @@ class VariationalModel final : public PosteriorModel {
   // The means begin as the net's own parameters, the deviations at a twentieth of the prior's, at most 0.05.
   void initialise() override;
 
-  // How many tokens of the whole text the likelihood has: a batch stands for all of them.
-  void learn_from(int64_t tokens);
-  // In a training step: -log p(target | θ) + KL/tokens for each target, [B·T], whose mean over random batches is that
-  // of -ELBO/tokens. ShapeError before learn_from(). Else the loss of the predictive.
+  // The size of the text that a batch stands for: N targets in S sequences (models/posterior/text_size.h).
+  void learn_from(int64_t targets, double sequences);
+  // In a training step: -log p(target | θ) for each target, [B·T], and for each sequence KL/S, spread evenly over its
+  // targets: over the whole text, once, the sum is that of -ELBO. Times weight_of(batch) its mean over random batches
+  // is -ELBO/N. ShapeError before learn_from(). Else the loss of the predictive.
   Tensor losses(std::span<const int32_t> tokens, std::span<const int32_t> targets, int64_t B, int64_t T) const override;
+  double weight_of(const Batch& batch) const { return sequences_ / (double(batch.B) * double(targets_)); }  // S/(B N)
   // KL(q ‖ prior) in nats.
   double kl() const;
 
@@ -41,7 +44,8 @@ class VariationalModel final : public PosteriorModel {
 
   const PosteriorOptions options_;
   std::vector<Site> sites_;  // of each parameter of the net
-  int64_t tokens_ = 0;
+  int64_t targets_ = 0;
+  double sequences_ = 0;
 };
 
 }  // namespace gradus

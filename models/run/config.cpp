@@ -25,9 +25,23 @@ void Config::resolve(int cores) {
   lines |= pairs || family().has("latent");  // a latent vector is one of a line
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
-  if (burn_in == 0 && samples()) burn_in = steps / 2;
+  if (posterior == "hmc") min_lr = std::min(min_lr, lr);  // where it has no meaning it cannot be too high
   RunOptions::resolve(cores, batch);
   check();
+  resolve_steps();
+}
+
+// With --steps 0 the burn-in stays unknown until the run goes on and has steps.
+void Config::resolve_steps() {
+  if (!posterior_of(*this)) return;
+  if (burn_in == 0 && samples()) burn_in = steps / 2;
+  if (dropout > 0 && family().has("dropout"))
+    throw DataError(text("--posterior ", posterior, ": --dropout ", dropout,
+                         " makes the likelihood of the same parameters another one each time; leave it out"));
+  if (samples() && steps > 0 && steps - burn_in < draws / chains)
+    throw DataError(text("--burn-in ", burn_in, ": leaves ", std::max<int64_t>(0, steps - burn_in), " of --steps ",
+                         steps, ", and each of --chains ", chains, " keeps ", draws / chains,
+                         " draws; use more --steps or fewer --draws"));
 }
 
 void Config::check() const {
@@ -67,6 +81,9 @@ std::vector<Option> options(Config& c) {
   Owners optimised{"posterior", posterior_names()}, decays{"posterior", {kNoPosterior}};
   std::erase_if(optimised.words,
                 [](const std::string& word) { return std::ranges::count(posteriors_with_chains(), word); });
+  // HMC begins with the learning rate for its step size and then finds its own.
+  Owners scheduled{"posterior", posterior_names()};
+  std::erase(scheduled.words, "hmc");
   const Config usual;
   return {
       option("model", c.model, names_of(families()), "family of the model"),
@@ -107,14 +124,14 @@ std::vector<Option> options(Config& c) {
       newer(option("draws", c.draws, 1, 1 << 16, "draws of the parameters that are averaged over", bayesian)),
       newer(option("chains", c.chains, 1, 16, "chains that sample side by side", sampled)),
       newer(option("burn_in", c.burn_in, 0, kMany,
-                   "first steps of a chain that are not kept (default: half of --steps)", sampled)),
+                   "first steps of a chain that are not kept (default: half of the first --steps)", sampled)),
       newer(option("leapfrog", c.leapfrog, 1, 1 << 20, "steps of a trajectory", {"posterior", {"hmc"}})),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch", stepped),
       row_of(shared, "steps"),
       row_of(shared, "lr"),
-      row_of(shared, "min_lr"),
+      narrowed(row_of(shared, "min_lr"), scheduled),
       narrowed(row_of(shared, "warmup"), optimised),
-      row_of(shared, "decay_steps"),
+      narrowed(row_of(shared, "decay_steps"), scheduled),
       narrowed(option("beta1", c.beta1, 0, 0.999999, "AdamW: decay rate of the first moment", stepped), optimised),
       narrowed(option("beta2", c.beta2, 0, 0.999999, "AdamW: decay rate of the second moment", stepped), optimised),
       narrowed(option("weight_decay", c.weight_decay, 0, 1e3, "AdamW: weight decay, for tensors of rank >= 2", stepped),

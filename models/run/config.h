@@ -30,8 +30,10 @@ struct Config : ModelOptions, RunOptions, PosteriorOptions {
   const Family& family() const;  // DataError for an unknown name
   bool counts() const;           // fitted by counting, not by steps
   bool samples() const;          // its steps are those of chains, and not of an optimiser
-  // Replaces the marks for defaults by their values, then checks.
+  // Replaces the marks for defaults by their values, and checks.
   void resolve(int cores);
+  // What a posterior wants of a run that takes steps, beginning or resumed. DataError where it cannot have it.
+  void resolve_steps();
   // Throws DataError where two options do not fit together. REQUIRES: resolved, or read from a file.
   void check() const;
 };

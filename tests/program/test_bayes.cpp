@@ -1,5 +1,8 @@
 // gradus bayes: the posterior of counted probabilities, and its predictive.
+#include <unistd.h>
+
 #include <cmath>
+#include <csignal>
 
 #include "tests/program/program.h"
 
@@ -81,10 +84,37 @@ TEST_CASE("for a person: the evidence, the rows, and where else the predictive i
   CHECK(stream.json()["rows"].size() == 10);  // every character but none before the first
 }
 
+TEST_CASE("one line of a megabyte is counted in seconds and told in a page; what JSON would hold is refused") {
+  const Scratch dir;
+  std::string line(1 << 20, 'a');
+  for (size_t i = 0; i < line.size(); i += 7) line[i] = char('a' + i % 26);
+  dir.write("long.txt", line + "\n");
+  for (const std::string model : {"tabular", "ngram --order 5"}) {
+    const Run run = dir.run(f64, "bayes long.txt --lines --model " + model + " --held-out long.txt", {.seconds = 30});
+    CHECK(exits(run, 0));
+    CHECK(run.out.size() < 10'000);
+    CHECK(run.cpu < 15);
+    for (const std::string& printed : lines(run.out)) CHECK_MESSAGE(characters(printed) <= 80, printed);
+  }
+  CHECK(refuses(dir.run(f64, "bayes long.txt --lines --json"), 2, "the rows as JSON needs about"));
+}
+
+TEST_CASE("a file that is none, is empty or holds other bytes than a text is refused") {
+  const Scratch dir;
+  dir.write("empty.txt", "");
+  dir.write("nul.txt", std::string("a\0b\n\0\n", 6));
+  dir.make_folder("folder");
+  CHECK(refuses(dir.run(f64, "bayes empty.txt --lines"), 4, "empty"));
+  CHECK(refuses(dir.run(f64, "bayes nul.txt --lines --json"), 4, "the byte 0x00, which no text contains"));
+  CHECK(refuses(dir.run(f64, "bayes nothing.txt --lines"), 4, "nothing.txt"));
+  CHECK(refuses(dir.run(f64, "bayes folder --lines"), 4, "folder"));
+}
+
 TEST_CASE("what is no prior, no counted family and no text of lines is refused") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
-  for (const std::string prior : {"dirichlet", "dirichlet:", "dirichlet:0", "dirichlet:nan", "dirichlet:1x", "gamma:1"})
+  for (const std::string prior : {"dirichlet", "dirichlet:", "dirichlet:0", "dirichlet:-1", "dirichlet:nan",
+                                  "dirichlet:inf", "dirichlet:1e308", "dirichlet:1e999", "dirichlet:1x", "gamma:1"})
     CHECK(refuses(dir.run(f64, "bayes two_words.txt --lines --prior " + prior), 2, "must be dirichlet:A"));
   CHECK(refuses(dir.run(f64, "bayes two_words.txt --model lstm"), 2, "must be one of ngram | tabular"));
   CHECK(refuses(dir.run(f64, "bayes two_words.txt"), 2, "a tabular model needs lines"));
@@ -169,6 +199,55 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a run that has ended and is resumed, or begins without steps, tells everything once and burns in") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  for (const std::string posterior : {"variational", "hmc"}) {
+    CAPTURE(posterior);
+    CHECK(exits(dir.run(f64, train_with(posterior, posterior)), 0));
+    const std::vector<Json> before = dir.log(posterior);
+    CHECK(exits(dir.run(f64, "train --out " + posterior + " --resume"), 0));
+    CHECK(dir.log(posterior).size() == before.size());
+  }
+  CHECK(exits(
+      dir.run(f64, "train two_words.txt --out none" + kSmall + " --posterior hmc --chains 2 --steps 0 --lr 0.05"), 0));
+  const Run few = dir.run(f64, "train two_words.txt --out none --resume --steps 6");
+  CHECK(refuses(few, 2, "leaves 3 of --steps 6"));
+  CHECK(exits(dir.run(f64, "train --out none --resume --steps 60"), 0));
+  CHECK(dir.same_steps("none", "hmc"));
+}
+
+TEST_CASE("Ctrl-C ends a trajectory that would take hours at once, and the last whole step is saved") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  CHECK(exits(dir.run(f64, "train two_words.txt --out run" + kSmall +
+                               " --posterior hmc --chains 2 --leapfrog 1000000 --steps 0"),
+              0));
+  Child child = dir.start(f64, "train --out run --resume --steps 60", {.seconds = 20});
+  ::usleep(1500000);
+  child.kill(SIGINT);
+  const Run run = child.wait();
+  CHECK(exits(run, 130));
+  CHECK(dir.saved_steps("run") == 0);
+  CHECK(dir.logged_steps("run") == 0);
+}
+
+TEST_CASE("a guide's loss is an estimate for the whole text, in which a long line counts by its length") {
+  const Scratch dir;
+  dir.write("lines.txt", "a\na\nb b a b a b a a b b a b a b a b a\na\nb\n");
+  CHECK(exits(dir.run(f64,
+                      "train lines.txt --out run --lines --tokenizer word --model nnlm --embd 4 --hidden 4 "
+                      "--context 32 --val-fraction 0 --batch 1 --steps 30 --lr 0 --min-lr 0 --posterior variational"),
+              0));
+  double least = INFINITY, most = -INFINITY;
+  for (const Json& step : dir.log("run", "step")) {
+    least = std::min(least, step["loss"].get<double>());
+    most = std::max(most, step["loss"].get<double>());
+  }
+  // Of 26 targets in 5 lines a line has 2 or 18: some 5/26 · 16 · log 3 nats between them, and the same KL.
+  CHECK(std::fabs(most - least - 5. / 26 * 16 * std::log(3.)) < 1.5);
+}
+
 TEST_CASE("a run without a posterior says nothing of one in its files") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
@@ -192,6 +271,24 @@ TEST_CASE("options of posteriors that mean nothing are named, and those that do 
   CHECK(refuses(dir.run(f64, lines + "--model masked --posterior hmc"), 2, "says nothing of what follows"));
   CHECK(refuses(dir.run(f64, lines + "--posterior mcmc"), 2, "none | variational | sgld | hmc"));
   CHECK(refuses(dir.run(f64, lines + "--posterior sgld --draws 30"), 2, "use a multiple of 4"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior hmc --steps 20 --burn-in 13"), 2, "leaves 7 of --steps 20"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior sgld --steps 20 --burn-in 30"), 2, "leaves 0 of --steps 20"));
+  for (const std::string kind : {"variational", "sgld", "hmc"})
+    CHECK(refuses(dir.run(f64, lines + "--model lstm --dropout 0.1 --posterior " + kind), 2,
+                  "makes the likelihood of the same parameters another one each time; leave it out"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior hmc --adapter lora:2"), 2, "--adapter"));
+  std::string small = kSmall;
+  small.replace(small.find("--draws 8"), 9, "--draws 1");
+  const Run one_draw = dir.run(f64, "train two_words.txt --out g" + small + " --posterior variational --steps 3");
+  CHECK(contains(one_draw.out, "ELBO -"));
+  CHECK_FALSE(contains(one_draw.out, "nan"));
+  CHECK(exits(dir.run(f64, "train two_words.txt --out f" + kSmall + " --posterior hmc --chains 2 --lr 1e-5 --steps 20"),
+              0));  // below the usual --min-lr
+  const Run of_chain =
+      dir.run(f64, train_with("hmc", "e") + " --min-lr 0.01 --decay-steps 9 --warmup 3 --clip 2 --beta1 0.5");
+  CHECK(exits(of_chain, 0));
+  CHECK(
+      contains(of_chain.err, "--min-lr, --warmup, --decay-steps, --beta1, --clip have no meaning for --posterior hmc"));
   CHECK(refuses(dir.run(f64, lines + "--posterior sgld --trace 1 x.html"), 2, "shows a step of one set of parameters"));
   CHECK(refuses(dir.run(f64, "train two_words.txt --from a --posterior hmc --out d"), 2, "do not go together"));
 }
