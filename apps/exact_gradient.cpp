@@ -58,7 +58,7 @@ TuneConfig resolved(const ExactCommand& command) {
     options.baseline = "moving";  // any constant may be the baseline of the mean; with J no large terms cancel
     options.batch = TuneConfig().batch - (options.group > 1 ? TuneConfig().batch % options.group : 0);
   }
-  resolve_options(options);
+  resolve_options(options, cores());
   return options;
 }
 

@@ -4,12 +4,15 @@
 //
 // Under `mpirun -n R` the axis is the number of ranks; the bytes that a step sends are counted too, and what an
 // exchange takes is measured. Over 350 lines: measuring, counting, fitting and the picture share the one list of axes.
+#include <fcntl.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <numeric>
 
 #include "apps/console.h"
@@ -18,6 +21,7 @@
 #include "apps/report/page.h"
 #include "apps/report/plot.h"
 #include "apps/run.h"
+#include "engine/io/file.h"
 #include "engine/io/mpi.h"
 #include "engine/optim.h"
 #include "models/loss.h"
@@ -70,16 +74,19 @@ class FirstRanks final : public Comm {
   int ranks_;
 };
 
-// Bytes of memory that the process holds, now (VmRSS) or at most since forget_peak() (VmHWM).
+// Bytes of memory that the process holds, now (VmRSS) or at most since forget_peak() (VmHWM). NaN where the system does
+// not say.
 double resident(std::string_view which) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
     if (line.starts_with(which)) return 1024 * std::atof(line.c_str() + which.size() + 1);
   return NAN;
 }
-void forget_peak() {
+// False where the system does not allow it.
+bool forget_peak() {
   malloc_trim(0);
-  std::ofstream("/proc/self/clear_refs") << '5';
+  const Descriptor clear(::open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC));
+  return clear && ::write(clear.get(), "5", 1) == 1;
 }
 
 // Of one exchange in which every rank sends `bytes` to every other, in seconds: the fastest of several rows of them,
@@ -113,7 +120,7 @@ double sum_over_ranks(Comm& ranks, double own) {
 }
 
 struct Point {
-  double at, ms, bytes;          // of a run in the median, and of a rank
+  double at, ms, bytes;          // of a run in the median, and of a rank; NaN: could not be measured
   double flop, counted;          // operations and bytes, counted
   double sent = 0, formula = 0;  // bytes to other ranks, of all ranks
 };
@@ -147,13 +154,10 @@ class Job {
     const std::span<const real> gradient = shards_.gradient(model_->params());
     optimizer_.step(model_->params(), gradient, 1e-3, clip_factor(gradient_norm(gradient), 1));
   }
-  // Every rank has the parameters, their moments and the sums; tapes are shared by all, and so are the ranges of the
-  // gradients of others.
-  double counted(int ranks) const {
+  double counted(const Comm& ranks) const {
     const double parameters = double(model_->params().size()) * sizeof(real);
     if (setting_.samples > 0) return 3 * parameters + sampling_bytes(*model_, setting_.samples, false);
-    const double alone = training_bytes(*model_, setting_.batch, setting_.context, setting_.shards);
-    return ranks == 1 ? alone : 4 * parameters + (alone - 4 * parameters + setting_.shards * parameters) / ranks;
+    return training_bytes(*model_, setting_.batch, setting_.context, OwnShards(setting_.shards, ranks));
   }
   // Of the exchange of a step: the gradient, and one number of each shard.
   double formula(int ranks) const {
@@ -172,11 +176,10 @@ class Job {
 };
 
 Point measure(double at, const Setting& setting, Comm& ranks, uint64_t seed, double seconds) {
-  forget_peak();
-  const double before = resident("VmRSS");
+  const double before = forget_peak() ? resident("VmRSS") : NAN;
   Job job(setting, ranks, seed);
   for (int warm = 0; warm < 2; ++warm) job.run();
-  const double bytes = resident("VmHWM") - before;
+  const double bytes = resident("VmHWM") - before;  // none that counts where it takes no new page
   const Stopwatch once;
   job.run();
   int64_t rounds = std::clamp<int64_t>(int64_t(seconds / std::max(1e-6, once.seconds())), 5, 10'000);
@@ -192,9 +195,9 @@ Point measure(double at, const Setting& setting, Comm& ranks, uint64_t seed, dou
   std::ranges::sort(ms);
   return {.at = at,
           .ms = ms[ms.size() / 2],
-          .bytes = bytes,
+          .bytes = bytes > 0 ? bytes : NAN,
           .flop = setting.flop(ranks.ranks()),
-          .counted = job.counted(ranks.ranks()),
+          .counted = job.counted(ranks),
           .sent = sent,
           .formula = ranks.ranks() > 1 ? job.formula(ranks.ranks()) : 0};
 }
@@ -243,15 +246,19 @@ struct Grown {
   double of(double Point::*y) const { return slope(points, y); }
 };
 
+bool has_memory(const Grown& g) { return std::isfinite(g.of(&Point::bytes)); }
+
+Json number_or_null(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
+
 Json json_of(const Grown& g) {
   Json points = Json::array();
   for (const Point& p : g.points) {
-    Json point{{"at", p.at}, {"ms", p.ms}, {"bytes", p.bytes}};
+    Json point{{"at", p.at}, {"ms", p.ms}, {"bytes", number_or_null(p.bytes)}};
     if (g.axis == "ranks") point.update({{"sent", p.sent}, {"sent_formula", p.formula}});
     points.push_back(point);
   }
   const auto exponents = [&](double Point::*measured, double Point::*counted) {
-    return Json{{"exponent", g.of(measured)}, {"expected", g.of(counted)}};
+    return Json{{"exponent", number_or_null(g.of(measured))}, {"expected", g.of(counted)}};
   };
   return {{"axis", g.axis},
           {"points", points},
@@ -260,10 +267,11 @@ Json json_of(const Grown& g) {
 }
 
 void print(const Grown& g) {
-  std::printf("%-10s %5g … %-5g %9.3f … %-9.3f %6.2f %8.2f   %7.2f … %-7.2f %6.2f %8.2f\n", g.axis.c_str(),
-              g.points.front().at, g.points.back().at, g.points.front().ms, g.points.back().ms, g.of(&Point::ms),
-              g.of(&Point::flop), 1e-6 * g.points.front().bytes, 1e-6 * g.points.back().bytes, g.of(&Point::bytes),
-              g.of(&Point::counted));
+  const auto figure = [](double x) { return std::isfinite(x) ? fixed(x, 2) : std::string("-"); };
+  const Point &first = g.points.front(), &last = g.points.back();
+  std::printf("%-10s %5g … %-5g %9.3f … %-9.3f %6.2f %8.2f   %7s … %-7s %6s %8.2f\n", g.axis.c_str(), first.at, last.at,
+              first.ms, last.ms, g.of(&Point::ms), g.of(&Point::flop), figure(1e-6 * first.bytes).c_str(),
+              figure(1e-6 * last.bytes).c_str(), figure(g.of(&Point::bytes)).c_str(), g.of(&Point::counted));
   for (const Point& p : g.points)
     if (p.formula > 0)
       std::printf("  %g ranks send %.0f bytes a step; the formula says %.0f\n", p.at, p.sent, p.formula);
@@ -292,8 +300,9 @@ std::string page_of(const std::vector<Grown>& all) {
       "line has the slope of the operations and bytes of the same steps, counted.");
   for (const Grown& g : all) {
     page.section(g.axis);
-    page.side_by_side({plot_of(g, "milliseconds", 1, &Point::ms, &Point::flop),
-                       plot_of(g, "megabytes", 1e-6, &Point::bytes, &Point::counted)});
+    std::vector<std::string> plots{plot_of(g, "milliseconds", 1, &Point::ms, &Point::flop)};
+    if (has_memory(g)) plots.push_back(plot_of(g, "megabytes", 1e-6, &Point::bytes, &Point::counted));
+    page.side_by_side(plots);
   }
   return page.str(text("gradus bench --grow, ", kRealName));
 }
@@ -303,7 +312,7 @@ std::string page_of(const std::vector<Grown>& all) {
 int grow(const BenchCommand& command) {
   Comm& job = ranks_for("");
   Console console(command.common);
-  const int R = job.ranks(), threads = R > 1 ? 1 : command.common.threads ? int(command.common.threads) : cores();
+  const int R = job.ranks(), threads = command.common.threads ? int(command.common.threads) : R > 1 ? 1 : cores();
   const bool show = !command.common.json;
   if (show)
     std::printf("%-10s %13s %21s %6s %8s   %17s %6s %8s\n", "", "from … to", "ms a step", "expo-", "expected",
@@ -319,7 +328,7 @@ int grow(const BenchCommand& command) {
       console.live(text(axis.name, " ", at));
       Setting setting;
       if (axis.name == std::string_view("threads")) setting.shards = threads;
-      if (R > 1) setting.shards = R;
+      if (R > 1) setting.shards = R * threads, setting.threads = threads;
       axis.set(setting, at);
       FirstRanks first(job, ranks);
       grown.points.push_back(measure(double(at), setting, first, uint64_t(command.common.seed), command.seconds));
@@ -336,6 +345,10 @@ int grow(const BenchCommand& command) {
   if (R > 1 && show && job.rank() == 0)
     std::printf("An exchange of %.0f bytes between %d ranks takes %.1f µs, one of %.0f %.2f ms: %.2f GB/s a rank.\n",
                 kSmall, R, 1e6 * small, kLarge, 1e3 * large, rate);
+  if (std::ranges::any_of(all, std::not_fn(has_memory)))
+    console.note(
+        "note: memory could not be measured where the table has a dash: the system does not let the process reset the "
+        "peak of its memory (/proc/self/clear_refs), or the step took no new page");
   if (R == 1) console.note("The axis of ranks is measured under mpirun: mpirun -n 4 gradus bench --grow");
   if (job.rank() > 0) return kDone;
   Json result{{"real", kRealName}, {"threads", threads}, {"ranks", R}, {"grow", Json::array()}};

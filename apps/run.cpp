@@ -168,6 +168,12 @@ void require_room_in_header(const Checkpoint& run, const std::string& json, cons
                          kMaxHeaderBytes, ", so the run could not be saved; ", remedy));
 }
 
+int64_t cores_of_job(Comm& ranks) {
+  int64_t all = int64_t(cores()) * ranks.ranks();
+  ranks.broadcast(std::as_writable_bytes(std::span(&all, 1)));
+  return all;
+}
+
 // A run must not compute up to its first save and find only then that it cannot be written.
 static void require_writable(const std::string& out) {
   std::error_code error;

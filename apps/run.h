@@ -80,12 +80,14 @@ inline constexpr const char* kTuning = "tuning";
 
 // UsageError where the folder holds a run, or a log or report that gradus did not write: a new one must not replace it.
 void refuse_existing(const std::string& out);
+// Cores for the default of --shards: those of rank 0 times the ranks, on all ranks, whatever machines the others have.
+int64_t cores_of_job(Comm& ranks);
 // resolve(), where two options that do not fit together are the user's mistake.
 inline void resolve(Config& config, int cores) { config.resolve(cores); }
 template <class C>
-void resolve_options(C& config, int ranks = 1) {
+void resolve_options(C& config, int64_t cores) {
   try {
-    resolve(config, cores() * ranks);
+    resolve(config, int(cores));
   } catch (const DataError& error) {
     throw UsageError(error.what());
   }

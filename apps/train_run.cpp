@@ -7,6 +7,7 @@
 #include "apps/proposal.h"
 #include "engine/gemm.h"
 #include "engine/io/json_number.h"
+#include "engine/io/mpi.h"
 #include "engine/version.h"
 #include "models/adapter.h"
 #include "models/families.h"
@@ -21,31 +22,36 @@ namespace {
 
 constexpr double kPresent = 3 * sizeof(real);  // bytes of a parameter that a checkpoint has brought: value and moments
 
-// Before the first large allocation: bytes that the parameters, their moments and a step will take. UsageError where
-// they are not free; `present` are there already.
-double refuse_beyond_memory(const Config& c, const LanguageModel& model, double present = 0) {
+// Before the first large allocation: UsageError where the bytes are not free that the parameters, their moments and a
+// step will take; `present` are there already. Returns those of a run in one process, for the log, which does not
+// depend on the ranks.
+double refuse_beyond_memory(const Config& c, const LanguageModel& model, const Comm& ranks, double present = 0) {
   const int64_t B = c.batch, T = c.context, n = model.params().declared_size();
   double all = 0;
   if (const PosteriorModel* posterior = posterior_in(model)) {
     all = posterior->numbers_of_draws() * sizeof(real);
     require_memory(all, text("a posterior of ", posterior->draws(), " draws"), "use fewer --draws, or a smaller model");
   }
-  all += c.counts() ? double(n) * sizeof(real) + evaluation_bytes(model, B, T, c.shards)
-                    : training_bytes(model, B, T, c.shards) + double(n) * sizeof(real);  // LayerSizes
-  const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;          // much of it is the model
+  const auto of = [&](const OwnShards& shards) {
+    return all + double(n) * sizeof(real) +  // of an optimiser's step LayerSizes
+           (c.counts() ? evaluation_bytes(model, B, T, c.shards) : training_bytes(model, B, T, shards));
+  };
+  const double own = of(OwnShards(c.shards, ranks));
+  all = of(c.shards);
+  const bool large = double(n) * double(4 + c.shards) * sizeof(real) > all / 3;  // much of it is the model
   const std::string size = n > 0 ? text(" of ", grouped(n), " parameters") : "";
-  require_memory(all - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),
-                 large ? c.family().smaller() : "use a smaller --batch or --context");
+  require_memory(own - present, text("training ", c.family().title, size, " with --batch ", B, " and --context ", T),
+                 large ? c.family().smaller() : "use a smaller --batch or --context", ranks_on_machine());
   return all;
 }
 
 // A new model; the families that count are fitted here, by counting.
 std::unique_ptr<LanguageModel> new_model(const Config& config, const Tokenizer& tokenizer, const Corpus& corpus,
-                                         double& memory) {
+                                         const Comm& ranks, double& memory) {
   std::vector<double> counts = count_tokens(config, corpus);
   std::unique_ptr<LanguageModel> model =
       with_posterior(declare_model(config, tokenizer.size(), std::move(counts)), config);
-  memory = refuse_beyond_memory(config, *model);
+  memory = refuse_beyond_memory(config, *model, ranks);
   model->initialise();
   return model;
 }
@@ -84,7 +90,7 @@ Tokenizer tokenizer_of(const Config& config, const CorpusFiles& files, const std
 }
 
 // The options of a new run that begins with another one: what makes a model is that run's.
-Config config_from(const Checkpoint& from, const TrainCommand& command, int ranks) {
+Config config_from(const Checkpoint& from, const TrainCommand& command, int64_t cores) {
   if (from.config.counts())
     throw UsageError(text("--from ", command.from, ": a model of the family ", from.config.model,
                           " is counted and takes no steps; count the new text together with the old one"));
@@ -103,12 +109,12 @@ Config config_from(const Checkpoint& from, const TrainCommand& command, int rank
     config.kl_anneal = command.config.kl_anneal;
   }
   config.seed = command.config.seed;
-  resolve_options(config, ranks);
+  resolve_options(config, cores);
   return config;
 }
 
 // A run that begins with the weights and the vocabulary of another one, whole or under an adapter.
-TrainRun begin_from(const TrainCommand& command, int ranks) {
+TrainRun begin_from(const TrainCommand& command, const Comm& ranks, int64_t cores) {
   refuse_existing(command.out);
   Checkpoint run = load_any_checkpoint(command.from);
   if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier, with which no model of texts can begin"));
@@ -116,7 +122,7 @@ TrainRun begin_from(const TrainCommand& command, int ranks) {
     throw UsageError(
         "--from and --posterior do not go together: a posterior begins with its prior; gradus merge makes "
         "one model of a run with a posterior");
-  const Config config = config_from(run, command, ranks);
+  const Config config = config_from(run, command, cores);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   Corpus corpus(config.corpus(), run.tokenizer, files.content, files.name());
   const std::string stored = run.config.adapter;  // it goes on with an adapter that is there
@@ -124,7 +130,8 @@ TrainRun begin_from(const TrainCommand& command, int ranks) {
   run.config.adapter = stored;
   if (run.base.empty()) run.model = clone_with(*run.model, config);
   if (config.adapter != kNoAdapter) run.adapt(config.adapter, uint64_t(config.seed), command.out);
-  const double memory = refuse_beyond_memory(config, *run.model, double(run.model->params().size()) * sizeof(real));
+  const double memory =
+      refuse_beyond_memory(config, *run.model, ranks, double(run.model->params().size()) * sizeof(real));
   run.step = 0;
   run.best_val_loss.reset();
   run.corpus = files.paths;
@@ -135,10 +142,10 @@ TrainRun begin_from(const TrainCommand& command, int ranks) {
   return {std::move(run), std::move(files), std::move(corpus), {}, memory};
 }
 
-TrainRun begin(const TrainCommand& command, int ranks) {
+TrainRun begin(const TrainCommand& command, const Comm& ranks, int64_t cores) {
   refuse_existing(command.out);
   Config config = command.config;
-  resolve_options(config, ranks);
+  resolve_options(config, cores);
   CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);
   const std::vector<Labelled> labelled =
       command.labelled ? labelled_of(files.content, files.name()) : std::vector<Labelled>();
@@ -149,7 +156,7 @@ TrainRun begin(const TrainCommand& command, int ranks) {
   config.labels = std::ssize(labels);
   Corpus corpus(corpus_options(config, labels), tokenizer, files.content, files.name());
   double memory = 0;
-  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus, memory);
+  std::unique_ptr<LanguageModel> model = new_model(config, tokenizer, corpus, ranks, memory);
   const int32_t start_id = start_of(config, tokenizer, files, corpus);
   Checkpoint checkpoint{.config = config,
                         .tokenizer = std::move(tokenizer),
@@ -205,7 +212,8 @@ TrainRun resume(const TrainCommand& command, Console& console, Comm& ranks) {
     throw UsageError(text(command.out, ": a model of the family ", run.config.model,
                           " is counted at once; there is nothing to resume"));
   require_resumable(command, command.config.steps, run, console);
-  const double memory = refuse_beyond_memory(run.config, *run.model, kPresent * double(run.model->params().size()));
+  const double memory =
+      refuse_beyond_memory(run.config, *run.model, ranks, kPresent * double(run.model->params().size()));
   CorpusFiles files = read_texts_of(run, command, console);
   if (command.steps_given) {
     if (run.config.decay_steps == 0) run.config.decay_steps = command.config.steps;  // --steps 0 said nothing of it
@@ -240,8 +248,9 @@ int64_t parameters_of(const LanguageModel& model) {
 }
 
 TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks) {
+  const int64_t cores = cores_of_job(ranks);
   if (command.resume) return resume(command, console, ranks);
-  return command.from.empty() ? begin(command, ranks.ranks()) : begin_from(command, ranks.ranks());
+  return command.from.empty() ? begin(command, ranks, cores) : begin_from(command, ranks, cores);
 }
 
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const std::string& workers) {

@@ -3,7 +3,6 @@
 // Over 350 lines: what a run may be refused for stands before the loop that relies on it.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "apps/features.h"
 #include "apps/format.h"
@@ -17,6 +16,7 @@
 #include "apps/tune_log.h"
 #include "apps/tune_notes.h"
 #include "engine/io/json_number.h"
+#include "engine/io/mpi.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
 #include "models/text/shell_word.h"
@@ -250,9 +250,11 @@ int tune(const TuneCommand& command) {
   size_t longest = 0;
   for (const std::vector<int32_t>& prompt : run.prompt_tokens) longest = std::max(longest, prompt.size());
   run.bytes_of_step = tuner.step_bytes(int64_t(longest));
-  require_memory(run.bytes_of_step, text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
+  require_memory(tuner.step_bytes(int64_t(longest), ranks),
+                 text("a step with --batch ", config.batch, " and --max-tokens ", config.max_tokens),
                  int64_t(longest) > config.max_tokens ? "use a smaller --batch or shorter prompts"
-                                                      : "use a smaller --batch or --max-tokens");
+                                                      : "use a smaller --batch or --max-tokens",
+                 ranks_on_machine());
   run.restore(tuner);
   if (command.trace_step > 0)
     refuse_long_trace(command, config, run.policy.step, policy, *run.prior, tuner, int64_t(longest));
@@ -277,8 +279,8 @@ int tune(const TuneCommand& command) {
   Json record;  // of the last step
   StepNotes notes(config);
   catch_interrupts(!command.common.quiet && ranks.ranks() == 1);
-  bool stop = false, is_half_done = false;  // the step that was stopped
-  std::string no_trace;                     // why
+  bool stop = false;
+  std::string no_trace;  // why
   while (run.policy.step < config.steps && !stop && !interrupted()) {
     const int64_t step = run.policy.step + 1;
     const bool is_traced = step == command.trace_step;
@@ -290,7 +292,6 @@ int tune(const TuneCommand& command) {
     Json beside = Json::object();  // what is measured beside the step
     double norm = 0;
     const double lr = schedule.at(step);
-    const int64_t updates = run.policy.optimizer->steps;
     try {
       if (known) truth = truth_of(*known, run, tuner);
       if (truth && std::isinf(truth->at.kl) && !from_pairs && tuner.method->behaviour() == run.prior.get())
@@ -302,10 +303,9 @@ int tune(const TuneCommand& command) {
         beside.update(measure_held_out(run, acting(run, tuner), features, watch, shards, step));
       if (is_traced) before = known_policy(known.get(), run, tuner, tuner.kl_coef());
       norm = tuner.step(step, *run.policy.optimizer, lr, config.clip);  // draw, prepare, weigh, backward, learn
-    } catch (const DataError& error) {                                  // nothing of this step has happened yet
+    } catch (const DataError& error) {                                  // nothing of this step has happened
       stop_at_reward(command, run, tuner, error);
-    } catch (const Interrupted&) {  // nor here: loops that can be ended come before the first update, but a rank may
-      is_half_done = run.policy.optimizer->steps != updates;  // be gone in a later one
+    } catch (const Interrupted&) {  // nor here
       break;
     }
     if (!std::isfinite(norm)) stop_diverged(step, "the gradient is not finite", folder, remedy(tuner, config, step));
@@ -349,12 +349,6 @@ int tune(const TuneCommand& command) {
     if (config.save_every > 0 && step % config.save_every == 0 && step < config.steps && !stop && !interrupted())
       folder.save_on_the_way(console, [&] { save(run, tuner); });
   }
-  if (is_half_done)
-    throw DataError(text("another rank did not answer in the middle of the updates of step ", run.policy.step + 1,
-                         ", so that step cannot be saved; ",
-                         std::filesystem::exists(folder.checkpoint())
-                             ? "continue from the last save with: " + next_of(command, run, tuner).resume
-                             : "nothing was saved before it"));
   save(run, tuner);
 
   Json result = result_of(run, record, all.seconds());

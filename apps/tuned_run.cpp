@@ -271,10 +271,10 @@ TunedRun resume(const TuneCommand& command, Console& console, Comm& ranks) {
   }
 }
 
-TunedRun begin(const TuneCommand& command, int ranks) {
+TunedRun begin(const TuneCommand& command, int64_t cores) {
   refuse_existing(command.out);
   TuneConfig config = command.config;
-  resolve_options(config, ranks);
+  resolve_options(config, cores);
   if (const std::string reward = reward_with_references(config); !reward.empty() && command.pairs.empty())
     throw UsageError(text("the reward ", reward, " compares a text with the reference of its prompt",
                           learns_from_pairs(config)
@@ -347,7 +347,8 @@ constexpr const char *kOwn = "method.", *kValue = "value.";
 }  // namespace
 
 TunedRun open_tuned_run(const TuneCommand& command, Console& console, Comm& ranks) {
-  TunedRun run = command.resume ? resume(command, console, ranks) : begin(command, ranks.ranks());
+  const int64_t cores = cores_of_job(ranks);
+  TunedRun run = command.resume ? resume(command, console, ranks) : begin(command, cores);
   if (run.policy.model->params().size() == 0)
     throw DataError(text(run.prior_path, ": a model of the family ", run.policy.config.model,
                          " has no parameters to tune; it can be a prior of others, but not a policy"));

@@ -273,6 +273,24 @@ static uint64_t check_sum(const Op& op) {
   return sum;
 }
 
+// Keeps the op, unless gradients are off, and computes it. Written where it stays: to copy what has just been written
+// takes as long as all the rest of a scalar op. Inlined always: that is a tenth of the time of a scalar graph.
+[[gnu::always_inline]] inline Op& Tape::run(const OpKind& kind, Value** values, int32_t n_in, int32_t n_out,
+                                            void* saved, const Loc& where) {
+  Op& op = recording_ ? ops_.emplace_back() : unrecorded_;
+  op.kind = &kind;
+  op.in = values;
+  op.out = values + n_in;
+  op.saved = saved;
+  op.where = where;
+  op.n_in = n_in;
+  op.n_out = n_out;
+  if (measures_) return op;
+  kind.forward(op);
+  if (kWatched && recording_) sums_.push_back(check_sum(op));
+  return op;
+}
+
 Op& Tape::record(const OpKind& kind, std::span<const Tensor> in, std::initializer_list<Shape> out, void* saved,
                  const Loc& where) {
   const int32_t n_in = int32_t(in.size()), n_out = int32_t(out.size());
@@ -308,23 +326,6 @@ Tensor Tape::record_pair(const OpKind& kind, const Tensor& a, const Tensor& b, c
   node->values[1] = v;
   node->values[2] = &out;
   return output(run(kind, node->values, 2, 1, nullptr, where));
-}
-
-// Keeps the op, unless gradients are off, and computes it. Written where it stays: to copy what has just been written
-// takes as long as all the rest of a scalar op.
-Op& Tape::run(const OpKind& kind, Value** values, int32_t n_in, int32_t n_out, void* saved, const Loc& where) {
-  Op& op = recording_ ? ops_.emplace_back() : unrecorded_;
-  op.kind = &kind;
-  op.in = values;
-  op.out = values + n_in;
-  op.saved = saved;
-  op.where = where;
-  op.n_in = n_in;
-  op.n_out = n_out;
-  if (measures_) return op;
-  kind.forward(op);
-  if (kWatched && recording_) sums_.push_back(check_sum(op));
-  return op;
 }
 
 void Tape::only_measure() {

@@ -53,32 +53,39 @@ void take_buffer_of_products(const std::string& what) {
 
 }  // namespace
 
-void require_memory(double bytes, const std::string& what, const std::string& remedy) {
+void require_memory(double bytes, const std::string& what, const std::string& remedy, int processes) {
   take_buffer_of_products(what);
-  const FreeMemory left = free_memory();
+  const FreeMemory left = free_memory("", processes);
   if (bytes > left.bytes)
     throw UsageError(
         text(what, " needs about ", amount(bytes), " of memory, ", amount(left.bytes), " ", left.limit, "; ", remedy));
 }
 
-double bytes_of_shards(int64_t sequences, int64_t T, int64_t shards, const std::function<void(int64_t)>& record,
-                       bool training) {
+double OwnShards::sum_bytes(double numbers) const {
+  const double sum = all > 1 || ranks > 1 ? numbers : 0, range = ranks > 1 ? double(all) * numbers / double(ranks) : 0;
+  return kReal * (sum + range);
+}
+
+double bytes_of_shards(int64_t sequences, int64_t T, const OwnShards& shards,
+                       const std::function<void(int64_t)>& record, bool training) {
   constexpr int64_t kTokens = int64_t(1) << 16;
-  const int64_t least = sequences / shards, fuller = sequences % shards;  // shards with one row more
+  const int64_t own = shards.last - shards.first, least = sequences / shards.all,
+                fuller = shards.sequences(sequences) - own * least;  // shards with one row more
+  if (shards.sequences(sequences) == 0) return 0;
   const int64_t most = std::min(least + (fuller > 0), std::max<int64_t>(2, kTokens / T));
   const double at_most = bytes_of_tape(most, record, training);
   const int64_t some = (most + 1) / 2;
   const double of_row = some < most ? (at_most - bytes_of_tape(some, record, training)) / double(most - some) : 0;
   const auto bytes = [&](int64_t rows) { return rows == 0 ? 0 : at_most + double(rows - most) * of_row; };
-  return double(fuller) * bytes(least + 1) + double(shards - fuller) * bytes(least);
+  return double(fuller) * bytes(least + 1) + double(own - fuller) * bytes(least);
 }
 
-double training_bytes(const LanguageModel& model, int64_t B, int64_t T, int64_t shards) {
+double training_bytes(const LanguageModel& model, int64_t B, int64_t T, const OwnShards& shards) {
   const double parameters = double(model.params().declared_size());
   const double step = bytes_of_shards(
       B, T, shards, [&](int64_t rows) { backward_from(losses_of(model, rows, T), 1); }, true);
-  // Values and two moments; the sum of the shards' gradients, which are on their tapes.
-  return step + parameters * kReal * (shards > 1 ? 4 : 3) + 2 * kId * double(B) * double(T);
+  // Values and two moments, and the batch, which every rank has whole.
+  return step + 3 * kReal * parameters + shards.sum_bytes(parameters) + 2 * kId * double(B) * double(T);
 }
 
 double evaluation_bytes(const LanguageModel& model, int64_t B, int64_t T, int64_t shards) {

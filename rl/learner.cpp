@@ -1,3 +1,4 @@
+// The step, and what it measures. Over 350 lines: a metric of a step reads what the step has in its hands.
 #include "rl/learner.h"
 
 #include <algorithm>
@@ -5,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "engine/long_loop.h"
 #include "models/memory.h"
 #include "rl/controller.h"
 #include "rl/methods/returns.h"
@@ -59,10 +61,39 @@ Learner::Learner(LanguageModel& policy, const LanguageModel& prior, Source& sour
 }
 
 double Learner::step(int64_t step, AdamW& optimizer, double lr, double clip) {
-  double largest = 0;
   begin(step);
+  const bool may_be_half_done = updates() > 1;
+  if (may_be_half_done) {
+    start_.keep(policy_.params(), optimizer);
+    if (value_) value_start_.keep(value_->params(), *value_optimizer_);
+  }
+  double largest = 0;
+  try {
+    largest = update_all(optimizer, lr, clip);
+  } catch (...) {
+    if (may_be_half_done) {
+      start_.restore(policy_.params(), optimizer);
+      if (value_) value_start_.restore(value_->params(), *value_optimizer_);
+    }
+    throw;
+  }
+  if (!std::isfinite(largest)) return largest;
+  source_.remember();
+  learn();
+  if (record_) {
+    record_->batch = fresh();
+    record_->after = pass_.forward(fresh().batch, source_.world().temperature, info_);
+  }
+  return largest;
+}
+
+// Returns the largest norm, or the first that is not finite, whose update is left out.
+double Learner::update_all(AdamW& optimizer, double lr, double clip) {
+  const LongLoop loop("updating the policy", updates());
+  double largest = 0;
   int64_t u = 0;
-  for (; u < options_.epochs * options_.minibatches; ++u) {
+  for (; u < updates(); ++u) {
+    loop.at(u);
     if (u > 0) train_value();
     const std::span<const real> descent = update(u);
     if (is_over_) break;
@@ -74,12 +105,6 @@ double Learner::step(int64_t step, AdamW& optimizer, double lr, double clip) {
     optimizer.step(policy_.params(), descent, lr, factor);
   }
   if (options_.stop_kl > 0) metrics_.updates = u;
-  source_.remember();
-  learn();
-  if (record_) {
-    record_->batch = fresh();
-    record_->after = pass_.forward(fresh().batch, source_.world().temperature, info_);
-  }
   return largest;
 }
 
@@ -90,16 +115,19 @@ std::span<const real> Learner::gradient(int64_t step) {
   return sum_;
 }
 
-double Learner::step_bytes(int64_t prompt) const {
+double Learner::step_bytes(int64_t prompt, const Comm& ranks) const {
   constexpr double kReplayed = 8 * sizeof(double);  // of a draw that is replayed
   const World& world = source_.world();
   const LanguageModel& drawn_from = method_.behaviour() ? *method_.behaviour() : policy_;
   const int64_t B = options_.batch, T = prompt + world.max_tokens - 1;
-  const double slots = double(B) * double(T), numbers = double(policy_.params().size()),
-               sums = 2 * sizeof(real) * (numbers + (needs_.own_critic ? double(value_->params().size()) : 0));
-  const double drawing = sampling_bytes(drawn_from, B, world.end_id >= 0);
-  return sums + slots * (kBytesOfSlot + double(options_.replay) * kReplayed) +
-         std::max(drawing, pass_.bytes(B, T, world.temperature));
+  const OwnShards own(shards_.size(), ranks);
+  const double slots = double(B) * double(T),
+               numbers = double(policy_.params().size()) + (needs_.own_critic ? double(value_->params().size()) : 0.0),
+               kept = updates() > 1 ? StepStart::kCopies * sizeof(real) * numbers : 0,
+               sums = sizeof(real) * numbers + std::max(sizeof(real) * numbers, own.sum_bytes(numbers));
+  const double drawing = sampling_bytes(drawn_from, own.sequences(B), world.end_id >= 0);
+  return sums + kept + slots * (kBytesOfSlot + double(options_.replay) * kReplayed) +
+         std::max(drawing, pass_.bytes(B, T, world.temperature, ranks));
 }
 
 void Learner::begin(int64_t step) {

@@ -16,6 +16,7 @@
 #include "rl/methods/method.h"
 #include "rl/source.h"
 #include "rl/step_record.h"
+#include "rl/step_start.h"
 #include "rl/teacher_forcing.h"
 #include "rl/tune_values.h"
 
@@ -60,7 +61,8 @@ class Learner {
   // or fewer where it has gone as far as options.stop_kl allows.
   // Returns the largest norm before clipping; where it is not finite, that update and all after it were left out, and
   // neither the method nor the KL coefficient has learnt. What it does is a function of (seed, step), the parameters
-  // and what is remembered. If it throws in the first update nothing has changed.
+  // and what is remembered. If it throws nothing has changed; Interrupted where somebody wants the end, which is asked
+  // before each update.
   double step(int64_t step, AdamW& optimizer, double lr, double clip = 0);
 
   // The same in two halves, for a caller that needs the gradient of a step with one update: that of −J by the policy's
@@ -72,8 +74,9 @@ class Learner {
   // depends on it. Batches that are shown again are left out.
   void record(StepRecord* record) { record_ = record; }
 
-  // Bytes that a step takes where the longest prompt has `prompt` tokens, beside the models and the optimiser.
-  double step_bytes(int64_t prompt) const;
+  // Bytes that a step takes where the longest prompt has `prompt` tokens, beside the models and the optimiser; on one
+  // rank of several, or where all is done in one process.
+  double step_bytes(int64_t prompt, const Comm& ranks = one_rank()) const;
 
   const TuneMetrics& metrics() const { return metrics_; }
   // The mean under the policy of what each sequence of the fresh batch, [B], has of something.
@@ -88,7 +91,9 @@ class Learner {
   AdamW* value_optimizer() const { return value_optimizer_.get(); }
 
  private:
+  int64_t updates() const { return options_.epochs * options_.minibatches; }  // of a step, at most
   void begin(int64_t step);
+  double update_all(AdamW& optimizer, double lr, double clip);
   std::span<const real> update(int64_t u);
   bool went_too_far(const Experience& minibatch) const;
   Weights descent_of(const PaddedBatch& batch, Weights weights);
@@ -114,6 +119,7 @@ class Learner {
   StepInfo info_;
   std::span<Experience* const> batches_;  // of the step, the fresh one last
   std::vector<double> importance_;        // of an epoch
+  StepStart start_, value_start_;         // where a step has several updates
   bool is_over_ = false;                  // the step, before all its updates
   int64_t clipped_ = 0, weighed_ = 0;     // draws of a step, where the method clips
   std::vector<real> sum_, value_sum_;     // gradients over all batches of an update

@@ -133,8 +133,8 @@ void TeacherForcing::measure(int64_t rows, int64_t T, double temperature) const 
   tape.backward();
 }
 
-double TeacherForcing::bytes(int64_t B, int64_t T, double temperature) const {
-  return bytes_of_shards(B, T, shards_.size(), [&](int64_t rows) { measure(rows, T, temperature); });
+double TeacherForcing::bytes(int64_t B, int64_t T, double temperature, const Comm& ranks) const {
+  return bytes_of_shards(B, T, OwnShards(shards_.size(), ranks), [&](int64_t rows) { measure(rows, T, temperature); });
 }
 
 const Scores& TeacherForcing::forward(const PaddedBatch& batch, double temperature, const StepInfo& info) {

@@ -43,8 +43,9 @@ class TeacherForcing {
   void backward_each(const Weights& weights);
   std::span<const real> gradient_of_shard(int s) { return shards_.tape(s).gradient(policy_.params().array()); }
 
-  // Bytes that the shards' tapes take for all of this on B sequences of T slots, and for the prior's scores meanwhile.
-  double bytes(int64_t B, int64_t T, double temperature) const;
+  // Bytes that the shards' tapes take for all of this on B sequences of T slots, and for the prior's scores meanwhile;
+  // of the shards that a rank computes.
+  double bytes(int64_t B, int64_t T, double temperature, const Comm& ranks = one_rank()) const;
   // Records the scores of `rows` sequences of T slots on the current tape, and runs its backward pass from all of them.
   // REQUIRES: the tape only measures.
   void measure(int64_t rows, int64_t T, double temperature) const;

@@ -7,6 +7,7 @@
 //   short      a write does half of its work; others are not touched
 //   interrupt  it fails with EINTR (open, write, fsync, close; close has closed)
 // Log lines and the terminal are spared: only descriptors opened for creation count.
+// FAULT_NAME=FILE: every open of the file by that name fails (EACCES), whatever else is asked for.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -52,6 +53,11 @@ static int fault_hit(const char* call) {
 int open(const char* path, int flags, ...) {
   static int (*real)(const char*, int, ...);
   int mode = 0, fd;
+  const char* forbidden = getenv("FAULT_NAME");
+  if (forbidden && strcmp(path, forbidden) == 0) {
+    errno = EACCES;
+    return -1;
+  }
   if (!real) *(void**)&real = dlsym(RTLD_NEXT, "open");
   if (flags & O_CREAT) {
     va_list args;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,34 @@ TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, 
             }
           CHECK(C == wanted);  // what stands between the rows too
         }
+}
+
+TEST_CASE(
+    "blas: gemm equals a double loop where nothing is a multiple of a block, and does not read what it replaces") {
+  const real alpha = real(0.75), nan = std::numeric_limits<real>::quiet_NaN();
+  constexpr double kRound = kDouble ? 1e-13 : 5e-5;
+  for (const int64_t K : {0, 1, 257})
+    for (int64_t M = 1; M <= 40; ++M)
+      for (const int64_t N : {int64_t{1}, M, 41 - M, int64_t{16}, int64_t{17}, int64_t{33}})
+        for (const Trans ta : {kNo, kTr})
+          for (const Trans tb : {kNo, kTr}) {
+            const int64_t lda = std::max<int64_t>(1, ta == kNo ? K : M), ldb = std::max<int64_t>(1, tb == kNo ? N : K);
+            const std::vector<real> A = draw(M * K, 1), B = draw(K * N, 2);
+            std::vector<real> C(size_t(M * N), nan);
+            gemm(ta, tb, M, N, K, alpha, A.data(), lda, B.data(), ldb, 0, C.data(), N);
+            double worst = 0;
+            for (int64_t i = 0; i < M; ++i)
+              for (int64_t j = 0; j < N; ++j) {
+                double sum = 0;
+                for (int64_t k = 0; k < K; ++k)
+                  sum += double(A[size_t(ta == kNo ? i * lda + k : k * lda + i)]) *
+                         double(B[size_t(tb == kNo ? k * ldb + j : j * ldb + k)]);
+                const double off = std::fabs(double(C[size_t(i * N + j)]) - double(alpha) * sum);
+                if (!(off <= worst)) worst = off;
+              }
+            INFO(M, "x", N, ", K ", K, ", transposed ", int(ta), int(tb));
+            CHECK(worst <= kRound);
+          }
 }
 
 TEST_SUITE_END();

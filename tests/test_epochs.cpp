@@ -3,6 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <numbers>
+#include <optional>
+#include <string_view>
+
+#include "engine/long_loop.h"
 
 #include "tests/method_worlds.h"
 
@@ -180,6 +184,79 @@ TEST_CASE("a step ends before the update at which the KL from its beginning has 
     CHECK(stopped < 2.5 * limit);
     run(1e-12, updates);
     CHECK(updates == 1);  // the first is never left out
+  }
+}
+
+// Ends the updates of a step before one of them.
+class EndsUpdates final : public Watcher {
+ public:
+  explicit EndsUpdates(int64_t before) : before_(before) { watch_with(this); }
+  ~EndsUpdates() override { watch_with(nullptr); }
+  void see(const LongLoop& loop, int64_t done) override {
+    if (std::string_view(loop.what) == "updating the policy" && done == before_) throw Interrupted();
+  }
+  void see_end(const LongLoop&) noexcept override {}
+
+ private:
+  const int64_t before_;
+};
+
+// All numbers that the next step depends on.
+struct TunedState {
+  std::vector<real> params;
+  AdamW optimizer;
+  std::vector<real> value_params;
+  std::optional<AdamW> value_optimizer;
+  double kl_coef;
+  explicit TunedState(TunedWorld& t)
+      : params(t.policy->params().data().begin(), t.policy->params().data().end()),
+        optimizer(t.optimizer),
+        kl_coef(t.tuner.kl_coef()) {
+    if (!t.tuner.value()) return;
+    value_params.assign(t.tuner.value()->params().data().begin(), t.tuner.value()->params().data().end());
+    value_optimizer.emplace(*t.tuner.value_optimizer());
+  }
+  static bool same(const AdamW& a, const AdamW& b) { return a.m == b.m && a.v == b.v && a.steps == b.steps; }
+  bool operator==(const TunedState& o) const {
+    return params == o.params && same(optimizer, o.optimizer) && value_params == o.value_params &&
+           (!value_optimizer || same(*value_optimizer, *o.value_optimizer)) && kl_coef == o.kl_coef;
+  }
+};
+
+TEST_CASE(
+    "a step that ends between its updates leaves the state of before it, and is then done as if nothing had been") {
+  for (const std::string algorithm : {"ppo", "grpo", "reinforce"}) {
+    TuneConfig o = Tuning{.algorithm = algorithm,
+                          .baseline = "value",
+                          .kl_coef = kBeta,
+                          .batch = 16,
+                          .epochs = 2,
+                          .minibatches = 2,
+                          .seed = 5};
+    o.group = algorithm == "grpo" ? 4 : 0;
+    o.kl_target = 0.5;
+    o.replay = algorithm == "reinforce" ? 1 : 0;
+    const EasyWorld easy(31);
+    const auto step = [](TunedWorld& t, int64_t n) { return t.tuner.step(n, t.optimizer, 0.02, 1); };
+    TunedWorld calm(clone(*easy.prior), easy.world, easy.reward, o);
+    step(calm, 1);
+    const TunedState before(calm);
+    step(calm, 2);
+    CHECK(!(TunedState(calm) == before));
+    for (int64_t update = 0; update < 4; ++update) {
+      CAPTURE(algorithm);
+      CAPTURE(update);
+      TunedWorld cut(clone(*easy.prior), easy.world, easy.reward, o);
+      step(cut, 1);
+      {
+        const EndsUpdates end(update);
+        CHECK_THROWS_AS(step(cut, 2), Interrupted);
+      }
+      CHECK(TunedState(cut) == before);
+      CHECK(cut.tuner.source.remembered().size() == size_t(o.replay));
+      step(cut, 2);
+      CHECK(TunedState(cut) == TunedState(calm));
+    }
   }
 }
 

@@ -249,5 +249,18 @@ if [ ! -e "$fault" ]; then
   fail "faults" "$fault is missing; make test builds it"
   finish
 fi
-groups errors interrupts deaths kills full memory -- "$@"
+# What the system does not let a program measure is a dash and null, and a sentence says why; never NaN.
+test_unmeasured() {
+  for form in '' --json; do
+    FAULT_NAME=/proc/self/clear_refs LD_PRELOAD=$fault timeout 60 "$f32" bench --grow --seconds 0.001 --threads 2 $form \
+      --html grow.html >out 2>err
+    code=$?
+    check "unmeasured: bench --grow $form without its peak of memory" "exit $code $(cat err)" [ $code = 0 ]
+    check "unmeasured: bench --grow $form shows no NaN" "$(grep -i nan out grow.html)" not grep -qi '\bnan\b' out grow.html
+    check "unmeasured: bench --grow $form says why" "$(cat out err)" grep -q 'memory could not be measured' out err
+  done
+  check 'unmeasured: null in the JSON' "$(cat out)" grep -q '"bytes":null.*"memory":{"exponent":null,"expected":' out
+}
+
+groups errors interrupts deaths kills full memory unmeasured -- "$@"
 finish

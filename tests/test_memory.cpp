@@ -165,6 +165,65 @@ TEST_CASE("a training step takes what was promised from shapes, before the model
   }
 }
 
+// Rank r of R, whose exchanges bring nothing: what a rank holds does not depend on what it is sent.
+class SilentRank final : public Comm {
+ public:
+  SilentRank(int rank, int ranks) : rank_(rank), ranks_(ranks) {}
+  int rank() const override { return rank_; }
+  int ranks() const override { return ranks_; }
+
+ private:
+  void transfer(std::span<const Sent>, std::span<const Received>) override {}
+  int rank_, ranks_;
+};
+
+TEST_CASE(
+    "a rank is promised its own shards, the sum of all, and its range of every gradient; the ranks have them all") {
+  for (const Case& c : kGrid) {
+    if (c.B > 100) continue;
+    for (const int ranks : {2, 3}) {
+      CAPTURE(c.model);
+      CAPTURE(c.shards);
+      CAPTURE(ranks);
+      const auto model = make_model(options_of(c), kVocabulary);
+      const double n = double(model->params().size()) * sizeof(real);
+      double tapes = 0;
+      for (int r = 0; r < ranks; ++r) {
+        SilentRank comm(r, ranks);
+        const double beside = 4 * n + double(c.shards) * n / ranks + 8.0 * double(c.B * c.T),
+                     promised = training_bytes(*model, c.B, c.T, OwnShards(c.shards, comm));
+        tapes += promised - beside;
+        Shards shards(comm, int(c.shards), 1);
+        BatchLoss loss(shards);
+        const TokenBatch tokens = TokenBatch::numbered(c.B, c.T, kVocabulary);
+        Batch batch{.inputs = tokens.tokens, .targets = tokens.targets, .B = c.B, .T = c.T, .windows = {}};
+        loss.forward(*model, batch, {.training = true});
+        loss.backward(1);
+        double taken = 0;
+        for (int s = shards.own_first(); s < shards.own_last(); ++s) taken += double(shards.tape(s).bytes());
+        check_close(promised, taken + beside);
+      }
+      const double alone = training_bytes(*model, c.B, c.T, c.shards) - (c.shards > 1 ? 4 : 3) * n;
+      CHECK(tapes == doctest::Approx(alone - 8.0 * double(c.B * c.T)).epsilon(1e-3));
+    }
+  }
+}
+
+TEST_CASE("a step of fine-tuning on ranks is promised the tapes of its own shards, and the batch on each") {
+  const Case c{"transformer", 300, 40, 4, 2, 2, 16};
+  const auto policy = make_model(options_of(c), 500), prior = make_model(options_of(c), 500);
+  TuneConfig options;
+  options.batch = c.B;
+  Shards shards(int(c.shards), 1);
+  Tuner tuner(*policy, *prior, {{0}}, {.prompt = {0}, .end_id = 1, .max_tokens = c.T - 1}, reward_of, options, shards);
+  const double alone = tuner.step_bytes(1);
+  double first = tuner.step_bytes(1, SilentRank(0, 4));
+  for (int r = 1; r < 4; ++r) CHECK(tuner.step_bytes(1, SilentRank(r, 4)) == doctest::Approx(first));
+  CHECK(first < 0.35 * alone);
+  CHECK(first > 0.25 * alone);
+  CHECK(tuner.step_bytes(1, SilentRank(0, 5)) < 0.1 * alone);  // it has no shard
+}
+
 TEST_CASE("an evaluation takes what was promised, less than training") {
   for (const Case& c : kGrid) {
     CAPTURE(c.model);
@@ -343,6 +402,18 @@ TEST_CASE("a step of fine-tuning takes what was promised") {
   }
 }
 
+TEST_CASE("a step of several updates takes what was promised, with what it began with") {
+  const Case c{"lstm", 4, 8, 1, 1, 1, kDouble ? 400 : 512, kDouble ? 800 : 1024};  // almost all of it is parameters
+  const auto policy = make_model(options_of(c), 300), prior = make_model(options_of(c), 300);
+  TuneConfig options;
+  options.batch = c.B;
+  options.epochs = 2;
+  Shards shards(1, 1);
+  AdamW optimizer(policy->params(), {.weight_decay = 0});
+  Tuner tuner(*policy, *prior, {{0}}, {.prompt = {0}, .end_id = 1, .max_tokens = c.T - 1}, reward_of, options, shards);
+  check_takes(tuner.step_bytes(1), [&] { tuner.step(1, optimizer, 1e-3); });
+}
+
 // In a process of its own, which can have a gigabyte more than it has: the message of the UsageError that f throws, ""
 // where it throws none.
 template <class F>
@@ -403,6 +474,8 @@ TEST_CASE("free memory is the least that the machine, the control groups and the
   write("proc/meminfo", "MemTotal:       24000 kB\nMemFree: 7 kB\nMemAvailable:   20000 kB\n");
   CHECK(free_memory(root).bytes == 20000 * 1024);
   CHECK(free_memory(root).limit == "is free on this machine");
+  CHECK(free_memory(root, 4).bytes == 5000 * 1024);  // of which each of four processes has its share
+  CHECK(free_memory(root, 4).limit == "is free on this machine for each of the 4 ranks on it");
   write("proc/self/cgroup", "0::/user/session\n");
   write("sys/fs/cgroup/user/session/memory.max", "max\n");
   write("sys/fs/cgroup/user/session/memory.current", "5000\n");

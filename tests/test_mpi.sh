@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs on the ranks of an MPI job: sh tests/test_mpi.sh [GROUP...], with GRADUS and GRADUS_F64 programs that were built
 # with MPI=1, and ALONE one that was not. A run ./on ranks has the bytes of a run in one process, whatever happens to it.
-# KILLS: how often a rank is killed in `kills` (8).
+# KILLS: how often a rank is killed in `kills` (9).
 alone=${ALONE:-build/release-f32/gradus}
 . tests/shell.sh
 alone=$(absolute "$alone")
@@ -108,66 +108,129 @@ watch --reward count:e --watch fluency:prior-transformer --entropy-coef 0.1
 END
 }
 
-# ended NAME CODE LEAST: the job has ended as it should: LEAST to one sentence, and a checkpoint that goes on to the bytes of `whole`.
-ended() {
-  check "$1: exit code $2" "it is $code; $(tail -n 3 err)" [ $code = "$2" ]
-  sentences_=$(cat out err | grep -c 'Stopped after step .* and saved; continue with: ')
-  check "$1: one sentence" "$sentences_: $(cat out err)" [ "$sentences_" -ge "$3" -a "$sentences_" -le 1 ]
-  run "$f32" train --out stopped --resume --quiet
-  check "$1: goes on to the same bytes" "exit $code" same_run whole stopped
-  rm -rf stopped
+# Long runs of three kinds: two families, and PPO, whose steps have 12 updates of a policy and of a value network.
+kinds='transformer lstm ppo'
+long() {  # KIND OUT: the words of one
+  if [ "$1" = ppo ]; then
+    echo "tune prior-transformer --out $2 --algorithm ppo --reward count:e --epochs 4 --minibatches 3 --batch 9 --shards 5"
+    echo "--steps 400 --max-tokens 12 --save-every 40 --seed 3 --threads 1"
+  else
+    echo "train short --out $2 --context 24 --steps 1500 --save-every 150 --eval-every 400 --threads 1"
+    model "$1" | sed s/--quiet//
+  fi
 }
-long() { model transformer | sed s/--quiet//; echo '--context 24 --steps 1500 --save-every 150 --eval-every 400'; }
-# begin RANKS: a long run in the background; $child is mpirun, $ranks its processes.
+going_on() {  # KIND: the words that go on with the run in stopped
+  if [ "$1" = ppo ]; then echo 'tune prior-transformer'; else echo train; fi
+  echo '--out stopped --resume --quiet --threads 1'
+}
+whole() {  # KIND: the undisturbed run whole-KIND, made once
+  [ "$1" != ppo ] || prior transformer
+  [ -d "whole-$1" ] || "$f32" $(long "$1" "whole-$1") >whole.out 2>&1 || fail "$1, undisturbed" "$(cat whole.out)"
+}
+logged() { cat "$1/log.jsonl" 2>/dev/null | grep -c '"type":"step"'; }  # steps
+saved() { "$f32" inspect "$1" --json 2>/dev/null | sed -nE 's/.*"step":"([0-9]+)".*/\1/p'; }
+# begin KIND RANKS STEPS: a long run in the background, as far as so many steps; $child is mpirun, $ranks its processes.
 begin() {
-  mpirun -n "$1" "$f32" train short --out stopped $(long) --threads 1 >out 2>err &
+  mpirun -n "$2" "$f32" $(long "$1" stopped) >out 2>err &
   child=$!
   i=0
-  while [ "$(wc -l 2>/dev/null <stopped/log.jsonl || echo 0)" -lt 20 ] && [ $((i += 1)) -lt 1000 ]; do sleep 0.02; done
+  while [ "$(logged stopped)" -lt "$3" ] && [ $((i += 1)) -lt 2000 ] && kill -0 $child 2>/dev/null; do sleep 0.01; done
   ranks=$(pgrep -P $child | sort -n)
 }
 awaited() { wait $child; code=$?; child=; }
 nth() { echo "$ranks" | sed -n "$1p"; }
-whole() { [ -d whole ] || "$f32" train short --out whole $(long) >/dev/null; }
 
-test_signals() {
-  whole
-  for case in 'TERM mpirun' 'INT mpirun' 'TERM 1' 'TERM 2' 'INT 3'; do
-    set -- $case
-    begin 3
-    # mpirun's own code is 1, and once signalled it may end before it has passed on what its ranks still say.
-    if [ "$2" = mpirun ]; then who=mpirun code_=1 least_=0; kill -"$1" $child
-    else who="rank $(($2 - 1))" code_=130 least_=1; kill -"$1" "$(nth "$2")"; fi
-    awaited
-    ended "signals: SIG$1 to $who" $code_ $least_
-  done
+# ended NAME KIND CODE LEAST: the job has ended as it should: LEAST to one sentence, and a checkpoint of the last step in
+# the log that goes on to the bytes of whole-KIND.
+ended() {
+  check "$1: exit code $3" "it is $code; $(tail -n 3 err)" [ $code = "$3" ]
+  sentences_=$(cat out err | grep -c 'Stopped after step .* and saved; continue with: ')
+  check "$1: one sentence" "$sentences_: $(cat out err)" [ "$sentences_" -ge "$4" -a "$sentences_" -le 1 ]
+  check "$1: in the middle of the run" "$(logged stopped) steps" [ "$(logged stopped)" -lt "$(logged "whole-$2")" ]
+  check "$1: the last whole step is saved" "$(logged stopped) steps in the log" [ "$(saved stopped)" = "$(logged stopped)" ]
+  run "$f32" $(going_on "$2")
+  check "$1: goes on to the same bytes" "exit $code" same_run "whole-$2" stopped
+  rm -rf stopped
 }
 
-# A rank is killed at a random moment; rank 0 saves what it has, unless it is the one.
+test_signals() {
+  while read -r kind signal to; do
+    whole "$kind"
+    begin "$kind" 3 20
+    # mpirun's own code is 1, and once signalled it may end before it has passed on what its ranks still say.
+    if [ "$to" = mpirun ]; then who=mpirun code_=1 least_=0; kill -"$signal" $child
+    else who="rank $(($to - 1))" code_=130 least_=1; kill -"$signal" "$(nth "$to")"; fi
+    awaited
+    ended "signals: $kind, SIG$signal to $who" "$kind" $code_ $least_
+  done <<'END'
+transformer TERM mpirun
+transformer INT mpirun
+transformer TERM 1
+lstm TERM 2
+transformer INT 3
+ppo TERM mpirun
+ppo INT 1
+ppo TERM 2
+ppo INT 3
+END
+}
+
+# A rank is killed at a random moment; rank 0 saves what it has, unless it is the one. Most kills come after a random
+# number of steps, every fifth at any time from the start of mpirun. Only one that ends a run in which there is a step
+# proves something: a hit.
 test_kills() {
-  whole
-  count=${KILLS:-8} good=0 n=0
+  count=${KILLS:-9} good=0 hits=0 saved=0 savable=0 n=0
   while [ $n -lt "$count" ]; do
     n=$((n + 1))
-    mpirun -n 3 "$f32" train short --out stopped $(long) --threads 1 >out 2>err &
-    child=$!
-    sleep "$(awk "BEGIN { srand($n * 7919 + $$); print 0.2 + 1.5 * rand() }")"
+    set -- $(awk "BEGIN { srand($n * 7919 + $$); print int(1 + 0.9 * 1500 * rand()), int(1 + 0.9 * 400 * rand()), rand() }")
+    kind=$(echo "$kinds" | cut -d' ' -f$((n % 3 + 1)))
+    whole "$kind"
+    steps=$1 pause=$(awk "BEGIN { print 0.03 * $3 }")
+    [ "$kind" != ppo ] || steps=$2
+    [ $((n % 5)) != 0 ] || { steps=0 pause=$3; }
+    begin "$kind" 3 "$steps"
+    sleep "$pause"
+    victim=$((n / 3 % 3 + 1)) hit=0
     ranks=$(pgrep -P $child | sort -n)
-    victim=$(nth $((n % 3 + 1)))
-    [ -z "$victim" ] || kill -9 "$victim"
+    [ -z "$(nth $victim)" ] || { kill -9 "$(nth $victim)" && [ "$(logged stopped)" -gt 0 ] && hit=1; } 2>/dev/null
     # Open MPI 4.1.4 can wait for itself for ever where a rank dies while it starts: its ranks are gone, mpirun is not.
     (sleep 20; kill -9 $child) 2>/dev/null &
     watch=$!
     awaited
     kill $watch 2>/dev/null
+    [ $code != 0 ] || hit=0  # the run had ended by itself
+    hits=$((hits + hit))
+    if [ $hit = 1 ] && [ $victim != 1 ]; then
+      savable=$((savable + 1))
+      [ "$(saved stopped)" != "$(logged stopped)" ] || saved=$((saved + 1))
+    fi
     code=0  # a busy machine takes its time: ranks wait for each other at every step
     if [ -e stopped/checkpoint.safetensors ]; then
-      timeout 600 ./on $((n % 4)) "$f32" train --out stopped --resume --threads 1 --quiet >out 2>err || code=$?
-    else timeout 600 "$f32" train short --out stopped $(long) >out 2>err || code=$?; fi
-    if [ $code = 0 ] && same_run whole stopped >cmp.out 2>&1; then good=$((good + 1)); else echo "kill $n: exit $code $(cat cmp.out) $(tail -n 2 err)"; fi
+      timeout 600 ./on $((n % 4)) "$f32" $(going_on "$kind") >out 2>err || code=$?
+    else rm -rf stopped; timeout 600 "$f32" $(long "$kind" stopped) >out 2>err || code=$?; fi
+    if [ $code = 0 ] && same_run "whole-$kind" stopped >cmp.out 2>&1; then good=$((good + 1)); else echo "kill $n, $kind: exit $code $(cat cmp.out) $(tail -n 2 err)"; fi
     rm -rf stopped
   done
   check "kills: after $count kills of a random rank the run goes on to the undisturbed bytes" "$good of them" [ $good = "$count" ]
+  check "kills: $hits of $count hit a run that was going" '' [ $((4 * hits)) -ge $((3 * count)) ]
+  check "kills: rank 0 saved the last whole step in $saved of $savable kills of another rank" '' [ $((4 * saved)) -ge $((3 * savable)) ]
+}
+
+# How many cores a machine has differs; the default of --shards is that of rank 0. And what memory a step takes is that of
+# a rank's own shards: in address space of 3 GB one process has no room for 8 shards of this size, and two processes have for 4 each.
+test_machines() {
+  tiny='--layers 1 --heads 2 --embd 16 --batch 7 --context 24 --steps 2 --quiet'
+  if [ "$(nproc)" -gt 1 ]; then
+    run mpirun --bind-to none -n 1 taskset -c 0 "$f32" train short --out cores $tiny : -n 1 "$f32" train short --out cores $tiny
+    check 'machines: ranks with different numbers of cores agree on --shards' "exit $code $(cat err)" [ $code = 0 ]
+    check 'machines: it is that of rank 0 for each' "$(head -n 1 cores/log.jsonl)" grep -q '"shards":2,' cores/log.jsonl
+  else skip 'machines: --shards' 'all ranks have one core here'; fi
+  large='--layers 3 --heads 8 --embd 16 --context 2048 --batch 8 --shards 8 --threads 1 --steps 0 --eval-batches 1 --quiet'
+  run sh -c "ulimit -v 3000000; exec \"$f32\" train text --out one $large"
+  check 'machines: a step is refused that one process has no memory for' "exit $code" [ $code = 2 ]
+  check 'machines: says so' "$(cat err)" grep -q 'needs about .* GB of memory, .* is left of the limit of address space' err
+  run sh -c "ulimit -v 3000000; exec ./on 2 \"$f32\" train text --out two $large"
+  check 'machines: two ranks have memory for half of the shards each' "exit $code $(cat err)" [ $code = 0 ]
 }
 
 # refused NAME CODE SENTENCE COMMAND...
@@ -221,7 +284,11 @@ test_wire() {
     check "wire: $r ranks send the bytes of the formula, $counts" "$(cat out)" [ "${counts% *}" = "${counts#* }" ]
     check "wire: $r ranks send something" "$(cat out)" [ "${counts% *}" != "" ]
   done
+  run mpirun -n 2 "$f32" bench --grow --seconds 0.01 --threads 2 --json
+  counts=$(sed -nE "s/.*\"at\":2(\.0)?,[^}]*\"sent\":([0-9.e+]+),\"sent_formula\":([0-9.e+]+).*/\2 \3/p" out)
+  check 'wire: bench --grow gives each rank the threads that were asked for' "$(cat out err)" grep -q '"threads":2,"ranks":2' out
+  check "wire: 2 ranks of 2 threads send the bytes of the formula, $counts" "$(cat out)" [ "${counts% *}" = "${counts#* }" ]
 }
 
-groups bits resume methods signals kills refusals wire -- "$@"
+groups bits resume methods machines signals kills refusals wire -- "$@"
 finish

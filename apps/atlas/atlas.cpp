@@ -146,7 +146,7 @@ TuneConfig options_of(const AtlasCommand& command, const char* target) {
   options.max_tokens = command.max_tokens;
   options.temperature = command.temperature;
   options.seed = command.common.seed;
-  resolve_options(options);
+  resolve_options(options, cores());
   return options;
 }
 

@@ -49,7 +49,8 @@ void ask_groups(const std::string& root, FreeMemory& least) {
                        const char* cache) {
     for (;;) {
       if (path == "/") path.clear();
-      const std::optional<double> left = left_in_group(std::string(root).append(mount).append(path), limit, used, cache);
+      const std::optional<double> left =
+          left_in_group(std::string(root).append(mount).append(path), limit, used, cache);
       if (left && *left < least.bytes) least = {*left, "is left in the control group"};
       if (path.empty()) return;
       path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
@@ -78,10 +79,14 @@ double free_address_space(const std::string& root) {
   return std::max(0.0, double(limit.rlim_cur) - *pages * double(sysconf(_SC_PAGESIZE)));
 }
 
-FreeMemory free_memory(const std::string& root) {
+FreeMemory free_memory(const std::string& root, int processes) {
   FreeMemory least{std::numeric_limits<double>::infinity(), "is free on this machine"};
   if (const auto kilobytes = number(content(root + "/proc/meminfo"), "MemAvailable")) least.bytes = *kilobytes * 1024;
   ask_groups(root, least);
+  if (processes > 1) {
+    least.bytes /= processes;
+    least.limit += " for each of the " + std::to_string(processes) + " ranks on it";
+  }
   if (const double left = free_address_space(root); left < least.bytes)
     least = {left, "is left of the limit of address space (ulimit -v)"};
   return least;

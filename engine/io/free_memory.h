@@ -11,8 +11,8 @@ struct FreeMemory {
 };
 // The least of what the system has available, what the control groups of this process leave (versions 1 and 2), and
 // what its limit of address space leaves (ulimit -v). What cannot be read sets no limit. The files are those below
-// `root`.
-FreeMemory free_memory(const std::string& root = "");
+// `root`. Of what the machine and the groups have, this is the share of one of so many processes.
+FreeMemory free_memory(const std::string& root = "", int processes = 1);
 // What the limit of address space alone leaves; infinity where there is none.
 double free_address_space(const std::string& root = "");
 

@@ -49,6 +49,7 @@ Comm& ranks_of_job() {
   throw UsageError(text("mpirun has started ", size,
                         " processes, and this gradus was built without MPI; build it with: make MPI=1"));
 }
+int ranks_on_machine() { return 1; }
 int leave_job(int code, const std::string&) { return code; }
 
 #else
@@ -73,12 +74,17 @@ class Ranks final : public Comm {
     MPI_Comm_set_errhandler(all_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(all_, &rank_);
     MPI_Comm_size(all_, &ranks_);
+    MPI_Comm machine;
+    MPI_Comm_split_type(all_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
+    MPI_Comm_size(machine, &on_machine_);
+    MPI_Comm_free(&machine);
     // Where mpirun itself is killed nobody else ends its ranks. Rank 0 may still save, but its library may end it
     // first.
     prctl(PR_SET_PDEATHSIG, rank_ == 0 ? SIGTERM : SIGKILL);
   }
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
+  int on_machine() const { return on_machine_; }
 
   void transfer(std::span<const Sent> to, std::span<const Received> from) override {
     if (is_broken_) lose();
@@ -165,7 +171,7 @@ class Ranks final : public Comm {
   }
 
   MPI_Comm all_;
-  int rank_, ranks_;
+  int rank_, ranks_, on_machine_;
   bool has_told_ = false, is_broken_ = false;
   Notice told_{};
   std::vector<MPI_Request> requests_;
@@ -184,6 +190,8 @@ Comm& ranks_of_job() {
   }();
   return has_joined ? static_cast<Comm&>(*job) : one_rank();
 }
+
+int ranks_on_machine() { return job ? job->on_machine() : 1; }
 
 int leave_job(int code, const std::string& sentence) {
   if (!job) return code;

@@ -16,6 +16,9 @@ namespace gradus {
 // knows no MPI.
 Comm& ranks_of_job();
 
+// How many of them run on this machine and share its memory, this one counted.
+int ranks_on_machine();
+
 // How this process learns of signals, and how it is told that another rank has got one. Without it: not at all.
 struct StopSign {
   bool (*is_asked)();

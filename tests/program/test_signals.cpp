@@ -196,6 +196,47 @@ TEST_CASE("one Ctrl-C ends the wait for a reward program at once, saved, and the
   }
 }
 
+// Of its time a step spends almost all in its 100 updates, so a signal comes between them.
+TEST_CASE("a signal between the updates of a step leaves the step before it, which goes on to the undisturbed bytes") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out prior --steps 0 --quiet" + tiny("transformer"));
+  const std::string options =
+      " --algorithm ppo --reward count:e --epochs 50 --minibatches 2 --batch 8 --max-tokens 8 --steps 100000 --exact "
+      "never "
+      "--save-every 3 --quiet";
+  for (int round = 0; round < 4; ++round) {
+    for (const char* name : {"run", "calm"}) dir.remove(name);
+    Child child = dir.start(f32, "tune prior --out run" + options, {.seconds = 20});
+    CHECK(wait_until([&] { return dir.logged_steps("run") > round; }));
+    child.kill(round % 2 ? SIGTERM : SIGINT);
+    CHECK(exits(child.wait(), 130));
+    const int64_t done = dir.saved_steps("run");
+    CHECK(dir.steps_once("run", done));
+    const std::string last = std::to_string(done + 2);
+    CHECK(exits(dir.run(f32, "tune prior --out run --resume --quiet --stop-after " + last), 130));
+    CHECK(exits(dir.run(f32, "tune prior --out calm --stop-after " + last + options), 130));
+    CHECK(dir.same_weights("run", "calm"));
+    CHECK(dir.same_logs("run", "calm"));
+  }
+}
+
+TEST_CASE("one Ctrl-C ends a step whose updates would take minutes, at once") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out prior --steps 0 --quiet" + tiny("transformer"));
+  Child child =
+      dir.start(f32,
+                "tune prior --out run --algorithm ppo --reward count:e --epochs 1000 --minibatches 8 --batch 512 "
+                "--max-tokens 8 --exact never --quiet",
+                {.seconds = 20});
+  CHECK(wait_until([&] { return dir.has("run/log.jsonl") && contains(dir.read("run/log.jsonl"), "\"sample\""); }));
+  ::usleep(500000);  // the draws take less
+  const auto asked = std::chrono::steady_clock::now();
+  child.kill(SIGINT);
+  CHECK(exits(child.wait(), 130));
+  CHECK(std::chrono::steady_clock::now() - asked < std::chrono::seconds(2));
+  CHECK(dir.saved_steps("run") == 0);
+}
+
 TEST_CASE("Ctrl-C while nobody reads standard output saves, and ends with 130") {
   const std::string endless = " --out run --eval-every 1 --eval-batches 1 --steps 1000000";
   // The pipe takes a page; what stands in it already lets the introduction through, and few lines of steps.
