@@ -96,7 +96,6 @@ Tensor AdaptedModel::losses(std::span<const int32_t> tokens, std::span<const int
 Tensor AdaptedModel::token_vectors() const { return plain().token_vectors(); }
 State AdaptedModel::start(int64_t B) const { return plain().start(B); }
 State AdaptedModel::begin(int64_t B, const Rng& rng, int64_t first) const { return plain().begin(B, rng, first); }
-
 void AdaptedModel::measure_prepared() const { plain().measure_prepared(); }
 Tensor AdaptedModel::advance(State& state, std::span<const int32_t> tokens) const {
   refresh();
