@@ -84,7 +84,9 @@ Grid grid_of(int64_t D) {
   const double h = D == 1 ? 1.0 / 32 : 1.0 / 6;
   constexpr double kEnd = 7;
   std::vector<double> x, w;
-  for (double at = -kEnd; at <= kEnd + 1e-9; at += h) {
+  const auto steps = std::lround(2 * kEnd / h);
+  for (int64_t i = 0; i <= steps; ++i) {
+    const double at = -kEnd + h * double(i);
     x.push_back(at);
     w.push_back(h * std::exp(-at * at / 2) / std::sqrt(2 * M_PI));
   }
