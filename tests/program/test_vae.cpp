@@ -34,22 +34,24 @@ TEST_CASE("vae: a resumed run is the whole one to the byte, with every kind of n
   const Sentences dir;
   const std::string noisy =
       "--steps 40 --shards 3 --dropout 0.2 --word-dropout 0.3 --kl-anneal 30 --save-every 0 --threads ";
-  for (const Precision real : {f32, f64}) {
-    const std::string name = real == f32 ? "f32" : "f64";
+  const auto resumed_is_whole = [&](const std::string& name, Precision real) {
+    const std::string halves = "halves-" + name;
     dir.train(name, noisy + "1", real);
-    CHECK(exits(dir.run(real, "train text.txt --out halves-" + name + kRun + " " + noisy + "2 --stop-after 17"), 130));
-    CHECK(exits(dir.run(real, "train --out halves-" + name + " --resume --threads 1 --quiet"), 0));
-    CHECK(dir.same_weights(name, "halves-" + name));
-    CHECK(dir.same_steps(name, "halves-" + name));
+    CHECK(exits(dir.run(real, text("train text.txt --out ", halves, kRun, " ", noisy, "2 --stop-after 17")), 130));
+    CHECK(exits(dir.run(real, text("train --out ", halves, " --resume --threads 1 --quiet")), 0));
+    CHECK(dir.same_weights(name, halves));
+    CHECK(dir.same_steps(name, halves));
     CHECK(dir.log(name, "sample").size() >= 2);
-  }
+  };
+  resumed_is_whole("f32", f32);
+  resumed_is_whole("f64", f64);
   // Each option is heard.
   const std::string usual = "--steps 20 --shards 1";
   dir.train("usual", usual);
   for (const std::string other : {"--kl-anneal 10", "--word-dropout 0.5", "--dropout 0.2"}) {
     CAPTURE(other);
     const std::string out = "other" + std::to_string(other.size());
-    dir.train(out, usual + " " + other);
+    dir.train(out, text(usual, " ", other));
     CHECK(dir.read(out + "/checkpoint.safetensors") != dir.read("usual/checkpoint.safetensors"));
   }
   // The KL weighs more and more: the first loss is that of a slower annealing, and less than with none.
@@ -66,7 +68,7 @@ TEST_CASE("vae: eval and score say the ELBO, its KL and an importance-weighted l
   CHECK(names(measured) ==
         std::vector<std::string>{"tokens", "nats_per_token", "bits_per_character", "perplexity", "latent"});
   CHECK(measured["tokens"] == Json(30));
-  const Json latent = measured["latent"];
+  const Json& latent = measured["latent"];
   CHECK(names(latent) == std::vector<std::string>{"elbo", "kl", "importance", "draws", "texts"});
   CHECK(latent["draws"] == Json(16));
   CHECK(latent["texts"] == Json(10));
