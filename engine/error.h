@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -14,7 +15,7 @@ namespace gradus {
 struct Loc {
   const char* file = "";
   const char* function = "";
-  int line = 0;
+  int64_t line = 0;  // as wide as its neighbours: a copy of a Loc need not wait for a narrower store before it
   static constexpr Loc here(const char* file = __builtin_FILE(), const char* function = __builtin_FUNCTION(),
                             int line = __builtin_LINE()) {
     return {file, function, line};
