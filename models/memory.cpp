@@ -55,6 +55,9 @@ void take_buffer_of_products(const std::string& what) {
 
 void require_memory(double bytes, const std::string& what, const std::string& remedy, int processes) {
   take_buffer_of_products(what);
+  // To read what is free takes some ten files and up to a millisecond, too long for each line of a text.
+  constexpr double kWorthAsking = 1e6;
+  if (bytes < kWorthAsking) return;
   const FreeMemory left = free_memory("", processes);
   if (bytes > left.bytes)
     throw UsageError(

@@ -11,8 +11,9 @@
 
 namespace gradus {
 
-// UsageError where fewer than `bytes` are free: "WHAT needs about 11.3 GB of memory, 7.9 GB is free on this machine;
-// REMEDY". So many processes of this machine are about to take as much each, and share what is free.
+// UsageError where fewer than `bytes` are free, and these are a megabyte or more: "WHAT needs about 11.3 GB of memory,
+// 7.9 GB is free on this machine; REMEDY". So many processes of this machine are about to take as much each, and share
+// what is free.
 void require_memory(double bytes, const std::string& what, const std::string& remedy, int processes = 1);
 
 // The shards of a step that a rank computes, first .. last - 1 of `all` (engine/parallel.h); a process that runs alone
