@@ -250,7 +250,12 @@ int64_t parameters_of(const LanguageModel& model) {
 TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks) {
   const int64_t cores = cores_of_job(ranks);
   if (command.resume) return resume(command, console, ranks);
-  return command.from.empty() ? begin(command, ranks, cores) : begin_from(command, ranks, cores);
+  if (command.from.empty()) return begin(command, ranks, cores);
+  TrainRun run = begin_from(command, ranks, cores);
+  Config config = run.checkpoint.config;
+  if (const std::string note = without_meaning(options(config), command.given); !note.empty())
+    console.note("note: " + note);
+  return run;
 }
 
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const std::string& workers) {
