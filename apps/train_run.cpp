@@ -280,6 +280,14 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const
                       c.pairs   ? " (of replies, end marks counted)."
                       : c.lines ? " (end marks counted)."
                                 : "."));
+  if (c.family().has("latent")) {
+    console.note("The loss of a VAE is −ELBO, in the mean at least −log p, which gradus eval estimates.");
+    if (c.steps > 0 && c.steps < c.kl_anneal)
+      console.note(text("note: at the last of ", c.steps, " steps the weight of the KL is ",
+                        fixed(double(c.steps) / double(c.kl_anneal), 3),
+                        ", so the ELBO itself is never trained; it is where --kl-anneal, here ", c.kl_anneal,
+                        ", is at most --steps"));
+  }
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
   if (!run.files.drop.empty()) console.note(dropped_lines(run.files));
   constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few
