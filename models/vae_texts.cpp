@@ -4,13 +4,10 @@
 #include <cmath>
 
 #include "engine/long_loop.h"
-#include "models/memory.h"
 #include "models/sampler.h"
 
 namespace gradus {
 namespace {
-
-constexpr int64_t kRows = 64;  // latent vectors that are decoded side by side
 
 double log_add(double a, double b) {
   const double most = std::max(a, b);
@@ -73,8 +70,8 @@ LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t>
   const size_t T = text.size(), V = size_t(model.vocabulary());
   std::vector<double> log_sum(T, -INFINITY), log_p(V);  // of Σ_k w_k of the first t + 1 tokens
   double log_likelihood = 0;
-  for (int64_t first = 0; first < draws; first += kRows) {
-    const int64_t n = std::min(kRows, draws - first);
+  for (int64_t first = 0; first < draws; first += kDrawsAtOnce) {
+    const int64_t n = std::min(kDrawsAtOnce, draws - first);
     Draws part = draw(q, first, n, rng);
     std::vector<double>& log_w = part.log_ratio;
     State state = model.start_at(part.z);
@@ -106,10 +103,6 @@ LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t>
     before = now;
   }
   return score;
-}
-
-double score_text_bytes(const Vae& model, int64_t T) {
-  return evaluation_bytes(model, 1, T, 1) + sampling_bytes(model, kRows, false);
 }
 
 LatentBounds bounds_of_split(const Vae& model, const Corpus& corpus, Split split, int64_t draws, uint64_t seed,

@@ -25,13 +25,11 @@ struct LatentScore {
   // they sum to that of the text, and in the limit of many draws each is log p(x_t | x_<t).
   std::vector<double> log_probs;
 };
+inline constexpr int64_t kDrawsAtOnce = 64;  // latent vectors that score_text() decodes side by side
 // Of the text, its end mark among its tokens, after the token `start`, under softmax(logits / temperature). Number d of
 // draw k is normal number k D + d of `rng`. On the current tape.
 LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t> text, int64_t draws, const Rng& rng,
                        double temperature = 1);
-
-// Bytes that score_text() takes for a text of T tokens, however many the draws. On no tape.
-double score_text_bytes(const Vae& model, int64_t T);
 
 // Draws of text i have rng.at(i, 2) of this stream.
 inline Rng latent_rng(uint64_t seed) { return Rng(seed, Stream::kLatent); }

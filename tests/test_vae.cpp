@@ -589,7 +589,7 @@ TEST_SUITE("vae") {
     CHECK(sums.texts == 300);
     const auto text = [&](int64_t i) { return corpus.window(Split::kAll, i).targets; };
     CHECK(mean_kl(vae, 300, text, pool) == sum.kl / 300);
-    CHECK(mean_kl(vae, 1, text, pool) == posterior(vae, text_of(world, "abca")).kl());
+    CHECK(std::fabs(mean_kl(vae, 1, text, pool) - posterior(vae, text_of(world, "abca")).kl()) <= kClose);
   }
 
   TEST_CASE("vae: a temperature divides the logits of every token of every draw") {
@@ -623,8 +623,7 @@ TEST_SUITE("vae") {
     CHECK(std::fabs(score.bounds.elbo - score_text(vae, world.end_id(), text, K, rng).bounds.elbo) > 0.1);
   }
 
-  TEST_CASE(
-      "vae: a text by itself has no features, and what it takes to draw and score some is estimated all the same") {
+  TEST_CASE("vae: a text by itself has no features, and what it takes to draw some is estimated all the same") {
     const auto model = lively(mixed());
     const Vae& vae = *vae_in(*model);
     {
@@ -638,7 +637,6 @@ TEST_SUITE("vae") {
     CHECK(few > 0);
     CHECK(many > of_state + 1000 * (4 * 5 + 5) * sizeof(real));  // gates, state and logits of a step
     CHECK(many < 20 * of_state);
-    CHECK(score_text_bytes(vae, 1000) > 1000 * 4 * 5 * sizeof(real));
   }
 
   TEST_CASE("vae: where the KL hardly counts texts are reconstructed, each from the mean of its own vector") {
