@@ -130,13 +130,17 @@ void add_common(CLI::App& app, Common& common) {
   app.add_flag("--quiet", common.quiet, "no progress and no notes");
 }
 
-// Says which options were accepted but mean nothing beside the others.
-void note_foreign_options(const CLI::App& app, const std::vector<Option>& rows, const Common& common) {
+std::vector<std::string> given_of(const CLI::App& app, const std::vector<Option>& rows) {
   std::vector<std::string> given;
   for (const Option& row : rows)
     if (const CLI::Option* o = app.get_option_no_throw(option_name(row)); o && o->count() > 0)
       given.push_back(row.name);
-  const std::string note = without_meaning(rows, given);
+  return given;
+}
+
+// Says which options were accepted but mean nothing beside the others.
+void note_foreign_options(const CLI::App& app, const std::vector<Option>& rows, const Common& common) {
+  const std::string note = without_meaning(rows, given_of(app, rows));
   if (!note.empty() && !common.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
 }
 
@@ -317,13 +321,16 @@ Check train_options(CLI::App& app, TrainCommand& c) {
     if (c.resume) refuse_beside_resume(app, {"CORPUS", "--drop"});
     if (!c.from.empty())
       for (const char* of_model : {"--model", "--tokenizer", "--lines", "--layers", "--heads", "--embd", "--hidden",
-                                   "--memory", "--context", "--mask-rate", "--no-bias"})
+                                   "--memory", "--context", "--mask-rate", "--no-bias", "--latent", "--importance"})
         if (app.count(of_model) > 0) throw UsageError(text(of_model, " cannot be given with --from, which has it"));
     if (c.from.empty() && !c.resume && c.config.adapter != kNoAdapter)
       throw UsageError("--adapter needs --from RUN, the run that it changes");
     // A smaller --lr says nothing of its end but that the cosine goes down.
     if (app.count("--min-lr") == 0) c.config.min_lr = std::min(c.config.min_lr, c.config.lr);
-    note_foreign_options(app, rows, c.common);
+    if (c.from.empty())
+      note_foreign_options(app, rows, c.common);
+    else
+      c.given = given_of(app, rows);  // what they mean its model decides
   };
 }
 
@@ -531,6 +538,7 @@ Check score_options(CLI::App& app, ScoreCommand& c) {
   number(app, "--temperature", c.temperature, "divides the logits; 0: all probability on the most probable token (1)",
          0, 1e6);
   of_importance(app, c.importance);
+  app.footer("\nOf --model vae all are estimates; the log-probability of a token can exceed 0.");
   return {};
 }
 

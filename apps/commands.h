@@ -49,7 +49,8 @@ struct RunCommand {
 
 struct TrainCommand : RunCommand {
   Config config;
-  std::string from;  // a run whose weights and vocabulary it begins with; empty: none
+  std::string from;                // a run whose weights and vocabulary it begins with; empty: none
+  std::vector<std::string> given;  // beside --from: options on the command line, of which its model may know nothing
   std::vector<std::string> corpus;
   std::string drop;  // file of words; lines of the corpus with one of them are left out; empty: none are
   std::optional<double> entropy_rate;  // nats a token, where the text's is known: for the report

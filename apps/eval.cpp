@@ -1,4 +1,5 @@
 // gradus eval: how well a run predicts a text; with --metric, apps/eval_replies.cpp, how well it replies.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -49,16 +50,23 @@ struct Measured {
 };
 Measured measure(const Checkpoint& run, const EvalCommand& command, const Corpus& corpus, Split split, int64_t stride,
                  const Config& config) {
-  require_memory(
-      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
-      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
-      "the run's own --batch and --context set it");
   if (const Vae* vae = vae_in(*run.model)) {
     Pool pool(threads_for(command.common, corpus.windows(split)));
+    size_t longest = 1;
+    for (int64_t i = 0; i < corpus.windows(split); ++i)
+      longest = std::max(longest, corpus.window(split, i).targets.size());
+    require_memory(
+        double(pool.threads()) * score_text_bytes(*vae, int64_t(longest)),
+        text("measuring ", run.path, " on ", pool.threads(), " texts at once, of up to ", longest, " tokens"),
+        "use fewer --threads");
     const LatentBounds sum = bounds_of_split(*vae, corpus, split, latent_draws(run, command.importance),
                                              uint64_t(command.common.seed), pool);
     return {.nats = -sum.importance, .tokens = sum.tokens, .latent = sum};
   }
+  require_memory(
+      evaluation_bytes(*run.model, config.batch, config.context, config.shards),
+      text("measuring ", run.path, " in batches of ", config.batch, " sequences of ", config.context, " tokens"),
+      "the run's own --batch and --context set it");
   Shards shards(int(config.shards), threads_for(command.common, config.shards));
   const SplitLoss loss = loss_of_split(*run.model, corpus, split, shards, config.batch, stride);
   return {.nats = loss.nats, .tokens = loss.tokens, .latent = {}};

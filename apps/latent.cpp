@@ -16,6 +16,10 @@ int64_t latent_draws(const Checkpoint& run, int64_t asked) {
   return asked > 0 ? asked : run.config.importance;
 }
 
+double score_text_bytes(const Vae& model, int64_t T) {
+  return evaluation_bytes(model, 1, T, 1) + sampling_bytes(model, kDrawsAtOnce, false);
+}
+
 Json z_json(std::span<const real> z) { return json_numbers(std::vector<double>(z.begin(), z.end())); }
 
 Json latent_json(const LatentBounds& sum, int64_t draws) {

@@ -1,11 +1,16 @@
-// Whether a run has begun to learn its text by heart, from its evaluations.
+// The evaluations of a run: what their loss is called, and whether it has begun to learn its text by heart.
 #pragma once
 
 #include <cmath>
 #include <optional>
 #include <span>
 
+#include "models/run/config.h"
+
 namespace gradus {
+
+// Of a VAE it is no −log p, but a bound.
+inline const char* loss_name(const Config& config) { return config.family().has("latent") ? "−ELBO" : "loss"; }
 
 // The evaluation with the lowest validation loss; none where no loss is a number.
 inline std::optional<size_t> best_evaluation(std::span<const double> validation) {

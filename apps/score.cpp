@@ -20,7 +20,7 @@ namespace gradus {
 static LatentScore latent_score(const Vae& vae, const Checkpoint& run, const std::vector<int32_t>& tokens,
                                 const ScoreCommand& command, int64_t line) {
   const auto length = std::ssize(tokens);
-  require_memory(evaluation_bytes(vae, 1, length, 1), text("a line of ", length, " tokens"), "score it in parts");
+  require_memory(score_text_bytes(vae, length), text("a line of ", length, " tokens"), "score it in parts");
   Tape tape;
   const Tape::Use use(tape);
   const Rng rng = latent_rng(uint64_t(command.common.seed)).at(line, 2);

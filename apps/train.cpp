@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "apps/format.h"
 #include "apps/layer_sizes.h"
 #include "apps/live_report.h"
 #include "apps/posterior_summary.h"
@@ -20,10 +21,25 @@
 #include "models/posterior/chains.h"
 #include "models/posterior/variational.h"
 #include "models/text/shell_word.h"
+#include "models/vae_texts.h"
 #include "models/yardsticks.h"
 
 namespace gradus {
 namespace {
+
+// The KL of a VAE, over the texts of the loss that stands beside it.
+double kl_of(const Vae& vae, const Checkpoint& run, const Corpus& corpus, int threads, bool at_end) {
+  Pool pool(threads);
+  if (corpus.has_validation() && at_end)
+    return mean_kl(
+        vae, corpus.windows(Split::kValidation),
+        [&](int64_t i) { return corpus.window(Split::kValidation, i).targets; }, pool);
+  const Split split = corpus.has_validation() ? Split::kValidation : Split::kTrain;
+  const Rng rng(uint64_t(vae.options().seed), Stream::kEvaluate, run.step);  // of loss_of_batches
+  return mean_kl(
+      vae, run.config.eval_batches * run.config.batch, [&](int64_t i) { return corpus.draw(split, rng, i).targets; },
+      pool);
+}
 
 // Over a few random batches on the way, over the whole validation split at the end. What is counted has no way, and the
 // loss that was minimised is that of the whole training split.
@@ -34,8 +50,9 @@ Losses evaluate(const Checkpoint& run, const Corpus& corpus, Shards& shards, boo
                                     run.config.eval_batches))
         .mean();
   };
-  Losses losses{loss(Split::kTrain, run.config.counts()), {}};
+  Losses losses{.train = loss(Split::kTrain, run.config.counts())};
   if (corpus.has_validation()) losses.validation = loss(Split::kValidation, at_end);
+  if (run.config.family().has("latent")) losses.kl = kl_of(*vae_in(*run.model), run, corpus, shards.threads(), at_end);
   return losses;
 }
 
@@ -81,13 +98,24 @@ Next next_of(const TrainCommand& command, const Checkpoint& run, const TrainProg
 }
 
 Json result_of(const Checkpoint& run, const std::optional<Losses>& losses, const TrainProgress& progress) {
-  return {{"steps", run.step},
-          {"train_loss", losses ? Json(losses->train) : Json(nullptr)},
-          {"val_loss", losses ? json_number(losses->validation) : Json(nullptr)},
-          {"best_val_loss", json_number(run.best_val_loss)},
-          {"parameters", parameters_of(*run.model)},
-          {"tokens_per_second", progress.tokens_per_second()},
-          {"seconds", progress.seconds()}};
+  Json result{{"steps", run.step},
+              {"train_loss", losses ? Json(losses->train) : Json(nullptr)},
+              {"val_loss", losses ? json_number(losses->validation) : Json(nullptr)},
+              {"best_val_loss", json_number(run.best_val_loss)},
+              {"parameters", parameters_of(*run.model)},
+              {"tokens_per_second", progress.tokens_per_second()},
+              {"seconds", progress.seconds()}};
+  if (run.config.family().has("latent")) result["kl"] = losses ? json_number(losses->kl) : Json(nullptr);
+  return result;
+}
+
+// Where z says nothing of its text, which the loss alone does not show.
+void note_collapse(Console& console, int64_t step, const std::optional<Losses>& losses) {
+  constexpr double kLittle = 0.1;  // nats a text
+  if (step > 0 && losses && losses->kl && *losses->kl < kLittle)
+    console.note(text("note: the KL is ", fixed(*losses->kl, 4),
+                      " nats a text, so a latent vector says next to nothing of its text; a longer --kl-anneal, a "
+                      "smaller --hidden or --word-dropout lets it say more"));
 }
 
 }  // namespace
@@ -206,13 +234,16 @@ int train(const TrainCommand& command) {
   std::optional<Losses> losses;
   if (!stop && !interrupted()) losses = evaluate_now(true, !finished);
   Json result = result_of(run, losses, progress);
-  if (losses && posterior_in(*run.model)) try {
+  if (losses && posterior_in(*run.model)) {
+    try {
       result["posterior"] = tell_posterior(run, corpus, shards, folder, console, !told || !finished);
     } catch (const Interrupted&) {
       losses.reset();  // it is told when the run goes on
     }
+  }
   if (command.common.json) std::printf("%s\n", result.dump().c_str());
   progress.tell_best();
+  note_collapse(console, run.step, losses);
   const int code = end_run(folder, console, next_of(command, run, progress), run.step, !losses);
   if (!no_trace.empty()) throw WriteError(no_trace);
   return code;

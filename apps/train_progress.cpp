@@ -86,7 +86,7 @@ void TrainProgress::end_step(double loss, double lr, double norm, int64_t tokens
 }
 
 void TrainProgress::evaluated(const Losses& losses, bool log) {
-  const auto& [train, validation] = losses;
+  const auto& [train, validation, kl] = losses;
   const bool finite = std::isfinite(train) && std::isfinite(validation.value_or(0));
   if (!finite && !run_.config.counts())  // what was counted may hold a text for impossible
     stop_diverged(run_.step, "the loss of an evaluation is not finite", folder_);
@@ -96,10 +96,14 @@ void TrainProgress::evaluated(const Losses& losses, bool log) {
   const std::string val = validation ? "  val " + fixed(*validation, 3)
                           : counted  ? "  (no validation: --val-fraction 0)"
                                      : "";
-  console_.note(with_sample(text(when, "  train ", fixed(train, 3), val, "  ", duration(seconds()), "  "), sample_));
+  const std::string bound = kl ? "  −ELBO" : "", of_latent = kl ? text("  KL ", fixed(*kl, 3), " a text") : "";
+  console_.note(with_sample(
+      text(when, bound, "  train ", fixed(train, 3), val, of_latent, "  ", duration(seconds()), "  "), sample_));
   if (log) {
     log_sample();
-    folder_.log({{"type", "eval"}, {"step", run_.step}, {"train_loss", train}, {"val_loss", json_number(validation)}});
+    Json record{{"type", "eval"}, {"step", run_.step}, {"train_loss", train}, {"val_loss", json_number(validation)}};
+    if (kl) record["kl"] = *kl;
+    folder_.log(record);
     steps_.push_back(double(run_.step));
     train_.push_back(train);
     validation_.push_back(validation.value_or(std::numeric_limits<double>::quiet_NaN()));
@@ -128,8 +132,8 @@ void TrainProgress::note_overfitting() {
 void TrainProgress::tell_best() {
   const std::optional<size_t> best = best_evaluation(validation_);
   if (!best || steps_[*best] == double(run_.step) || !folder_.has_best()) return;
-  console_.note(text("The best validation loss was ", fixed(validation_[*best], 3), " at step ", int64_t(steps_[*best]),
-                     "; its weights are in ", folder_.best(), "."));
+  console_.note(text("The best validation ", loss_name(run_.config), " was ", fixed(validation_[*best], 3), " at step ",
+                     int64_t(steps_[*best]), "; its weights are in ", folder_.best(), "."));
 }
 
 std::string TrainProgress::to_sample() const {

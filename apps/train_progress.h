@@ -11,10 +11,11 @@
 
 namespace gradus {
 
-// The losses of a moment, in nats a token. Without a validation split there is no second one.
+// The losses of a moment, in nats a token. Without a validation split there is no second one. Those of a VAE are −ELBO;
+// `kl` is the KL in it, in nats a text, of the texts that validate or else of those that train.
 struct Losses {
   double train;
-  std::optional<double> validation;
+  std::optional<double> validation = {}, kl = {};
 };
 
 // The log gets every step. A person sees on a terminal one live line with the time left and what the model writes by

@@ -250,7 +250,12 @@ int64_t parameters_of(const LanguageModel& model) {
 TrainRun open_train_run(const TrainCommand& command, Console& console, Comm& ranks) {
   const int64_t cores = cores_of_job(ranks);
   if (command.resume) return resume(command, console, ranks);
-  return command.from.empty() ? begin(command, ranks, cores) : begin_from(command, ranks, cores);
+  if (command.from.empty()) return begin(command, ranks, cores);
+  TrainRun run = begin_from(command, ranks, cores);
+  Config config = run.checkpoint.config;
+  if (const std::string note = without_meaning(options(config), command.given); !note.empty())
+    console.note("note: " + note);
+  return run;
 }
 
 void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const std::string& workers) {
@@ -275,6 +280,14 @@ void introduce(Console& console, const TrainRun& run, const Yardsticks& y, const
                       c.pairs   ? " (of replies, end marks counted)."
                       : c.lines ? " (end marks counted)."
                                 : "."));
+  if (c.family().has("latent")) {
+    console.note("The loss of a VAE is −ELBO, in the mean at least −log p, which gradus eval estimates.");
+    if (c.steps > 0 && c.steps < c.kl_anneal)
+      console.note(text("note: at the last of ", c.steps, " steps the weight of the KL is ",
+                        fixed(double(c.steps) / double(c.kl_anneal), 3),
+                        ", so the ELBO itself is never trained; it is where --kl-anneal, here ", c.kl_anneal,
+                        ", is at most --steps"));
+  }
   if (!run.corpus.note().empty()) console.note("note: " + run.corpus.note());
   if (!run.files.drop.empty()) console.note(dropped_lines(run.files));
   constexpr int64_t kParametersEach = 50;  // parameters for each token that trains; a model that generalises has a few

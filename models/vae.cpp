@@ -145,20 +145,10 @@ Tensor Vae::losses(std::span<const int32_t> tokens, std::span<const int32_t> tar
   return named("−ELBO", add(nll, at_first_token(scale(kl(q), weight), targets, B, T)));
 }
 
-Tensor Vae::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
-  int32_t* lengths = Tape::current(Loc::here()).arena().array<int32_t>(B);
-  std::fill_n(lengths, B, int32_t(T));
-  return encode_padded(tokens, {lengths, size_t(B)}, B, T);
-}
-
-Tensor Vae::encode_padded(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B,
-                          int64_t T) const {
-  return decode(tokens, posterior(tokens, lengths, B, T).mean, B, T);
-}
-
-State Vae::start(int64_t) const {
-  throw DataError("a VAE draws a text from a latent vector of its own, and says nothing of what follows without one");
-}
+static constexpr const char* kNoLatent =
+    "a VAE draws a text from a latent vector of its own, and says nothing of what follows without one";
+Tensor Vae::encode(std::span<const int32_t>, int64_t, int64_t) const { throw DataError(kNoLatent); }
+State Vae::start(int64_t) const { throw DataError(kNoLatent); }
 
 // A row of the state holds h [H], c [H] and z [D].
 State Vae::start_at(std::span<const real> z) const {
@@ -215,7 +205,7 @@ Family vae_family() {
           .layers = 1,
           .apart =
               "a VAE, which draws a text whole from a latent vector and says nothing of what follows the "
-              "beginning of one; gradus sample, score and eval ask it",
+              "beginning of one; use gradus sample without --prompt, score or eval",
           .check = check_texts,
           .declare = declare_stepped<Vae>};
 }

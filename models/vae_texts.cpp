@@ -9,8 +9,6 @@
 namespace gradus {
 namespace {
 
-constexpr int64_t kRows = 64;  // latent vectors that are decoded side by side
-
 double log_add(double a, double b) {
   const double most = std::max(a, b);
   return most == -INFINITY ? most : most + std::log1p(std::exp(std::min(a, b) - most));
@@ -47,6 +45,23 @@ Draws draw(const Normal& q, int64_t first, int64_t n, const Rng& rng) {
   return draws;
 }
 
+// f(i) of each text on the threads, each on a tape of its own, and take(f(i)) in their order.
+template <class Value, class F, class Take>
+void each_text(int64_t count, Pool& pool, F f, Take take) {
+  constexpr int64_t kBlock = 256;  // texts between two looks at Ctrl-C
+  const LongLoop loop("evaluating sequences", count);
+  for (int64_t first = 0; first < count; first += kBlock) {
+    loop.at(first);
+    std::vector<Value> of(size_t(std::min(kBlock, count - first)));
+    pool.each(int(of.size()), [&](int i) {
+      Tape tape;
+      const Tape::Use use(tape);
+      of[size_t(i)] = f(first + i);
+    });
+    for (const Value& value : of) take(value);
+  }
+}
+
 }  // namespace
 
 LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t> text, int64_t draws, const Rng& rng,
@@ -55,8 +70,8 @@ LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t>
   const size_t T = text.size(), V = size_t(model.vocabulary());
   std::vector<double> log_sum(T, -INFINITY), log_p(V);  // of Σ_k w_k of the first t + 1 tokens
   double log_likelihood = 0;
-  for (int64_t first = 0; first < draws; first += kRows) {
-    const int64_t n = std::min(kRows, draws - first);
+  for (int64_t first = 0; first < draws; first += kDrawsAtOnce) {
+    const int64_t n = std::min(kDrawsAtOnce, draws - first);
     Draws part = draw(q, first, n, rng);
     std::vector<double>& log_w = part.log_ratio;
     State state = model.start_at(part.z);
@@ -92,29 +107,27 @@ LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t>
 
 LatentBounds bounds_of_split(const Vae& model, const Corpus& corpus, Split split, int64_t draws, uint64_t seed,
                              Pool& pool) {
-  constexpr int64_t kBlock = 256;  // texts between two looks at Ctrl-C
-  const int64_t count = corpus.windows(split);
-  const LongLoop loop("evaluating sequences", count);
+  const auto of_text = [&](int64_t i) {
+    const Window text = corpus.window(split, i);
+    return score_text(model, text.inputs[0], text.targets, draws, latent_rng(seed).at(i, 2)).bounds;
+  };
   LatentBounds sum;
-  for (int64_t first = 0; first < count; first += kBlock) {
-    loop.at(first);
-    std::vector<LatentBounds> of(size_t(std::min(kBlock, count - first)));
-    pool.each(int(of.size()), [&](int i) {
-      Tape tape;
-      const Tape::Use use(tape);
-      const Window text = corpus.window(split, first + i);
-      const Rng rng = latent_rng(seed).at(first + i, 2);
-      of[size_t(i)] = score_text(model, text.inputs[0], text.targets, draws, rng).bounds;
-    });
-    for (const LatentBounds& b : of) {
-      sum.elbo += b.elbo;
-      sum.kl += b.kl;
-      sum.importance += b.importance;
-      sum.tokens += b.tokens;
-      sum.texts += b.texts;
-    }
-  }
+  each_text<LatentBounds>(corpus.windows(split), pool, of_text, [&](const LatentBounds& b) {
+    sum.elbo += b.elbo;
+    sum.kl += b.kl;
+    sum.importance += b.importance;
+    sum.tokens += b.tokens;
+    sum.texts += b.texts;
+  });
   return sum;
+}
+
+double mean_kl(const Vae& model, int64_t count, const std::function<std::span<const int32_t>(int64_t)>& text,
+               Pool& pool) {
+  double sum = 0;
+  each_text<double>(
+      count, pool, [&](int64_t i) { return posterior_of(model, text(i)).kl; }, [&](double kl) { sum += kl; });
+  return sum / double(count);
 }
 
 std::vector<real> latent_mean(const Vae& model, std::span<const int32_t> text) {

@@ -1,6 +1,8 @@
 // What a VAE says of texts: bounds of their log-probability, their latent vectors, the texts of given vectors.
 #pragma once
 
+#include <functional>
+
 #include "engine/parallel.h"
 #include "models/text/corpus.h"
 #include "models/vae.h"
@@ -23,6 +25,7 @@ struct LatentScore {
   // they sum to that of the text, and in the limit of many draws each is log p(x_t | x_<t).
   std::vector<double> log_probs;
 };
+inline constexpr int64_t kDrawsAtOnce = 64;  // latent vectors that score_text() decodes side by side
 // Of the text, its end mark among its tokens, after the token `start`, under softmax(logits / temperature). Number d of
 // draw k is normal number k D + d of `rng`. On the current tape.
 LatentScore score_text(const Vae& model, int32_t start, std::span<const int32_t> text, int64_t draws, const Rng& rng,
@@ -33,6 +36,11 @@ inline Rng latent_rng(uint64_t seed) { return Rng(seed, Stream::kLatent); }
 // Over the texts of a split, on the threads of the pool, of which nothing depends.
 LatentBounds bounds_of_split(const Vae& model, const Corpus& corpus, Split split, int64_t draws, uint64_t seed,
                              Pool& pool);
+
+// The mean of KL(q(z | x) ‖ N(0, I)) over texts 0 .. count - 1, in nats a text, on the threads of the pool. `text`
+// gives one, its end mark among its tokens. REQUIRES: count > 0.
+double mean_kl(const Vae& model, int64_t count, const std::function<std::span<const int32_t>(int64_t)>& text,
+               Pool& pool);
 
 // μ of q(z | x) of a text, its end mark among its tokens, [D]. On the current tape.
 std::vector<real> latent_mean(const Vae& model, std::span<const int32_t> text);

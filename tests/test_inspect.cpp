@@ -82,7 +82,7 @@ TEST_SUITE("inspect") {
     CHECK(says(describe(y), "gradient 1 1 1 1 1 1; min 1, max 1, norm 2.44949"));
     CHECK(says(describe(side), "no gradient has reached it"));
     CHECK(says(describe(c), "no gradient: a constant"));
-    const auto window = [](const Tensor& t) { return window_text(*t.value(Loc::here())); };
+    const auto window = [](const Tensor& of) { return window_text(*of.value(Loc::here())); };
     CHECK(window(x) == "");
     CHECK(window(x.reshape({3, 2})) == "");
     CHECK(window(x.rows(1, 1)) == "[1]");

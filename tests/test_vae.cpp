@@ -10,6 +10,7 @@
 #include <map>
 
 #include "engine/gradcheck.h"
+#include "models/memory.h"
 #include "models/sampler.h"
 #include "models/vae_texts.h"
 #include "tests/line_world.h"
@@ -559,6 +560,83 @@ TEST_SUITE("vae") {
     CHECK(sums[0].tokens == 12);
     CHECK(sum.tokens == 12);
     CHECK(sums[0].texts == 4);
+  }
+
+  TEST_CASE("vae: of many texts each counts once, with draws of its own, and so does its KL in the mean") {
+    std::string lines;
+    for (int i = 0; i < 300; ++i) lines += i % 7 == 0 ? "abca\n" : i % 3 == 0 ? "b\n" : i % 2 == 0 ? "cab\n" : "\n";
+    const LineWorld world(lines, "char");
+    const auto model = lively(world);
+    const Vae& vae = *vae_in(*model);
+    const Corpus corpus = world.corpus("vae");
+    Pool pool(2);
+    const LatentBounds sums = bounds_of_split(vae, corpus, Split::kAll, 2, 11, pool);
+    LatentBounds sum;
+    Tape tape;
+    const Tape::Use use(tape);
+    for (int64_t i = 0; i < 300; ++i) {
+      const auto text = corpus.window(Split::kAll, i).targets;
+      const LatentBounds b = score_text(vae, world.end_id(), text, 2, latent_rng(11).at(i, 2)).bounds;
+      sum.importance += b.importance;
+      sum.elbo += b.elbo;
+      sum.kl += b.kl;
+      sum.tokens += b.tokens;
+    }
+    CHECK(sums.importance == sum.importance);
+    CHECK(sums.elbo == sum.elbo);
+    CHECK(sums.kl == sum.kl);
+    CHECK(sums.tokens == sum.tokens);
+    CHECK(sums.texts == 300);
+    const auto text = [&](int64_t i) { return corpus.window(Split::kAll, i).targets; };
+    CHECK(mean_kl(vae, 300, text, pool) == sum.kl / 300);
+    CHECK(std::fabs(mean_kl(vae, 1, text, pool) - posterior(vae, text_of(world, "abca")).kl()) <= kClose);
+  }
+
+  TEST_CASE("vae: a temperature divides the logits of every token of every draw") {
+    const LineWorld& world = mixed();
+    const auto model = lively(world);
+    const Vae& vae = *vae_in(*model);
+    const Ids text = text_of(world, "cab");
+    constexpr int64_t K = 3;
+    const Rng rng(3, Stream::kTest);
+    const Normal q = posterior(vae, text);
+    std::vector<double> epsilon;
+    for (int64_t i = 0; i < 2 * K; ++i) epsilon.push_back(rng.normal(i));
+    Tape tape;
+    const Tape::Use use(tape);
+    State state = vae.start_at(q.at(epsilon));
+    const auto V = size_t(vae.vocabulary());
+    double log_likelihood = 0;
+    Ids last(K, world.end_id());
+    for (const int32_t token : text) {
+      const Tensor logits = vae.next(state, last);
+      for (size_t k = 0; k < K; ++k) {
+        const auto row = logits.span().subspan(k * V, V);
+        double sum = 0;
+        for (const real x : row) sum += std::exp(2 * double(x));
+        log_likelihood += (2 * double(row[size_t(token)]) - std::log(sum)) / K;
+      }
+      std::ranges::fill(last, token);
+    }
+    const LatentScore score = score_text(vae, world.end_id(), text, K, rng, 0.5);
+    CHECK(std::fabs(score.bounds.elbo - (log_likelihood - q.kl())) <= kClose * 10);
+    CHECK(std::fabs(score.bounds.elbo - score_text(vae, world.end_id(), text, K, rng).bounds.elbo) > 0.1);
+  }
+
+  TEST_CASE("vae: a text by itself has no features, and what it takes to draw some is estimated all the same") {
+    const auto model = lively(mixed());
+    const Vae& vae = *vae_in(*model);
+    {
+      Tape tape;
+      const Tape::Use use(tape);
+      CHECK(has(complaint<DataError>([&] { vae.features(Ids{0, 1}, 1, 2); }), "says nothing of what follows"));
+      CHECK(has(complaint<DataError>([&] { vae.features(Ids{0, 1}, Ids{2}, 1, 2); }), "says nothing of what follows"));
+    }
+    const double few = sampling_bytes(vae, 10, false), many = sampling_bytes(vae, 1000, false);
+    const double of_state = 1000 * (2 * 5 + 2) * sizeof(real);
+    CHECK(few > 0);
+    CHECK(many > of_state + 1000 * (4 * 5 + 5) * sizeof(real));  // gates, state and logits of a step
+    CHECK(many < 20 * of_state);
   }
 
   TEST_CASE("vae: where the KL hardly counts texts are reconstructed, each from the mean of its own vector") {

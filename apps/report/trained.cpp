@@ -88,6 +88,12 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+void add_speed(std::vector<Page::Figure>& out, const RunLog& log) {
+  if (!log.steps.empty())
+    out.push_back(
+        {"speed", grouped_whole(median(log.steps["tokens_per_second"])), "tokens per second, median of the steps"});
+}
+
 std::vector<Page::Figure> figures(const RunFacts& facts) {
   const RunLog& log = facts.log;
   const std::string unit = "nats a " + per_token(facts.config);
@@ -103,20 +109,25 @@ std::vector<Page::Figure> figures(const RunFacts& facts) {
       remark += text("; best ", fixed(column[best], 3), " at step ", grouped(int64_t(log.evals.step[best])));
     out.push_back({name, fixed(last, 3), remark});
   };
-  loss("validation loss", log.evals["val_loss"]);
-  loss("training loss", log.evals["train_loss"]);
+  const std::string name = loss_name(facts.config);
+  loss("validation " + name, log.evals["val_loss"]);
+  loss("training " + name, log.evals["train_loss"]);
+  if (facts.config.family().has("latent")) {  // a bound is no better or worse than a log-probability
+    if (const double kl = last_of(log.evals["kl"]); std::isfinite(kl))
+      out.push_back({"KL of the latent vectors", fixed(kl, 3), "nats a text; near 0 they say nothing of their texts"});
+    add_speed(out, log);
+    return out;
+  }
   const Json rate = facts.logged("entropy_rate"), pairs = facts.logged("yardsticks", "bigram");
   const Json& mark = rate.is_number() ? rate : pairs;
   double above = last_of(log.evals["val_loss"]);
   if (!std::isfinite(above)) above = last_of(log.evals["train_loss"]);
   if (std::isfinite(above) && mark.is_number()) {
     above -= mark.get<double>();
-    const char* const name = rate.is_number() ? "the entropy rate" : "a bigram model";
-    out.push_back({text(above < 0 ? "better than " : "worse than ", name), fixed(std::abs(above), 3), unit});
+    const char* const other = rate.is_number() ? "the entropy rate" : "a bigram model";
+    out.push_back({text(above < 0 ? "better than " : "worse than ", other), fixed(std::abs(above), 3), unit});
   }
-  if (!log.steps.empty())
-    out.push_back(
-        {"speed", grouped_whole(median(log.steps["tokens_per_second"])), "tokens per second, median of the steps"});
+  add_speed(out, log);
   return out;
 }
 
@@ -139,7 +150,7 @@ void add_noisy(LinePlot& plot, const Records& steps, const std::string& field, c
 
 LinePlot loss_plot(const RunFacts& facts) {
   const RunLog& log = facts.log;
-  LinePlot plot{.title = "Loss",
+  LinePlot plot{.title = facts.config.family().has("latent") ? loss_name(facts.config) : "Loss",
                 .x = {.title = "step", .whole = true, .least = 0},
                 .y = {.title = "nats a " + per_token(facts.config)},
                 .series = {},
@@ -165,7 +176,14 @@ std::vector<std::string> small_plots(const RunFacts& facts) {
   if (facts.config.clip > 0) norm.levels.push_back({"clipped above", facts.config.clip});
   LinePlot speed{.title = "Tokens per second", .x = x, .y = {.least = 0}, .series = {}};
   add_noisy(speed, steps, "tokens_per_second", "");
-  return {to_html(rate), to_html(norm), to_html(speed)};
+  std::vector<std::string> plots{to_html(rate), to_html(norm), to_html(speed)};
+  const Records& evals = facts.log.evals;
+  if (std::isfinite(last_of(evals["kl"])))
+    plots.push_back(to_html({.title = "KL, nats a text",
+                             .x = x,
+                             .y = {.least = 0},
+                             .series = {{"KL of the latent vectors", evals.step, evals["kl"], 1, Stroke::kDots}}}));
+  return plots;
 }
 
 // At most `most` of n, evenly spread, the first and the last among them.

@@ -1,5 +1,6 @@
 // Runs of --model vae: trained, resumed, measured, scored, sampled, interpolated; what they refuse.
 #include <cmath>
+#include <cstdio>
 
 #include "tests/program/program.h"
 
@@ -102,6 +103,63 @@ TEST_CASE("vae: eval and score say the ELBO, its KL and an importance-weighted l
   CHECK(refuses(dir.run(f64, "eval run two_words.txt --importance 0"), 2, "--importance"));
 }
 
+TEST_CASE("vae: training says that its loss is −ELBO, and what the KL in it is, which eval finds too") {
+  const Sentences dir;
+  const std::string loud = std::string(kRun).replace(kRun.find(" --quiet"), 8, "");
+  const std::string rest = loud.substr(0, loud.find("--val-fraction")) + "--eval-every 20 --steps 40";
+  const Run told = dir.must(f64, "train text.txt --val-fraction 0.2 --out run --json --kl-anneal 100" + rest);
+  const auto validated = [&](const std::string& run, const std::string& file) {
+    return number(dir.must(f64, text("eval ", run, " ", file, " --split val --json")).json()["latent"], "kl");
+  };
+  std::vector<Json> evals = dir.log("run", "eval");
+  REQUIRE(evals.size() == 2);
+  CHECK(near(number(evals[1], "kl"), validated("run", "text.txt"), 1e-12));
+  CHECK(number(told.json(), "kl") == number(evals[1], "kl"));
+  CHECK(contains(told.err, "The loss of a VAE is −ELBO"));
+  CHECK(contains(told.err, "step 20/40  −ELBO  train "));
+  char kl[32];
+  std::snprintf(kl, sizeof kl, "  KL %.3f a text  ", number(evals[1], "kl"));
+  CHECK(contains(told.err, kl));
+  CHECK(contains(told.err, "at the last of 40 steps the weight of the KL is 0.400, so"));
+  dir.must(f64, "report run");
+  const std::string page = dir.report("run");
+  CHECK(contains(page, "validation −ELBO"));
+  CHECK(contains(page, "KL of the latent vectors"));
+  CHECK(contains(page, "KL, nats a text"));
+  for (const char* other : {"better than", "worse than", "validation loss"}) CHECK_FALSE(contains(page, other));
+
+  // On the way it is that of random texts that validate, here of the only one.
+  dir.must(f64, "train two_words.txt --val-fraction 0.1 --out one --stop-after 21 --quiet --kl-anneal 0" + rest, {},
+           130);
+  dir.must(f64,
+           "train two_words.txt --val-fraction 0.1 --out twenty --kl-anneal 0 --steps 20 --quiet --decay-steps 40" +
+               rest.substr(0, rest.find(" --steps")));
+  evals = dir.log("one", "eval");
+  REQUIRE(evals.size() == 1);
+  CHECK(near(number(evals[0], "kl"), validated("twenty", "two_words.txt"), 1e-12));
+
+  const Run collapsed = dir.must(f64, "train text.txt --val-fraction 0 --out none --kl-anneal 0 --steps 200" +
+                                          rest.substr(0, rest.find(" --steps")));
+  CHECK(contains(collapsed.out, "so a latent vector says next to nothing of its text"));
+  CHECK_FALSE(contains(collapsed.out, "the weight of the KL"));
+  const Run lively = dir.must(f64, "train text.txt --val-fraction 0 --out much --kl-anneal 1000000 --steps 200" +
+                                       rest.substr(0, rest.find(" --steps")));
+  CHECK_FALSE(contains(lively.out, "next to nothing"));
+  const Run other = dir.must(f64, "train text.txt --out lstm --model lstm --lines --hidden 4 --steps 1 --json");
+  CHECK_FALSE(other.json().contains("kl"));
+  CHECK_FALSE(dir.log("lstm", "eval")[0].contains("kl"));
+  CHECK_FALSE(contains(other.err, "ELBO"));
+}
+
+TEST_CASE("vae: eval takes the memory of a text for each thread, and not that of a batch of whole contexts") {
+  const Sentences dir;
+  dir.must(f64,
+           "train text.txt --out run --model vae --tokenizer word --latent 2 --hidden 8 --embd 6 --steps 0 "
+           "--context 2000 --batch 2000 --quiet");
+  CHECK(dir.must(f64, "eval run two_words.txt --json --threads 1", {.memory = uint64_t(700) << 20}).json()["tokens"] ==
+        Json(30));
+}
+
 TEST_CASE("vae: sample draws a latent vector for each text; --interpolate goes from one text to the other") {
   const Sentences dir;
   dir.train("run", "--steps 800 --kl-anneal 1000000");
@@ -133,6 +191,8 @@ TEST_CASE("vae: sample draws a latent vector for each text; --interpolate goes f
   CHECK(refuses(dir.run(f64, "sample run --interpolate 'the cow' 'a dog'"), 4, "cow"));
   CHECK(refuses(dir.run(f64, "sample run --interpolate 'the cat' 'a dog' --top 3"), 2, "--top is of texts"));
   CHECK(refuses(dir.run(f64, "sample run --prompt the"), 2, "--prompt has no meaning"));
+  CHECK(contains(dir.run(f64, "sample run --prompt the").err, "use gradus sample without --prompt"));
+  CHECK(contains(dir.must(f64, "score --help").out, "can exceed 0"));
 }
 
 TEST_CASE("vae: what needs to know what follows a text refuses it, and so do pairs") {
@@ -161,7 +221,16 @@ TEST_CASE("vae: what needs to know what follows a text refuses it, and so do pai
   CHECK(contains(dir.run(f64, "train text.txt --out note --model lstm --lines --steps 1 --hidden 4 --latent 2").err,
                  "--latent has no meaning for --model lstm"));
   // What goes on from it is a VAE too, whole or under an adapter, and a merged one needs the base no more.
-  dir.must(f64, "train text.txt --out more --from run --steps 2 --val-fraction 0 --quiet --word-dropout 0.1");
+  const Run more = dir.must(f64, "train text.txt --out more --from run --steps 2 --word-dropout 0.1 --kl-anneal 5");
+  CHECK_FALSE(contains(more.out + more.err, "has no meaning"));
+  const Json config = dir.log("more", "run")[0]["config"];
+  CHECK(config["word_dropout"] == Json(0.1));
+  CHECK(config["kl_anneal"] == Json(5));
+  CHECK(contains(dir.must(f64, "train text.txt --out other --from lstm --steps 1 --word-dropout 0.1").out,
+                 "note: --word-dropout has no meaning for --model lstm"));
+  for (const std::string option : {"--latent", "--importance"})
+    CHECK(refuses(dir.run(f64, "train text.txt --out new --from run --steps 1 " + option + " 3"), 2,
+                  option + " cannot be given with --from"));
   dir.must(f64, "train text.txt --out small --from run --steps 2 --val-fraction 0 --quiet --adapter lora:1");
   dir.must(f64, "merge small --out merged --quiet");
   const std::string cat = "the cat\n";
