@@ -18,9 +18,13 @@ int64_t targets_in(const Corpus& corpus, Split split) {
   return n;
 }
 
-double sequences_in(const Corpus& corpus, Split split) {
-  if (const int64_t lines = corpus.lines(split); lines > 0) return double(lines);
-  return double(targets_in(corpus, split)) / double(corpus.length(split));
+double sequences_in(const Corpus& corpus, Split split) { return double(corpus.windows(split)); }
+
+void draw_sequences(Batch& batch, const Corpus& corpus, Split split, const Rng& rng, int64_t first, int64_t B) {
+  const int64_t S = corpus.windows(split);
+  batch.windows.clear();
+  for (int64_t b = first; b < first + B; ++b) batch.windows.push_back(corpus.window(split, rng.at(b).below(0, S)));
+  batch.pack();
 }
 
 TextPotential::TextPotential(LanguageModel& net, const Corpus& corpus, Shards& shards, int64_t B, double prior_scale)
@@ -71,7 +75,7 @@ double TextPotential::whole(std::span<const double> q, std::span<double> gradien
 double TextPotential::of_batch(std::span<const double> q, std::span<double> gradient, const Rng& rng, int64_t chain) {
   begin(q, gradient);
   double nats = 0;
-  batch_.draw(corpus_, Split::kTrain, rng, chain * B_, B_);
+  draw_sequences(batch_, corpus_, Split::kTrain, rng, chain * B_, B_);
   add_batch(nats, gradient);
   return end(q, gradient, nats, sequences_ / double(B_));
 }

@@ -248,6 +248,21 @@ TEST_CASE("a guide's loss is an estimate for the whole text, in which a long lin
   CHECK(std::fabs(most - least - 5. / 26 * 16 * std::log(3.)) < 1.5);
 }
 
+TEST_CASE("of one long text a guide's step sees one of the windows that it is cut into, the last one shorter") {
+  const Scratch dir;
+  dir.write("text.txt", "abbababaabbbababaabab");  // 20 targets: 8, 8 and 4
+  CHECK(exits(dir.run(f64,
+                      "train text.txt --out run --model nnlm --embd 4 --hidden 4 --context 8 --val-fraction 0 "
+                      "--batch 1 --steps 20 --lr 0 --min-lr 0 --posterior variational"),
+              0));
+  double least = INFINITY, most = -INFINITY;
+  for (const Json& step : dir.log("run", "step")) {
+    least = std::min(least, step["loss"].get<double>());
+    most = std::max(most, step["loss"].get<double>());
+  }
+  CHECK(std::fabs(most - least - 3. / 20 * 4 * std::log(2.)) < 0.15);
+}
+
 TEST_CASE("a run without a posterior says nothing of one in its files") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
