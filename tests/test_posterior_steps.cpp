@@ -256,6 +256,29 @@ TEST_CASE("chains that stop in the burn-in and go on in another process have the
   }
 }
 
+TEST_CASE("of a run on its way it is known how many draws are states of the burn-in") {
+  const LineWorld world(kManyLengths, "char");
+  const Config c = world.config("nnlm");
+  PosteriorOptions options = options_of("hmc", 6);
+  for (const auto& [steps, burn_in] : {std::pair<int64_t, int64_t>{12, 6}, {20, 9}, {9, 6}, {17, 1}}) {
+    CAPTURE(steps);
+    const auto model = posterior(world, c, options);
+    ChainsModel& chains = chains_of(*model);
+    std::vector<double> mark(chains.state(0).size(), 0);
+    for (int64_t step = 0; step <= steps; ++step) {
+      for (int64_t k = 0; k < 2; ++k) chains.set_state(k, std::vector<double>(mark.size(), double(step)));
+      if (step == 0)
+        for (int64_t slot = 0; slot < 3; ++slot) chains.keep(slot + 1, 3, 0);  // all draws are where they begin
+      else
+        chains.keep(step, steps, burn_in);
+      int64_t before = 0;
+      for (int64_t k = 0; k < 6; ++k) before += double(chains.draw(k).params().data()[0]) <= double(burn_in);
+      CHECK(chains.draws_before(step, steps, burn_in) == before);
+    }
+    CHECK(chains.draws_before(steps, steps, burn_in) == 0);
+  }
+}
+
 TEST_CASE("what a draw prepares for a state is made once, and anew when the parameters change") {
   std::string letters;
   for (char x = 'A'; x <= 'z'; ++x) letters += x;

@@ -144,8 +144,20 @@ void ChainsModel::set_state(int64_t chain, std::span<const double> q) {
   }
 }
 
+// Steps between two that are kept of a chain which keeps `each`.
+static int64_t steps_apart(int64_t steps, int64_t burn_in, int64_t each) {
+  return std::max<int64_t>(1, (steps - burn_in) / each);
+}
+
+int64_t ChainsModel::draws_before(int64_t step, int64_t steps, int64_t burn_in) const {
+  const int64_t each = draws() / chains(), apart = steps_apart(steps, burn_in, each);
+  int64_t behind = 0;  // of each chain, in the last `each` places that keep() has written
+  for (int64_t kept = steps; kept > burn_in; kept -= apart) behind += kept <= step;
+  return chains() * (each - std::min(each, behind));
+}
+
 void ChainsModel::keep(int64_t step, int64_t steps, int64_t burn_in) {
-  const int64_t each = draws() / chains(), apart = std::max<int64_t>(1, (steps - burn_in) / each);
+  const int64_t each = draws() / chains(), apart = steps_apart(steps, burn_in, each);
   if ((steps - step) % apart != 0) return;
   const int64_t slot = (steps - step) / apart % each;
   for (const Lists& l : lists_) {

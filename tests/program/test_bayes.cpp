@@ -263,6 +263,51 @@ TEST_CASE("of one long text a guide's step sees one of the windows that it is cu
   CHECK(std::fabs(most - least - 3. / 20 * 4 * std::log(2.)) < 0.15);
 }
 
+TEST_CASE("a chain that never moved is worth no draw, and the sentence says what to do") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const std::string begin =
+      "train two_words.txt --lines --tokenizer word --model nnlm --embd 4 --hidden 4 --json --out ";
+  int runs = 0;
+  for (const std::string more : {"--steps 65 --chains 1 --draws 4", "--steps 9 --chains 4 --draws 8",
+                                 "--steps 65 --chains 4 --draws 8", "--steps 65 --chains 2 --draws 8"}) {
+    CAPTURE(more);
+    const bool rejects = ++runs < 4;
+    const std::string out = "run" + std::to_string(runs);
+    const Run train = dir.run(f32, begin + out + (rejects ? " --posterior hmc --lr 50 " : " --posterior sgld --lr 0 ") +
+                                       (rejects ? "" : "--min-lr 0 ") + "--burn-in 1 " + more);
+    CHECK(exits(train, 0));
+    CHECK(contains(train.err, rejects
+                                  ? "acceptance 0.000: chain 1 has not moved; use a smaller --lr or a longer --burn-in."
+                                  : "2 chains: chain 1 has not moved; use a larger --lr."));
+    CHECK(contains(train.err, runs == 1 ? "Posterior: 1 chain, " : " chains"));
+    CHECK_FALSE(contains(train.err, "R̂"));
+    const Json said = train.json()["posterior"];
+    CHECK(said["ess"] == Json(0.0));
+    CHECK(said["r_hat"].is_null());
+  }
+}
+
+TEST_CASE("what reads a run that stopped in its burn-in says that its draws are none of the posterior") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const std::string note =
+      "note: run/checkpoint.safetensors is of step 25 of 60: 8 of its 8 draws are states of the "
+      "burn-in (to step 30)";
+  CHECK(exits(dir.run(f64, train_with("sgld", "run") + " --stop-after 25"), 130));
+  for (const std::string command :
+       {"eval run two_words.txt", "inspect run", "sample run", "score run", "exact sequences run --max-tokens 3",
+        "exact compare run run --max-tokens 3", "compare run run --samples 2", "merge run --out mean"}) {
+    CAPTURE(command);
+    CHECK(contains(dir.run(f64, command, {.in = "the cat\n"}).err, note));
+  }
+  CHECK_FALSE(contains(dir.run(f64, "eval run two_words.txt --quiet").err, "note"));
+  CHECK(exits(dir.run(f64, "train --out run --resume --stop-after 55"), 130));  // of four draws each, two are there
+  CHECK(contains(dir.run(f64, "eval run two_words.txt").err, "2 of its 8 draws"));
+  CHECK(exits(dir.run(f64, "train --out run --resume"), 0));
+  CHECK_FALSE(contains(dir.run(f64, "eval run two_words.txt").err, "burn-in"));
+}
+
 TEST_CASE("a run without a posterior says nothing of one in its files") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
@@ -291,6 +336,8 @@ TEST_CASE("options of posteriors that mean nothing are named, and those that do 
   for (const std::string kind : {"variational", "sgld", "hmc"})
     CHECK(refuses(dir.run(f64, lines + "--model lstm --dropout 0.1 --posterior " + kind), 2,
                   "makes the likelihood of the same parameters another one each time; leave it out"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior hmc --lr 0 --steps 64"), 2,
+                "--lr 0: the step size of a trajectory must be above 0"));
   CHECK(refuses(dir.run(f64, lines + "--posterior hmc --adapter lora:2"), 2, "--adapter"));
   std::string small = kSmall;
   small.replace(small.find("--draws 8"), 9, "--draws 1");
