@@ -34,7 +34,7 @@ double second_moment() {
   return sum / mass;
 }
 
-// How many standard errors the mean of q² is from the truth, over four chains.
+// How many standard errors the mean of q² is from the truth, over four chains; NaN where one of them got stuck.
 double distance_of(const Potential& U, double step, int64_t leapfrog, int64_t steps) {
   std::vector<Trace> squares(4);
   for (size_t c = 0; c < squares.size(); ++c) {
@@ -48,7 +48,8 @@ double distance_of(const Potential& U, double step, int64_t leapfrog, int64_t st
   for (const Trace& trace : squares)
     for (const double x : trace) sum += x, more += x * x, ++n;
   const double mean = sum / n, deviation = std::sqrt(more / n - mean * mean);
-  return std::fabs(mean - second_moment()) / (deviation / std::sqrt(effective_sample_size(squares)));
+  const double ess = effective_sample_size(squares);
+  return ess > 0 ? std::fabs(mean - second_moment()) / (deviation / std::sqrt(ess)) : NAN;
 }
 
 }  // namespace

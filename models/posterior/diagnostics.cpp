@@ -55,7 +55,9 @@ std::vector<Trace> halves(std::span<const Trace> chains) {
 }  // namespace
 
 int64_t first_unmoved(std::span<const Trace> chains) {
-  const auto is_unmoved = [](const Trace& x) { return std::ranges::adjacent_find(x, std::not_equal_to()) == x.end(); };
+  const auto is_unmoved = [](const Trace& x) {  // one that is not finite has gone too far
+    return !x.empty() && std::isfinite(x[0]) && std::ranges::adjacent_find(x, std::not_equal_to()) == x.end();
+  };
   const auto found = std::ranges::find_if(chains, is_unmoved);
   return found == chains.end() ? -1 : found - chains.begin();
 }

@@ -10,7 +10,7 @@ namespace gradus {
 
 using Trace = std::vector<double>;  // a number of one chain, step by step
 
-// The first chain whose trace is one number all along, -1 where there is none. Its variance is 0, of which a sum
+// The first chain whose trace is one finite number all along, -1 where there is none. Its variance is 0, of which a sum
 // leaves only rounding.
 int64_t first_unmoved(std::span<const Trace> chains);
 // The potential scale reduction of the halves of chains: 1 where all have one distribution. NaN for fewer than 4 steps,
