@@ -68,10 +68,18 @@ static Json posterior_of_run(const SafetensorsFile& file, const Common& common) 
 }
 
 static void print_posterior(const Json& parameters) {
-  std::printf("the posterior of each parameter, as root mean squares over its numbers:\n");
-  for (const Json& p : parameters)
+  std::printf(
+      "the posterior of each parameter, as root mean squares over its numbers,\nand mean ± deviation of each where "
+      "there are few:\n");
+  constexpr size_t kInLine = 4;
+  for (const Json& p : parameters) {
     std::printf("%-32s  mean %s  deviation %s\n", one_line(p["name"].get<std::string>(), 32).c_str(),
                 significant(p["mean"].get<double>(), 5).c_str(), significant(p["spread"].get<double>(), 5).c_str());
+    for (size_t i = 0; p.contains("means") && i < p["means"].size(); ++i)
+      std::printf("%s%s ± %s%s", i % kInLine == 0 ? "    " : ", ", significant(p["means"][i].get<double>(), 3).c_str(),
+                  significant(p["deviations"][i].get<double>(), 3).c_str(),
+                  i % kInLine == kInLine - 1 || i + 1 == p["means"].size() ? "\n" : "");
+  }
 }
 
 int inspect(const InspectCommand& command) {

@@ -128,15 +128,19 @@ Json posterior_parameters(const Checkpoint& run) {
   std::vector<double> mean(static_cast<size_t>(params.declared_size())), deviation(mean.size());
   model.moments(mean, deviation);
   Json out = Json::array();
+  constexpr size_t kMostListed = 16;  // numbers of a parameter
   const auto rms = [](std::span<const double> x) {
     return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size()));
   };
   for (int64_t i = 0; i < params.count(); ++i) {
     const auto at = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    out.push_back({{"name", params.name(i)},
-                   {"shape", params.shape(i).sizes()},
-                   {"mean", json_number(rms(std::span(mean).subspan(at, n)))},
-                   {"spread", json_number(rms(std::span(deviation).subspan(at, n)))}});
+    const auto means = std::span(mean).subspan(at, n), deviations = std::span(deviation).subspan(at, n);
+    Json p{{"name", params.name(i)},
+           {"shape", params.shape(i).sizes()},
+           {"mean", json_number(rms(means))},
+           {"spread", json_number(rms(deviations))}};
+    if (n <= kMostListed) p.update({{"means", json_numbers(means)}, {"deviations", json_numbers(deviations)}});
+    out.push_back(std::move(p));
   }
   return out;
 }

@@ -23,7 +23,8 @@ Json tell_posterior(const Checkpoint& run, const Corpus& corpus, Shards& shards,
                     bool log);
 
 // Each parameter of the net: [{"name","shape","mean","spread"}], the root mean square of the means of its numbers and
-// of their standard deviations. REQUIRES: the run has a posterior.
+// of their standard deviations; of a parameter of at most 16 numbers also "means" and "deviations", of each. REQUIRES:
+// the run has a posterior.
 Json posterior_parameters(const Checkpoint& run);
 
 }  // namespace gradus
