@@ -91,7 +91,10 @@ int compare_runs(const CompareCommand& command) {
   note_action_values({command.run, command.other}, command.common);
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
   const World world{a.beginning(command.prompt), a.tokenizer.end_id(), command.max_tokens, command.temperature};
-  for (const Checkpoint* run : {&a, &b}) run->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
+  for (const Checkpoint* run : {&a, &b}) {
+    note_burn_in(*run, command.common);
+    run->require_one_window(int64_t(world.prompt.size()), world.max_tokens);
+  }
   const std::vector<double> of_a = log_ratios(command, a, b, world, false);
   const std::vector<double> of_b = log_ratios(command, a, b, world, true);
   const std::vector<Figure> figures{

@@ -8,6 +8,7 @@
 #include "apps/corpus_files.h"
 #include "apps/format.h"
 #include "apps/latent.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "models/loss.h"
 #include "models/memory.h"
@@ -78,6 +79,7 @@ int eval(const EvalCommand& command) {
   if (!command.metric.empty()) return eval_replies(command);
   Console console(command.common);
   const Checkpoint run = load_any_checkpoint(command.run);
+  note_burn_in(run, command.common);
   if (!run.labels.empty()) throw DataError(text(run.path, ": is a classifier; measure it with gradus classify report"));
   const int64_t draws = latent_draws(run, command.importance);
   Config config = run.config;

@@ -9,6 +9,7 @@
 #include "apps/console.h"
 #include "apps/corpus_files.h"
 #include "apps/format.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"
 #include "models/memory.h"
@@ -90,6 +91,7 @@ Sequences read_replies(const std::string& file, const Checkpoint& run, size_t wa
 
 int eval_replies(const EvalCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
+  note_burn_in(run, command.common);
   Config config = run.config;  // of the file, which holds pairs whatever the run was trained on
   config.lines = config.pairs = true;
   const CorpusFiles files = read_corpus_files(command.corpus, config, command.drop);

@@ -4,6 +4,7 @@
 //   exact values      V and Q of every prefix: apps/exact_values.cpp
 //   exact gradient    of a method, exact or sampled: apps/exact_gradient.cpp
 #include "apps/exact.h"
+#include "apps/run.h"
 
 #include <algorithm>
 #include <cmath>
@@ -105,6 +106,7 @@ std::vector<double> rewards_of(const Sequences& sequences, const RewardFunction&
 
 int answer_sequences(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
+  note_burn_in(run, command.common);
   const Enumeration all = checked(enumerate_one(run, world_of(command, run)));
   const std::vector<int64_t> order = by_probability(all.sequences, all.log_prob[0]);
   if (command.common.json) {
@@ -128,6 +130,7 @@ int answer_sequences(const ExactCommand& command) {
 
 int answer_compare(const ExactCommand& command) {
   const Checkpoint a = load_checkpoint(command.run), b = load_beside(command.other, a);
+  for (const Checkpoint* run : {&a, &b}) note_burn_in(*run, command.common);
   const Enumeration all = enumerate_both(a, b, world_of(command, a));
   const Comparison c = compare(Table::of_logs(all.log_prob[0]), Table::of_logs(all.log_prob[1]));
   if (command.common.json) {
@@ -148,6 +151,7 @@ int answer_compare(const ExactCommand& command) {
 
 int answer_posterior(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
+  note_burn_in(run, command.common);
   const Reward reward(command.tuning.reward, run.tokenizer);
   const Enumeration all = enumerate_one(run, world_of(command, run));
   const std::vector<double> r =
@@ -194,6 +198,7 @@ int answer_gdc(const ExactCommand& command) {
   if (options.feature.empty() && options.pointwise.empty())
     throw UsageError("exact gdc needs a --feature NAME[:ARGUMENT]=MOMENT or a --pointwise NAME[:ARGUMENT]");
   const Checkpoint run = load_checkpoint(command.run);
+  note_burn_in(run, command.common);
   NamedFeatures named(options.feature, options.pointwise, run.tokenizer, {run.prompt(command.prompt)});
   Features& features = named.features;
   const Enumeration all = enumerate_one(run, world_of(command, run));

@@ -6,6 +6,7 @@
 
 #include "apps/exact.h"
 #include "apps/format.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "models/memory.h"
 #include "models/text/utf8.h"
@@ -64,6 +65,7 @@ int64_t greedy_sequence(const Solved& s) {
 
 int answer_values(const ExactCommand& command) {
   const Checkpoint run = load_checkpoint(command.run);
+  note_burn_in(run, command.common);
   const TuneConfig& options = command.tuning;
   const Reward terms(options.reward, run.tokenizer);
   const Enumeration all = enumerate_one(run, world_of(command, run));

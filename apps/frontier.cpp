@@ -44,6 +44,7 @@ struct Points {
 
 Points find_points(const FrontierCommand& command) {
   const Checkpoint prior = load_checkpoint(command.run);
+  note_burn_in(prior, command.common);
   const Reward reward(command.reward, prior.tokenizer);
   const World world{prior.beginning(command.prompt), prior.tokenizer.end_id(), command.max_tokens, command.temperature};
   const RewardFunction score = text_reward(reward, prior.tokenizer, {prior.prompt(command.prompt)});

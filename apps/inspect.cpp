@@ -5,6 +5,7 @@
 #include "apps/commands.h"
 #include "apps/format.h"
 #include "apps/posterior_summary.h"
+#include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/io/safetensors.h"
 #include "engine/kernels.h"
@@ -57,19 +58,28 @@ static void print_tensors(const SafetensorsFile& file, const Json& tensors) {
 }
 
 // Of a run with a posterior over its parameters, what posterior_parameters() says; else null.
-static Json posterior_of_run(const SafetensorsFile& file) {
+static Json posterior_of_run(const SafetensorsFile& file, const Common& common) {
   const auto config = file.metadata().find("config");
   if (!file.is_ours() || config == file.metadata().end() || config->second.find("\"posterior\"") == std::string::npos)
     return {};
   const Checkpoint run = load_any_checkpoint(file.path());
+  note_burn_in(run, common);
   return posterior_in(*run.model) ? posterior_parameters(run) : Json();
 }
 
 static void print_posterior(const Json& parameters) {
-  std::printf("the posterior of each parameter, as root mean squares over its numbers:\n");
-  for (const Json& p : parameters)
+  std::printf(
+      "the posterior of each parameter, as root mean squares over its numbers,\nand mean ± deviation of each where "
+      "there are few:\n");
+  constexpr size_t kInLine = 4;
+  for (const Json& p : parameters) {
     std::printf("%-32s  mean %s  deviation %s\n", one_line(p["name"].get<std::string>(), 32).c_str(),
                 significant(p["mean"].get<double>(), 5).c_str(), significant(p["spread"].get<double>(), 5).c_str());
+    for (size_t i = 0; p.contains("means") && i < p["means"].size(); ++i)
+      std::printf("%s%s ± %s%s", i % kInLine == 0 ? "    " : ", ", significant(p["means"][i].get<double>(), 3).c_str(),
+                  significant(p["deviations"][i].get<double>(), 3).c_str(),
+                  i % kInLine == kInLine - 1 || i + 1 == p["means"].size() ? "\n" : "");
+  }
 }
 
 int inspect(const InspectCommand& command) {
@@ -78,7 +88,7 @@ int inspect(const InspectCommand& command) {
   for (const TensorInfo& t : file.tensors())
     tensors.push_back(
         {{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"norm", json_number(norm_of(file, t))}});
-  const Json posterior = posterior_of_run(file);
+  const Json posterior = posterior_of_run(file, command.common);
   if (command.common.json) {
     Json result{{"tensors", tensors}, {"metadata", file.metadata()}};
     if (!posterior.is_null()) result["posterior"] = posterior;

@@ -14,6 +14,7 @@ int merge(const MergeCommand& command) {
   Console console(command.common);
   refuse_existing(command.out);
   Checkpoint run = load_any_checkpoint(command.run);
+  note_burn_in(run, command.common);
   const int64_t adapted = run.model->params().size();
   const bool has_base = !run.base.empty();
   const Checkpoint merged = std::move(run).merged();

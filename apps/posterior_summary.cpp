@@ -28,41 +28,59 @@ std::vector<Trace> traces(const Records& steps, const std::string& name, const s
   return out;
 }
 
+// What the log says of chains: over log_joint and the traced parameters, the worst of each.
+struct Diagnosis {
+  double ess = INFINITY, r_hat = 0;
+  int64_t unmoved = -1;     // a chain that is where it was after the burn-in
+  double acceptance = NAN;  // of those that reject
+
+  void look_at(const std::vector<Trace>& of) {
+    if (of[0].size() < 4 || std::ranges::any_of(of[0], [](double x) { return std::isnan(x); })) return;
+    if (unmoved < 0) unmoved = first_unmoved(of);
+    if (const double r = gradus::r_hat(of); r > r_hat) r_hat = r;
+    if (const double n = effective_sample_size(of); n < ess) ess = n;
+  }
+  bool has_r_hat() const { return unmoved < 0 && r_hat > 0; }
+};
+
+Diagnosis diagnose(const Records& steps, int64_t chains, int64_t burn_in) {
+  Diagnosis d;
+  std::vector<int64_t> columns(static_cast<size_t>(chains));
+  std::iota(columns.begin(), columns.end(), 1);
+  d.look_at(traces(steps, "log_joint", columns, burn_in));
+  std::vector<double> acceptance;
+  for (const Trace& trace : traces(steps, "acceptance", columns, burn_in))
+    if (!trace.empty()) acceptance.push_back(mean_of(trace));
+  if (!acceptance.empty()) d.acceptance = mean_of(acceptance);
+  int64_t Q = 0;
+  while (steps.columns.contains(text("traced_", (Q + 1) * chains))) ++Q;
+  for (int64_t q = 0; q < Q; ++q) {
+    for (int64_t c = 0; c < chains; ++c) columns[size_t(c)] = c * Q + q + 1;
+    d.look_at(traces(steps, "traced", columns, burn_in));
+  }
+  return d;
+}
+
 Json of_chains(const ChainsModel& model, const Config& config, const std::string& log_file, Console& console) {
-  Records steps;
+  Diagnosis d;
   try {
-    steps = read_run_log(log_file, true).steps;
+    d = diagnose(read_run_log(log_file, true).steps, model.chains(), config.burn_in);
   } catch (const DataError&) {  // the samples are there, and what they are worth is not known
     return {{"acceptance", nullptr}, {"ess", nullptr}, {"r_hat", nullptr}};
   }
-  double ess = INFINITY, worst = 0;
-  const int64_t C = model.chains();
-  const auto look_at = [&](const std::vector<Trace>& of) {
-    if (of[0].size() < 4 || std::ranges::any_of(of[0], [](double x) { return std::isnan(x); })) return;
-    if (const double r = r_hat(of); r > worst) worst = r;
-    if (const double n = effective_sample_size(of); n < ess) ess = n;
-  };
-  std::vector<int64_t> columns(static_cast<size_t>(C));
-  std::iota(columns.begin(), columns.end(), 1);
-  look_at(traces(steps, "log_joint", columns, config.burn_in));
-  int64_t Q = 0;
-  while (steps.columns.contains(text("traced_", (Q + 1) * C))) ++Q;
-  for (int64_t q = 0; q < Q; ++q) {
-    for (int64_t c = 0; c < C; ++c) columns[size_t(c)] = c * Q + q + 1;
-    look_at(traces(steps, "traced", columns, config.burn_in));
-  }
-  std::vector<double> acceptance;
-  std::iota(columns.begin(), columns.end(), 1);
-  for (const Trace& trace : traces(steps, "acceptance", columns, config.burn_in))
-    if (!trace.empty()) acceptance.push_back(mean_of(trace));
-  const bool known = std::isfinite(ess) && worst > 0;
-  const bool rejects = !acceptance.empty() && std::isfinite(acceptance[0]);
-  console.note(text("Posterior: ", C, " chains", rejects ? ", acceptance " + fixed(mean_of(acceptance), 3) : "",
-                    known ? text(", effective sample size ", fixed(ess, 0), ", R̂ ", fixed(worst, 3)) : "",
-                    known && worst > 1.05 ? ": the chains do not agree yet; take more --steps" : "", "."));
-  return {{"acceptance", rejects ? Json(mean_of(acceptance)) : Json()},
-          {"ess", known ? Json(ess) : Json()},
-          {"r_hat", known ? Json(worst) : Json()}};
+  const bool rejects = std::isfinite(d.acceptance);
+  std::string said = text("Posterior: ", model.chains(), model.chains() == 1 ? " chain" : " chains",
+                          rejects ? ", acceptance " + fixed(d.acceptance, 3) : "");
+  if (d.has_r_hat())
+    said += text(", effective sample size ", fixed(d.ess, 0), ", R̂ ", fixed(d.r_hat, 3),
+                 d.r_hat > 1.05 ? ": the chains do not agree yet; take more --steps" : "");
+  if (d.unmoved >= 0)
+    said += text(": chain ", d.unmoved + 1, " has not moved; use a ",
+                 rejects ? "smaller --lr or a longer --burn-in" : "larger --lr");
+  console.note(said + ".");
+  return {{"acceptance", rejects ? Json(d.acceptance) : Json()},
+          {"ess", std::isfinite(d.ess) ? Json(d.ess) : Json()},
+          {"r_hat", d.has_r_hat() ? Json(d.r_hat) : Json()}};
 }
 
 Json of_guide(const VariationalModel& model, const Corpus& corpus, Shards& shards, int64_t batch, Console& console) {
@@ -110,15 +128,19 @@ Json posterior_parameters(const Checkpoint& run) {
   std::vector<double> mean(static_cast<size_t>(params.declared_size())), deviation(mean.size());
   model.moments(mean, deviation);
   Json out = Json::array();
+  constexpr size_t kMostListed = 16;  // numbers of a parameter
   const auto rms = [](std::span<const double> x) {
     return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size()));
   };
   for (int64_t i = 0; i < params.count(); ++i) {
     const auto at = size_t(params.offset(i)), n = size_t(params.shape(i).numel());
-    out.push_back({{"name", params.name(i)},
-                   {"shape", params.shape(i).sizes()},
-                   {"mean", json_number(rms(std::span(mean).subspan(at, n)))},
-                   {"spread", json_number(rms(std::span(deviation).subspan(at, n)))}});
+    const auto means = std::span(mean).subspan(at, n), deviations = std::span(deviation).subspan(at, n);
+    Json p{{"name", params.name(i)},
+           {"shape", params.shape(i).sizes()},
+           {"mean", json_number(rms(means))},
+           {"spread", json_number(rms(deviations))}};
+    if (n <= kMostListed) p.update({{"means", json_numbers(means)}, {"deviations", json_numbers(deviations)}});
+    out.push_back(std::move(p));
   }
   return out;
 }

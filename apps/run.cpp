@@ -14,6 +14,7 @@
 
 #include "engine/gemm.h"
 #include "engine/io/safetensors.h"
+#include "models/posterior/chains.h"
 #include "models/run/checkpoint.h"
 #include "models/text/utf8.h"
 
@@ -272,6 +273,18 @@ void note_action_values(const std::vector<std::string>& runs, const Common& comm
           "with --temperature 0\n",
           one_line(run, 80).c_str(), config->algorithm.c_str());
   }
+}
+
+void note_burn_in(const Checkpoint& run, const Common& common) {
+  const auto* const chains = dynamic_cast<const ChainsModel*>(run.model.get());
+  if (!chains || common.quiet) return;
+  const int64_t early = chains->draws_before(run.step, run.config.steps, run.config.burn_in);
+  if (early == 0) return;
+  std::fprintf(stderr, "note: %s",
+               text(one_line(run.path, 80), " is of step ", run.step, " of ", run.config.steps, ": ", early, " of its ",
+                    chains->draws(), " draws are states of the burn-in (to step ", run.config.burn_in,
+                    "), and no samples of the posterior; train it to its end\n")
+                   .c_str());
 }
 
 }  // namespace gradus

@@ -101,6 +101,8 @@ std::optional<TuneConfig> tuning_of(const std::string& run);
 // Says so on stderr, once for each, where the logits of a run are action values, for commands that are about to take
 // their softmax for a policy. An empty name is no run.
 void note_action_values(const std::vector<std::string>& runs, const Common& common);
+// Says so on stderr where a run stopped so early that draws of its posterior are states of the burn-in.
+void note_burn_in(const Checkpoint& run, const Common& common);
 // The folder of a new run, made only once everything else is known to be right, so that a mistake leaves none behind.
 RunFolder make_folder(const std::string& out, Comm& ranks = one_rank());
 // The folder of a resumed run, locked before it is read. DataError where it holds no checkpoint.

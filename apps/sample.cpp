@@ -50,6 +50,7 @@ static void show_draw(const Tokenizer& tokenizer, int64_t place, const Sampler::
 int sample(const SampleCommand& command) {
   if (command.temperature > 0) note_action_values({command.run}, command.common);
   const Checkpoint run = load_writer(command.run);
+  note_burn_in(run, command.common);
   if (!command.interpolate.empty()) return interpolate(command, run);
   const Vae* const vae = vae_in(*run.model);
   if (vae && !command.prompt.empty())

@@ -30,6 +30,7 @@ static LatentScore latent_score(const Vae& vae, const Checkpoint& run, const std
 int score(const ScoreCommand& command) {
   if (command.temperature > 0) note_action_values({command.run}, command.common);
   const Checkpoint run = load_writer(command.run);
+  note_burn_in(run, command.common);
   const Vae* const vae = vae_in(*run.model);
   const int64_t draws = latent_draws(run, command.importance);
   require_memory(sampling_bytes(*run.model, 1, false), text("scoring by ", run.path),

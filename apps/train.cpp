@@ -179,7 +179,11 @@ int train(const TrainCommand& command) {
   if (run.step > 0 && due(config.eval_every) && !evaluated) evaluate_now(false, true);  // it was interrupted
   // False where another rank has no answer: then the step has changed nothing.
   const auto gradient_step = [&](int64_t step) {
-    batch.draw(corpus, Split::kTrain, Rng(seed, Stream::kBatch, step), 0, config.batch);
+    const Rng rng(seed, Stream::kBatch, step);
+    if (guide)
+      draw_sequences(batch, corpus, Split::kTrain, rng, 0, config.batch);
+    else
+      batch.draw(corpus, Split::kTrain, rng, 0, config.batch);
     // The loss is the mean over the tokens of the batch, unless it stands for the whole text.
     const double weight = guide ? guide->weight_of(batch) : 1 / double(batch.scored);
     double loss;

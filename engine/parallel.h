@@ -73,8 +73,8 @@ class Shards {
   int own_last() const { return first_of(comm_.rank() + 1); }
   Tape& tape(int s) { return *tapes_[size_t(s - own_first())]; }  // REQUIRES: s is one of this rank's own
   // Begins a step over a batch of `sequences`: shard s holds sequences first(s) .. first(s)+count(s)-1, which differ in
-  // number by at most one. A shard may be empty; each() leaves it out. Random numbers take the batch to begin at sequence
-  // step.first_sequence.
+  // number by at most one. A shard may be empty; each() leaves it out. Random numbers take the batch to begin at
+  // sequence step.first_sequence.
   void begin(const StepInfo& step, int64_t sequences);
   int64_t first(int s) const { return batch_ * s / size(); }
   int64_t count(int s) const { return first(s + 1) - first(s); }

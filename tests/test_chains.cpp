@@ -34,7 +34,7 @@ double second_moment() {
   return sum / mass;
 }
 
-// How many standard errors the mean of q² is from the truth, over four chains.
+// How many standard errors the mean of q² is from the truth, over four chains; NaN where one of them got stuck.
 double distance_of(const Potential& U, double step, int64_t leapfrog, int64_t steps) {
   std::vector<Trace> squares(4);
   for (size_t c = 0; c < squares.size(); ++c) {
@@ -48,7 +48,8 @@ double distance_of(const Potential& U, double step, int64_t leapfrog, int64_t st
   for (const Trace& trace : squares)
     for (const double x : trace) sum += x, more += x * x, ++n;
   const double mean = sum / n, deviation = std::sqrt(more / n - mean * mean);
-  return std::fabs(mean - second_moment()) / (deviation / std::sqrt(effective_sample_size(squares)));
+  const double ess = effective_sample_size(squares);
+  return ess > 0 ? std::fabs(mean - second_moment()) / (deviation / std::sqrt(ess)) : NAN;
 }
 
 }  // namespace
@@ -191,7 +192,15 @@ TEST_CASE("R̂ and effective sample size: independent draws, a chain that rememb
                                  {2, 0, 2, 5, 4, 1, 4, 3, 0, 1, 0, 3, 1, 0, 5, 1}};
   CHECK(std::fabs(r_hat(pairs) - 1.1005472370510758) < 1e-12);
   CHECK(std::fabs(effective_sample_size(pairs) - 13.30350484712902) < 1e-10);
-  CHECK(std::isnan(r_hat(std::vector<Trace>{{1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}})));
+  // A chain that has not moved is worth nothing, though the squares of 0.1 - mean do not add up to 0.
+  for (const std::vector<Trace>& chains :
+       {std::vector<Trace>{Trace(65, 0.1)}, {Trace(65, 0.1), Trace(65, 0.3)}, {chain(1, 0, 0), Trace(4000, 0.1)}}) {
+    CHECK(first_unmoved(chains) == (chains[0][1] == 0.1 ? 0 : 1));
+    CHECK(std::isnan(r_hat(chains)));
+    CHECK(effective_sample_size(chains) == 0);
+  }
+  CHECK(first_unmoved(few) == -1);
+  CHECK(first_unmoved(std::vector<Trace>{{1, 1, 1, 2}, {2, 1, 1, 1}}) == -1);
   CHECK(std::isnan(r_hat(std::vector<Trace>{{1, 2}})));
   CHECK(has(complaint<ShapeError>([] {
               r_hat(std::vector<Trace>{{1, 2, 3, 4}, {1, 2, 3, 4, 5}});

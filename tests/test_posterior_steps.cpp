@@ -124,30 +124,30 @@ TEST_CASE("the random numbers of a transition are those of its chain") {
   }
 }
 
-TEST_CASE("a batch of lines of many lengths stands for the whole text without bias, for chains and for a guide") {
-  const LineWorld world(kManyLengths, "char");
-  const Config c = world.config("nnlm");
-  const Corpus corpus = world.corpus(c);
-  const int64_t lines = corpus.lines(Split::kTrain), N = targets_in(corpus, Split::kTrain);
-  CHECK(sequences_in(corpus, Split::kTrain) == double(lines));
+// Batches of a text stand for all of it without bias, for chains and for a guide.
+static void check_stands_for_all(const LineWorld& world, const Config& c, const Corpus& corpus) {
+  const int64_t S = corpus.windows(Split::kTrain), N = targets_in(corpus, Split::kTrain);
+  CHECK(sequences_in(corpus, Split::kTrain) == double(S));
   const auto net = make_model(c, world.tokenizer.size());
   Shards one(1, 1);
   TextPotential potential(*net, corpus, one, 1, 0.8);
   std::vector<double> q(size_t(net->params().size())), whole(q.size()), part(q.size()), sum(q.size());
   for (size_t i = 0; i < q.size(); ++i) q[i] = 0.5 * std::sin(double(i));
-  // A batch of one line, as often each as it was drawn: the mean over the lines, each once, is the whole text.
+  // A batch of one sequence: the mean over those that can be drawn, each once, is the whole text.
   const double U = potential.whole(q, whole);
-  double of_lines = 0;
+  double of_batches = 0;
+  Batch drawn;
   std::set<const int32_t*> met;
-  for (int64_t t = 0; std::ssize(met) < lines && t < 1000; ++t) {
+  for (int64_t t = 0; std::ssize(met) < S && t < 1000; ++t) {
     const Rng rng(1, Stream::kBatch, t);
-    if (!met.insert(corpus.draw(Split::kTrain, rng, 0).targets.data()).second) continue;
-    of_lines += potential.of_batch(q, part, rng) / double(lines);
-    for (size_t i = 0; i < q.size(); ++i) sum[i] += part[i] / double(lines);
+    draw_sequences(drawn, corpus, Split::kTrain, rng, 0, 1);
+    if (!met.insert(drawn.windows[0].targets.data()).second) continue;
+    of_batches += potential.of_batch(q, part, rng) / double(S);
+    for (size_t i = 0; i < q.size(); ++i) sum[i] += part[i] / double(S);
   }
-  REQUIRE(std::ssize(met) == lines);
+  REQUIRE(std::ssize(met) == S);
   const double close = sizeof(real) == 8 ? 1e-9 : 1e-3;
-  CHECK(std::fabs(of_lines - U) < close);
+  CHECK(std::fabs(of_batches - U) < close);
   for (size_t i = 0; i < q.size(); ++i) CHECK(std::fabs(sum[i] - whole[i]) < close);
 
   const auto model = posterior(world, c, options_of("variational"));
@@ -160,12 +160,12 @@ TEST_CASE("a batch of lines of many lengths stands for the whole text without bi
     batch.take(corpus, Split::kTrain, first, count);
     return guide.weight_of(batch) * loss.forward(guide, batch, {.seed = 1, .step = 3, .training = true}, false);
   };
-  const double all = weighted(0, lines);
+  const double all = weighted(0, S);
   double mean = 0;
-  for (int64_t i = 0; i < lines; ++i) mean += weighted(i, 1) / double(lines);
+  for (int64_t i = 0; i < S; ++i) mean += weighted(i, 1) / double(S);
   CHECK(std::fabs(mean - all) < close);
   // And that is -ELBO/N of the step's draw: the likelihood of the text once, and the KL once.
-  batch.take(corpus, Split::kTrain, 0, lines);
+  batch.take(corpus, Split::kTrain, 0, S);
   const double with_kl = loss.forward(guide, batch, {.seed = 1, .step = 3, .training = true}, false);
   guide.learn_from(N, 1e12);
   const double without = loss.forward(guide, batch, {.seed = 1, .step = 3, .training = true}, false);
@@ -173,13 +173,30 @@ TEST_CASE("a batch of lines of many lengths stands for the whole text without bi
   CHECK(std::fabs(all - with_kl / double(N)) < close);
 }
 
-TEST_CASE("of one long text a window has its part of the targets") {
-  const Config c;
-  std::vector<int32_t> ids(101);
-  for (size_t i = 0; i < ids.size(); ++i) ids[i] = int32_t(i % 3);
-  const Corpus corpus = Corpus::of_stream(ids, 0, 7, "text");
-  CHECK(targets_in(corpus, Split::kTrain) == 100);
-  CHECK(sequences_in(corpus, Split::kTrain) == doctest::Approx(100. / 7));
+TEST_CASE("a batch of lines of many lengths stands for the whole text without bias, for chains and for a guide") {
+  const LineWorld world(kManyLengths, "char");
+  const Config c = world.config("nnlm");
+  check_stands_for_all(world, c, world.corpus(c));
+}
+
+TEST_CASE("and so does a batch of windows of one long text, at its edges as in its middle") {
+  // Mostly a where few of the windows that begin anywhere reach, and b in the middle.
+  const LineWorld world("aaabaaabbbbabbbbaaaba", "char");
+  const Config c = world.config("nnlm", [](Config& change) {
+    change.lines = false;
+    change.end_id = -1;
+  });
+  const Corpus corpus(c.corpus(), world.tokenizer, world.content, "text");
+  CHECK(targets_in(corpus, Split::kTrain) == 20);  // of contexts of 8: two and a half
+  CHECK(corpus.windows(Split::kTrain) == 3);
+  check_stands_for_all(world, c, corpus);
+  Batch batch;
+  double seen[3] = {};
+  for (int64_t t = 0; t < 1000; ++t) {
+    draw_sequences(batch, corpus, Split::kTrain, Rng(2, Stream::kBatch, t), 0, 3);
+    for (const Window& w : batch.windows) ++seen[(w.inputs.data() - corpus.tokens(Split::kTrain).data()) / 8];
+  }
+  for (const double n : seen) CHECK(std::fabs(n - 1000) < 4 * std::sqrt(3000 * 2. / 9));
 }
 
 TEST_CASE("a step of chains that is interrupted, in whatever pass over the text, has moved none of them") {
@@ -236,6 +253,29 @@ TEST_CASE("chains that stop in the burn-in and go on in another process have the
     const double tuned = chains.log_step(0);
     run(*straight, 7, 10, 1);
     CHECK(chains.log_step(0) == tuned);
+  }
+}
+
+TEST_CASE("of a run on its way it is known how many draws are states of the burn-in") {
+  const LineWorld world(kManyLengths, "char");
+  const Config c = world.config("nnlm");
+  PosteriorOptions options = options_of("hmc", 6);
+  for (const auto& [steps, burn_in] : {std::pair<int64_t, int64_t>{12, 6}, {20, 9}, {9, 6}, {17, 1}}) {
+    CAPTURE(steps);
+    const auto model = posterior(world, c, options);
+    ChainsModel& chains = chains_of(*model);
+    std::vector<double> mark(chains.state(0).size(), 0);
+    for (int64_t step = 0; step <= steps; ++step) {
+      for (int64_t k = 0; k < 2; ++k) chains.set_state(k, std::vector<double>(mark.size(), double(step)));
+      if (step == 0)
+        for (int64_t slot = 0; slot < 3; ++slot) chains.keep(slot + 1, 3, 0);  // all draws are where they begin
+      else
+        chains.keep(step, steps, burn_in);
+      int64_t before = 0;
+      for (int64_t k = 0; k < 6; ++k) before += double(chains.draw(k).params().data()[0]) <= double(burn_in);
+      CHECK(chains.draws_before(step, steps, burn_in) == before);
+    }
+    CHECK(chains.draws_before(steps, steps, burn_in) == 0);
   }
 }
 

@@ -1,7 +1,10 @@
 // gradus bayes: the posterior of the probabilities of a counted family, in closed form (models/counted/dirichlet.h).
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <functional>
+#include <numeric>
 
 #include "apps/bayes/lesson.h"
 #include "apps/console.h"
@@ -67,28 +70,39 @@ Json rows_json(const DirichletRows& rows, const Tokenizer& tokenizer, double A) 
   return all;
 }
 
-void print_rows(const DirichletRows& rows, const Tokenizer& tokenizer, double A) {
-  constexpr int64_t kMostRows = 12;
+// What follows one history, the most probable first.
+void print_row(const DirichletRows& rows, int64_t row, const Tokenizer& tokenizer, double A) {
   constexpr size_t kMostTokens = 8;
-  int64_t printed = 0;
+  const std::vector<double> dense = rows.counts(row);
+  const std::vector<int32_t> history = rows.history(row);
+  const DirichletPosterior posterior = dirichlet_posterior(dense, A);
+  std::vector<size_t> order(dense.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater(), [&](size_t k) { return dense[k]; });  // and so by mean
+  const std::string name = in_quotes(one_line(tokenizer.decode(history), 60));
+  std::printf("\n%s\n", history.empty() ? "at the beginning" : ("after " + name).c_str());
+  std::printf("  %s  %8s  %10s  %10s\n", left("token", 16).c_str(), "count", "mean", "deviation");
+  order.resize(std::min(kMostTokens, order.size()));
+  for (const size_t k : order)
+    std::printf("  %s  %8s  %10s  %10s\n", left(one_line(tokenizer.vocab()[k], 16), 16).c_str(),
+                significant(dense[k], 8).c_str(), fixed(posterior.mean[k], 6).c_str(),
+                fixed(std::sqrt(posterior.variance[k]), 6).c_str());
+  if (dense.size() > kMostTokens) std::printf("  ... and %zu more\n", dense.size() - kMostTokens);
+}
+
+// The rows of the most frequent histories; of equally frequent ones those that come first.
+void print_rows(const DirichletRows& rows, const Tokenizer& tokenizer, double A) {
+  constexpr size_t kMostRows = 12;
+  std::vector<int64_t> order;
   rows.each([&](int64_t row) {
-    if (++printed > kMostRows) return false;
-    const std::vector<double> dense = rows.counts(row);
-    const std::vector<int32_t> history = rows.history(row);
-    const DirichletPosterior posterior = dirichlet_posterior(dense, A);
-    std::string name;
-    for (const int32_t id : history) name += (name.empty() ? "" : " ") + tokenizer.vocab()[size_t(id)];
-    std::printf("\n%s\n", history.empty() ? "at the beginning" : ("after " + in_quotes(one_line(name, 60))).c_str());
-    std::printf("  %s  %8s  %10s  %10s\n", left("token", 16).c_str(), "count", "mean", "deviation");
-    for (size_t k = 0; k < std::min(kMostTokens, dense.size()); ++k)
-      std::printf("  %s  %8s  %10s  %10s\n", left(one_line(tokenizer.vocab()[k], 16), 16).c_str(),
-                  significant(dense[k], 8).c_str(), fixed(posterior.mean[k], 6).c_str(),
-                  fixed(std::sqrt(posterior.variance[k]), 6).c_str());
-    if (dense.size() > kMostTokens) std::printf("  ... and %zu more\n", dense.size() - kMostTokens);
+    order.push_back(row);
     return true;
   });
-  if (rows.size() > kMostRows)
-    std::printf("\n... and %s more rows; --json has all\n", grouped(rows.size() - kMostRows).c_str());
+  std::ranges::stable_sort(order, std::greater(), [&](int64_t row) { return rows.total(row); });
+  for (size_t i = 0; i < std::min(kMostRows, order.size()); ++i) print_row(rows, order[i], tokenizer, A);
+  if (order.size() > kMostRows)
+    std::printf("\n... and %s rows of histories no more frequent; --json has all\n",
+                grouped(int64_t(order.size() - kMostRows)).c_str());
 }
 
 }  // namespace

@@ -58,8 +58,9 @@ class DirichletRows {
     }
   }
   std::vector<int32_t> history(int64_t row) const;
-  std::vector<double> counts(int64_t row) const;  // [V]
-  double log_evidence() const;                    // of all that was counted
+  std::vector<double> counts(int64_t row) const;                              // [V]
+  double total(int64_t row) const { return tree_.nodes[size_t(row)].total; }  // their sum
+  double log_evidence() const;                                                // of all that was counted
 
   // log p(tokens | data) of a sequence after the beginning of a line, its end mark among the tokens: the probabilities
   // are integrated out, so that a row that is met twice has learnt from the first time.

@@ -18,9 +18,13 @@ int64_t targets_in(const Corpus& corpus, Split split) {
   return n;
 }
 
-double sequences_in(const Corpus& corpus, Split split) {
-  if (const int64_t lines = corpus.lines(split); lines > 0) return double(lines);
-  return double(targets_in(corpus, split)) / double(corpus.length(split));
+double sequences_in(const Corpus& corpus, Split split) { return double(corpus.windows(split)); }
+
+void draw_sequences(Batch& batch, const Corpus& corpus, Split split, const Rng& rng, int64_t first, int64_t B) {
+  const int64_t S = corpus.windows(split);
+  batch.windows.clear();
+  for (int64_t b = first; b < first + B; ++b) batch.windows.push_back(corpus.window(split, rng.at(b).below(0, S)));
+  batch.pack();
 }
 
 TextPotential::TextPotential(LanguageModel& net, const Corpus& corpus, Shards& shards, int64_t B, double prior_scale)
@@ -71,7 +75,7 @@ double TextPotential::whole(std::span<const double> q, std::span<double> gradien
 double TextPotential::of_batch(std::span<const double> q, std::span<double> gradient, const Rng& rng, int64_t chain) {
   begin(q, gradient);
   double nats = 0;
-  batch_.draw(corpus_, Split::kTrain, rng, chain * B_, B_);
+  draw_sequences(batch_, corpus_, Split::kTrain, rng, chain * B_, B_);
   add_batch(nats, gradient);
   return end(q, gradient, nats, sequences_ / double(B_));
 }
@@ -140,8 +144,20 @@ void ChainsModel::set_state(int64_t chain, std::span<const double> q) {
   }
 }
 
+// Steps between two that are kept of a chain which keeps `each`.
+static int64_t steps_apart(int64_t steps, int64_t burn_in, int64_t each) {
+  return std::max<int64_t>(1, (steps - burn_in) / each);
+}
+
+int64_t ChainsModel::draws_before(int64_t step, int64_t steps, int64_t burn_in) const {
+  const int64_t each = draws() / chains(), apart = steps_apart(steps, burn_in, each);
+  int64_t behind = 0;  // of each chain, in the last `each` places that keep() has written
+  for (int64_t kept = steps; kept > burn_in; kept -= apart) behind += kept <= step;
+  return chains() * (each - std::min(each, behind));
+}
+
 void ChainsModel::keep(int64_t step, int64_t steps, int64_t burn_in) {
-  const int64_t each = draws() / chains(), apart = std::max<int64_t>(1, (steps - burn_in) / each);
+  const int64_t each = draws() / chains(), apart = steps_apart(steps, burn_in, each);
   if ((steps - step) % apart != 0) return;
   const int64_t slot = (steps - step) / apart % each;
   for (const Lists& l : lists_) {

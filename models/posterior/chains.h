@@ -92,6 +92,8 @@ class ChainsModel final : public PosteriorModel {
   // Keeps the states after this step where it is one of those that are kept: the last K/C of each chain, evenly spaced
   // behind the burn-in. A function of the step, so that a run can be resumed.
   void keep(int64_t step, int64_t steps, int64_t burn_in);
+  // How many of the draws are not of steps behind the burn-in yet, after this step.
+  int64_t draws_before(int64_t step, int64_t steps, int64_t burn_in) const;
 
   void moments(std::span<double> mean, std::span<double> deviation) const override;  // of the draws
   std::unique_ptr<LanguageModel> copy() const override;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "engine/error.h"
@@ -53,14 +54,23 @@ std::vector<Trace> halves(std::span<const Trace> chains) {
 
 }  // namespace
 
+int64_t first_unmoved(std::span<const Trace> chains) {
+  const auto is_unmoved = [](const Trace& x) {  // one that is not finite has gone too far
+    return !x.empty() && std::isfinite(x[0]) && std::ranges::adjacent_find(x, std::not_equal_to()) == x.end();
+  };
+  const auto found = std::ranges::find_if(chains, is_unmoved);
+  return found == chains.end() ? -1 : found - chains.begin();
+}
+
 double r_hat(std::span<const Trace> chains) {
-  if (chains.empty() || chains[0].size() < 4) return NAN;
+  if (chains.empty() || chains[0].size() < 4 || first_unmoved(chains) >= 0) return NAN;
   const Variances v = variances(halves(chains));
   return v.within > 0 ? std::sqrt(v.total / v.within) : NAN;
 }
 
 double effective_sample_size(std::span<const Trace> chains) {
   if (chains.empty() || chains[0].size() < 4) return NAN;
+  if (first_unmoved(chains) >= 0) return 0;
   std::vector<Trace> parts = halves(chains);
   const Variances v = variances(parts);
   for (Trace& part : parts) part = centred(part);

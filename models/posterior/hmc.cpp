@@ -25,7 +25,9 @@ Transition advance(const ChainStep& s) {
 
 }  // namespace
 
-PosteriorKind hmc_posterior() { return {.name = "hmc", .title = "Hamiltonian Monte Carlo", .advance = advance}; }
+PosteriorKind hmc_posterior() {
+  return {.name = "hmc", .title = "Hamiltonian Monte Carlo", .advance = advance, .own_step = true};
+}
 
 Transition hmc_transition(const Potential& U, std::span<double> q, double step, int64_t leapfrog, const Rng& rng,
                           int64_t chain) {

@@ -22,5 +22,6 @@ struct PosteriorOptions {
 
 std::vector<std::string> posterior_names();  // none first
 std::vector<std::string> posteriors_with_chains();
+std::vector<std::string> posteriors_with_own_step();
 
 }  // namespace gradus

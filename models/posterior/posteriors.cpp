@@ -29,6 +29,13 @@ std::vector<std::string> posteriors_with_chains() {
   return names;
 }
 
+std::vector<std::string> posteriors_with_own_step() {
+  std::vector<std::string> names;
+  for (const PosteriorKind& kind : posteriors())
+    if (kind.own_step) names.emplace_back(kind.name);
+  return names;
+}
+
 const PosteriorKind* posterior_of(const PosteriorOptions& options) {
   return options.posterior == kNoPosterior ? nullptr : &row_named(posteriors(), options.posterior, "posterior");
 }

@@ -22,6 +22,7 @@ struct PosteriorKind {
   // Of those that sample by Markov chains, the step of a chain (models/posterior/chains.h). Null: a guide, which an
   // optimiser fits.
   Transition (*advance)(const ChainStep& step) = nullptr;
+  bool own_step = false;  // its steps begin at --lr, which must be above 0, and then have a size that it finds itself
 };
 const std::vector<PosteriorKind>& posteriors();
 const PosteriorKind* posterior_of(const PosteriorOptions& options);  // null for none; DataError for an unknown name

@@ -25,7 +25,8 @@ void Config::resolve(int cores) {
   lines |= pairs || family().has("latent");  // a latent vector is one of a line
   if (val_fraction < 0) val_fraction = counts() ? 0 : 0.1;
   if (counts()) steps = 0;  // one look at the text is all
-  if (posterior == "hmc") min_lr = std::min(min_lr, lr);  // where it has no meaning it cannot be too high
+  if (posterior_of(*this) && posterior_of(*this)->own_step)
+    min_lr = std::min(min_lr, lr);  // where it has no meaning it cannot be too high
   RunOptions::resolve(cores, batch);
   check();
   resolve_steps();
@@ -34,6 +35,8 @@ void Config::resolve(int cores) {
 // With --steps 0 the burn-in stays unknown until the run goes on and has steps.
 void Config::resolve_steps() {
   if (!posterior_of(*this)) return;
+  if (posterior_of(*this)->own_step && lr <= 0)
+    throw DataError(text("--lr ", lr, ": the step size of a trajectory must be above 0"));
   if (burn_in == 0 && samples()) burn_in = steps / 2;
   if (dropout > 0 && family().has("dropout"))
     throw DataError(text("--posterior ", posterior, ": --dropout ", dropout,
@@ -75,20 +78,21 @@ std::vector<Option> options(Config& c) {
   const Owners stepped{"model", stepped_families()};
   const std::vector<Option> shared = run_options(c, c.seed, stepped);
   const Owners sampled{"posterior", posteriors_with_chains()};
-  Owners bayesian{"posterior", posterior_names()};
-  bayesian.words.erase(bayesian.words.begin());
+  const auto but_for = [](const std::vector<std::string>& left_out) {
+    Owners rest{"posterior", posterior_names()};
+    std::erase_if(rest.words, [&](const std::string& word) { return std::ranges::count(left_out, word) > 0; });
+    return rest;
+  };
   // A chain has no optimiser, and a posterior no decay: its prior is what keeps parameters small.
-  Owners optimised{"posterior", posterior_names()}, decays{"posterior", {kNoPosterior}};
-  std::erase_if(optimised.words,
-                [](const std::string& word) { return std::ranges::count(posteriors_with_chains(), word); });
-  // HMC begins with the learning rate for its step size and then finds its own.
-  Owners scheduled{"posterior", posterior_names()};
-  std::erase(scheduled.words, "hmc");
+  const Owners optimised = but_for(posteriors_with_chains()), decays{"posterior", {kNoPosterior}};
+  const Owners scheduled = but_for(posteriors_with_own_step());
+  const Owners bayesian = but_for({kNoPosterior});
   const Config usual;
   return {
       option("model", c.model, names_of(families()), "family of the model"),
       option("tokenizer", c.tokenizer, cutter_names(), "what a token is; word needs --lines or --pairs"),
-      option("lines", c.lines, usual.lines, "each line is a sequence, with a mark at its end (--pairs and --model vae imply it)"),
+      option("lines", c.lines, usual.lines,
+             "each line is a sequence, with a mark at its end (--pairs and --model vae imply it)"),
       newer(option("pairs", c.pairs, usual.pairs,
                    "each line is a prompt, a tab and the reply to it; the loss is on the reply")),
       own(option("layers", c.layers, 0, 1000, "layers (default 4; recurrent families 1)")),

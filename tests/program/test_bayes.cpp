@@ -1,6 +1,7 @@
 // gradus bayes: the posterior of counted probabilities, and its predictive.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 
@@ -84,6 +85,34 @@ TEST_CASE("for a person: the evidence, the rows, and where else the predictive i
   CHECK(stream.json()["rows"].size() == 10);  // every character but none before the first
 }
 
+TEST_CASE("for a person the most frequent histories stand first, and in each the most probable token") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const Run run = dir.run(f64, "bayes two_words.txt --lines --tokenizer word --model ngram --order 2");
+  // Four sentences of 7 the and 6 cat: (count + 1) / (total + 5), and √(m (1 - m) / (total + 6)).
+  const std::vector<std::string> said = lines(run.out);
+  const auto after = [&](const std::string& heading) {
+    const auto at = std::ranges::find(said, heading);
+    return at + 2 < said.end() ? at[2] : "";
+  };
+  CHECK(after("at the beginning") == "  the                      7    0.533333    0.124722");
+  CHECK(after("after \"the\"") == "  cat                      4    0.416667    0.136735");
+  CHECK(after("after \"a\"") == "  cat                      2    0.375000    0.161374");
+  std::vector<std::string> headings;
+  for (const std::string& line : said)
+    if (line.starts_with("at ") || line.starts_with("after ")) headings.push_back(line);
+  CHECK(headings ==
+        std::vector<std::string>{"at the beginning", "after \"the\"", "after \"cat\"", "after \"dog\"", "after \"a\""});
+  // A history is named as a text has it; and of many rows those that are seldom are left out.
+  std::string letters;
+  for (char x = 'a'; x <= 'z'; ++x) letters += std::string("q") + x + "\n";
+  dir.write("letters.txt", letters + "zyx\nzyx\nzyx\n");
+  const Run many = dir.run(f64, "bayes letters.txt --lines --model ngram --order 3");
+  CHECK(contains(many.out, "after \"zy\"\n"));
+  CHECK(contains(many.out, "rows of histories no more frequent"));
+  CHECK_FALSE(contains(many.out, "after \"qt\""));
+}
+
 TEST_CASE("one line of a megabyte is counted in seconds and told in a page; what JSON would hold is refused") {
   const Scratch dir;
   std::string line(1 << 20, 'a');
@@ -133,7 +162,7 @@ TEST_CASE("the lesson has the worked numbers, in lines of 80 characters, and nam
        {"0.357143", "0.285714", "0.214286", "0.142857", "-15.0974439037594", "-12.7985422583367", "-1.51551212348465",
         "-1.918938533205", "-1.862085713765", "0.403426409720", "0.346573590280", "0.066667", "0.123718"})
     CHECK_MESSAGE(contains(run.out, number), number);
-  for (const char* defect : {"D51", "D52", "D53", "D54", "D55", "D57", "D58", "D59", "D60"})
+  for (const char* defect : {"D51", "D52", "D53", "D54", "D55", "D56", "D57", "--model vae", "D58", "D59", "D60"})
     CHECK_MESSAGE(contains(run.out, defect), defect);
   CHECK(refuses(dir.run(f64, "bayes --lesson x.txt"), 2, "--lesson takes no file"));
   CHECK(refuses(dir.run(f64, "bayes --lesson --json"), 2, "is a page to read"));
@@ -145,6 +174,46 @@ static const std::string kSmall =
 static std::string train_with(const std::string& posterior, const std::string& out) {
   return "train two_words.txt --out " + out + kSmall + " --posterior " + posterior +
          (posterior == "variational" ? " --steps 60 --lr 0.03" : " --chains 2 --steps 60 --lr 0.05");
+}
+
+// Of small parameters each number is told, with its sign; and of chains a parameter is traced.
+static void check_listed(const Scratch& dir, const Json& parameters, const std::string& posterior) {
+  int64_t listed = 0, negative = 0;
+  const std::string page = dir.read("whole/report.html"), told = dir.run(f64, "inspect whole").out;
+  for (const Json& p : parameters) {
+    int64_t n = 1;
+    for (const Json& size : p["shape"]) n *= size.get<int64_t>();
+    CHECK(p.contains("means") == (n <= 16));
+    if (n > 16) continue;
+    ++listed;
+    double squares = 0, spreads = 0;
+    for (size_t i = 0; i < size_t(n); ++i) {
+      const double mean = p["means"][i].get<double>(), spread = p["deviations"][i].get<double>();
+      squares += mean * mean, spreads += spread * spread;
+      negative += mean < 0;
+      char shown[80];
+      std::snprintf(shown, sizeof shown, "%.4g ± %.4g", mean, spread);
+      CHECK(contains(page, shown));
+      std::snprintf(shown, sizeof shown, "%.3g ± %.3g", mean, spread);
+      CHECK(contains(told, shown));
+    }
+    CHECK(near(std::sqrt(squares / double(n)), p["mean"].get<double>(), 1e-9));
+    CHECK(near(std::sqrt(spreads / double(n)), p["spread"].get<double>(), 1e-9));
+  }
+  CHECK(listed > 0);
+  CHECK(negative > 0);
+  CHECK(contains(page, "First number of the first parameter, of each chain") == (posterior != "variational"));
+}
+
+TEST_CASE("the report has a curve of every chain, of up to 16") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  CHECK(exits(dir.run(f64,
+                      "train two_words.txt --out whole --lines --tokenizer word --model nnlm --embd 2 --hidden 2 "
+                      "--posterior sgld --chains 16 --draws 16 --steps 8 --lr 0.01"),
+              0));
+  const std::string page = dir.read("whole/report.html");
+  CHECK(contains(page, "chain 16"));
 }
 
 TEST_CASE(
@@ -190,6 +259,7 @@ TEST_CASE(
     CHECK(exits(dir.run(f64, "report whole"), 0));
     CHECK(dir.valid_html("whole/report.html"));
     CHECK(contains(dir.read("whole/report.html"), "Posterior over the parameters"));
+    check_listed(dir, inside["posterior"], posterior);
 
     // The mean alone is a run like any other.
     CHECK(refuses(dir.run(f64, "tune whole --out t --reward end"), 2, "gradus merge"));
@@ -248,6 +318,67 @@ TEST_CASE("a guide's loss is an estimate for the whole text, in which a long lin
   CHECK(std::fabs(most - least - 5. / 26 * 16 * std::log(3.)) < 1.5);
 }
 
+TEST_CASE("of one long text a guide's step sees one of the windows that it is cut into, the last one shorter") {
+  const Scratch dir;
+  dir.write("text.txt", "abbababaabbbababaabab");  // 20 targets: 8, 8 and 4
+  CHECK(exits(dir.run(f64,
+                      "train text.txt --out run --model nnlm --embd 4 --hidden 4 --context 8 --val-fraction 0 "
+                      "--batch 1 --steps 20 --lr 0 --min-lr 0 --posterior variational"),
+              0));
+  std::vector<double> losses;
+  for (const Json& step : dir.log("run", "step")) losses.push_back(step["loss"].get<double>());
+  std::ranges::sort(losses);
+  // The short one costs some 3/20 · 4 · log 2 less: a gap between two groups, and none where all have 8 targets.
+  double gap = 0;
+  for (size_t i = 1; i < losses.size(); ++i) gap = std::max(gap, losses[i] - losses[i - 1]);
+  CHECK(gap > 0.25);
+}
+
+TEST_CASE("a chain that never moved is worth no draw, and the sentence says what to do") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const std::string begin =
+      "train two_words.txt --lines --tokenizer word --model nnlm --embd 4 --hidden 4 --json --out ";
+  int runs = 0;
+  for (const std::string more : {"--steps 65 --chains 1 --draws 4", "--steps 9 --chains 4 --draws 8",
+                                 "--steps 65 --chains 4 --draws 8", "--steps 65 --chains 2 --draws 8"}) {
+    CAPTURE(more);
+    const bool rejects = ++runs < 4;
+    const std::string out = "run" + std::to_string(runs);
+    const Run train = dir.run(f32, begin + out + (rejects ? " --posterior hmc --lr 50 " : " --posterior sgld --lr 0 ") +
+                                       (rejects ? "" : "--min-lr 0 ") + "--burn-in 1 " + more);
+    CHECK(exits(train, 0));
+    CHECK(contains(train.err, rejects
+                                  ? "acceptance 0.000: chain 1 has not moved; use a smaller --lr or a longer --burn-in."
+                                  : "2 chains: chain 1 has not moved; use a larger --lr."));
+    CHECK(contains(train.err, runs == 1 ? "Posterior: 1 chain, " : " chains"));
+    CHECK_FALSE(contains(train.err, "R̂"));
+    const Json said = train.json()["posterior"];
+    CHECK(said["ess"] == Json(0.0));
+    CHECK(said["r_hat"].is_null());
+  }
+}
+
+TEST_CASE("what reads a run that stopped in its burn-in says that its draws are none of the posterior") {
+  const Scratch dir;
+  dir.write("two_words.txt", four_sentences());
+  const std::string note =
+      "note: run/checkpoint.safetensors is of step 25 of 60: 8 of its 8 draws are states of the "
+      "burn-in (to step 30)";
+  CHECK(exits(dir.run(f64, train_with("sgld", "run") + " --stop-after 25"), 130));
+  for (const std::string command :
+       {"eval run two_words.txt", "inspect run", "sample run", "score run", "exact sequences run --max-tokens 3",
+        "exact compare run run --max-tokens 3", "compare run run --samples 2", "merge run --out mean"}) {
+    CAPTURE(command);
+    CHECK(contains(dir.run(f64, command, {.in = "the cat\n"}).err, note));
+  }
+  CHECK_FALSE(contains(dir.run(f64, "eval run two_words.txt --quiet").err, "note"));
+  CHECK(exits(dir.run(f64, "train --out run --resume --stop-after 50"), 130));  // of four draws each, three are there
+  CHECK(contains(dir.run(f64, "eval run two_words.txt").err, "2 of its 8 draws"));
+  CHECK(exits(dir.run(f64, "train --out run --resume"), 0));
+  CHECK_FALSE(contains(dir.run(f64, "eval run two_words.txt").err, "burn-in"));
+}
+
 TEST_CASE("a run without a posterior says nothing of one in its files") {
   const Scratch dir;
   dir.write("two_words.txt", four_sentences());
@@ -276,6 +407,8 @@ TEST_CASE("options of posteriors that mean nothing are named, and those that do 
   for (const std::string kind : {"variational", "sgld", "hmc"})
     CHECK(refuses(dir.run(f64, lines + "--model lstm --dropout 0.1 --posterior " + kind), 2,
                   "makes the likelihood of the same parameters another one each time; leave it out"));
+  CHECK(refuses(dir.run(f64, lines + "--posterior hmc --lr 0 --steps 64"), 2,
+                "--lr 0: the step size of a trajectory must be above 0"));
   CHECK(refuses(dir.run(f64, lines + "--posterior hmc --adapter lora:2"), 2, "--adapter"));
   std::string small = kSmall;
   small.replace(small.find("--draws 8"), 9, "--draws 1");
