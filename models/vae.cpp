@@ -145,10 +145,20 @@ Tensor Vae::losses(std::span<const int32_t> tokens, std::span<const int32_t> tar
   return named("−ELBO", add(nll, at_first_token(scale(kl(q), weight), targets, B, T)));
 }
 
-static constexpr const char* kNoLatent =
-    "a VAE draws a text from a latent vector of its own, and says nothing of what follows without one";
-Tensor Vae::encode(std::span<const int32_t>, int64_t, int64_t) const { throw DataError(kNoLatent); }
-State Vae::start(int64_t) const { throw DataError(kNoLatent); }
+Tensor Vae::encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const {
+  int32_t* lengths = Tape::current(Loc::here()).arena().array<int32_t>(B);
+  std::fill_n(lengths, B, int32_t(T));
+  return encode_padded(tokens, {lengths, size_t(B)}, B, T);
+}
+
+Tensor Vae::encode_padded(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B,
+                          int64_t T) const {
+  return decode(tokens, posterior(tokens, lengths, B, T).mean, B, T);
+}
+
+State Vae::start(int64_t) const {
+  throw DataError("a VAE draws a text from a latent vector of its own, and says nothing of what follows without one");
+}
 
 // A row of the state holds h [H], c [H] and z [D].
 State Vae::start_at(std::span<const real> z) const {

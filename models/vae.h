@@ -58,7 +58,10 @@ class Vae : public LanguageModel {
   Tensor noise(int64_t B) const;
   std::span<const int32_t> shown(std::span<const int32_t> tokens, int64_t B, int64_t T) const;
   Tensor at_first_token(const Tensor& of_texts, std::span<const int32_t> targets, int64_t B, int64_t T) const;
-  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;  // DataError
+  // The decoder at the mean of q of a text, which is given by itself, without marks.
+  Tensor encode(std::span<const int32_t> tokens, int64_t B, int64_t T) const override;
+  Tensor encode_padded(std::span<const int32_t> tokens, std::span<const int32_t> lengths, int64_t B,
+                       int64_t T) const override;
   Tensor advance(State& state, std::span<const int32_t> tokens) const override;
 
   Tensor embedding_;  // [V+1,E]; the last row is the unknown token
