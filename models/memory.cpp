@@ -10,6 +10,7 @@
 #include "engine/io/free_memory.h"
 #include "engine/rng.h"
 #include "models/loss.h"
+#include "models/vae.h"
 
 namespace gradus {
 namespace {
@@ -105,7 +106,10 @@ double sampling_bytes(const LanguageModel& model, int64_t B, bool end_apart) {
     const NoGrad no_grad;
     const std::vector<int32_t> ids(size_t(rows), 0);
     model.measure_prepared();
-    model.logits(ids, rows, 1);
+    if (const Vae* vae = vae_in(model))  // whose logits() reads a text before it writes one; drawing one only writes
+      vae->head(vae->decode(ids, constant({rows, vae->latent()}, 0), rows, 1));
+    else
+      model.logits(ids, rows, 1);
   });
   // A Transformer's full window is read again, half of it, one row after the other.
   const double again = none.window < 2 ? 0 : bytes_of_shards(1, none.window / 2, 1, [&](int64_t) {
