@@ -146,7 +146,8 @@ ended() {
   check "$1: exit code $3" "it is $code; $(tail -n 3 err)" [ $code = "$3" ]
   sentences_=$(cat out err | grep -c 'Stopped after step .* and saved; continue with: ')
   check "$1: one sentence" "$sentences_: $(cat out err)" [ "$sentences_" -ge "$4" -a "$sentences_" -le 1 ]
-  check "$1: in the middle of the run" "$(logged stopped) steps" [ "$(logged stopped)" -lt "$(logged "whole-$2")" ]
+  [ "$4" = 0 ] ||  # mpirun passes a signal on after up to a second, in which a fast machine ends the run
+    check "$1: in the middle of the run" "$(logged stopped) steps" [ "$(logged stopped)" -lt "$(logged "whole-$2")" ]
   check "$1: the last whole step is saved" "$(logged stopped) steps in the log" [ "$(saved stopped)" = "$(logged stopped)" ]
   run "$f32" $(going_on "$2")
   check "$1: goes on to the same bytes" "exit $code" same_run "whole-$2" stopped
