@@ -179,6 +179,22 @@ std::vector<real> losses_of(const LanguageModel& model, Batch& batch, const Step
   return {loss.begin(), loss.end()};
 }
 
+// The bounds of the corpus's texts, each by itself with the draws that bounds_of_split(.., K, 11, ..) gives it.
+LatentBounds sum_of_scores(const Vae& vae, const Corpus& corpus, int64_t texts, int64_t K) {
+  LatentBounds sum;
+  Tape tape;
+  const Tape::Use use(tape);
+  for (int64_t i = 0; i < texts; ++i) {
+    const Window text = corpus.window(Split::kAll, i);
+    const LatentBounds b = score_text(vae, text.inputs[0], text.targets, K, latent_rng(11).at(i, 2)).bounds;
+    sum.importance += b.importance;
+    sum.elbo += b.elbo;
+    sum.kl += b.kl;
+    sum.tokens += b.tokens;
+  }
+  return sum;
+}
+
 }  // namespace
 
 TEST_SUITE("vae") {
@@ -543,17 +559,7 @@ TEST_SUITE("vae") {
     }
     CHECK(sums[0].importance == sums[1].importance);
     CHECK(sums[0].elbo == sums[1].elbo);
-    LatentBounds sum;
-    Tape tape;
-    const Tape::Use use(tape);
-    for (int64_t i = 0; i < 4; ++i) {
-      const auto text = corpus.window(Split::kAll, i).targets;
-      const LatentBounds b = score_text(vae, world.end_id(), text, 5, latent_rng(11).at(i, 2)).bounds;
-      sum.importance += b.importance;
-      sum.elbo += b.elbo;
-      sum.kl += b.kl;
-      sum.tokens += b.tokens;
-    }
+    const LatentBounds sum = sum_of_scores(vae, corpus, 4, 5);
     CHECK(sums[0].importance == sum.importance);
     CHECK(sums[0].elbo == sum.elbo);
     CHECK(sums[0].kl == sum.kl);
@@ -571,17 +577,7 @@ TEST_SUITE("vae") {
     const Corpus corpus = world.corpus("vae");
     Pool pool(2);
     const LatentBounds sums = bounds_of_split(vae, corpus, Split::kAll, 2, 11, pool);
-    LatentBounds sum;
-    Tape tape;
-    const Tape::Use use(tape);
-    for (int64_t i = 0; i < 300; ++i) {
-      const auto text = corpus.window(Split::kAll, i).targets;
-      const LatentBounds b = score_text(vae, world.end_id(), text, 2, latent_rng(11).at(i, 2)).bounds;
-      sum.importance += b.importance;
-      sum.elbo += b.elbo;
-      sum.kl += b.kl;
-      sum.tokens += b.tokens;
-    }
+    const LatentBounds sum = sum_of_scores(vae, corpus, 300, 2);
     CHECK(sums.importance == sum.importance);
     CHECK(sums.elbo == sum.elbo);
     CHECK(sums.kl == sum.kl);
