@@ -19,7 +19,7 @@
 #include "apps/commands.h"
 #include "apps/console.h"
 #include "apps/format.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/run.h"
 #include "apps/waiting.h"
 #include "engine/error.h"

@@ -18,7 +18,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "engine/error.h"
 #include "engine/io/mpi.h"
 #include "engine/long_loop.h"

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "apps/format.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/run.h"
 #include "models/run/checkpoint.h"
 #include "models/text/shell_word.h"

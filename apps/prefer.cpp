@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/tuned_run.h"
 #include "engine/io/keys.h"
 #include "engine/long_loop.h"

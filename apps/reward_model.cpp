@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "apps/format.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/run.h"
 #include "engine/io/json_number.h"
 #include "engine/long_loop.h"

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "apps/format.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "engine/gemm.h"
 #include "engine/io/json_number.h"
 #include "engine/io/mpi.h"

@@ -8,7 +8,7 @@
 #include "apps/format.h"
 #include "apps/held_out.h"
 #include "apps/live_report.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/ranks.h"
 #include "apps/signals.h"
 #include "apps/step/trace_page.h"

@@ -5,7 +5,7 @@
 #include <limits>
 #include <sstream>
 
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/replay.h"
 #include "engine/io/hash.h"
 #include "models/text/read_text.h"

@@ -300,7 +300,7 @@ TEST_CASE("H61: options that do not agree with the arrays are refused before any
       {"rnn", "unheard_of", "1", "the configuration has options this version does not know"},
       {"ngram", "order", "101", "'order' in the configuration is 101"},
       {"ngram", "order", "100", ""},
-      {"ngram", "model", "\"tabular\"", "a tabular model needs lines"},
+      {"ngram", "model", "\"tabular\"", "a tabular model needs lines (--lines)"},
       {"ngram", "smoothing", "\"kneser-ney\"", ""},
       {"tabular", "model", "\"ngram\"", "tensors, this model has"},
   };

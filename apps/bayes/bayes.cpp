@@ -84,7 +84,7 @@ void print_row(const DirichletRows& rows, int64_t row, const Tokenizer& tokenize
   std::printf("  %s  %8s  %10s  %10s\n", left("token", 16).c_str(), "count", "mean", "deviation");
   order.resize(std::min(kMostTokens, order.size()));
   for (const size_t k : order)
-    std::printf("  %s  %8s  %10s  %10s\n", left(one_line(tokenizer.vocab()[k], 16), 16).c_str(),
+    std::printf("  %s  %8s  %10s  %10s\n", left(in_quotes(one_line(tokenizer.vocab()[k], 14)), 16).c_str(),
                 significant(dense[k], 8).c_str(), fixed(posterior.mean[k], 6).c_str(),
                 fixed(std::sqrt(posterior.variance[k]), 6).c_str());
   if (dense.size() > kMostTokens) std::printf("  ... and %zu more\n", dense.size() - kMostTokens);
@@ -116,6 +116,7 @@ int bayes(const BayesCommand& command) {
   const double A = prior_of(command.prior);
   Config config = command.config;
   config.val_fraction = 0;
+  config.context = 1;  // counts see no window: a text of two tokens has a posterior
   try {
     config.resolve(1);
   } catch (const DataError& error) {

@@ -11,7 +11,7 @@
 #include "apps/embedded.h"
 #include "apps/format.h"
 #include "apps/kl/pages.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "engine/io/json.h"
 #include "engine/io/json_number.h"
 #include "models/text/read_text.h"

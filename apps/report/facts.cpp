@@ -3,7 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/run.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"

@@ -8,7 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "apps/step/examples.h"
 #include "apps/step/rl_examples.h"
 #include "engine/io/file.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "apps/format.h"
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "engine/io/file.h"
 #include "engine/step/math.h"
 #include "models/loss.h"

@@ -1,6 +1,6 @@
 #include "apps/step/tune_trace.h"
 
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 #include "engine/io/file.h"
 
 namespace gradus {

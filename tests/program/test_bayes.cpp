@@ -83,6 +83,10 @@ TEST_CASE("for a person: the evidence, the rows, and where else the predictive i
   const Run stream = dir.run(f64, "bayes two_words.txt --model ngram --order 2 --json");
   CHECK(exits(stream, 0));
   CHECK(stream.json()["rows"].size() == 10);  // every character but none before the first
+  dir.write("short.txt", "a b");
+  const Run brief = dir.run(f64, "bayes short.txt --model ngram --order 2");
+  CHECK(exits(brief, 0));
+  CHECK(contains(brief.out, "  \" \"                      1"));  // a blank can be seen
 }
 
 TEST_CASE("for a person the most frequent histories stand first, and in each the most probable token") {
@@ -95,9 +99,9 @@ TEST_CASE("for a person the most frequent histories stand first, and in each the
     const auto at = std::ranges::find(said, heading);
     return at + 2 < said.end() ? at[2] : "";
   };
-  CHECK(after("at the beginning") == "  the                      7    0.533333    0.124722");
-  CHECK(after("after \"the\"") == "  cat                      4    0.416667    0.136735");
-  CHECK(after("after \"a\"") == "  cat                      2    0.375000    0.161374");
+  CHECK(after("at the beginning") == "  \"the\"                    7    0.533333    0.124722");
+  CHECK(after("after \"the\"") == "  \"cat\"                    4    0.416667    0.136735");
+  CHECK(after("after \"a\"") == "  \"cat\"                    2    0.375000    0.161374");
   std::vector<std::string> headings;
   for (const std::string& line : said)
     if (line.starts_with("at ") || line.starts_with("after ")) headings.push_back(line);
@@ -146,7 +150,7 @@ TEST_CASE("what is no prior, no counted family and no text of lines is refused")
                                   "dirichlet:inf", "dirichlet:1e308", "dirichlet:1e999", "dirichlet:1x", "gamma:1"})
     CHECK(refuses(dir.run(f64, "bayes two_words.txt --lines --prior " + prior), 2, "must be dirichlet:A"));
   CHECK(refuses(dir.run(f64, "bayes two_words.txt --model lstm"), 2, "must be one of ngram | tabular"));
-  CHECK(refuses(dir.run(f64, "bayes two_words.txt"), 2, "a tabular model needs lines"));
+  CHECK(refuses(dir.run(f64, "bayes two_words.txt"), 2, "a tabular model needs lines (--lines)"));
   CHECK(refuses(dir.run(f64, "bayes"), 2, "bayes needs a text"));
   dir.write("other.txt", "the cow\n");
   CHECK(refuses(dir.run(f64, "bayes two_words.txt --lines --tokenizer word --held-out other.txt"), 4, "cow"));

@@ -1,4 +1,4 @@
-#include "apps/proposal.h"
+#include "apps/next_command.h"
 
 #include <algorithm>
 
