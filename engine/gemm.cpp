@@ -3,6 +3,7 @@
 #include <cblas.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cassert>
 #include <climits>
 #include <cstdlib>
@@ -117,10 +118,16 @@ void gemm(Trans ta, Trans tb, int64_t M, int64_t N, int64_t K, real alpha, const
   assert(M <= INT_MAX && N <= INT_MAX && K <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX);
   if (M == 0 || N == 0) return;
   if (is_own(M, N, K) && (beta == 0 || beta == 1))
-    return kernel::product(ta == kTr, tb == kTr, M, N, K, alpha, A, lda, B, ldb, beta == 1, C, ldc);
+    return kernel::product(ta == kTr, tb == kTr, M, N, K, alpha, A, lda, B, ldb, beta == 1 ? C : nullptr, ldc, C, ldc);
   require_buffer();
   cblas_gemm(ta == kTr ? CblasTrans : CblasNoTrans, tb == kTr ? CblasTrans : CblasNoTrans, int(M), int(N), int(K),
              alpha, A, int(lda), B, int(ldb), beta, C, int(ldc));
+}
+
+void affine(int64_t M, int64_t N, int64_t K, const real* A, const real* B, const real* b, real* C) {
+  if (b && is_own(M, N, K)) return kernel::product(false, false, M, N, K, 1, A, K, B, N, b, 0, C, N);
+  for (int64_t i = 0; b && i < M; ++i) std::copy_n(b, N, C + i * N);
+  gemm(kNo, kNo, M, N, K, 1, A, K, B, N, b ? 1 : 0, C, N);
 }
 
 const char* blas_core() { return openblas_get_corename(); }

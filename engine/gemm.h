@@ -19,6 +19,11 @@ inline constexpr Trans kNo = Trans::kNo, kTr = Trans::kYes;
 void gemm(Trans ta, Trans tb, int64_t M, int64_t N, int64_t K, real alpha, const real* A, int64_t lda, const real* B,
           int64_t ldb, real beta, real* C, int64_t ldc);
 
+// C = A B + b on each row, the products and their letters as above, A [M,K], B [K,N] and C [M,N] whole matrices, b [N]
+// or null for none. The bits are those of b written to every row and gemm() with beta 1, which reads and writes C once
+// more.
+void affine(int64_t M, int64_t N, int64_t K, const real* A, const real* B, const real* b, real* C);
+
 // Which kernels OpenBLAS chose for this processor, for instance "Haswell": other kernels round differently.
 const char* blas_core();
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/lanes.h"
 #include "engine/vmath.h"
 
 namespace gradus::kernel {
@@ -15,8 +16,6 @@ namespace {
 typedef real Lanes __attribute__((vector_size(16 * sizeof(real))));
 constexpr int kLanes = 16;
 
-inline void load(const real* x, Lanes& v) { std::memcpy(&v, x, sizeof v); }
-
 // The lanes folded in halves: 16, 8, 4, 2, 1. Written out so that it stays in registers.
 inline real fold(const Lanes& v) {
   real s[kLanes], eight[8], four[4];
@@ -24,6 +23,15 @@ inline real fold(const Lanes& v) {
   for (int i = 0; i < 8; ++i) eight[i] = s[i] + s[i + 8];
   for (int i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
   return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+inline real larger(real a, real b) { return a < b ? b : a; }
+inline real largest(const Lanes& v) {
+  real s[kLanes], eight[8], four[4];
+  std::memcpy(s, &v, sizeof s);
+  for (int i = 0; i < 8; ++i) eight[i] = larger(s[i], s[i + 8]);
+  for (int i = 0; i < 4; ++i) four[i] = larger(eight[i], eight[i + 4]);
+  return larger(larger(four[0], four[2]), larger(four[1], four[3]));
 }
 
 }  // namespace
@@ -110,19 +118,14 @@ double norm(int64_t n, const float* x) { return norm_of(n, x); }
 double norm(int64_t n, const double* x) { return norm_of(n, x); }
 
 real max(int64_t n, const real* x) {
-  real m = x[0];
-  int64_t i = 0;
-  if (n >= kLanes) {
-    Lanes best, v;
-    load(x, best);
-    for (i = kLanes; i + kLanes <= n; i += kLanes) {
-      load(x + i, v);
-      best = v > best ? v : best;
-    }
-    for (int j = 0; j < kLanes; ++j) m = best[j] > m ? best[j] : m;
+  const int first = int(n % kLanes);
+  Lanes best, v;
+  load_part(x, first, x[0], best);
+  for (int64_t i = first; i < n; i += kLanes) {
+    load(x + i, v);
+    best = v > best ? v : best;
   }
-  for (; i < n; ++i) m = x[i] > m ? x[i] : m;
-  return m;
+  return largest(best);
 }
 
 void RowSum::add(const real* x) const {
@@ -140,34 +143,42 @@ void RowSum::finish() const {
     for (int64_t j = 0; j < M; ++j) y[j] = real(double(y[j]) + wide[j]);
 }
 
-// e = exp(z - m) for 16 numbers.
-static inline void exp_lanes(const real* z, real m, real* e) {
+// z = exp(z - m).
+static inline void exp_lanes(real m, Lanes& z) {
+  real x[kLanes];
+  store(z, x);
 #pragma GCC unroll 1  // g++ 12 unrolls 16 numbers before it looks for vectors, and then finds none
-  for (int j = 0; j < kLanes; ++j) e[j] = vmath::exp(z[j] - m);
+  for (int j = 0; j < kLanes; ++j) x[j] = vmath::exp(x[j] - m);
+  load(x, z);
 }
 
 // The last numbers are filled up to 16 with -inf, whose exponential is 0: rows of attention have every length, and one
 // by one up to 15 exponentials were a fifth of a step of a model of width 16.
 LogSum softmax_row(int64_t n, const real* z, real* p) {
+  const int64_t whole = n / kLanes * kLanes;
+  const int rest = int(n - whole);
   const real m = max(n, z);
-  Lanes total{}, v;
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    exp_lanes(z + i, m, p + i);
-    load(p + i, v);
+  Lanes total{}, last{}, v;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    load(z + i, v);
+    exp_lanes(m, v);
+    store(v, p + i);
     total += v;
   }
-  if (i < n) {
-    real last[kLanes];
-    std::fill(std::copy(z + i, z + n, last), last + kLanes, -std::numeric_limits<real>::infinity());
-    exp_lanes(last, m, last);
-    load(last, v);
-    total += v;
-    std::copy_n(last, n - i, p + i);
+  if (rest > 0) {
+    load_part(z + whole, rest, -std::numeric_limits<real>::infinity(), last);
+    exp_lanes(m, last);
+    total += last;
   }
-  const real s = is_long(n / kLanes) ? sum(n, p) : fold(total), inverse = 1 / s;
-  for (i = 0; i < n; ++i) p[i] *= inverse;
-  return {m, std::log(s)};
+  real s = fold(total);
+  if (is_long(n / kLanes)) {
+    store_part(last, rest, p + whole);
+    s = sum(n, p);
+  }
+  const real inverse = 1 / s;
+  for (int64_t i = 0; i < whole; ++i) p[i] *= inverse;
+  if (rest > 0) store_part(last * inverse, rest, p + whole);
+  return {.max = m, .sum = s};
 }
 
 void softmax_row_backward(int64_t n, const real* p, const real* dp, real* dz) {

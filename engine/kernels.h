@@ -4,6 +4,7 @@
 // in double.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "engine/real.h"
@@ -37,10 +38,11 @@ struct RowSum {
 };
 
 // p = softmax(z). z and p may be the same array. Returns log Σ exp(z) in two parts, whose sum would round at the size
-// of the maximum: log p[i] = (z[i] - max) - log_sum. REQUIRES: n >= 1
+// of the maximum: log p[i] = (z[i] - max) - log_sum(). REQUIRES: n >= 1
 struct LogSum {
   real max;
-  real log_sum;  // log Σ exp(z - max), between 0 and log n
+  real sum;                                       // Σ exp(z - max)
+  real log_sum() const { return std::log(sum); }  // between 0 and log n; not every row of attention needs it
 };
 LogSum softmax_row(int64_t n, const real* z, real* p);
 // dz += p ∘ (dp − p·dp)

@@ -12,10 +12,7 @@ namespace gradus {
 static Tensor leaf(const char* op, const char* name, const Shape& shape, std::span<const real> values, bool needs_grad,
                    const Loc& where) {
   require_count(op, "values", int64_t(values.size()), shape.numel(), where);
-  Tape& tape = Tape::current(where);
-  const Tensor t = tape.leaf(shape, name, needs_grad);
-  if (!tape.measures()) std::ranges::copy(values, t.edit().begin());
-  return t;
+  return Tape::current(where).leaf(shape, name, needs_grad, values.data());
 }
 Tensor constant(const Shape& shape, std::span<const real> values, Loc where) {
   return leaf("constant", "constant", shape, values, false, where);

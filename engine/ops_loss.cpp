@@ -21,7 +21,7 @@ void softmax_cross_entropy_forward(Op& op) {
     op.y()[n] = 0;
     if (s.target[n] == kNoTarget) continue;
     const kernel::LogSum sum = kernel::softmax_row(V, z, s.p + n * V);
-    op.y()[n] = sum.log_sum - (z[s.target[n]] - sum.max);
+    op.y()[n] = sum.log_sum() - (z[s.target[n]] - sum.max);
   }
 }
 void softmax_cross_entropy_backward(Op& op) {

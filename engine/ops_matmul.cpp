@@ -1,6 +1,4 @@
 // Matrix products.
-#include <algorithm>
-
 #include "engine/checks.h"
 #include "engine/gemm.h"
 #include "engine/kernels.h"
@@ -49,13 +47,9 @@ Tensor matmul_nt(const Tensor& a, const Tensor& b, Loc where) {
   return record(kind, {a, b}, {a.dim(0), b.dim(0)}, nullptr, where);
 }
 
-// y = x w + b, b null for none.   x [N,K], w [K,M]
-static void affine(const Op& op, real* y) {
-  const int64_t N = op.shape(0)[0], K = op.shape(0)[1], M = op.shape(1)[1];
-  const real* b = op.n_in > 2 ? op.x(2) : nullptr;
-  if (b)
-    for (int64_t n = 0; n < N; ++n) std::copy_n(b, M, y + n * M);
-  gemm(kNo, kNo, N, M, K, 1, op.x(0), K, op.x(1), M, b ? 1 : 0, y, M);
+// y = x w + b.   x [N,K], w [K,M]
+static void affine_forward(const Op& op, real* y) {
+  affine(op.shape(0)[0], op.shape(1)[1], op.shape(0)[1], op.x(0), op.x(1), op.n_in > 2 ? op.x(2) : nullptr, y);
 }
 
 static void affine_backward(Op& op, const real* dy) {
@@ -80,7 +74,7 @@ constexpr OpMath kLinearMath{.formula = "y = u v + s",
                              .gradient = "∂u += ∂y vᵀ,  ∂v += uᵀ ∂y,  ∂s += Σ_n ∂y[n]",
                              .inputs = "u v s",
                              .elements = "--c"};
-void linear_forward(Op& op) { affine(op, op.y()); }
+void linear_forward(Op& op) { affine_forward(op, op.y()); }
 void linear_backward(Op& op) { affine_backward(op, op.dy()); }
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b, Loc where) {
   static constexpr OpKind kind{
@@ -97,7 +91,7 @@ constexpr OpMath kLinearGeluMath{.formula = "t = u v + s,  y = gelu(t)",
                                  .elements = "--c"};
 void linear_gelu_forward(Op& op) {
   real *a = op.get<LinearGeluSaved>().a, *y = op.y();
-  affine(op, a);
+  affine_forward(op, a);
   for (int64_t i = 0, n = op.out[0]->shape.numel(); i < n; ++i) y[i] = vmath::gelu(a[i]);
 }
 void linear_gelu_backward(Op& op) {

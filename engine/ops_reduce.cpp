@@ -86,7 +86,8 @@ void log_softmax_forward(Op& op) {
   for (int64_t n = 0; n < N; ++n) {
     const real* x = op.x(0) + n * M;
     const kernel::LogSum s = kernel::softmax_row(M, x, p + n * M);
-    for (int64_t j = 0; j < M; ++j) op.y()[n * M + j] = (x[j] - s.max) - s.log_sum;
+    const real log_sum = s.log_sum();
+    for (int64_t j = 0; j < M; ++j) op.y()[n * M + j] = (x[j] - s.max) - log_sum;
   }
 }
 void log_softmax_backward(Op& op) {

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/lanes.h"
+
 namespace gradus::kernel {
 
 namespace {
@@ -29,7 +31,10 @@ constexpr int rows_of(int64_t vectors) { return int(std::min<int64_t>(6 * kVecto
 #define GRADUS_WHOLE_VECTORS
 #endif
 
-// Where a tile finds its numbers: A[i,k] at a[i * row + k * column], B[k,j] at b[k * ldb + j].
+typedef real Vector __attribute__((vector_size(kLanes * sizeof(real))));
+
+// Where a tile finds its numbers: A[i,k] at a[i * row + k * column], B[k,j] at b[k * ldb + j], and at start[i * ld + j]
+// what the product is added to.
 struct Place {
   int64_t K;
   const real* a;
@@ -37,11 +42,13 @@ struct Place {
   const real* b;
   int64_t ldb;
   real alpha;
+  const real* start;
+  int64_t ld;
 };
 
 // R rows, V vectors of columns, of which `width` are wanted.
 template <int R, int V>
-GRADUS_WHOLE_VECTORS void tile(const Place& at, bool add, real* C, int64_t ldc, int64_t width) {
+GRADUS_WHOLE_VECTORS void tile(const Place& at, real* C, int64_t ldc, int width) {
   constexpr int W = V * kLanes;
   real sum[R][W] = {};
   const int64_t K = at.K, row = at.row, column = at.column, ldb = at.ldb;
@@ -55,23 +62,34 @@ GRADUS_WHOLE_VECTORS void tile(const Place& at, bool add, real* C, int64_t ldc, 
 #pragma GCC unroll 1  // g++ 12 unrolls up to 16 numbers before it looks for vectors, and then finds none
         for (int j = v; j < v + kLanes; ++j) sum[r][j] = std::fma(x, b[j], sum[r][j]);
     }
-  const real alpha = at.alpha;
-  if (width == W && add) {
-    for (int r = 0; r < R; ++r)
-      for (int j = 0; j < W; ++j) C[r * ldc + j] += alpha * sum[r][j];
-  } else if (width == W) {
-    for (int r = 0; r < R; ++r)
-      for (int j = 0; j < W; ++j) C[r * ldc + j] = alpha * sum[r][j];
+  const real alpha = at.alpha, *start = at.start;
+  Vector s, y;
+  if (width == W) {
+    for (int r = 0; r < R; ++r, start += at.ld, C += ldc)
+      for (int v = 0; v < W; v += kLanes) {
+        load(&sum[r][v], s);
+        load(start + v, y);
+        y += alpha * s;
+        store(y, C + v);
+      }
   } else {
-    real edge[R][W];  // the sums themselves would not stay in registers if a loop of unknown length read them
-    for (int r = 0; r < R; ++r)
-      for (int j = 0; j < W; ++j) edge[r][j] = alpha * sum[r][j];
-    for (int r = 0; r < R; ++r)
-      for (int64_t j = 0; j < width; ++j) C[r * ldc + j] = add ? C[r * ldc + j] + edge[r][j] : edge[r][j];
+    for (int r = 0; r < R; ++r, start += at.ld, C += ldc)
+      for (int v = 0; v < W; v += kLanes) {
+        load(&sum[r][v], s);
+        load_part(start + v, width - v, 0, y);
+        y += alpha * s;
+        store_part(y, width - v, C + v);
+      }
   }
 }
 
-using Tile = void (*)(const Place&, bool, real*, int64_t, int64_t);
+constexpr std::array<real, kWidth> filled(real x) {
+  std::array<real, kWidth> row{};
+  row.fill(x);
+  return row;
+}
+
+using Tile = void (*)(const Place&, real*, int64_t, int);
 template <int... I>
 constexpr auto tiles(std::integer_sequence<int, I...>) {
   return std::array<Tile, sizeof...(I)>{
@@ -79,8 +97,6 @@ constexpr auto tiles(std::integer_sequence<int, I...>) {
 }
 // Of r rows and v vectors: kTiles[(r - 1) * kVectors + v - 1].
 constexpr auto kTiles = tiles(std::make_integer_sequence<int, kMostRows * kVectors>());
-
-typedef real Vector __attribute__((vector_size(kLanes * sizeof(real))));
 
 // One of log2(kLanes) rounds that transpose a square of vectors: rows `Half` apart exchange blocks of `Half` numbers.
 template <int Half, size_t... I>
@@ -97,36 +113,53 @@ void exchange(Vector* x, std::index_sequence<I...> lanes) {
 // to[i, j] = from[j, i] for kLanes rows and columns, the rows of `from` and `to` so many numbers apart.
 void transpose_square(const real* from, int64_t ld_from, real* to, int64_t ld_to) {
   Vector x[kLanes];
-  for (int j = 0; j < kLanes; ++j) std::memcpy(&x[j], from + j * ld_from, sizeof(Vector));
+  for (int j = 0; j < kLanes; ++j) load(from + j * ld_from, x[j]);
   exchange<kLanes / 2>(x, std::make_index_sequence<kLanes>());
-  for (int i = 0; i < kLanes; ++i) std::memcpy(to + i * ld_to, &x[i], sizeof(Vector));
+  for (int i = 0; i < kLanes; ++i) store(x[i], to + i * ld_to);
+}
+
+// The same where `from` has fewer rows or columns; zeros stand for the rows that it lacks.
+void transpose_part(const real* from, int64_t ld_from, int64_t rows, int64_t columns, real* to, int64_t ld_to) {
+  for (int64_t i = 0; i < columns; ++i) {
+    real x[kLanes] = {};
+    for (int64_t j = 0; j < rows; ++j) x[j] = from[j * ld_from + i];
+    std::memcpy(to + i * ld_to, x, sizeof x);
+  }
 }
 
 // The first K rows and `width` columns of B, or of B [width,K] transposed, the rows one after the other, filled up to
 // W.
 void pack(bool transposed, const real* B, int64_t ldb, int64_t K, int64_t width, int64_t W, real* panel) {
-  if (width < W) std::fill_n(panel, K * W, real(0));
-  if (!transposed) {
-    if (width == kWidth) {  // a copy of known length takes a third of the time
-      for (int64_t k = 0; k < K; ++k) std::memcpy(panel + k * kWidth, B + k * ldb, kWidth * sizeof(real));
-    } else {
-      for (int64_t k = 0; k < K; ++k) std::copy_n(B + k * ldb, width, panel + k * W);
-    }
-    return;
+  if (transposed) {
+    for (int64_t j = 0; j < W; j += kLanes)
+      for (int64_t k = 0; k < K; k += kLanes) {
+        const real* from = B + j * ldb + k;
+        real* to = panel + k * W + j;
+        const int64_t rows = std::min<int64_t>(kLanes, width - j), columns = std::min<int64_t>(kLanes, K - k);
+        if (rows == kLanes && columns == kLanes)
+          transpose_square(from, ldb, to, W);
+        else
+          transpose_part(from, ldb, rows, columns, to, W);
+      }
+  } else if (width == kWidth) {  // a copy of known length takes a third of the time
+    for (int64_t k = 0; k < K; ++k) std::memcpy(panel + k * kWidth, B + k * ldb, kWidth * sizeof(real));
+  } else {
+    Vector v;
+    for (int64_t k = 0; k < K; ++k)
+      for (int64_t j = 0; j < W; j += kLanes) {
+        load_part(B + k * ldb + j, int(width - j), 0, v);
+        store(v, panel + k * W + j);
+      }
   }
-  const int64_t whole_j = width / kLanes * kLanes, whole_k = K / kLanes * kLanes;
-  for (int64_t j = 0; j < whole_j; j += kLanes)
-    for (int64_t k = 0; k < whole_k; k += kLanes) transpose_square(B + j * ldb + k, ldb, panel + k * W + j, W);
-  for (int64_t j = 0; j < width; ++j)
-    for (int64_t k = j < whole_j ? whole_k : 0; k < K; ++k) panel[k * W + j] = B[j * ldb + k];
 }
 
 }  // namespace
 
 void product(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, real alpha, const real* A,
-             int64_t lda, const real* B, int64_t ldb, bool add, real* C, int64_t ldc) {
+             int64_t lda, const real* B, int64_t ldb, const real* start, int64_t ld, real* C, int64_t ldc) {
   alignas(64) thread_local real panel[kDepth * kWidth];
-  for (int64_t k = 0; k < K; k += kDepth, add = true)
+  static constexpr std::array<real, kWidth> kNothing = filled(real(-0.0));  // which changes no number, not even -0
+  for (int64_t k = 0; k < K; k += kDepth, start = C, ld = ldc)
     for (int64_t j = 0; j < N; j += kWidth) {
       const int64_t depth = std::min(kDepth, K - k), width = std::min<int64_t>(kWidth, N - j);
       const int64_t vectors = (width + kLanes - 1) / kLanes, W = vectors * kLanes;
@@ -138,7 +171,9 @@ void product(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K
                .column = transpose_a ? lda : 1,
                .b = b,
                .ldb = ldb,
-               .alpha = alpha};
+               .alpha = alpha,
+               .start = kNothing.data(),
+               .ld = start ? ld : 0};
       if (transpose_b || width < W || (bands > 2 && ldb != W && depth * ldb > 8192)) {
         pack(transpose_b, b, ldb, depth, width, W, panel);
         at.b = panel;
@@ -147,7 +182,8 @@ void product(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K
       for (int64_t band = 0; band < bands; ++band) {  // as equal as can be: 32 rows are 6 6 5 5 5 5
         const int64_t i = band * M / bands, rows = (band + 1) * M / bands - i;
         at.a = A + i * at.row + k * at.column;
-        kTiles[size_t((rows - 1) * kVectors + vectors - 1)](at, add, C + i * ldc + j, ldc, width);
+        if (start) at.start = start + i * ld + j;
+        kTiles[size_t((rows - 1) * kVectors + vectors - 1)](at, C + i * ldc + j, ldc, int(width));
       }
     }
 }

@@ -2,7 +2,6 @@
 #include "engine/tape.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cstring>
 #include <mutex>
@@ -19,6 +18,9 @@ namespace gradus {
 namespace {
 thread_local Tape* current_tape = nullptr;
 std::mutex live_mutex;
+// Epochs that each slot has seen. Only the tape in the slot counts on; a counter that all tapes share took a twentieth
+// of a step of two scalars.
+uint64_t epochs_of_slot[kMaxLiveTapes];
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------- handles
@@ -113,10 +115,7 @@ Tape::~Tape() {
   gradus_live_tapes[slot_] = nullptr;
 }
 
-uint64_t Tape::new_epoch() const {
-  static std::atomic<uint64_t> serial{0};
-  return ++serial * kMaxLiveTapes + slot_;
-}
+uint64_t Tape::new_epoch() const { return ++epochs_of_slot[slot_] * kMaxLiveTapes + slot_; }
 
 Tape::Use::Use(Tape& tape) : before_(current_tape) { current_tape = &tape; }
 Tape::Use::~Use() { current_tape = before_; }
@@ -186,9 +185,16 @@ Value* Tape::new_value(const Shape& shape, const char* name, bool needs_grad) {
   return v;
 }
 
-Tensor Tape::leaf(const Shape& shape, const char* name, bool needs_grad) {
+Tensor Tape::leaf(const Shape& shape, const char* name, bool needs_grad, const real* values) {
   Value* v = new_value(shape, name, needs_grad && recording_);
-  v->data = arena_.reals(shape.numel());
+  const int64_t n = shape.numel();
+  v->data = arena_.reals(n);
+  if (values && !measures_) {
+    if (n == 1)
+      *v->data = *values;  // a call would take as long as the rest of a scalar
+    else
+      std::copy(values, values + n, v->data);
+  }
   return Tensor(v, epochs_.back());
 }
 
@@ -356,21 +362,30 @@ void Tape::seed(const Tensor& y, std::span<const real> dy, Loc where) {
   require_ready("seed", where);
   Value* v = input(y, where);
   require(int64_t(dy.size()) == v->shape.numel(), "seed", where, dy.size(), " numbers for a tensor ", v->shape);
-  require(v->needs_grad, "backward", where, v->name, " ", v->shape,
+  add_seed(v, measures_ ? arena_.reals(int64_t(dy.size())) : arena_.copy(dy).data(), where);
+}
+
+void Tape::add_seed(Value* y, const real* dy, const Loc& where) {
+  require(y->needs_grad, "backward", where, y->name, " ", y->shape,
           " does not depend on any parameter or leaf that needs a gradient");
-  seeds_.push_back({v, measures_ ? arena_.reals(int64_t(dy.size())) : arena_.copy(dy).data()});
+  seeds_.push_back({y, dy});
 }
 
 void Tape::backward(const Tensor& loss, Loc where) {
+  static constexpr real kOne = 1;
   require_ready("backward", where);
-  require(loss.numel(where) == 1, "backward", where, "the loss must be one number, it is ", loss.shape(where));
-  const real one = 1;
-  seed(loss, {&one, 1}, where);
-  backward(where);
+  Value* v = input(loss, where);
+  require(v->shape.numel() == 1, "backward", where, "the loss must be one number, it is ", v->shape);
+  add_seed(v, &kOne, where);
+  run_backward(where);
 }
 
 void Tape::backward(Loc where) {
   require_ready("backward", where);
+  run_backward(where);
+}
+
+void Tape::run_backward(const Loc& where) {
   require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
   for (const Met& met : met_)
     require(met.array->version == met.version, "backward", where,

@@ -152,8 +152,9 @@ class Tape {
   // graph is mostly what it costs to record it, so a handle is looked at once here and a shape not taken apart.
   Tensor record_pair(const OpKind& kind, const Tensor& a, const Tensor& b, const Loc& where);
   Tensor output(const Op& op, int i = 0) const { return Tensor(op.out[i], epochs_.back()); }
-  // A Value of this tape over existing or new memory; the source of constants, leaves and windows.
-  Tensor leaf(const Shape& shape, const char* name, bool needs_grad);
+  // A Value of this tape over existing or new memory; the source of constants, leaves and windows. A leaf with `values`
+  // begins as a copy of them; REQUIRES: as many as the shape has.
+  Tensor leaf(const Shape& shape, const char* name, bool needs_grad, const real* values = nullptr);
   Tensor window(const Tensor& of, int64_t offset, const Shape& shape, bool needs_grad, const Loc& where);
   real* grad_of(Value* v);  // zero-filled on first use
   static real* grad_on_current(Value* v);
@@ -229,6 +230,8 @@ class Tape {
     Value* instead;
   };
   void require_ready(const char* op, const Loc& where) const;  // for a backward pass
+  void add_seed(Value* y, const real* dy, const Loc& where);   // dy lives until the pass is over
+  void run_backward(const Loc& where);
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
   Value* input(const Tensor& t, const Loc& where) {
     if (t.epoch_ == epochs_.back()) return t.value_;  // of this tape and alive, the usual case
@@ -238,7 +241,7 @@ class Tape {
   Op& run(const OpKind& kind, Value** values, int32_t n_in, int32_t n_out, void* saved, const Loc& where);
   Value* bound(const Value& parameter) const;  // null if nothing is
   Value* local(const Value& parameter);
-  uint64_t new_epoch() const;  // never used before, and names this tape: see of()
+  uint64_t new_epoch() const;  // never used before, also by no tape that is gone, and names this tape: see of()
   void clear_gradients();
   void start_backward();
   void step_back();

@@ -8,7 +8,7 @@ cd "${1:-$(dirname "$0")/..}" || exit 1
 rooms='
 0 engine/version. engine/real. engine/error. engine/shape. engine/target.
 1 engine/arena. engine/rng. engine/vmath. engine/long_loop. engine/comm.
-2 engine/product. engine/gemm. engine/kernels.
+2 engine/lanes. engine/product. engine/gemm. engine/kernels.
 3 engine/tensor. engine/tape.
 4 engine/checks. engine/ops engine/composed. engine/rung.
 5 engine/params. engine/optim. engine/parallel. engine/inspect. engine/gradcheck. engine/io/ engine/step/

@@ -85,7 +85,8 @@ TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, 
           const std::vector<real> before = draw(ldc * M, 3);
           std::vector<real> C = before, wanted = before;
           const real alpha = real(1.25);
-          kernel::product(ta, tb, M, N, K, alpha, A.data(), lda, B.data(), ldb, add, C.data(), ldc);
+          kernel::product(ta, tb, M, N, K, alpha, A.data(), lda, B.data(), ldb, add ? C.data() : nullptr, ldc, C.data(),
+                          ldc);
           for (int64_t i = 0; i < M; ++i)
             for (int64_t j = 0; j < N; ++j) {
               real& c = wanted[size_t(i * ldc + j)];
@@ -99,6 +100,32 @@ TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, 
             }
           CHECK(C == wanted);  // what stands between the rows too
         }
+}
+
+TEST_CASE("blas: affine has the bits of the bias written first and the product added to it") {
+  for (const int64_t M : {1, 2, 13})
+    for (const int64_t N : {1, 3, 16, 27, 65})
+      for (const int64_t K : {1, 16, 300}) {
+        INFO(M, "x", N, ", K ", K);
+        const std::vector<real> A = draw(M * K, 1), B = draw(K * N, 2), b = draw(N, 3);
+        std::vector<real> C(size_t(M * N), std::numeric_limits<real>::quiet_NaN()), wanted;
+        for (int64_t i = 0; i < M; ++i) wanted.insert(wanted.end(), b.begin(), b.end());
+        gemm(kNo, kNo, M, N, K, 1, A.data(), K, B.data(), N, 1, wanted.data(), N);
+        affine(M, N, K, A.data(), B.data(), b.data(), C.data());
+        CHECK(C == wanted);
+        gemm(kNo, kNo, M, N, K, 1, A.data(), K, B.data(), N, 0, wanted.data(), N);
+        affine(M, N, K, A.data(), B.data(), nullptr, C.data());
+        CHECK(C == wanted);
+      }
+}
+
+TEST_CASE("blas: what adds nothing to a product keeps a minus zero") {
+  const std::vector<real> A(16, real(-0.0)), B(16, 1);
+  std::vector<real> C(16, 1);
+  kernel::product(false, false, 4, 4, 4, 1, A.data(), 4, B.data(), 4, nullptr, 0, C.data(), 4);
+  for (const real c : C) CHECK_FALSE(std::signbit(c));  // 0 + -0: the sum itself begins at 0
+  kernel::product(false, false, 4, 4, 4, -1, A.data(), 4, B.data(), 4, nullptr, 0, C.data(), 4);
+  for (const real c : C) CHECK(std::signbit(c));
 }
 
 TEST_CASE(
