@@ -15,7 +15,7 @@ namespace {
 using namespace gradus;
 
 constexpr double kClose = kDouble ? 1e-12 : 2e-6;
-constexpr double kLeast = 0.7298, kMost = 1.2695, kSlope = 78.33;  // of muon.h, with a digit more
+constexpr double kLeast = 0.1397, kMost = 1.86, kSlope = 140.4;  // of muon.h, with a digit more
 
 using Matrix = std::vector<double>;
 
@@ -96,12 +96,12 @@ TEST_SUITE("muon") {
         INFO(i, " ", j, " ", s);
         if (i != j) {
           CHECK(got == 0);
-        } else if (s >= 0.01) {
+        } else if (s >= 0.001) {
           CHECK(got >= kLeast);
           CHECK(got <= kMost);
         } else {
           CHECK(got <= kSlope * s);
-          CHECK(got >= 70 * s);
+          CHECK(got >= 125 * s);
         }
       }
   }
@@ -141,10 +141,10 @@ TEST_SUITE("muon") {
     Params params = one_matrix({2, 2}, kOneMap, {1, 2, 3, 4});
     AdamW muon(params, {.weight_decay = 0.5, .muon = true});
     muon.step(params, std::vector<real>{3, 0, 0, 4}, 0.1);
-    CHECK(near(params.data(), Matrix{0.92500516698124, 1.9, 2.85, 3.77580280131137}) <= kClose);
+    CHECK(near(params.data(), Matrix{0.93502414841632, 1.9, 2.85, 3.78822655032361}) <= kClose);
     CHECK(near(muon.m, Matrix{0.15, 0, 0, 0.2}) <= kClose);
     muon.step(params, std::vector<real>{8, 0, 0, -6}, 0.1, 0.5);
-    CHECK(near(params.data(), Matrix{0.84978626200590, 1.805, 2.7075, 3.61199117472542}) <= kClose);
+    CHECK(near(params.data(), Matrix{0.85964401607913, 1.805, 2.7075, 3.61077134040846}) <= kClose);
     CHECK(near(muon.m, Matrix{0.3425, 0, 0, 0.04}) <= kClose);
     CHECK(muon.steps == 2);
     for (const real v : muon.v) CHECK(v == 0);
@@ -154,8 +154,8 @@ TEST_SUITE("muon") {
     Params params = one_matrix({3, 2}, kOneMap, {1, 1, 1, 1, 1, 1});
     AdamW muon(params, {.weight_decay = 0.5, .muon = true});
     muon.step(params, std::vector<real>{1, 4, 2, 2, 2, -4}, 0.1);  // columns 3 (1,2,2)/3 and 6 (2,1,−2)/3
-    const Matrix wanted{0.93602977803165, 0.92602106893887, 0.92205955606331,
-                        0.93801053446944, 0.92205955606331, 0.97397893106113};
+    const Matrix wanted{0.92880390829068, 0.91824179881804, 0.90760781658136,
+                        0.93412089940902, 0.90760781658136, 0.98175820118196};
     CHECK(near(params.data(), wanted) <= kClose);
   }
 
