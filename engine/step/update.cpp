@@ -61,7 +61,6 @@ void add_updates(Trace& trace, const Params& params, AdamW adamw, std::span<cons
   const AdamW before = adamw;
   Params after = params.clone();
   adamw.step(after, gradient, lr, factor);
-  const double c1 = 1 - std::pow(o.beta1, double(adamw.steps)), c2 = 1 - std::pow(o.beta2, double(adamw.steps));
   const size_t first = trace.updates.size();
   const std::string g =
       factor == 1 ? "g = the gradient"
