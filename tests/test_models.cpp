@@ -481,7 +481,7 @@ TEST_SUITE("models") {
       const Params& p = model->params();
       std::string all;
       for (int64_t i = 0; i < p.count(); ++i)
-        if (const HiddenMaps& maps = p.maps(i)) all += text(p.name(i), ' ', maps.down, '×', maps.across, ' ');
+        if (const HiddenMaps& maps = p.maps(i)) all += text(p.name(i), ' ', maps.down, "×", maps.across, ' ');
       return all;
     };
     const std::string block =
