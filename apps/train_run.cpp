@@ -8,6 +8,7 @@
 #include "engine/gemm.h"
 #include "engine/io/json_number.h"
 #include "engine/io/mpi.h"
+#include "engine/muon.h"
 #include "engine/version.h"
 #include "models/adapter.h"
 #include "models/families.h"
@@ -32,6 +33,7 @@ double refuse_beyond_memory(const Config& c, const LanguageModel& model, const C
     all = posterior->numbers_of_draws() * sizeof(real);
     require_memory(all, text("a posterior of ", posterior->draws(), " draws"), "use fewer --draws, or a smaller model");
   }
+  if (adamw_options(c).muon) all += double(muon_work(model.params())) * sizeof(real);
   const auto of = [&](const OwnShards& shards) {
     return all + double(n) * sizeof(real) +  // of an optimiser's step LayerSizes
            (c.counts() ? evaluation_bytes(model, B, T, c.shards) : training_bytes(model, B, T, shards));
@@ -113,6 +115,16 @@ Config config_from(const Checkpoint& from, const TrainCommand& command, int64_t 
   return config;
 }
 
+// UsageError where the run trains no parameter of the kind that its optimiser is for: an adapter, say.
+AdamW new_optimizer(const Config& config, const Params& params) {
+  const AdamWOptions options = adamw_options(config);
+  if (options.muon && muon_work(params) == 0)
+    throw UsageError(text(
+        "--optimizer ", config.optimizer, " is for matrices between hidden layers, and this run trains none of them, ",
+        config.adapter != kNoAdapter ? "but an adapter" : "but a posterior over them", "; leave it out"));
+  return AdamW(params, options);
+}
+
 // A run that begins with the weights and the vocabulary of another one, whole or under an adapter.
 TrainRun begin_from(const TrainCommand& command, const Comm& ranks, int64_t cores) {
   refuse_existing(command.out);
@@ -138,7 +150,7 @@ TrainRun begin_from(const TrainCommand& command, const Comm& ranks, int64_t core
   run.corpus_hash = files.hash;
   run.drop = files.drop;
   run.blas_core = blas_core();
-  run.optimizer.emplace(run.model->params(), adamw_options(config));
+  run.optimizer = new_optimizer(run.config, run.model->params());
   return {std::move(run), std::move(files), std::move(corpus), {}, memory};
 }
 
@@ -170,8 +182,7 @@ TrainRun begin(const TrainCommand& command, const Comm& ranks, int64_t cores) {
                         .drop = files.drop,
                         .blas_core = blas_core(),
                         .labels = labels};
-  if (!config.counts() && !config.samples())
-    checkpoint.optimizer.emplace(checkpoint.model->params(), adamw_options(config));
+  if (!config.counts() && !config.samples()) checkpoint.optimizer = new_optimizer(config, checkpoint.model->params());
   require_room_in_header(
       checkpoint, Json(checkpoint.tokenizer.vocab()).dump() + Json(files.paths).dump() + Json(labels).dump(),
       text(files.name(), ": its vocabulary of ", checkpoint.tokenizer.size(), " tokens"), "use another --tokenizer");

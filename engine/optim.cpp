@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "engine/kernels.h"
+#include "engine/muon.h"
 
 namespace gradus {
 
@@ -22,7 +23,7 @@ void sgd_step(Params& params, std::span<const real> gradient, double lr, double 
 
 AdamW::AdamW(const Params& params, AdamWOptions options)
     : m(size_t(params.size()), real(0)), v(size_t(params.size()), real(0)), options_(options) {
-  const auto& [beta1, beta2, epsilon, weight_decay] = options_;
+  const auto& [beta1, beta2, epsilon, weight_decay, muon] = options_;
   const auto check = [](const char* name, double x, bool good, const char* range) {
     require(good, "AdamW", Loc::here(), name, " is ", x, ", it must be ", range);
   };
@@ -30,6 +31,7 @@ AdamW::AdamW(const Params& params, AdamWOptions options)
   check("beta2", beta2, beta2 >= 0 && beta2 < 1, "at least 0 and below 1");
   check("epsilon", epsilon, real(epsilon * std::sqrt(1 - beta2)) > 0 && std::isfinite(epsilon), "above 0");
   check("weight_decay", weight_decay, weight_decay >= 0 && std::isfinite(weight_decay), "at least 0");
+  if (muon) work_.resize(size_t(muon_work(params)));
 }
 
 void AdamW::step(Params& params, std::span<const real> gradient, double lr, double factor) {
@@ -44,6 +46,12 @@ void AdamW::step(Params& params, std::span<const real> gradient, double lr, doub
   real* const values = params.edit().data();
   for (int64_t i = 0; i < params.count(); ++i) {
     if (params.frozen(i)) continue;
+    if (const HiddenMaps& maps = params.maps(i); options_.muon && maps) {
+      const int64_t at = params.offset(i);
+      muon_step(params.shape(i), maps, gradient.data() + at, factor, lr, options_.weight_decay, values + at,
+                m.data() + at, work_.data());
+      continue;
+    }
     const real keep = params.shape(i).rank() >= 2 ? real(1 - lr * options_.weight_decay) : real(1);
     const int64_t begin = params.offset(i), n = params.shape(i).numel();
     const real* __restrict g = gradient.data() + begin;

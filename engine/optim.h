@@ -18,8 +18,11 @@ void sgd_step(Params& params, std::span<const real> gradient, double lr, double 
 // AdamW (Loshchilov and Hutter 2019): m ← β1 m + (1−β1) g,  v ← β2 v + (1−β2) g²,
 // w ← w − lr (decay w + m̂ / (√v̂ + ε)) with m̂ = m/(1−β1ⁿ), v̂ = v/(1−β2ⁿ). Decay acts only on tensors of rank ≥ 2; with
 // weight_decay 0 this is Adam (Kingma and Ba 2015).
+// With `muon`, matrices that map hidden vectors to hidden vectors (Params::maps) make Muon's step (engine/muon.h), with
+// m for its momentum; v stays 0 there.
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 0.1;
+  bool muon = false;
 };
 class AdamW {
  public:
@@ -37,6 +40,7 @@ class AdamW {
 
  private:
   AdamWOptions options_;
+  std::vector<real> work_;  // of Muon's steps
 };
 
 // Learning rate of step 1, 2, ...: up linearly over `warmup` steps, then a cosine from lr down to min_lr at step

@@ -6,9 +6,11 @@
 
 namespace gradus {
 
-Tensor Params::add(const std::string& name, const Shape& shape, Init init, Loc where) {
+Tensor Params::add(const std::string& name, const Shape& shape, Init init, HiddenMaps maps, Loc where) {
   require(array_->data.empty(), "Params", where, name, " comes too late: init() has fixed the array");
   require(find(name) < 0, "Params", where, "the name ", name, " is taken");
+  require(!maps || (shape.rank() == 2 && maps.across > 0 && shape[0] % maps.down == 0 && shape[1] % maps.across == 0),
+          "Params", where, name, ' ', shape, " cannot be cut into ", maps.down, " × ", maps.across, " maps");
   auto value = std::make_unique<Value>();
   value->shape = shape;
   value->owner = array_.get();
@@ -18,7 +20,7 @@ Tensor Params::add(const std::string& name, const Shape& shape, Init init, Loc w
   require(!__builtin_add_overflow(total_, shape.numel(), &total_), "Params", where, name, ' ', shape,
           " makes more numbers than 64 bits can count");
   place_.emplace(name, count());
-  entries_.push_back({name, offset, init});
+  entries_.push_back({name, offset, init, maps});
   value->name = entries_.back().name.c_str();
   array_->values.push_back(std::move(value));
   return tensor(count() - 1);

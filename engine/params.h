@@ -26,11 +26,23 @@ struct Init {
   static Init uniform(double bound) { return {kUniform, bound}; }
 };
 
+// The maps from hidden vectors to hidden vectors that a matrix consists of, all of one size, `down` below each other
+// and `across` side by side, as those of queries, keys and values. Vectors, embeddings and heads have none. Muon's step
+// is for these (engine/muon.h).
+struct HiddenMaps {
+  int64_t down = 0, across = 0;
+  explicit operator bool() const { return down > 0; }
+};
+inline constexpr HiddenMaps kOneMap = {1, 1};
+
 class Params {
  public:
   // Declares a parameter; its numbers exist after init(), and until then only its shape may be asked. Throws ShapeError
-  // if the name is taken, init() has run, or 64 bits cannot count all numbers.
-  Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here());
+  // if the name is taken, init() has run, 64 bits cannot count all numbers, or the shape cannot be cut into the maps.
+  Tensor add(const std::string& name, const Shape& shape, Init init, Loc where = Loc::here()) {
+    return add(name, shape, init, HiddenMaps{}, where);
+  }
+  Tensor add(const std::string& name, const Shape& shape, Init init, HiddenMaps maps, Loc where = Loc::here());
   // Allocates the flat array and draws every value as a function of (seed, place in it).
   void init(uint64_t seed);
   // Only allocates it, of zeros, for values that come from elsewhere.
@@ -59,9 +71,10 @@ class Params {
   std::span<real> edit(const Tensor& parameter, Loc where = Loc::here());
   uint64_t version() const { return array_->version; }
 
-  // Parameter i: its name, its shape, where it begins in data(), its numbers.
+  // Parameter i: its name, its shape, its maps, where it begins in data(), its numbers.
   const std::string& name(int64_t i) const { return entries_[size_t(i)].name; }
   const Shape& shape(int64_t i) const { return array_->values[size_t(i)]->shape; }
+  const HiddenMaps& maps(int64_t i) const { return entries_[size_t(i)].maps; }
   int64_t offset(int64_t i) const { return entries_[size_t(i)].offset; }
   std::span<const real> values(int64_t i) const;  // ShapeError before init()
   Tensor tensor(int64_t i) const { return Tensor(array_->values[size_t(i)].get(), 0); }
@@ -75,6 +88,7 @@ class Params {
     std::string name;
     int64_t offset;
     Init init;
+    HiddenMaps maps;
   };
   void require_numbers(const char* what) const;
   void place();  // points every Value at its name and, once they exist, its numbers

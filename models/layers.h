@@ -8,11 +8,12 @@
 
 namespace gradus {
 
-// x w + b, w [in,out]. With `bias` false b stays empty.
+// x w + b between hidden vectors, w [in,out] of the given maps. With `bias` false b stays empty.
 struct Linear {
   Tensor w, b;
-  Linear(Params& params, const std::string& name, int64_t in, int64_t out, Init init, bool bias)
-      : w(params.add(name + ".weight", {in, out}, init)) {
+  Linear(Params& params, const std::string& name, int64_t in, int64_t out, Init init, bool bias,
+         HiddenMaps maps = kOneMap)
+      : w(params.add(name + ".weight", {in, out}, init, maps)) {
     if (bias) b = params.add(name + ".bias", {out}, Init::constant(0));
   }
   Tensor operator()(const Tensor& x, Loc where = Loc::here()) const { return linear(x, w, b, where); }

@@ -15,7 +15,7 @@ class Nnlm : public LanguageModel {
     const int64_t inputs = seen() * options.embd, hidden = options.hidden;
     const auto uniform = [](int64_t n) { return Init::uniform(1 / std::sqrt(double(n))); };
     embedding_ = params_.add("embedding.weight", {V + 1, options.embd}, Init::normal(1));
-    hidden_w_ = params_.add("hidden.weight", {hidden, inputs}, uniform(inputs));
+    hidden_w_ = params_.add("hidden.weight", {hidden, inputs}, uniform(inputs), kOneMap);
     hidden_b_ = params_.add("hidden.bias", {hidden}, uniform(inputs));
     head_w_ = params_.add("head.weight", {V, inputs + hidden}, uniform(inputs + hidden));
     head_b_ = params_.add("head.bias", {V}, uniform(inputs + hidden));

@@ -38,11 +38,12 @@ class RecurrentLm : public LanguageModel {
       : LanguageModel(options, V), kept_(size_t(kept)), name_(name) {
     const int64_t H = options.hidden, E = options.embd;
     const Init uniform = Init::uniform(1 / std::sqrt(double(H)));
+    const HiddenMaps maps{.down = gates, .across = 1};
     embedding_ = params_.add("embedding.weight", {V, E}, Init::normal(1));
     for (int64_t l = 0; l < options.layers; ++l) {
       const auto named = [&](const char* part) { return text(name, part, l); };
-      layers_.push_back({.w_ih = params_.add(named(".weight_ih_l"), {gates * H, l ? H : E}, uniform),
-                         .w_hh = params_.add(named(".weight_hh_l"), {gates * H, H}, uniform),
+      layers_.push_back({.w_ih = params_.add(named(".weight_ih_l"), {gates * H, l ? H : E}, uniform, maps),
+                         .w_hh = params_.add(named(".weight_hh_l"), {gates * H, H}, uniform, maps),
                          .bias = params_.add(named(".bias_l"), {gates * H}, uniform)});
     }
     if (options.labels > 0) return;  // a classifier predicts no tokens

@@ -36,7 +36,8 @@ class Transformer : public LanguageModel {
     Linear c_fc, mlp_proj;
     Block(Params& p, const std::string& name, const ModelOptions& c)
         : ln_1(p, name + ".ln_1", c.embd, c.bias),
-          c_attn(p, name + ".attn.c_attn", c.embd, 3 * c.embd, Init::normal(kDeviation), c.bias),
+          c_attn(p, name + ".attn.c_attn", c.embd, 3 * c.embd, Init::normal(kDeviation), c.bias,
+                 {.down = 1, .across = 3}),
           attn_proj(p, name + ".attn.c_proj", c.embd, c.embd, residual_init(c), c.bias),
           ln_2(p, name + ".ln_2", c.embd, c.bias),
           c_fc(p, name + ".mlp.c_fc", c.embd, 4 * c.embd, Init::normal(kDeviation), c.bias),

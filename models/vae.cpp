@@ -28,8 +28,9 @@ Vae::Vae(const ModelOptions& options, int64_t V) : LanguageModel(options, V) {
 Vae::Lstm Vae::add_lstm(const char* name) {
   const int64_t H = options().hidden;
   const Init uniform = Init::uniform(1 / std::sqrt(double(H)));
-  return {.w_ih = params_.add(text(name, ".weight_ih_l0"), {4 * H, options().embd}, uniform),
-          .w_hh = params_.add(text(name, ".weight_hh_l0"), {4 * H, H}, uniform),
+  const HiddenMaps gates{.down = 4, .across = 1};
+  return {.w_ih = params_.add(text(name, ".weight_ih_l0"), {4 * H, options().embd}, uniform, gates),
+          .w_hh = params_.add(text(name, ".weight_hh_l0"), {4 * H, H}, uniform, gates),
           .bias = params_.add(text(name, ".bias_l0"), {4 * H}, uniform)};
 }
 

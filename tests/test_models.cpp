@@ -475,6 +475,27 @@ TEST_SUITE("models") {
     }
   }
 
+  TEST_CASE("models: every family that takes steps says which matrices map hidden vectors to hidden vectors") {
+    const auto maps_of = [](const std::string& family) {
+      const auto model = lively(family, 1);
+      const Params& p = model->params();
+      std::string all;
+      for (int64_t i = 0; i < p.count(); ++i)
+        if (const HiddenMaps& maps = p.maps(i)) all += text(p.name(i), ' ', maps.down, "×", maps.across, ' ');
+      return all;
+    };
+    const std::string block =
+        "h.0.attn.c_attn.weight 1×3 h.0.attn.c_proj.weight 1×1 h.0.mlp.c_fc.weight 1×1 h.0.mlp.c_proj.weight 1×1 ";
+    CHECK(maps_of("transformer") == block);
+    CHECK(maps_of("masked") == block);
+    CHECK(maps_of("lstm") == "lstm.weight_ih_l0 4×1 lstm.weight_hh_l0 4×1 ");
+    CHECK(maps_of("rnn") == "rnn.weight_ih_l0 1×1 rnn.weight_hh_l0 1×1 ");
+    CHECK(maps_of("nnlm") == "hidden.weight 1×1 ");
+    CHECK(maps_of("vae") ==
+          "encoder.weight_ih_l0 4×1 encoder.weight_hh_l0 4×1 decoder.weight_ih_l0 4×1 decoder.weight_hh_l0 4×1 ");
+    for (const std::string& family : stepped_families()) CHECK_MESSAGE(maps_of(family) != "", family);
+  }
+
   TEST_CASE("models: features have the width that the model says") {
     for (const std::string& family : stepped_families()) {
       INFO(family);

@@ -86,8 +86,8 @@ TEST_SUITE("steady state") {
 
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
     for (const std::string& family : stepped_families())
-      for (const bool lines : {false, true}) {
-        INFO(family, lines ? ", lines" : "");
+      for (const auto& [lines, muon] : {std::pair{false, false}, std::pair{true, false}, std::pair{false, true}}) {
+        INFO(family, lines ? ", lines" : "", muon ? ", Muon" : "");
         Config config = config_of(family);
         config.lines = lines;
         const Tokenizer tokenizer =
@@ -96,7 +96,7 @@ TEST_SUITE("steady state") {
         const Corpus corpus(config.corpus(), tokenizer, kText, "text");
         const auto model = make_model(config, tokenizer.size());
         Params& params = model->params();
-        AdamW optimizer(params);
+        AdamW optimizer(params, {.muon = muon});
         Shards shards(2, 2);
         Batch batch;
         BatchLoss batch_loss(shards);

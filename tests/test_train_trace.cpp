@@ -13,10 +13,11 @@ using namespace gradus;
 
 constexpr int64_t kBatch = 3, kContext = 5;
 
-Checkpoint small_run(const std::string& family, const char* ops) {
+Checkpoint small_run(const std::string& family, const char* ops, const char* optimizer) {
   Config config;
   config.model = family;
   config.ops = ops;
+  config.optimizer = optimizer;
   config.embd = 8;
   config.heads = 2;
   config.hidden = 6;
@@ -27,11 +28,10 @@ Checkpoint small_run(const std::string& family, const char* ops) {
   config.resolve(2);
   Tokenizer tokenizer = Tokenizer::from_text("char", "abc ");
   auto model = make_model(config, tokenizer.size());
-  AdamW optimizer(model->params(), adamw_options(config));
-  for (size_t i = 0; i < optimizer.m.size(); ++i)
-    optimizer.m[i] = real(0.001 * double(i % 7)), optimizer.v[i] = real(0.01);
-  optimizer.steps = 4;
-  return {config, std::move(tokenizer), std::move(model), std::move(optimizer), 4, {}, 0, {"a.txt"}, "12", "core", ""};
+  AdamW adamw(model->params(), adamw_options(config));
+  for (size_t i = 0; i < adamw.m.size(); ++i) adamw.m[i] = real(0.001 * double(i % 7)), adamw.v[i] = real(0.01);
+  adamw.steps = 4;
+  return {config, std::move(tokenizer), std::move(model), std::move(adamw), 4, {}, 0, {"a.txt"}, "12", "core", ""};
 }
 
 // Step 5 of a run, as `gradus train` does it, and its trace.
@@ -42,7 +42,8 @@ struct Traced {
   double loss = 0, factor = 0;
   Trace trace;
 
-  Traced(const std::string& family, const char* ops, int shard_count) : run(small_run(family, ops)) {
+  Traced(const std::string& family, const char* ops, int shard_count, const char* optimizer = "adamw")
+      : run(small_run(family, ops, optimizer)) {
     const std::string text = "abba cab bac abc cab ab abac cba ab ca bac abbc ab";
     const Corpus corpus(run.config.corpus(), run.tokenizer, text, "text");
     Shards shards(shard_count, 1);
@@ -99,7 +100,9 @@ void check_parameters_of(const Traced& of) {
       CHECK(close((*summed)[k], v.grad[k]));  // but for the order of the sums
     }
     CHECK(v.agrees);
-    CHECK(u.worked.size() == 5);
+    const bool muon = of.run.optimizer->options().muon && params.maps(i);
+    CHECK(u.worked.size() == (muon ? 4 : 5));
+    CHECK(u.rule.empty() == !muon);
   }
 }
 
@@ -111,11 +114,13 @@ TEST_SUITE("step") {
       "makes of them, to the bit, for one shard and for several") {
     for (const char* family : {"transformer", "lstm", "nnlm"})
       for (const char* ops : {"fused", "composed"})
-        for (const int shard_count : {1, 2, 3}) {
+        for (const auto& [shard_count, optimizer] :
+             {std::pair{1, "adamw"}, std::pair{2, "adamw"}, std::pair{3, "adamw"}, std::pair{1, "muon"}}) {
           CAPTURE(family);
           CAPTURE(ops);
           CAPTURE(shard_count);
-          const Traced of(family, ops, shard_count);
+          CAPTURE(optimizer);
+          const Traced of(family, ops, shard_count, optimizer);
           CHECK(of.trace.loss == of.loss);
           check_parameters_of(of);
           for (const TraceOp& op : of.trace.ops)

@@ -22,7 +22,10 @@ static constexpr const char *kCounts = "counts", *kBestLoss = "best_val_loss", *
 
 AdamWOptions adamw_options(const Config& config) {
   const double decay = posterior_of(config) ? 0 : config.weight_decay;  // a prior takes its place
-  return {.beta1 = config.beta1, .beta2 = config.beta2, .weight_decay = decay};
+  return {.beta1 = config.beta1,
+          .beta2 = config.beta2,
+          .weight_decay = decay,
+          .muon = row_named(kOptimizers, config.optimizer, "optimizer").value};
 }
 
 std::string checkpoint_path(const std::string& run_or_file) {

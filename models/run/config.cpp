@@ -132,6 +132,11 @@ std::vector<Option> options(Config& c) {
       newer(option("leapfrog", c.leapfrog, 1, 1 << 20, "steps of a trajectory", {"posterior", {"hmc"}})),
       option("batch", c.batch, 1, 1 << 20, "sequences in a batch", stepped),
       row_of(shared, "steps"),
+      newer(narrowed(option("optimizer", c.optimizer, names_of(kOptimizers),
+                            "adamw, or muon for the matrices between hidden layers and AdamW for the rest; with muon, "
+                            "try --lr 1e-2",
+                            stepped),
+                     optimised)),
       row_of(shared, "lr"),
       narrowed(row_of(shared, "min_lr"), scheduled),
       narrowed(row_of(shared, "warmup"), optimised),

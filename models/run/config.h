@@ -13,11 +13,15 @@ namespace gradus {
 // With lines, which of them validate: false, the last ones; true, some at random.
 inline constexpr Named<bool> kValLines[] = {{"random", true}, {"last", false}};
 
+// Who makes the step of a matrix between hidden layers; all other parameters have AdamW.
+inline constexpr Named<bool> kOptimizers[] = {{"adamw", false}, {"muon", true}};
+
 struct Config : ModelOptions, RunOptions, PosteriorOptions {
   std::string encoder = "transformer";  // of `gradus classify train`: the model by its name among encoders; not stored
   std::string tokenizer = "char";
   std::string adapter = kNoAdapter;
   int64_t batch = 12;
+  std::string optimizer = "adamw";  // a row of kOptimizers
   double beta1 = 0.9;
   double beta2 = 0.99;
   double weight_decay = 0.1;

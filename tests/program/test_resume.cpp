@@ -30,6 +30,21 @@ TEST_CASE("a run that was stopped twice and resumed on other threads is the whol
   }
 }
 
+TEST_CASE("a run with --optimizer muon goes on with it, byte for byte, on other threads") {
+  for (const std::string model : {"transformer", "lstm"}) {
+    CAPTURE(model);
+    const Text dir;
+    const std::string train = "train text.txt --warmup 4 --eval-every 0 --steps 12 --lr 0.01 --quiet" + tiny(model);
+    dir.must(f32, train + "--optimizer muon --out whole --threads 1");
+    CHECK(exits(dir.run(f32, train + "--optimizer muon --out part --stop-after 5 --threads 2"), 130));
+    CHECK(exits(dir.run(f32, "train --out part --resume --quiet"), 0));
+    CHECK(dir.same_weights("whole", "part"));
+    CHECK(dir.same_logs("whole", "part"));
+    dir.must(f32, train + "--out adamw");
+    CHECK(!dir.same_weights("whole", "adamw"));
+  }
+}
+
 TEST_CASE("a run that goes on with other kernels of OpenBLAS says that its last bits will differ") {
   const Text dir;
   const Setting old{.env = {{"OPENBLAS_CORETYPE", "Nehalem"}}};

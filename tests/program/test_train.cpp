@@ -162,15 +162,32 @@ TEST_CASE("--steps 0 writes the initial weights") {
   CHECK(dir.saved_steps("zero") == 0);
 }
 
+TEST_CASE("--optimizer muon is refused where no matrix between hidden layers is trained") {
+  const Text dir;
+  dir.must(f32, "train text.txt --out base --steps 2 --quiet" + tiny("transformer"));
+  const std::string why = "--optimizer muon is for matrices between hidden layers";
+  const std::string from_base = "train text.txt --from base --optimizer muon --steps 2 --quiet --out ";
+  CHECK(refuses(dir.run(f32, from_base + "a --adapter lora:2"), 2, why));
+  CHECK(exits(dir.run(f32, from_base + "b"), 0));
+  dir.must(f32, "train text.txt --from base --adapter lora:2 --steps 2 --quiet --out adapted");
+  CHECK(refuses(dir.run(f32, "train text.txt --from adapted --optimizer muon --steps 2 --quiet --out c"), 2, why));
+  const std::string train = "train text.txt --optimizer muon --steps 2 --batch 4 --context 8 ";
+  CHECK(refuses(dir.run(f32, train + "--posterior variational --draws 4 --out d"), 2, why));
+  CHECK(contains(dir.run(f32, train + "--model ngram --out e").err, "--optimizer"));
+  CHECK(refuses(dir.run(f32, train + "--out f --optimizer sgd"), 2, "adamw | muon"));
+  for (const std::string left : {"a", "c", "d", "f"}) CHECK(!dir.has(left));
+}
+
 TEST_CASE("train --help lists every option of the contract") {
   const Scratch dir;
   const Run run = dir.run(f32, "train --help");
   CHECK(exits(run, 0));
   for (const std::string option :
-       {"model",      "tokenizer", "layers", "heads", "embd",         "hidden",     "context",      "dropout",
-        "no-bias",    "batch",     "steps",  "lr",    "min-lr",       "warmup",     "decay-steps",  "beta1",
-        "beta2",      "clip",      "shards", "ops",   "val-fraction", "eval-every", "eval-batches", "save-every",
-        "stop-after", "resume",    "out",    "seed",  "threads",      "json",       "quiet",        "weight-decay"}) {
+       {"model",       "tokenizer",    "layers",     "heads",        "embd",     "hidden", "context",
+        "dropout",     "no-bias",      "batch",      "steps",        "lr",       "min-lr", "warmup",
+        "decay-steps", "beta1",        "beta2",      "clip",         "shards",   "ops",    "val-fraction",
+        "eval-every",  "eval-batches", "save-every", "stop-after",   "resume",   "out",    "seed",
+        "threads",     "json",         "quiet",      "weight-decay", "optimizer"}) {
     CAPTURE(option);
     CHECK((contains(run.out, "--" + option + " ") || contains(run.out, "--" + option + ",")));
   }
