@@ -95,6 +95,7 @@ std::string random_text(bool lines, uint64_t seed) {
 Parts parts_of_ops(Shards& shards) {
   std::vector<std::map<std::string, double>> ms(size_t(shards.size()));
   shards.each([&](int s) {
+    shards.tape(s).restore_gradients();
     const std::span<const Op> ops = shards.tape(s).ops();
     for (Op op : ops) ms[size_t(s)][op.kind->name] += ms_of([&] { op.kind->forward(op); });
     for (auto i = ops.rbegin(); i != ops.rend(); ++i)

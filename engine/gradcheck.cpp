@@ -133,7 +133,7 @@ class Function {
     for (size_t i = 0; i < x.size(); ++i)
       if (x[i].value(where_)->needs_grad)
         tape_.seed(x[i], some_weights(o_.seed, kFirstLeaf + int64_t(i), x[i].numel(where_)), where_);
-    tape_.backward(where_);
+    tape_.backward(Keep::kAll, where_);
   }
   // What backward gave to leaf i, which needs a gradient, without the leaf's own weight.
   std::vector<double> gradient(size_t i) const {

@@ -122,6 +122,7 @@ std::string summary(Numbers x) {
 std::string gradient_text(const Value& v, const Tape* tape) {
   if (const auto g = gradient(v)) return "gradient " + summary(*g);
   if (!v.needs_grad) return "no gradient: a constant";
+  if (root(&v)->given_up) return "its gradient was given up";
   return tape && backward_has_begun(*tape) ? "no gradient has reached it" : "backward has not run";
 }
 
@@ -361,6 +362,7 @@ void show_tape() {
 std::optional<BadNumber> why_nan(Tape& tape) {
   const Names names(tape);
   if (auto bad = bad_value(tape, names)) return bad;
+  tape.restore_gradients();
   return bad_gradient(tape, names);
 }
 

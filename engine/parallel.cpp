@@ -99,8 +99,7 @@ void Shards::gather_range(const Params& params, Range own) {
   from_.resize(size_t(R));
   const auto has = [&](int r, int i) { return first_of(r) + i < first_of(r + 1) && count(first_of(r) + i) > 0; };
   for (int i = 0; i < rounds; ++i) {
-    const std::span<const real> mine =
-        has(me, i) ? tape(own_first() + i).gradient(params.array()) : std::span<const real>();
+    const std::span<real> mine = has(me, i) ? tape(own_first() + i).gradient(params.array()) : std::span<real>();
     for (int r = 0; r < R; ++r) {
       const Range theirs = range_of(r, params.size());
       to_[size_t(r)] = from_[size_t(r)] = {};
@@ -133,23 +132,22 @@ void Shards::share_sums() {
 
 // The order of additions is that of the shards on any number of ranks, which a tree of partial sums would change.
 std::span<const real> Shards::gradient(const Params& params) {
-  if (size() == 1 && comm_.ranks() == 1) return tape(0).gradient(params.array());
+  const bool alone = comm_.ranks() == 1;
   const Range own = range_of(comm_.rank(), params.size());
   gather_range(params, own);
-  sum_.assign(size_t(params.size()), 0);
-  const int slices = pool_.threads();
+  if (alone && parts_.empty()) return tape(0).gradient(params.array());  // zeros
+  if (!alone) sum_.assign(size_t(params.size()), 0);
+  real* const sum = alone ? parts_[0] : sum_.data() + own.first;
+  const int slices = parts_.empty() ? 0 : pool_.threads();
   const int64_t n = own.last - own.first;
   pool_.each(slices, [&](int i) {  // each thread adds up all shards over its slice
     const int64_t first = n * i / slices, last = n * (i + 1) / slices;
-    real* const sum = sum_.data() + own.first;
-    if (size() == 1 && !parts_.empty()) {  // as one process has it, which adds nothing to 0 and so keeps a -0
-      std::copy(parts_[0] + first, parts_[0] + last, sum + first);
-      return;
-    }
-    for (const real* part : parts_)
+    if (!alone) std::copy(parts_[0] + first, parts_[0] + last, sum + first);
+    for (const real* part : std::span(parts_).subspan(1))
       for (int64_t j = first; j < last; ++j) sum[j] += part[j];
   });
-  if (comm_.ranks() > 1) share_sums();
+  if (alone) return {sum, size_t(n)};
+  share_sums();
   return sum_;
 }
 

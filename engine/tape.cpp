@@ -67,6 +67,8 @@ std::span<const real> Tensor::grad(Loc where) const {
     return tape.gradient(*v->owner).subspan(size_t(v->data - v->owner->data.data()), size_t(v->shape.numel()));
   }
   const real* arrived = v->arrived();
+  require(!(v->base ? v->base : v)->given_up, "grad", where, "the gradient of ", v->name, ' ', v->shape,
+          " was given up, since the backward pass keeps those of parameters alone; use backward(Keep::kAll)");
   require(arrived != nullptr, "grad", where, "no gradient has reached ", v->name, " ", v->shape,
           v->needs_grad ? "; backward has not run, or the loss does not depend on it" : "; it is a constant");
   return {arrived, size_t(v->shape.numel())};
@@ -137,6 +139,7 @@ void Tape::new_step(const StepInfo& info, Loc where) {
   seeds_.clear();
   bound_.clear();
   scopes_.clear();
+  spare_.clear();
   arena_.reset();
   scratch_.reset();
   epochs_.assign(1, new_epoch());
@@ -344,8 +347,28 @@ void Tape::only_measure() {
 // ---------------------------------------------------------------------------------------------------- backward
 
 real* Tape::grad_of(Value* v) {
-  if (!v->grad) v->grad = v->base ? grad_of(v->base) + (v->data - v->base->data) : arena_.zeros(v->shape.numel());
+  if (v->base) return grad_of(v->base) + (v->data - v->base->data);
+  if (!v->grad) v->grad = new_gradient(v->shape.numel());
   return v->grad;
+}
+
+// n zeros. A net repeats its sizes from layer to layer, so what is given up is taken again by those of the same size.
+real* Tape::new_gradient(int64_t n) {
+  const auto same = std::ranges::find(spare_, size_t(n), &std::span<real>::size);
+  if (same == spare_.end()) return arena_.zeros(n);
+  real* const grad = same->data();
+  spare_.erase(same);
+  if (!measures_) std::fill_n(grad, n, real(0));
+  return grad;
+}
+
+void Tape::give_up_gradients(const Op& op) {
+  for (Value* v : std::span(op.out, size_t(op.n_out))) {
+    if (!v->grad) continue;
+    spare_.emplace_back(v->grad, size_t(v->shape.numel()));
+    v->grad = nullptr;
+    v->given_up = true;
+  }
 }
 
 real* Tape::grad_on_current(Value* v) { return current(Loc::here()).grad_of(v); }
@@ -377,21 +400,22 @@ void Tape::backward(const Tensor& loss, Loc where) {
   Value* v = input(loss, where);
   require(v->shape.numel() == 1, "backward", where, "the loss must be one number, it is ", v->shape);
   add_seed(v, &kOne, where);
-  run_backward(where);
+  run_backward(Keep::kAll, where);
 }
 
-void Tape::backward(Loc where) {
+void Tape::backward(Keep keep, Loc where) {
   require_ready("backward", where);
-  run_backward(where);
+  run_backward(keep, where);
 }
 
-void Tape::run_backward(const Loc& where) {
+void Tape::run_backward(Keep keep, const Loc& where) {
   require(!seeds_.empty(), "backward", where, "nothing to start from; seed() an output or pass a loss");
   for (const Met& met : met_)
     require(met.array->version == met.version, "backward", where,
             "a parameter was written after the step had read it, so its slopes would be those of other values; write "
             "parameters after backward()");
   done_ = true;
+  keep_ = keep;
   const Use use(*this);
   backward_begin_ = arena_.mark();
   start_backward();
@@ -413,6 +437,7 @@ static int64_t numbers_in(const ParamArray& array) {
 }
 
 void Tape::start_backward() {
+  ran_last_ = nullptr;
   for (Met& met : met_) {
     met.grad = arena_.zeros(numbers_in(*met.array));
     for (size_t i = 0; i < met.array->values.size(); ++i)
@@ -436,6 +461,8 @@ int64_t Tape::next_below(int64_t i) const {
 void Tape::step_back() {
   const int64_t i = next;
   Op& op = ops_[size_t(i)];
+  if (keep_ == Keep::kParameters && ran_last_) give_up_gradients(*ran_last_);
+  ran_last_ = &op;
   if (measures_) {
     measure_backward(op);
   } else {
@@ -458,22 +485,32 @@ void Tape::measure_backward(const Op& op) {
 void Tape::clear_gradients() {
   for (const Op& op : ops_)
     for (int32_t i = 0; i < op.n_in + op.n_out; ++i)
-      for (Value* v = op.in[i]; v; v = v->base) v->grad = nullptr;
+      for (Value* v = op.in[i]; v; v = v->base) v->grad = nullptr, v->given_up = false;
   for (const Seed& s : seeds_)
     for (Value* v = s.value; v; v = v->base) v->grad = nullptr;
+  spare_.clear();
   arena_.rewind(backward_begin_);
 }
 
 int64_t Tape::rewind(int64_t k) {
   if (!done_) return -1;  // the pass has not begun
   const Use use(*this);
+  keep_ = Keep::kAll;
   clear_gradients();
   start_backward();
   while (k-- > 0 && next >= 0) step_back();
   return next;
 }
 
-std::span<const real> Tape::gradient(const ParamArray& array) {
+void Tape::restore_gradients() {
+  if (!done_ || keep_ == Keep::kAll) return;
+  const Use use(*this);
+  const int64_t here = next;
+  rewind(0);
+  while (next > here) step_back();
+}
+
+std::span<real> Tape::gradient(const ParamArray& array) {
   for (const Met& met : met_)
     if (met.array == &array && met.grad) return {met.grad, array.data.size()};
   return {arena_.zeros(int64_t(array.data.size())), array.data.size()};

@@ -99,6 +99,11 @@ struct StepInfo {
   int64_t sequences = 1;       // ... and how many it holds
 };
 
+// Which gradients a backward pass leaves behind: all, or those of parameters and leaves alone. Those of an op's outputs
+// are then given up when the next op's backward begins, and others take their memory: a shard of the default
+// Transformer takes 23 MB instead of 33.
+enum class Keep { kAll, kParameters };
+
 class Tape {
  public:
   Tape();
@@ -116,7 +121,9 @@ class Tape {
   // Runs backward once over the step. With a loss: seeds it with 1 first. Throws ShapeError where the loss is not one
   // number, or a parameter that the step has read was written since.
   void backward(const Tensor& loss, Loc where = Loc::here());
-  void backward(Loc where = Loc::here());
+  void backward(Keep keep = Keep::kAll, Loc where = Loc::here());
+  // Runs the pass again, as far as it has come, with all gradients kept, where some were given up.
+  void restore_gradients();
 
   // From here to the end of the step `instead` replaces the parameter: every op on this tape that is given the
   // parameter, also without gradients, takes `instead`, and its gradient goes there. Ops before, those that make
@@ -130,7 +137,7 @@ class Tape {
 
   // Gradient of all parameters of `array`, flat, in their order; zeros if the step did not use them. Valid until the
   // next step.
-  std::span<const real> gradient(const ParamArray& array);
+  std::span<real> gradient(const ParamArray& array);
 
   // From here on this tape only measures: ops and backward passes make everything that they would make, but of the
   // numbers only the sizes, so that bytes() says what the same calls will take on another tape. No op computes, and no
@@ -162,8 +169,8 @@ class Tape {
   static Tape* of(uint64_t epoch) { return gradus_live_tapes[epoch % kMaxLiveTapes]; }  // the tape that made this epoch
 
   // --- for debuggers: the backward pass as a state machine ---
-  // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op. Tensors
-  // made since backward() began are gone.
+  // Zeroes the gradients and replays the first k ops of the backward pass; returns the index of the next op. From here
+  // on all gradients are kept. Tensors made since backward() began are gone.
   int64_t rewind(int64_t k);
   volatile int64_t next = -1;  // index of the next op of the running backward pass
 
@@ -231,7 +238,7 @@ class Tape {
   };
   void require_ready(const char* op, const Loc& where) const;  // for a backward pass
   void add_seed(Value* y, const real* dy, const Loc& where);   // dy lives until the pass is over
-  void run_backward(const Loc& where);
+  void run_backward(Keep keep, const Loc& where);
   Value* new_value(const Shape& shape, const char* name, bool needs_grad);
   Value* input(const Tensor& t, const Loc& where) {
     if (t.epoch_ == epochs_.back()) return t.value_;  // of this tape and alive, the usual case
@@ -246,6 +253,8 @@ class Tape {
   void start_backward();
   void step_back();
   void measure_backward(const Op& op);
+  real* new_gradient(int64_t n);
+  void give_up_gradients(const Op& op);
   int64_t next_below(int64_t i) const;
 
   Arena arena_, scratch_;
@@ -258,6 +267,9 @@ class Tape {
   std::vector<uint64_t> sums_;    // in debug builds, check sums of what each op read and wrote
   uint64_t slot_ = 0;             // in gradus_live_tapes
   Arena::Mark backward_begin_{};
+  Keep keep_ = Keep::kAll;
+  const Op* ran_last_ = nullptr;        // of the backward pass
+  std::vector<std::span<real>> spare_;  // gradients that were given up
   Op unrecorded_{};
   StepInfo info_;
   int64_t dropouts_ = 0;

@@ -17,17 +17,20 @@ struct ParamArray;
 // Data is contiguous and row-major, always; the gradient has the same layout.
 struct Value {
   real* data = nullptr;
-  real* grad = nullptr;               // null until a gradient arrives; a window's points into its base's
+  real* grad = nullptr;               // null until a gradient arrives, and of a window, whose gradient is its base's
   Value* base = nullptr;              // of a window: the Value it looks into
   const ParamArray* owner = nullptr;  // of a parameter: the array it is part of; tapes keep a Value of their own for it
   const char* name = "";              // of a parameter or a leaf its own, else the op's
   Shape shape;
   int32_t index = -1;  // of a parameter: its place in the owner
   bool needs_grad = false;
+  bool given_up = false;  // a gradient had arrived, and its memory serves another one: Keep::kParameters
 
-  // What has arrived, as many numbers as the value has; null if nothing has. A window's is part of its base's.
+  // What has arrived, as many numbers as the value has; null if nothing has, or it was given up. A window's is part of
+  // its base's.
   const real* arrived() const {
-    return grad ? grad : base && base->grad && needs_grad ? base->grad + (data - base->data) : nullptr;
+    if (!base) return grad;
+    return base->grad && needs_grad ? base->grad + (data - base->data) : nullptr;
   }
 };
 
@@ -53,8 +56,9 @@ class Tensor {
   // The same to be written, before an op reads them: backward reads them again, and debug builds throw there if they
   // have changed since. Throws for a parameter, which Params::edit() writes.
   std::span<real> edit(Loc where = Loc::here()) const;
-  double item(Loc where = Loc::here()) const;                 // the one number. REQUIRES: numel() == 1
-  std::span<const real> grad(Loc where = Loc::here()) const;  // throws if none has arrived; of a parameter: zeros
+  double item(Loc where = Loc::here()) const;  // the one number. REQUIRES: numel() == 1
+  // Throws if none has arrived, or it was given up (Keep::kParameters); of a parameter: zeros.
+  std::span<const real> grad(Loc where = Loc::here()) const;
 
   // Windows: no copy, no entry on the tape; a gradient of the window is a gradient of its base.
   Tensor reshape(Shape shape, Loc where = Loc::here()) const;                // REQUIRES: same numel

@@ -12,12 +12,12 @@ Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int
   return model.losses(batch.inputs_of(first, count), batch.targets_of(first, count), count, batch.T);
 }
 
-void backward_from(const Tensor& losses, double weight) {
+void backward_from(const Tensor& losses, double weight, Keep keep) {
   Tape& tape = Tape::current(Loc::here());
   real* weights = tape.arena().reals(losses.numel());
   if (!tape.measures()) std::fill_n(weights, losses.numel(), real(weight));
   tape.seed(losses, {weights, size_t(losses.numel())});
-  tape.backward();
+  tape.backward(keep);
 }
 
 double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepInfo& info, bool with_gradients) {
@@ -34,7 +34,7 @@ double BatchLoss::forward(const LanguageModel& model, Batch& batch, const StepIn
 }
 
 void BatchLoss::backward(double weight) {
-  shards_.each([&](int s) { backward_from(losses_[size_t(s)], weight); });
+  shards_.each([&](int s) { backward_from(losses_[size_t(s)], weight, Keep::kParameters); });
 }
 
 // Over sequences 0 .. count - 1 of a split, B at a time; `fill` makes the batch that begins at a sequence.

@@ -31,7 +31,7 @@ class BatchLoss {
 // The same on one tape, the current one, for rows [first, first+count) of the batch: the loss of each token,
 // [count·T], and backward with one weight on all of them.
 Tensor token_losses(const LanguageModel& model, Batch& batch, int64_t first, int64_t count);
-void backward_from(const Tensor& losses, double weight);
+void backward_from(const Tensor& losses, double weight, Keep keep = Keep::kAll);
 
 struct SplitLoss {
   double nats = 0;  // sum of the losses

@@ -66,8 +66,7 @@ void require_memory(double bytes, const std::string& what, const std::string& re
 }
 
 double OwnShards::sum_bytes(double numbers) const {
-  const double sum = all > 1 || ranks > 1 ? numbers : 0, range = ranks > 1 ? double(all) * numbers / double(ranks) : 0;
-  return kReal * (sum + range);
+  return ranks > 1 ? kReal * numbers * (1 + double(all) / double(ranks)) : 0;
 }
 
 double bytes_of_shards(int64_t sequences, int64_t T, const OwnShards& shards,
@@ -87,7 +86,7 @@ double bytes_of_shards(int64_t sequences, int64_t T, const OwnShards& shards,
 double training_bytes(const LanguageModel& model, int64_t B, int64_t T, const OwnShards& shards) {
   const double parameters = double(model.params().declared_size());
   const double step = bytes_of_shards(
-      B, T, shards, [&](int64_t rows) { backward_from(losses_of(model, rows, T), 1); }, true);
+      B, T, shards, [&](int64_t rows) { backward_from(losses_of(model, rows, T), 1, Keep::kParameters); }, true);
   // Values and two moments, and the batch, which every rank has whole.
   return step + 3 * kReal * parameters + shards.sum_bytes(parameters) + 2 * kId * double(B) * double(T);
 }

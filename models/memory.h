@@ -25,7 +25,7 @@ struct OwnShards {
         last(shards * (of.rank() + 1) / of.ranks()),
         ranks(of.ranks()) {}
   int64_t sequences(int64_t batch) const { return batch * last / all - batch * first / all; }
-  // Bytes beside the tapes, which hold the gradients of its own shards: the sum of all shards, and on several ranks its
+  // Bytes beside the tapes, which hold the gradients of its own shards: on several ranks the sum of all shards, and its
   // range of the gradient of each. `numbers`: parameters.
   double sum_bytes(double numbers) const;
   int64_t all, first, last, ranks;

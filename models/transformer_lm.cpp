@@ -51,46 +51,73 @@ class TransformerLm : public Transformer {
         int32_t* again = tape.arena().array<int32_t>(kept);
         std::copy_n(state.tokens.begin() + (r + 1) * context - kept, kept, again);
         const int32_t row = int32_t(r);
-        advance_rows(state, {&row, 1}, {again, size_t(kept)});
+        advance_rows(state, {&row, 1}, {again, size_t(kept)}, Want::kMemory);
       }
     int32_t* row = tape.arena().array<int32_t>(state.rows);
     for (int64_t r = 0; r < state.rows; ++r) row[r] = int32_t(r);
-    return head(advance_rows(state, {row, size_t(state.rows)}, tokens));
+    return head(advance_rows(state, {row, size_t(state.rows)}, tokens, Want::kFeatures));
   }
 
-  // T tokens further for the given rows of the state, tokens [rows,T]; returns their features, [rows·T,C].
-  Tensor advance_rows(State& state, std::span<const int32_t> rows, std::span<const int32_t> tokens) const {
+  // T tokens further for the given rows of the state, tokens [rows,T]; returns their features, [rows·T,C]. Where only
+  // the memory is wanted, the last block ends with its keys and values, and what is returned means nothing: of 4 blocks
+  // that leaves out a fifth of the multiplications.
+  enum class Want { kFeatures, kMemory };
+  Tensor advance_rows(State& state, std::span<const int32_t> rows, std::span<const int32_t> tokens, Want want) const {
     const int64_t N = int64_t(tokens.size()), T = N / int64_t(rows.size());
     int32_t* position = Tape::current(Loc::here()).arena().array<int32_t>(N);
     for (int64_t i = 0; i < N; ++i) position[i] = int32_t(state.position[size_t(rows[size_t(i / T)])] + i % T);
     Tensor x = add(embedding(wte_, tokens), embedding(wpe_, {position, size_t(N)}));
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& block = blocks_[l];
-      x = add(x, block.attn_proj(attend(state, rows, T, block.c_attn(block.ln_1(rung(), x)), int64_t(l))));
+      const Tensor qkv = block.c_attn(block.ln_1(rung(), x));
+      remember(state, rows, T, qkv, int64_t(l));
+      if (want == Want::kMemory && l + 1 == blocks_.size()) break;
+      x = add(x, block.attn_proj(attend(state, rows, T, qkv, int64_t(l))));
       x = add(x, mlp(block, x));
     }
     for (int64_t i = 0; i < N; ++i) {
       const int64_t r = rows[size_t(i / T)];
       state.tokens[size_t(r * state.window + state.position[size_t(r)]++)] = tokens[size_t(i)];
     }
-    return (*ln_f_)(rung(), x);
+    return want == Want::kMemory ? x : (*ln_f_)(rung(), x);
   }
 
-  // Causal attention of T new positions for each row, [rows·T,3C] → [rows·T,C]; their keys and values join the row's
-  // memory.
+  // Where the keys and the values of a layer lie in the memory of row r.
+  struct KeysAndValues {
+    real *keys, *values;
+  };
+  KeysAndValues memory_of(State& state, int64_t r, int64_t layer) const {
+    const int64_t C = options().embd, L = places();
+    real* const keys = state.row(r) + layer * (L + options().context) * C;
+    return {keys, keys + L * C};
+  }
+
+  // The keys and values of T new positions for each row, of qkv [rows·T,3C], join its memory.
+  void remember(State& state, std::span<const int32_t> rows, int64_t T, const Tensor& qkv, int64_t layer) const {
+    const int64_t C = options().embd;
+    for (int64_t i = 0; i < T * std::ssize(rows); ++i) {
+      const int32_t r = rows[size_t(i / T)];
+      const int64_t now = state.position[size_t(r)] + i % T;
+      const auto [keys, values] = memory_of(state, r, layer);
+      const real *k = qkv.data() + i * 3 * C + C, *v = k + C;
+      for (int64_t c = 0; c < C; ++c) keys[(now / kBlock * C + c) * kBlock + now % kBlock] = k[c];
+      std::copy_n(v, C, values + now * C);
+    }
+  }
+
+  // Causal attention of T new positions for each row, [rows·T,3C] → [rows·T,C], to what the row's memory holds up to
+  // each.
   Tensor attend(State& state, std::span<const int32_t> rows, int64_t T, const Tensor& qkv, int64_t layer) const {
-    const int64_t C = options().embd, D = C / options().heads, L = places();
+    const int64_t C = options().embd, D = C / options().heads;
     const real scale = 1 / std::sqrt(real(D));
     const Tensor y = constant({qkv.dim(0), C}, 0);
     Scratch scratch;
-    real* p = scratch.reals(L);
+    real* p = scratch.reals(places());
     for (int64_t i = 0; i < T * std::ssize(rows); ++i) {
       const int32_t r = rows[size_t(i / T)];
-      const int64_t now = state.position[size_t(r)] + i % T, seen = now + 1;
-      real *keys = state.row(r) + layer * (L + options().context) * C, *values = keys + L * C;
-      const real *q = qkv.data() + i * 3 * C, *k = q + C, *v = k + C;
-      for (int64_t c = 0; c < C; ++c) keys[(now / kBlock * C + c) * kBlock + now % kBlock] = k[c];
-      std::copy_n(v, C, values + now * C);
+      const int64_t seen = state.position[size_t(r)] + i % T + 1;
+      const auto [keys, values] = memory_of(state, r, layer);
+      const real* q = qkv.data() + i * 3 * C;
       for (int64_t at = 0; at < C; at += D) {  // the first column of each head
         for (int64_t t = 0; t < seen; t += kBlock) block_scores(D, scale, q + at, keys + t * C + at * kBlock, p + t);
         kernel::softmax_row(seen, p, p);

@@ -81,7 +81,7 @@ RewardModel::Step RewardModel::gradient(std::span<const std::vector<int32_t>> te
   shards.each([&](int s) {
     shards.tape(s).seed(of_shard[size_t(s)],
                         std::span(slope).subspan(size_t(shards.first(s)), size_t(shards.count(s))));
-    shards.tape(s).backward();
+    shards.tape(s).backward(Keep::kParameters);
   });
   return {std::move(of), shards.gradient(params())};
 }

@@ -130,7 +130,7 @@ void TeacherForcing::measure(int64_t rows, int64_t T, double temperature) const 
   }
   for (const Tensor& score : scores)
     if (score) tape.seed(score, seed);
-  tape.backward();
+  tape.backward(Keep::kParameters);
 }
 
 double TeacherForcing::bytes(int64_t B, int64_t T, double temperature, const Comm& ranks) const {
@@ -168,7 +168,7 @@ void TeacherForcing::backward_each(const Weights& weights) {
     Tape& tape = shards_.tape(s);
     for (size_t k = 0; k < kScores; ++k)
       if (!seeds_[k].empty()) tape.seed(rows_[size_t(s)][k], slots(seeds_[k], shards_, s, batch));
-    tape.backward();
+    tape.backward(Keep::kParameters);
   });
 }
 

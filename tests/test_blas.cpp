@@ -32,29 +32,32 @@ static std::vector<real> draw(int64_t n, int64_t at) {
 }
 
 TEST_CASE("blas: gemm equals three loops, with every transpose, row distance and beta") {
-  constexpr int64_t M = 5, N = 7, K = 3, kGap = 2;
-  for (const Trans ta : {kNo, kTr})
-    for (const Trans tb : {kNo, kTr})
-      for (const real beta : {real(0), real(1), real(-0.5)}) {
-        CAPTURE(int(ta));
-        CAPTURE(int(tb));
-        CAPTURE(double(beta));
-        const int64_t lda = (ta == kNo ? K : M) + kGap, ldb = (tb == kNo ? N : K) + kGap, ldc = N + kGap;
-        const std::vector<real> A = draw(lda * (ta == kNo ? M : K), 1), B = draw(ldb * (tb == kNo ? K : N), 2);
-        const std::vector<real> before = draw(ldc * M, 3);
-        std::vector<real> C = before;
-        gemm(ta, tb, M, N, K, real(1.5), A.data(), lda, B.data(), ldb, beta, C.data(), ldc);
-        for (int64_t i = 0; i < M; ++i)
-          for (int64_t j = 0; j < ldc; ++j) {
-            const size_t at = size_t(i * ldc + j);
-            double sum = double(beta) * double(before[at]);
-            for (int64_t k = 0; k < K && j < N; ++k)
-              sum += 1.5 * double(A[size_t(ta == kNo ? i * lda + k : k * lda + i)]) *
-                     double(B[size_t(tb == kNo ? k * ldb + j : j * ldb + k)]);
-            if (j >= N) sum = double(before[at]);  // what stands between the rows stays
-            CHECK(std::abs(double(C[at]) - sum) < (kDouble ? 1e-13 : 1e-5));
-          }
-      }
+  constexpr int64_t kGap = 2;
+  for (const auto& [M, N, K] : {std::array<int64_t, 3>{5, 7, 3}, {1, 7, 3}, {5, 1, 3}, {1, 1, 4}})
+    for (const Trans ta : {kNo, kTr})
+      for (const Trans tb : {kNo, kTr})
+        for (const real beta : {real(0), real(1), real(-0.5)}) {
+          CAPTURE(M);
+          CAPTURE(N);
+          CAPTURE(int(ta));
+          CAPTURE(int(tb));
+          CAPTURE(double(beta));
+          const int64_t lda = (ta == kNo ? K : M) + kGap, ldb = (tb == kNo ? N : K) + kGap, ldc = N + kGap;
+          const std::vector<real> A = draw(lda * (ta == kNo ? M : K), 1), B = draw(ldb * (tb == kNo ? K : N), 2);
+          const std::vector<real> before = draw(ldc * M, 3);
+          std::vector<real> C = before;
+          gemm(ta, tb, M, N, K, real(1.5), A.data(), lda, B.data(), ldb, beta, C.data(), ldc);
+          for (int64_t i = 0; i < M; ++i)
+            for (int64_t j = 0; j < ldc; ++j) {
+              const size_t at = size_t(i * ldc + j);
+              double sum = double(beta) * double(before[at]);
+              for (int64_t k = 0; k < K && j < N; ++k)
+                sum += 1.5 * double(A[size_t(ta == kNo ? i * lda + k : k * lda + i)]) *
+                       double(B[size_t(tb == kNo ? k * ldb + j : j * ldb + k)]);
+              if (j >= N) sum = double(before[at]);  // what stands between the rows stays
+              CHECK(std::abs(double(C[at]) - sum) < (kDouble ? 1e-13 : 1e-5));
+            }
+        }
 }
 
 TEST_CASE("blas: the engine's own product is the sum in its order, bit for bit, at every edge of its tiles") {

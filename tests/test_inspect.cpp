@@ -416,6 +416,20 @@ TEST_SUITE("inspect") {
     CHECK(says(bad->sentence, "the gradient of %0 [] is not finite, the sum of finite ones"));
   }
 
+  TEST_CASE("inspect: the op to blame is found where the pass has given gradients up") {
+    OnTape t;
+    const double big = kDouble ? 1e200 : 1e30;
+    const Tensor z = variable("z", 0), y = scale(scale(z, 1), 1);  // 0, so that the values stay finite
+    t.tape.seed(scale(scale(y, big), big), std::vector<real>{1});
+    t.tape.backward(Keep::kParameters);
+    CHECK(double(z.grad()[0]) == kInf);
+    CHECK(says(describe(y), "its gradient was given up"));
+    const auto bad = why_nan(t.tape);
+    REQUIRE(bad);
+    CHECK((bad->in_gradient && bad->op == 2));
+    CHECK(says(bad->sentence, "the backward pass of scale, op %2"));
+  }
+
   TEST_CASE("inspect: a healthy model has nothing to blame, a sick one names its layer; looking changes nothing") {
     for (const std::string family : {"lstm", "transformer"}) {
       INFO(family);
@@ -433,6 +447,7 @@ TEST_SUITE("inspect") {
       testing::LmStep step(1, 1);
       step.run(*model, {.training = true}, batch);
       Tape& tape = step.shards().tape(0);
+      tape.restore_gradients();
       const std::vector<double> before = everything(tape);
       CHECK_FALSE(why_nan(tape));
       CHECK(describe(tape).size() > 500);

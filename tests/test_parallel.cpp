@@ -443,14 +443,14 @@ TEST_SUITE("parallel") {
       Batch part{.inputs = tokens.tokens, .targets = tokens.targets, .B = batch, .T = kT, .windows = {}};
       const double nats = loss.forward(*model, part, {.seed = 1, .step = step, .training = true});
       loss.backward(1 / nats);  // what every rank weighs its rows with depends on what all of them found
-      const auto g = work.gradient(model->params());
-      out.gradient.assign(g.begin(), g.end());
       std::vector<double> by_sequence(static_cast<size_t>(batch));  // something that only the shard's rank knows
       work.each([&](int s) {
         const double norm = gradient_norm(work.tape(s).gradient(model->params().array()));
         for (int64_t i = work.first(s); i < work.first(s + 1); ++i) by_sequence[size_t(i)] = norm + double(i);
       });
       work.gather_by_sequence(by_sequence);
+      const auto g = work.gradient(model->params());
+      out.gradient.assign(g.begin(), g.end());
       optimizer.step(model->params(), g, 1e-2);
       out.losses.push_back(nats);
       out.losses.insert(out.losses.end(), by_sequence.begin(), by_sequence.end());

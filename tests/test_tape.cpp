@@ -721,19 +721,72 @@ TEST_SUITE("tape") {
     CHECK(g(x) == 27);
   }
 
+  TEST_CASE("tape: a pass that keeps the gradients of parameters alone has the same bits, and gives the others back") {
+    Step step;
+    OnTape t;
+    const auto pass = [&](Keep keep) {
+      t.tape.new_step({.seed = 5, .step = 2, .training = true});
+      const Tensor loss = step();
+      t.tape.seed(loss, std::vector<real>{1});
+      t.tape.backward(keep);
+      return copy(t.tape.gradient(step.params.array()));
+    };
+    const std::vector<real> wanted = pass(Keep::kAll), whole = all_gradients(t.tape, step);
+    CHECK(same_bits(pass(Keep::kParameters), wanted));
+    CHECK_FALSE(same_bits(all_gradients(t.tape, step), whole));
+    for (const int64_t k : {4, 1000}) {  // a replay keeps them all
+      t.tape.rewind(k);
+      t.tape.rewind(1000);
+      CHECK(same_bits(all_gradients(t.tape, step), whole));
+    }
+    CHECK(same_bits(pass(Keep::kParameters), wanted));
+    t.tape.restore_gradients();
+    CHECK(t.tape.next == -1);
+    CHECK(same_bits(all_gradients(t.tape, step), whole));
+  }
+
+  TEST_CASE("tape: what a pass gives up serves the layers below, and says so where it is asked for") {
+    OnTape t;
+    const auto bytes = [&](Keep keep, int layers) {
+      Tape tape;
+      const Tape::Use use(tape);
+      const Tensor x = variable("x", {100, 100}, std::vector<real>(10000, real(0.1)));
+      Tensor y = x;
+      for (int l = 0; l < layers; ++l) y = tanh(y);
+      tape.seed(y, std::vector<real>(10000, 1));
+      tape.backward(keep);
+      CHECK(x.grad().size() == 10000);  // a leaf keeps its own
+      return double(tape.bytes()) / (10000 * sizeof(real));
+    };
+    // Values, and beside them a gradient of each, or of two outputs and the leaf.
+    CHECK(bytes(Keep::kAll, 30) - bytes(Keep::kAll, 20) > 19.5);
+    CHECK(bytes(Keep::kParameters, 30) - bytes(Keep::kParameters, 20) < 10.5);
+
+    const Tensor x = variable("x", 3), y = x * x, z = y * x, loss = scale(z, 2);
+    t.tape.seed(loss, std::vector<real>{1});
+    t.tape.backward(Keep::kParameters);
+    CHECK(g(x) == 54);
+    CHECK(says(refusal([&] { z.grad(); }), "was given up, since the backward pass keeps those of parameters alone"));
+    CHECK(says(refusal([&] { z.reshape({1}).grad(); }), "was given up"));
+    t.tape.restore_gradients();
+    CHECK(g(z) == 2);
+    CHECK(double(z.reshape({1}).grad()[0]) == 2);
+    CHECK(g(x) == 54);
+  }
+
 #if defined(__x86_64__) && defined(__linux__)
   TEST_CASE("tape: a debugger that goes back and forth in the hooks ends with the same gradients") {
     Step step;
-    const auto run = [&](Breakpoints::Visit visit) {
+    const auto run = [&](Breakpoints::Visit visit, Keep keep = Keep::kAll) {
       OnTape t;
       t.tape.new_step({.seed = 5, .step = 2, .training = true});
-      const Tensor loss = step();
+      t.tape.seed(step(), std::vector<real>{1});
       if (!visit) {
-        t.tape.backward(loss);
+        t.tape.backward(keep);
       } else {
         const Breakpoints breakpoints(visit);
         if (!breakpoints.active) MESSAGE("not tested: /proc/self/mem cannot be written here");
-        t.tape.backward(loss);
+        t.tape.backward(keep);
       }
       return all_gradients(t.tape, step);
     };
@@ -757,6 +810,13 @@ TEST_SUITE("tape") {
                     })));
     CHECK(jumps == 40);
     CHECK(begins + ends > 40);
+
+    begins = ends = 0;  // where gradients are given up on the way
+    CHECK(same_bits(plain, run(
+                               [](Tape* tape, bool end) {
+                                 if (++(end ? ends : begins) == 9 && !end) gradus_rewind(tape, 5);
+                               },
+                               Keep::kParameters)));
 
     begins = ends = 0;  // once the last op is done, back to the beginning: the pass runs a second time
     CHECK(same_bits(plain, run([](Tape* tape, bool end) {

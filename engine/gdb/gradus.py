@@ -91,16 +91,19 @@ class Value:
     @property
     def grad(self):
         """What has arrived, or None. A window's lies within its base's."""
-        pointer = self.v['grad']
-        if not int(pointer):
-            if not (self.base and self.needs_grad and int(self.base.v['grad'])):
-                return None
-            pointer = self.base.v['grad'] + self.offset
-        return reals(pointer, self.size)
+        pointer = self.root.v['grad']
+        if not int(pointer) or (self.base and not self.needs_grad):
+            return None
+        return reals(pointer + self.offset, self.size)
+
+    @property
+    def given_up(self):
+        """Whether it had a gradient, whose memory serves others now."""
+        return bool(self.root.v['given_up'])
 
     def describe(self, shown=6):
         grad = self.grad
-        text = '-' if self.needs_grad else 'none, a constant'
+        text = 'none, a constant' if not self.needs_grad else 'given up' if self.given_up else '-'
         return '%s = %s  grad %s' % (shape_text(self.shape), numbers(self.data, shown),
                                      text if grad is None else numbers(grad, shown))
 
@@ -143,7 +146,7 @@ class Op:
     @property
     def reached(self):
         """Whether backward runs on it: a gradient has arrived at an output."""
-        return any(v.needs_grad and int(v.v['grad']) for v in self.outputs)
+        return any(v.needs_grad and (int(v.v['grad']) or v.given_up) for v in self.outputs)
 
 
 class Tape:
@@ -389,8 +392,10 @@ class GradCommand(Command):
         for v in found:
             grad = v.grad
             if grad is None:
-                print('%s %s: %s' % (tape.names(v), shape_text(v.shape), 'no gradient has reached it' if v.needs_grad
-                                     else 'a constant, it gets no gradient'))
+                print('%s %s: %s' % (tape.names(v), shape_text(v.shape),
+                                     'a constant, it gets no gradient' if not v.needs_grad else
+                                     'given up, since training keeps gradients of parameters alone; step-grad -1 brings '
+                                     'it back' if v.given_up else 'no gradient has reached it'))
                 continue
             columns = v.shape[-1] if len(v.shape) > 1 else v.size
             rows = [numbers(grad[r:r + columns], 12) for r in range(0, v.size, columns or 1)]
@@ -596,6 +601,15 @@ in the order of the backward pass."""
 
     def bad_gradient(self, tape):
         bad = lambda v: v.grad is not None and not finite(v.grad)
+        if any(v.given_up for v in tape.roots()):
+            if not self.can_replay():
+                some = any(map(bad, tape.roots()))
+                if some:
+                    print('values are finite, but a gradient is not; to see which op made it so, stop in a backward pass '
+                          'of the running program: this one has given the gradients of ops up')
+                return some
+            call('gradus_rewind((gradus::Tape*)%d, %d)' % (tape.address, tape.steps_done()))
+            tape = current_tape()
         for i in range(len(tape.ops) - 1, tape.next, -1):
             op = tape.ops[i]
             if not op.reached:

@@ -66,7 +66,10 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 std::string_view bytes_of(const uint64_t& n) { return {reinterpret_cast<const char*>(&n), sizeof n}; }
 
-constexpr size_t kHashedAtOnce = 1 << 21;  // bytes, few enough to be in the cache when they are hashed
+constexpr size_t kWorthAThread = 16 << 20;  // bytes to read
+// Bytes that are hashed at once, few enough to be in the cache; of a small file fewer, since a run that goes on reads
+// its own for its page, and two pieces of 2 MB would be a twentieth of its memory.
+constexpr size_t kHashedAtOnce = 1 << 21, kHashedOfSmall = 1 << 18;
 
 // What a file is that does not begin as a safetensors file does, from its first bytes; null where they do not tell.
 const char* other_kind(std::string_view start) {
@@ -148,7 +151,6 @@ void SafetensorsFile::check_length(uint64_t header_bytes) const {
 // MB take, 190 go into fresh pages of memory.
 void SafetensorsFile::fetch(uint64_t offset, std::span<std::byte> out) const {
   assert(offset <= size_ && out.size() <= size_ - offset);
-  constexpr size_t kWorthAThread = 16 << 20;
   if (out.size() < kWorthAThread) return fetch_alone(offset, out);
   const size_t half = out.size() / 2;
   std::future<void> other = std::async([&] { fetch_alone(offset + half, out.subspan(half)); });
@@ -171,15 +173,18 @@ void SafetensorsFile::fetch_alone(uint64_t offset, std::span<std::byte> out) con
   }
 }
 
-// While one piece is hashed the next is read on another thread: of 500 MB the hash, a chain of multiplications, takes
-// 103 ms, and reading what the system keeps in memory 57. A small file is one piece.
+// While one piece of a large file is hashed the next is read on another thread: of 500 MB the hash, a chain of
+// multiplications, takes 103 ms, and reading what the system keeps in memory 57.
 void SafetensorsFile::hash_data(Hash64& hash) const {
-  std::vector<std::byte> now(std::min<uint64_t>(kHashedAtOnce, size_ - data_begin_)), next;
+  const bool is_small = size_ < kWorthAThread;
+  const std::launch how = is_small ? std::launch::deferred : std::launch::async | std::launch::deferred;
+  const uint64_t at_once = is_small ? kHashedOfSmall : kHashedAtOnce;
+  std::vector<std::byte> now(std::min(at_once, size_ - data_begin_)), next;
   fetch(data_begin_, now);
   for (uint64_t at = data_begin_ + now.size(); !now.empty(); at += now.size()) {
-    next.resize(std::min<uint64_t>(kHashedAtOnce, size_ - at));
+    next.resize(std::min(at_once, size_ - at));
     std::future<void> reading;
-    if (!next.empty()) reading = std::async([&, at] { fetch(at, next); });
+    if (!next.empty()) reading = std::async(how, [&, at] { fetch(at, next); });
     hash.add(now);
     if (reading.valid()) reading.get();
     std::swap(now, next);

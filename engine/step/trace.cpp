@@ -302,6 +302,7 @@ class Recorder {
 
 Trace record_trace(Tape& tape, const TraceOptions& options) {
   const Tape::Use use(tape);
+  tape.restore_gradients();
   Trace trace = Recorder(tape, options).run();
   trace.name = options.name;
   trace.title = options.title;
