@@ -24,17 +24,6 @@ uintptr_t new_block(size_t bytes) noexcept {
 
 void delete_block(uintptr_t begin, size_t bytes) noexcept { ::munmap(reinterpret_cast<void*>(begin), bytes); }
 
-// Moves the pages of a block to the beginning of `to`, those for which there is room, so that the system need not give
-// and clear others: of a run of one step these were a third of all. Of pages that cannot be moved it takes them back.
-void move_pages(uintptr_t block, size_t bytes, uintptr_t to, size_t room) noexcept {
-  const size_t moved = std::min(bytes, room);
-  void* const place = reinterpret_cast<void*>(to);
-  if (moved > 0 &&
-      ::mremap(reinterpret_cast<void*>(block), moved, moved, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
-    delete_block(block, moved);
-  if (moved < bytes) delete_block(block + moved, bytes - moved);
-}
-
 }  // namespace
 
 Arena::~Arena() { release_blocks(); }
@@ -104,18 +93,8 @@ void Arena::reset() noexcept {
     // An eighth more: steps that grow slowly must not come back here each time, and requests that began a block at 64
     // bytes may now need padding. Pages never touched cost nothing.
     const size_t size = round_up(high_water_ + high_water_ / 8, kPage);
-    uintptr_t begin = new_block(size), end = begin + size;
-    if (begin == 0) {  // the old ones stand in its way where address space is limited
-      release_blocks();
-      begin = new_block(size), end = begin + size;
-    }
-    uintptr_t to = begin;
-    for (const Block& b : blocks_) {
-      move_pages(b.begin, b.end - b.begin, to, end - to);
-      to = std::min(end, to + (b.end - b.begin));
-    }
-    blocks_.clear();  // it keeps room for the one
-    if (begin) blocks_.push_back({begin, end, 0});
+    release_blocks();  // first, so that the two never stand side by side; blocks_ keeps room for the one
+    if (const uintptr_t begin = new_block(size)) blocks_.push_back({begin, begin + size, 0});
   }
   if (!blocks_.empty()) enter(0, 0);
 }

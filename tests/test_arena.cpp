@@ -1,6 +1,5 @@
 // engine/arena.h: memory that does not overlap, marks across blocks, one block after reset, refusals that do no harm.
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
 #include <cmath>
 #include <cstdint>
@@ -101,27 +100,6 @@ TEST_CASE("arena: after reset everything fits into one block, and nothing is all
   CHECK(more.spoiled() == 0);
   arena.reset();
   CHECK(arena.blocks() == 1);
-}
-
-TEST_CASE("arena: the one block after reset has the pages of those it replaces, which the system need not give again") {
-  constexpr size_t kBytes = 1 << 16, kPieces = 200, kPage = 4096;
-  Arena arena;
-  const auto touch_all = [&] {
-    for (size_t i = 0; i < kPieces; ++i) std::memset(arena.allocate(kBytes, 64), 1, kBytes);
-  };
-  const auto faults = [] {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_minflt;
-  };
-  touch_all();
-  CHECK(arena.blocks() > 5);
-  arena.reset();
-  CHECK(arena.blocks() == 1);
-  const long before = faults();
-  touch_all();
-  CHECK(arena.blocks() == 1);
-  CHECK(faults() - before < long(kPieces * kBytes / kPage / 10));
 }
 
 TEST_CASE("arena: one block holds the same requests whatever their alignment") {
