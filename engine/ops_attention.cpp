@@ -33,8 +33,8 @@ void attention_forward(Op& op) {
   const int64_t T = s.T, C = op.shape(0)[1] / 3, D = C / s.heads, L = 3 * C;
   const real scale = 1 / std::sqrt(real(D));
   Scratch scratch;
-  // Not in P: a row that is read while the row before it is still being written waits for it. That was a tenth of a step
-  // of a model of width 16.
+  // Not in P: a row that is read while the row before it is still being written waits for it. That was a tenth of a
+  // step of a model of width 16.
   real* S = scratch.reals(T * T);
   for (int64_t b = 0; b < s.B; ++b)
     for (int64_t head = 0; head < s.heads; ++head) {
