@@ -46,6 +46,12 @@ TEST_SUITE("json") {
     CHECK(Json("\n\"\\\x01").dump() == R"("\n\"\\\u0001")");
   }
 
+  TEST_CASE("a quote and a backslash are escaped in values and names, among plain characters too") {
+    const Json json{{"a\"b", "say \"yes\""}, {"c\\d", "\\"}, {"plain", "~ text !"}};
+    CHECK(json.dump() == R"({"a\"b":"say \"yes\"","c\\d":"\\","plain":"~ text !"})");
+    CHECK(Json::parse(json.dump()) == json);
+  }
+
   TEST_CASE("what is not JSON is refused with its line") {
     CHECK(complaint("{\n\"a\":1,\n\"b\":}") == "line 3 is not JSON (column 5)");
     CHECK(complaint("{\"ä\":\"猫\",}") == "line 1 is not JSON (column 10)");
