@@ -1,13 +1,13 @@
 #!/bin/sh
 # make measure: --optimizer muon beside AdamW, the default Transformer on one thread, three seeds each. AdamW takes half as many
-# steps again, so that it has no less time; its learning rate is the best of 1e-3, 3e-3 and 1e-2. The loss is that of the whole
+# steps again, so that it has no less time; its learning rate is the better of 1e-3 and 3e-3. The loss is that of the whole
 # validation text. Names are measured if `make corpora` has fetched them; other texts that are named are measured too:
 #   sh tests/measure/optimizers.sh tinyshakespeare.txt
 cd "$(dirname "$0")/../.." || exit 1
 gradus=${GRADUS:-$PWD/build/gradus}
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 field() { sed -n 's/.*"'"$1"'":\[*\([-+0-9.einf]*\).*/\1/p'; }
-steps=${STEPS:-500}
+steps=${STEPS:-300}
 
 # text, options of the text, optimizer, lr, steps
 runs() {
