@@ -22,8 +22,9 @@ void orthogonalise(int64_t R, int64_t C, real* x, real* y, real* work);
 // Numbers of work that muon_step wants for the largest of these parameters; 0 where none has maps.
 int64_t muon_work(const Params& params);
 
-// One step of the matrix w [R,C] with its momentum m and its gradient g · factor, each of its maps by itself.
-// REQUIRES: it has maps.
+// One step of the matrix w [R,C] with its momentum m and its gradient g · factor, each of its maps by itself:
+// with queries, keys and values as one matrix a text of Shakespeare ended at a loss of 1.912 instead of 1.879 (one
+// seed). REQUIRES: it has maps.
 void muon_step(const Shape& shape, const HiddenMaps& maps, const real* g, double factor, double lr, double decay,
                real* w, real* m, real* work);
 
