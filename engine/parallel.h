@@ -92,7 +92,7 @@ class Shards {
 
   // The gradient of the whole batch, of all ranks, summed in the order of the shards. Valid until the next call or
   // step. Each rank sums one range of the parameters: it gets that range of every shard, and all get its sums. A single
-  // rank sums in the place of the first shard's gradient, so it may ask once a step for each Params.
+  // rank sums in the place of the first shard's gradient, which its tape then no longer has.
   std::span<const real> gradient(const Params& params);
   // Bytes that all ranks together send for gradient(): with R ranks, and k_r shards that are not empty and n_r of the n
   // parameters on rank r, Σ_r k_r (n − n_r) for the ranges and Σ_r n_r (R − 1) for the sums, of sizeof(real) each.
@@ -119,6 +119,7 @@ class Shards {
   Pool pool_;
   std::vector<std::unique_ptr<Tape>> tapes_;  // of this rank
   std::vector<real> sum_;                     // on several ranks
+  std::vector<const real*> summed_;           // on a single rank: the sums of this step
   std::vector<real> of_others_;       // this rank's range of the gradients of other ranks' shards, one after the other
   std::vector<real*> parts_;          // this rank's range of every shard's gradient, in their order
   std::vector<Comm::Sent> to_;        // by rank

@@ -326,6 +326,19 @@ TEST_SUITE("parallel") {
     }
   }
 
+  TEST_CASE("shards: the gradient is the same however often it is asked for") {
+    Params params;
+    const Tensor w = params.add("w", {3}, Init::constant(1));
+    params.init(1);
+    Shards shards(2, 1);
+    for (int step = 0; step < 2; ++step) {
+      shards.begin({}, 2);
+      shards.each([&](int s) { shards.tape(s).backward(sum(scale(w, s + 1))); });
+      for (int asked = 0; asked < 2; ++asked)
+        for (const real g : shards.gradient(params)) CHECK(g == real(3));
+    }
+  }
+
   TEST_CASE("shards: the gradient of a batch is the sum of those of its sequences") {
     for (const std::string& family : generative_families()) {
       const auto model = make_model(small(family), kVocabulary);
