@@ -84,12 +84,14 @@ Tensor attention(const Tensor& qkv, int64_t B, int64_t T, int64_t heads, std::sp
                                  .forward = attention_forward,
                                  .backward = attention_backward,
                                  .math = kCausalMath,
-                                 .scratch = attention_scratch};
+                                 .scratch = attention_scratch,
+                                 .forward_scratch = attention_scratch};
   static constexpr OpKind whole{.name = "attention",
                                 .forward = attention_forward,
                                 .backward = attention_backward,
                                 .math = kWholeMath,
-                                .scratch = attention_scratch};
+                                .scratch = attention_scratch,
+                                .forward_scratch = attention_scratch};
   require_attention(qkv, B, T, heads, lengths, where);
   Arena& arena = Tape::current(where).arena();
   int32_t* kept = lengths.empty() ? nullptr : arena.array<int32_t>(B);

@@ -294,7 +294,10 @@ static uint64_t check_sum(const Op& op) {
   op.where = where;
   op.n_in = n_in;
   op.n_out = n_out;
-  if (measures_) return op;
+  if (measures_) {
+    measure_scratch(kind.forward_scratch, op);
+    return op;
+  }
   kind.forward(op);
   if (kWatched && recording_) sums_.push_back(check_sum(op));
   return op;
@@ -473,10 +476,14 @@ void Tape::step_back() {
   next = next_below(i);
 }
 
+void Tape::measure_scratch(int64_t (*numbers)(const Op&), const Op& op) {
+  const ArenaScope scope(scratch_);
+  if (numbers) scratch_.reals(numbers(op));
+}
+
 // Makes the gradients that the op's backward would make.
 void Tape::measure_backward(const Op& op) {
-  const ArenaScope scope(scratch_);
-  if (op.kind->scratch) scratch_.reals(op.kind->scratch(op));
+  measure_scratch(op.kind->scratch, op);
   for (int32_t i = 0; i < op.n_out; ++i) grad_of(op.out[i]);
   for (int32_t i = 0; i < op.n_in; ++i)
     if (op.in[i]->needs_grad) grad_of(op.in[i]);

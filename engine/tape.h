@@ -58,7 +58,9 @@ struct OpKind {
   OpFunction forward;   // computes the outputs from the inputs; may be run again
   OpFunction backward;  // adds to the gradients of the inputs that need them
   OpMath math = {};
-  int64_t (*scratch)(const Op&) = nullptr;  // numbers that backward takes for itself meanwhile, where they are many
+  // Numbers that backward, and that forward, takes for itself meanwhile, where they are many.
+  int64_t (*scratch)(const Op&) = nullptr;
+  int64_t (*forward_scratch)(const Op&) = nullptr;
   // Where each row of the output has an id, these: the row of the table, the column, the target (−1 for none).
   std::span<const int32_t> (*ids)(const Op&) = nullptr;
 };
@@ -252,6 +254,7 @@ class Tape {
   void clear_gradients();
   void start_backward();
   void step_back();
+  void measure_scratch(int64_t (*numbers)(const Op&), const Op& op);
   void measure_backward(const Op& op);
   real* new_gradient(int64_t n);
   void give_up_gradients(const Op& op);
