@@ -10,7 +10,6 @@
 #include <cstring>
 #include <new>
 
-#include "engine/kernels.h"
 #include "engine/product.h"
 
 namespace gradus {
@@ -144,8 +143,7 @@ void gemm(Trans ta, Trans tb, int64_t M, int64_t N, int64_t K, real alpha, const
   if (is_own(M, N, K) && (beta == 0 || beta == 1))
     return kernel::product(ta == kTr, tb == kTr, M, N, K, alpha, A, lda, B, ldb, beta == 1 ? C : nullptr, ldc, C, ldc);
   require_buffer();
-  if ((M == 1 || N == 1) && K <= kernel::kLongSum)
-    return vector_gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+  if ((M == 1 || N == 1) && !is_long(K)) return vector_gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
   cblas_gemm(ta == kTr ? CblasTrans : CblasNoTrans, tb == kTr ? CblasTrans : CblasNoTrans, int(M), int(N), int(K),
              alpha, A, int(lda), B, int(ldb), beta, C, int(ldc));
 }

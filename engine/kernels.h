@@ -11,9 +11,6 @@
 
 namespace gradus::kernel {
 
-inline constexpr int64_t kLongSum = 4096;
-inline constexpr bool is_long(int64_t n) { return !kDouble && n > kLongSum; }
-
 void add_to(int64_t n, const real* x, real* y);                       // y += x
 void axpy(int64_t n, real a, const real* x, real* y);                 // y += a x
 void multiply_add(int64_t n, const real* a, const real* b, real* y);  // y += a b, element by element

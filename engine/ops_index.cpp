@@ -53,7 +53,7 @@ void embedding_backward(Op& op) {
   const int64_t V = op.shape(0)[0], N = op.out[0]->shape[0], C = op.out[0]->shape[1];
   const real* dy = op.dy();
   real* dtable = op.dx(0);
-  if (!kernel::is_long(N)) {
+  if (!is_long(N)) {
     for (int64_t n = 0; n < N; ++n) kernel::add_to(C, dy + n * C, dtable + id[n] * C);
     return;
   }

@@ -9,12 +9,18 @@
 #define GRADUS_REAL float
 #endif
 
+#include <cstdint>
+
 namespace gradus {
 
 using real = GRADUS_REAL;
 
 inline constexpr bool kDouble = sizeof(real) == 8;
 inline constexpr const char* kRealName = kDouble ? "f64" : "f32";  // as file names and the checkpoint say it
+
+// Sums of so many floats go on in double (engine/kernels.h).
+inline constexpr int64_t kLongSum = 4096;
+inline constexpr bool is_long(int64_t n) { return !kDouble && n > kLongSum; }
 
 }  // namespace gradus
 

@@ -316,7 +316,7 @@ struct Scratch : ArenaScope {
   Scratch() : ArenaScope(Tape::current(Loc::here()).scratch()) {}
   // Of `rows` rows [M] into y, null where none is wanted.
   kernel::RowSum row_sum(int64_t rows, int64_t M, real* y) {
-    return {.M = M, .y = y, .wide = y && kernel::is_long(rows) ? zeros_of<double>(M) : nullptr};
+    return {.M = M, .y = y, .wide = y && is_long(rows) ? zeros_of<double>(M) : nullptr};
   }
 };
 

@@ -14,7 +14,7 @@ rooms='
 5 engine/params. engine/muon. engine/optim. engine/parallel. engine/inspect. engine/gradcheck. engine/io/ engine/step/
 6 models/table. models/text/ models/grammar/ models/ models/counted/ models/families. models/adapter. models/sampler. models/vae_texts. models/loss. models/yardsticks. models/memory. models/posterior/ models/run/
 7 rl/tables/ rl/ rl/worlds/ rl/rewards/ rl/methods/ rl/tune_config. rl/controller. rl/gdc. rl/source. rl/learner. rl/tuner. rl/exact_gradient. rl/step_scenes. rl/step_trace.
-8 apps/commands. apps/signals. apps/console. apps/format. apps/proposal. apps/waiting. apps/run. apps/corpus_files. apps/candidates. apps/overfitting. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/look/ apps/ apps/atlas/
+8 apps/commands. apps/signals. apps/console. apps/format. apps/next_command. apps/waiting. apps/run. apps/corpus_files. apps/candidates. apps/overfitting. apps/embedded. apps/report/ apps/kl/ apps/step/ apps/look/ apps/ apps/atlas/
 9 tests/'
 files=$(find engine models rl apps tests -name '*.h' -o -name '*.cpp' | grep -v '/build/' | sort)
 # One line a fact: FILE LINE include|declares|defines|class WHAT. Functions and classes stand at the beginning of a line.

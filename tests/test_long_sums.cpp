@@ -87,7 +87,7 @@ TEST_SUITE("long_sums") {
     CHECK(double(kernel::sum(n, tenths.data())) == doctest::Approx(wanted).epsilon(10 * kExact));
     CHECK(double(kernel::dot(n, tenths.data(), ones.data())) == doctest::Approx(wanted).epsilon(10 * kExact));
     // Up to kLongSum rows are added one after the other into the gradient, as they always were.
-    std::vector<real> rows(size_t(kernel::kLongSum), real(0));
+    std::vector<real> rows(size_t(kLongSum), real(0));
     real plain = 0;
     for (size_t i = 0; i < rows.size(); ++i) plain += rows[i] = real(Rng(1, Stream::kTest).normal(int64_t(i)));
     Tape tape;
