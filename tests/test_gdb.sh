@@ -132,6 +132,8 @@ random.seed(3)
 step = StepGradCommand
 for training_step in range(2):
     gdb.execute("step-grad pass")
+    gdb.execute("step-grad 12")
+    gdb.execute("tape")
     for move in range(25):
         gdb.execute("step-grad %d" % random.randint(-9, 11))
     gdb.execute("step-grad into")
@@ -143,6 +145,8 @@ continue' "$program" train text.txt --out walked $o
       check "walk: $real, $model, weights" "" same_weights plain walked
       check "walk: $real, $model, losses" "" same_logs plain walked
       check "walk: $real, $model, went to and fro" "$(tail -n 3 session)" test "$(grep -c '^Back at step' session)" -gt 15
+      check "walk: $real, $model, with all gradients, though training gives them up" "$(grep -m 3 'given up' session)" \
+        test "$(grep -c 'grad.*[0-9]' session)" -gt 20 -a "$(grep -c 'given up' session)" = 0
       check "walk: $real, $model, through two passes" '' test "$(grep -c '^A backward pass begins' session)" = 2
       rm -rf plain walked
     done

@@ -315,6 +315,8 @@ def run_to_pass():
     if where != BEGIN:
         raise gdb.GdbError('stopped in %s before a backward pass' % (where or 'an unknown place'))
     tape = current_tape()
+    # In training a pass gives up the gradients that it is done with; somebody who watches wants them all.
+    gdb.execute('set variable ((gradus::Tape*)%d)->keep_ = gradus::Keep::kAll' % tape.address)
     print('A backward pass begins: %d ops on the tape.' % len(tape.ops))
     return tape
 
