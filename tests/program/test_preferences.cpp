@@ -199,8 +199,9 @@ TEST_CASE(
   // Texts of the whole context of the run must have room.
   dir.copy("rm", "large");
   forge(dir, "large", within_json("\"context\":8"), within_json("\"context\":1000000"));
-  CHECK(refuses(dir.run(f64, "tune table --out new --reward model:large --max-tokens 3", {.seconds = 20}), 2,
-                "scoring texts by large/checkpoint.safetensors needs about "));
+  CHECK(refuses(dir.run(f64, "tune table --out new --reward model:large --max-tokens 3",
+                        {.memory = size_t(4) << 30, .seconds = 20}),
+                2, "scoring texts by large/checkpoint.safetensors needs about "));
   dir.must(f64, "reward-model lstm --preferences p.tsv --out rm1 --steps 20 --threads 1 --shards 2 --quiet");
   dir.must(f64, "reward-model lstm --preferences p.tsv --out rm2 --steps 20 --threads 2 --shards 2 --quiet");
   CHECK(dir.same_weights("rm1", "rm2"));
