@@ -13,9 +13,9 @@ namespace {
 
 // p(σ) = a σ + b σ³ + c σ⁵, one after the other: each is the nearest to 1, by its largest difference, on the interval
 // to which those before it bring the singular values from 0.001 to 1 (Amsel et al. 2025, "The Polar Express"; here by
-// Remez' algorithm). Nearer to 1 costs more and gains nothing: on a text of Shakespeare, 500 steps with lr 0.01 (one seed)
-// end at a loss of 1.872, with a fourth polynomial at 1.888, with Jordan's five, all alike, at 1.879. Three that are
-// the nearest from 0.01 on lift weak directions less, and end at 1.907.
+// Remez' algorithm). Nearer to 1 costs more and gains nothing: on a text of Shakespeare, 500 steps with lr 0.01 (one
+// seed) end at a loss of 1.872, with a fourth polynomial at 1.888, with Jordan's five, all alike, at 1.879. Three that
+// are the nearest from 0.01 on lift weak directions less, and end at 1.907.
 struct Quintic {
   real a, b, c;
 };
