@@ -1,3 +1,5 @@
+// Beginning, resuming, restoring and saving are here together, though that makes the file long: they write and read
+// the same section.
 #include "apps/tuned_run.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Posteriors over the parameters of language models (models/posterior/): the predictive against the mean of its draws,
 // the guide against finite differences and numerical integrals, chains against the same integrals. Guide and chains are
-// tested on one small world, whose integrals are at the top, so they stand in one file.
+// tested on one small world, whose integrals are at the top, so they stand in one long file.
 #include <cmath>
 #include <numeric>
 

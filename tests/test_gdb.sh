@@ -1,4 +1,5 @@
 #!/bin/sh
+# Long, because each command has a session of its own.
 # The commands of engine/gdb/gradus.py in gdb's batch mode: on the release programs of both precisions and on tests/gdb/stepper.cpp,
 # which `make test` compiles for a debugger. See tests/shell.sh. TESTS_F32 and TESTS_F64 name other test binaries than those of
 # the release build, STEPPER another stepper. Where gdb is missing or may not trace a process, everything is skipped by name.

@@ -1,5 +1,5 @@
 // rl/rewards/reward.h: what each reward gives on texts worked out by hand, in English and Chinese; what is refused and
-// how.
+// how. Long, because every reward has its texts.
 #include "rl/rewards/reward.h"
 
 #include <doctest/doctest.h>

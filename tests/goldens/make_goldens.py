@@ -6,6 +6,7 @@
 writes transformer, lstm_1, lstm_2, rnn, ops, pairs_transformer and pairs_lstm .safetensors. Made with PyTorch 1.13 (Debian 12's python3-torch; the GELU
 and schedule tables with plain python) on the CPU, in float64, one thread. Two runs on one machine give the same bytes;
 another processor may change last bits, far below every tolerance in README.md. No test needs python: the files are kept.
+One long file, so that one command makes them all.
 
 Inputs (weights, logits, gradients fed to an optimiser) are random doubles rounded to the nearest float, so that the f32
 and the f64 build of gradus start from exactly the same numbers.
