@@ -17,9 +17,10 @@ runs() {
     "$gradus" train "$1" $2 --out "$work/run" --optimizer "$3" --lr "$4" --steps "$5" --seed $seed --threads 1 --shards 1 \
       --eval-every 0 --save-every 0 --quiet --json >"$work/said" || exit 1
     printf '%s %s ' "$(field val_loss <"$work/said")" "$(field seconds <"$work/said")"
-  done | awk -v text="${1##*/}${2:+ $2}" -v optimizer="$3" -v lr="$4" -v steps="$5" '{
+  done | awk -v text="${1##*/}${2:+ $2}" -v optimizer="$3" -v lr="$4" -v steps="$5" 'NF == 6 {
     printf "  %-32s %-6s lr %-5s %5d steps   loss %.3f (%.3f %.3f %.3f)   %5.1f s\n", text, optimizer, lr, steps,
-      ($1 + $3 + $5) / 3, $1, $3, $5, ($2 + $4 + $6) / 3 }'
+      ($1 + $3 + $5) / 3, $1, $3, $5, ($2 + $4 + $6) / 3
+    all_ran = 1 } END { exit !all_ran }' || exit 1
 }
 
 beside() {
