@@ -11,7 +11,8 @@ void note_rewards(Console& console, const TunedRun& run);
 class StepNotes {
  public:
   explicit StepNotes(const TuneConfig& config)
-      : has_reward_(!config.is_gdc() && !learns_from_pairs(config)), one_update_(config.epochs * config.minibatches == 1) {}
+      : has_reward_(!config.is_gdc() && !learns_from_pairs(config)),
+        one_update_(config.epochs * config.minibatches == 1) {}
   // After a step: all rewards of its batch are equal, the clip cannot act, or the KL has run away.
   void look(Console& console, const TuneMetrics& metrics, const Experience& fresh);
 

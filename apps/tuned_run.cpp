@@ -45,6 +45,16 @@ constexpr const char* kHeldOut = "held_out";  // the member that holds the promp
 constexpr const char* kPreferencesHash = "preferences_hash";
 constexpr const char* kUpdates = "updates";     // the member that counts those of the policy, where a KL may end a step
 constexpr const char* kMethodState = "method";  // the member of the section that holds the method's state by name
+constexpr const char *kCoefficient = "kl_coef", *kReplayed = "replayed";
+
+// The section without the state of the run: what a new run has, so that one that resumes from step 0 begins its log as
+// a new one does.
+Json inputs_of(const Json& section) {
+  Json inputs = Json::object();
+  for (const auto& [name, value] : section.items())
+    if (name != kCoefficient && name != kMethodState && name != kReplayed && name != kUpdates) inputs[name] = value;
+  return inputs;
+}
 
 // All but the prompt.
 World world_of(const Checkpoint& policy, const TuneConfig& config) {
@@ -247,6 +257,8 @@ TunedRun resume(const TuneCommand& command, Console& console, Comm& ranks) {
                            " began from, or has been trained on since; name the prior: ",
                            proposed({"tune", "PRIOR", "--out", command.out, "--resume"})));
     if (command.steps_given) config.steps = command.config.steps;
+    Json inputs = inputs_of(tuning);
+    inputs["config"] = Json::parse(to_json(config));
     std::vector<Prompt> prompts = stored_prompts(tuning, kPrompts, policy, config.max_tokens), held_out;
     if (tuning.contains(kHeldOut)) held_out = stored_prompts(tuning, kHeldOut, policy, config.max_tokens);
     if (const std::string reward = reward_with_references(config); !reward.empty() && prompts[0].references.empty())
@@ -263,9 +275,10 @@ TunedRun resume(const TuneCommand& command, Console& console, Comm& ranks) {
             .config = std::move(config),
             .prompts = std::move(prompts),
             .held_out = std::move(held_out),
-            .tuning = std::move(tuning),
+            .tuning = std::move(inputs),
             .folder = std::move(folder),
             .saved = std::move(in),
+            .state = std::move(tuning),
             .world = world,
             .pairs = std::move(pairs)};
   } catch (const JsonError& error) {
@@ -361,19 +374,19 @@ TunedRun open_tuned_run(const TuneCommand& command, Console& console, Comm& rank
 void TunedRun::restore(Tuner& tuner) {
   if (!saved) return;
   try {
-    const double kl_coef = member<double>(tuning, "kl_coef");
+    const double kl_coef = member<double>(state, kCoefficient);
     if (!(kl_coef >= 0)) throw JsonError(text("\"kl_coef\" is ", kl_coef, ", must be from 0 up"));
     tuner.set_kl_coef(kl_coef);
     std::vector<NamedNumbers> of_method = tuner.method->state();
     // Version 0.1 kept the parts of the method's state beside everything else.
-    const Json& saved_state = tuning.contains(kMethodState) ? tuning.at(kMethodState) : tuning;
+    const Json& parts = state.contains(kMethodState) ? state.at(kMethodState) : state;
     for (NamedNumbers& part : of_method) {
-      const size_t n = std::exchange(part.values, member<std::vector<double>>(saved_state, part.name)).size();
+      const size_t n = std::exchange(part.values, member<std::vector<double>>(parts, part.name)).size();
       if (n > 0 && part.values.size() != n)
         throw JsonError(text("\"", part.name, "\" is not a list of ", n, " numbers"));
     }
     tuner.method->restore(of_method);
-    const int64_t batches = member<int64_t>(tuning, "replayed");
+    const int64_t batches = member<int64_t>(state, kReplayed);
     if (batches < 0 || batches > config.replay)
       throw JsonError(text("\"replayed\" is ", batches, ", must be from 0 to ", config.replay));
     std::vector<Experience> memory;
@@ -393,16 +406,15 @@ void TunedRun::restore(Tuner& tuner) {
 
 void TunedRun::save(const Tuner& tuner, const std::string& path) {
   const std::vector<const Experience*> memory = tuner.source.remembered();
-  tuning["config"] = Json::parse(to_json(config));
-  tuning["kl_coef"] = tuner.kl_coef();
-  Json state = Json::object();
-  for (const NamedNumbers& part : tuner.method->state()) state[part.name] = part.values;
-  tuning[kMethodState] = state;
-  tuning["replayed"] = memory.size();
-  if (config.stop_kl > 0) tuning[kUpdates] = policy.optimizer->steps;
+  Json section = tuning, of_method = Json::object();
+  for (const NamedNumbers& part : tuner.method->state()) of_method[part.name] = part.values;
+  section[kCoefficient] = tuner.kl_coef();
+  section[kMethodState] = of_method;
+  section[kReplayed] = memory.size();
+  if (config.stop_kl > 0) section[kUpdates] = policy.optimizer->steps;
   ArchiveWriter out;
   policy.write(out);
-  out.section(kTuning, tuning.dump());
+  out.section(kTuning, section.dump());
   if (tuner.value()) {
     save_params(out, tuner.value()->params(), kValue);
     save_moments(out, tuner.value()->params(), *tuner.value_optimizer(), kValue);

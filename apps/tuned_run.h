@@ -20,9 +20,10 @@ struct TunedRun {
   TuneConfig config;
   std::vector<Prompt> prompts;      // an empty one is the start of the run's texts
   std::vector<Prompt> held_out;     // prompts that the policy is measured on and not trained on
-  Json tuning;                      // the section
+  Json tuning;                      // the inputs in the section
   std::optional<RunFolder> folder;  // of a resumed run; a new run has none yet
   std::optional<ArchiveReader> saved = {};
+  Json state = {};  // of a resumed run: the section, from which restore() takes the state
   std::vector<std::vector<int32_t>> prompt_tokens = {}, held_out_tokens = {};
   World world = {};          // all but the prompt
   TokenPairs pairs = {};     // of a run that learns from preferences

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 namespace gradus {
@@ -17,12 +18,21 @@ size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 // Blocks are mapped, not allocated, so that their pages go back when they are given up. malloc keeps what is below its
 // threshold, which rises to 32 MB: 64 tapes that each replaced their blocks by one larger one held twice what they
 // used.
+// One first block outlives its arena: short walks, each on a tape of its own, would spend their time on mapping pages.
+std::atomic<uintptr_t> spare{0};
+
 uintptr_t new_block(size_t bytes) noexcept {
+  if (bytes == kFirstBlock)
+    if (const uintptr_t block = spare.exchange(0)) return block;
   void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return pages == MAP_FAILED ? 0 : reinterpret_cast<uintptr_t>(pages);
 }
 
-void delete_block(uintptr_t begin, size_t bytes) noexcept { ::munmap(reinterpret_cast<void*>(begin), bytes); }
+void delete_block(uintptr_t begin, size_t bytes) noexcept {
+  uintptr_t none = 0;
+  if (bytes == kFirstBlock && spare.compare_exchange_strong(none, begin)) return;
+  ::munmap(reinterpret_cast<void*>(begin), bytes);
+}
 
 }  // namespace
 

@@ -277,6 +277,7 @@ async function closedBoxes() {
 }
 
 async function everyWayToMove() {
+  let bad = '';
   const click = where => evaluate(`document.querySelector(${JSON.stringify(where)}).dispatchEvent(new MouseEvent('click', { bubbles: true }))`);
   const child = i => `#graph .node[title^="${trace.values[i].name} ["]`;
   const ways = [['Home', () => press('Home'), 0], ['n', () => press('n'), 1], ['↓', () => press('ArrowDown'), 2], ['p', () => press('p'), 1], ['↑', () => press('ArrowUp'), 0],
@@ -288,11 +289,11 @@ async function everyWayToMove() {
     ['a box', () => click(child(trace.ops[trace.steps[1].op].out[0])), begin + 2],
     ['a leaf', () => click(child(trace.values.findIndex(v => v.op < 0))), begin],
     ['a line of the program', () => click('#detail .program li:nth-child(2)'), firstOp + 1],
+    ['the address that follows', async () => { const now = await at(); await tab.until(`location.hash === '#${now}'`); if (await evaluate('location.hash') !== `#${now}`) bad += 'the address does not follow; '; }, firstOp + 1],
     ['the address', async () => { await evaluate(`location.hash = '#${begin + 3}'`); await until(begin + 3); }, begin + 3],
     ['a page loaded anew', async () => { await send('Page.reload'); await until(begin + 3); }, begin + 3]];
   if (trace.updates.length) ways.splice(12, 0, ['the button update', async () => { await press('b'); await click('#update-part'); }, firstUpdate]);
   if (trace.closing.length) ways.splice(12, 0, ['e', () => press('e'), firstClosing], ['s', () => press('s'), 0], ['the button end', () => click('#end-part'), firstClosing], ['the button start', () => click('#start-part'), 0]);
-  let bad = '';
   for (const [way, go, to] of ways) { await go(); if (await at() !== to) bad += `${way}: ${await at()} instead of ${to}; `; }
   check('every way to move', !bad, bad);
 }

@@ -160,10 +160,10 @@ TEST_SUITE("loops") {
       TunedRun run = open_tuned_run(command, console, one_rank());
       if (old) {
         Json layout = Json::object();
-        for (const auto& [name, value] : run.tuning.items())
+        for (const auto& [name, value] : run.state.items())
           if (name != "method") layout[name] = value;
-        layout["moving"] = run.tuning.at("method").at("moving");
-        run.tuning = layout;
+        layout["moving"] = run.state.at("method").at("moving");
+        run.state = layout;
       }
       Shards shards(2, 1);
       const RewardFunction nothing = [](const Sequences& s, std::span<const int32_t>) {

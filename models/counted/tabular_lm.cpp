@@ -127,7 +127,8 @@ Family tabular_family() {
           .count = count_beginnings,
           .check =
               [](const ModelOptions& options) {
-                if (!options.lines) throw DataError("a tabular model needs lines (--lines): its rows are beginnings of lines");
+                if (!options.lines)
+                  throw DataError("a tabular model needs lines (--lines): its rows are beginnings of lines");
               },
           .declare = declare_counted<TabularLm>,
           .advice = "a table has one row for each beginning of a line: use fewer or shorter lines"};

@@ -39,7 +39,8 @@ class Dpo : public Method {
   }
 
   MethodMath math() const override {
-    return {.weight = "w = β σ(−Δ) on each token of the chosen text, −w on the rejected one's, Δ = β Σ log π/q of both"};
+    return {.weight =
+                "w = β σ(−Δ) on each token of the chosen text, −w on the rejected one's, Δ = β Σ log π/q of both"};
   }
 
   std::vector<Figure> figures() const override {

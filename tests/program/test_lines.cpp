@@ -94,7 +94,8 @@ TEST_CASE("words and tables need lines, and the text of the end mark cannot be a
   dir.write("two_words.txt", four_sentences());
   dir.write("mark.txt", "a <|endoftext|>\n");
   CHECK(refuses(dir.run(f32, "train two_words.txt --out new --tokenizer word"), 2, "--tokenizer word needs --lines"));
-  CHECK(refuses(dir.run(f32, "train two_words.txt --out new --model tabular"), 2, "a tabular model needs lines (--lines)"));
+  CHECK(refuses(dir.run(f32, "train two_words.txt --out new --model tabular"), 2,
+                "a tabular model needs lines (--lines)"));
   CHECK(refuses(dir.run(f32, "train mark.txt --out new --lines --tokenizer word"), 4, "holds the word"));
 }
 

@@ -1,5 +1,5 @@
-// train --posterior: runs with a posterior over the parameters, by a guide or by chains, through every command that reads
-// them.
+// train --posterior: runs with a posterior over the parameters, by a guide or by chains, through every command that
+// reads them.
 #include <unistd.h>
 
 #include <algorithm>

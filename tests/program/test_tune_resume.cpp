@@ -33,6 +33,22 @@ TEST_CASE("a tuned run that was stopped and resumed on other threads is the whol
   CHECK(dir.read("lstm/checkpoint.safetensors") == prior);
 }
 
+TEST_CASE("a run that was saved before its first step goes on as a new one, from the first byte of its log") {
+  const Scratch dir;
+  lstm_prior(dir);
+  for (const std::string options : {"--baseline value --kl-target 0.2", "--algorithm ppo --epochs 2 --stop-kl 1"}) {
+    CAPTURE(options);
+    for (const std::string run : {"whole", "part"}) dir.remove(run);
+    // The end of the decay is given, since it is that of the steps otherwise.
+    const std::string command = "--reward contains:cat --max-tokens 5 --batch 9 --decay-steps 9 --quiet " + options;
+    dir.must(f64, "tune lstm --out whole --steps 9 " + command);
+    dir.must(f64, "tune lstm --out part --steps 0 " + command);
+    dir.must(f64, "tune --out part --resume --steps 9 --quiet");
+    CHECK(dir.same_weights("whole", "part"));
+    CHECK(dir.same_logs("whole", "part"));
+  }
+}
+
 TEST_CASE("a finished tuned run goes on only with more steps, and --resume refuses what would make it another run") {
   const Scratch dir;
   lstm_prior(dir);
