@@ -406,6 +406,7 @@ void TunedRun::restore(Tuner& tuner) {
 
 void TunedRun::save(const Tuner& tuner, const std::string& path) {
   const std::vector<const Experience*> memory = tuner.source.remembered();
+  tuning["config"] = Json::parse(to_json(config));  // a run that ends by --until-kl has fewer steps than it was given
   Json section = tuning, of_method = Json::object();
   for (const NamedNumbers& part : tuner.method->state()) of_method[part.name] = part.values;
   section[kCoefficient] = tuner.kl_coef();
