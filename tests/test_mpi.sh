@@ -74,14 +74,14 @@ test_resume() {
     [ -d alone-$family ] || "$f32" train short --out alone-$family $(small $family)
     run ./on 2 "$f32" train short --out parts $(small $family) --threads 2 --stop-after 3
     check "resume: $family, 2 ranks stop" "exit $code" [ $code = 130 ]
-    for part in '3 1 --stop-after 5' '0 2 --stop-after 6' '1 1 --stop-after 8' '2 1 --stop-after 10' '3 2'; do
+    for part in '3 1 --stop-after 5' '0 2 --stop-after 6' '2 1 --stop-after 10' '3 2'; do
       set -- $part
       run ./on "$1" "$f32" train --out parts --resume --quiet --threads "$2" $3 $4
     done
     check "resume: $family, train" "exit $code $(tail -n 3 err)" same_run alone-$family parts
     [ -d tuned-$family ] || "$f32" tune prior-$family --out tuned-$family $tuning >out 2>err
     run ./on 3 "$f32" tune prior-$family --out parts-tuned --threads 1 --stop-after 1 $tuning
-    for part in '2 2 --stop-after 2' '0 1 --stop-after 3' '1 2 --stop-after 4' '3 1'; do
+    for part in '2 2 --stop-after 2' '0 1 --stop-after 3' '3 1'; do
       set -- $part
       run ./on "$1" "$f32" tune prior-$family --out parts-tuned --resume --reward command:./reward --quiet --threads "$2" $3 $4
     done
@@ -226,11 +226,11 @@ test_machines() {
     check 'machines: ranks with different numbers of cores agree on --shards' "exit $code $(cat err)" [ $code = 0 ]
     check 'machines: it is that of rank 0 for each' "$(head -n 1 cores/log.jsonl)" grep -q '"shards":2,' cores/log.jsonl
   else skip 'machines: --shards' 'all ranks have one core here'; fi
-  large='--layers 3 --heads 8 --embd 16 --context 2048 --batch 8 --shards 8 --threads 1 --steps 0 --eval-batches 1 --quiet'
-  run sh -c "ulimit -v 3000000; exec \"$f32\" train text --out one $large"
+  large='--layers 3 --heads 8 --embd 16 --context 2048 --batch 8 --shards 8 --threads 1 --steps 0 --val-fraction 0 --eval-batches 1 --quiet'
+  run sh -c "ulimit -v 3000000; exec \"$f32\" train short --out one $large"
   check 'machines: a step is refused that one process has no memory for' "exit $code" [ $code = 2 ]
   check 'machines: says so' "$(cat err)" grep -q 'needs about .* GB of memory, .* is left of the limit of address space' err
-  run sh -c "ulimit -v 3000000; exec ./on 2 \"$f32\" train text --out two $large"
+  run sh -c "ulimit -v 3000000; exec ./on 2 \"$f32\" train short --out two $large"
   check 'machines: two ranks have memory for half of the shards each' "exit $code $(cat err)" [ $code = 0 ]
 }
 
