@@ -8,13 +8,8 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRADUS_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GRADUS_SANITIZED
-#endif
-#endif
+#include "tests/sanitized.h"
+
 #if defined(__GLIBC__) && !defined(GRADUS_SANITIZED)
 #define GRADUS_COUNT_MALLOC
 #endif

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/arena.h"
+#include "tests/sanitized.h"
 
 namespace {
 
@@ -264,15 +265,7 @@ TEST_CASE("arena: sizes that make no sense throw, and leave the arena as it was"
   CHECK(pieces.spoiled() == 0);
 }
 
-// The sanitizers' allocators end the program instead of refusing.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define GRADUS_TEST_SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRADUS_TEST_SANITIZED
-#endif
-#ifndef GRADUS_TEST_SANITIZED
+#ifndef GRADUS_SANITIZED
 TEST_CASE("arena: memory that the system refuses leaves the arena usable") {
   Arena arena;
   Pieces pieces;

@@ -22,6 +22,7 @@
 #include "models/run/config.h"
 #include "tests/golden.h"
 #include "tests/lm_step.h"
+#include "tests/sanitized.h"
 
 namespace {
 
@@ -191,8 +192,8 @@ TEST_SUITE("parallel") {
   }
 
   TEST_CASE("pool: goes on with the threads that the system gives") {
-    // A child process whose address space has room for a few stacks only. (Sanitizers take too much of it to try.)
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    // A child process whose address space has room for a few stacks only.
+#ifndef GRADUS_SANITIZED
     const pid_t child = fork();
     if (child == 0) {
       std::ifstream sizes("/proc/self/statm");
