@@ -33,10 +33,11 @@ static std::vector<real> draw(int64_t n, int64_t at) {
 
 TEST_CASE("blas: gemm equals three loops, with every transpose, row distance and beta") {
   constexpr int64_t kGap = 2;
-  for (const auto& [M, N, K] : {std::array<int64_t, 3>{5, 7, 3}, {1, 7, 3}, {5, 1, 3}, {1, 1, 4}})
+  for (const std::array<int64_t, 3>& size : {std::array<int64_t, 3>{5, 7, 3}, {1, 7, 3}, {5, 1, 3}, {1, 1, 4}})
     for (const Trans ta : {kNo, kTr})
       for (const Trans tb : {kNo, kTr})
         for (const real beta : {real(0), real(1), real(-0.5)}) {
+          const int64_t M = size[0], N = size[1], K = size[2];
           CAPTURE(M);
           CAPTURE(N);
           CAPTURE(int(ta));

@@ -198,8 +198,9 @@ TEST_SUITE("classifier") {
 
   TEST_CASE("classifier: a batch of mixed lengths is the texts one by one") {
     constexpr double kSame = kDouble ? 1e-12 : 1e-5;
-    for (const auto& [encoder, pool] : kinds()) {
-      INFO(encoder, " ", pool);
+    for (const Kind& kind : kinds()) {
+      const auto& [encoder, pool] = kind;
+      INFO(kind.encoder, " ", kind.pool);
       const auto model = lively(small(encoder, pool));
       const Padded batch(3);
       Tape tape;
@@ -242,8 +243,9 @@ TEST_SUITE("classifier") {
 
   TEST_CASE("classifier: a word that says the label is found; labels that say nothing leave it at chance") {
     const World world(false), chance(true);
-    for (const auto& [encoder, pool] : kinds()) {
-      INFO(encoder, " ", pool);
+    for (const Kind& kind : kinds()) {
+      const auto& [encoder, pool] = kind;
+      INFO(kind.encoder, " ", kind.pool);
       const Checkpoint run = trained(world, encoder, pool, 120);
       const std::vector<real> before(run.model->params().data().begin(), run.model->params().data().end());
       CHECK(accuracy(run, world.test) >= 0.95);

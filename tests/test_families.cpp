@@ -38,12 +38,12 @@ void enliven(LanguageModel& model) {
       for (real& w : model.params().edit(i)) w *= model.options().model == "transformer" ? 15 : 2;
 }
 
-struct Named {
+struct NamedModel {
   std::string name;
   std::unique_ptr<LanguageModel> model;
 };
-std::vector<Named> all_families(const LineWorld& world) {
-  std::vector<Named> all;
+std::vector<NamedModel> all_families(const LineWorld& world) {
+  std::vector<NamedModel> all;
   for (const std::string family : {"transformer", "lstm", "rnn", "nnlm", "tabular"})
     all.push_back({family, world.model(family)});
   all.push_back({"rnn, 2 layers", world.model("rnn", [](Config& c) { c.layers = 2; })});
@@ -54,7 +54,7 @@ std::vector<Named> all_families(const LineWorld& world) {
                        c.smoothing = smoothing;
                        c.alpha = 0.3;
                      })});
-  for (Named& n : all) enliven(*n.model);
+  for (NamedModel& n : all) enliven(*n.model);
   return all;
 }
 
@@ -69,13 +69,13 @@ double chi_squared_bound(double df) {
 TEST_SUITE("families") {
   TEST_CASE("families: the probabilities of all sequences sum to 1, cut ones included") {
     for (const LineWorld* world : {&two_words(), &mixed()})
-      for (const auto& [name, model] : all_families(*world))
+      for (const NamedModel& family : all_families(*world))
         for (const int64_t draws : {1, 2, 5}) {
-          INFO(name, ", ", draws, " draws");
-          const Enumeration all = enumerate(*model, world->end_id(), draws);
+          INFO(family.name, ", ", draws, " draws");
+          const Enumeration all = enumerate(*family.model, world->end_id(), draws);
           CHECK(std::fabs(all.total() - 1) <= kExact);
-          if (name == "tabular" && draws == 5 && world == &two_words()) CHECK(all.cut.empty());
-          if (name == "lstm") CHECK(all.cut.size() == size_t(std::pow(world->tokenizer.size() - 1, draws)));
+          if (family.name == "tabular" && draws == 5 && world == &two_words()) CHECK(all.cut.empty());
+          if (family.name == "lstm") CHECK(all.cut.size() == size_t(std::pow(world->tokenizer.size() - 1, draws)));
         }
   }
 
@@ -116,16 +116,16 @@ TEST_SUITE("families") {
   TEST_CASE("families: an n-gram model scores texts at any temperature as its whole distributions say") {
     constexpr double kNear = kDouble ? 1e-11 : 2e-5;
     for (const LineWorld* world : {&two_words(), &mixed()})
-      for (const auto& [name, model] : all_families(*world)) {
-        INFO(name);
-        CHECK(model->direct_scorer(0) == nullptr);
-        const bool counts_runs = name.starts_with("ngram");
-        CHECK((model->direct_scorer(2) != nullptr) == counts_runs);
+      for (const NamedModel& family : all_families(*world)) {
+        INFO(family.name);
+        CHECK(family.model->direct_scorer(0) == nullptr);
+        const bool counts_runs = family.name.starts_with("ngram");
+        CHECK((family.model->direct_scorer(2) != nullptr) == counts_runs);
         if (!counts_runs) continue;
-        const int64_t V = model->vocabulary(), T = 6;
+        const int64_t V = family.model->vocabulary(), T = 6;
         for (const double temperature : {1e-310, 1e-9, 0.05, 0.7, 1.0, 3.0, 1e6}) {
           INFO(temperature);
-          SequenceScorer score(*model, world->end_id(), temperature);  // it remembers sums from line to line
+          SequenceScorer score(*family.model, world->end_id(), temperature);  // it remembers sums from line to line
           for (int64_t line = 0; line < 30; ++line) {
             const Rng rng(7, Stream::kSample, line);
             Ids ids;
@@ -135,7 +135,7 @@ TEST_SUITE("families") {
             inputs.insert(inputs.end(), ids.begin(), ids.end() - 1);
             Tape tape;
             const Tape::Use use(tape);
-            const Tensor logits = model->logits(inputs, 1, T);
+            const Tensor logits = family.model->logits(inputs, 1, T);
             std::vector<double> log_p(static_cast<size_t>(V));
             for (int64_t t = 0; t < T; ++t) {
               log_distribution(logits.span().subspan(size_t(t * V), size_t(V)), temperature, log_p);
@@ -254,19 +254,19 @@ TEST_SUITE("families") {
 
   TEST_CASE("families: a batch of mixed lengths equals its lines one by one, and padding is nothing") {
     const LineWorld& world = mixed();
-    for (const auto& [name, model] : all_families(world)) {
-      INFO(name);
-      const Corpus corpus = world.corpus(model->options().model);
-      const bool trained = model->params().count() > 0;
+    for (const NamedModel& family : all_families(world)) {
+      INFO(family.name);
+      const Corpus corpus = world.corpus(family.model->options().model);
+      const bool trained = family.model->params().count() > 0;
       Shards shards(1, 1);
       const auto run = [&](Batch& batch, double weight) {
         BatchLoss loss(shards);
-        const double nats = loss.forward(*model, batch, {});
+        const double nats = loss.forward(*family.model, batch, {});
         if (trained) loss.backward(weight);
         return nats;
       };
       const auto gradient = [&] {
-        const auto g = trained ? shards.gradient(model->params()) : std::span<const real>();
+        const auto g = trained ? shards.gradient(family.model->params()) : std::span<const real>();
         return std::vector<double>(g.begin(), g.end());
       };
       Batch batch, one;
@@ -308,14 +308,14 @@ TEST_SUITE("families") {
 
   TEST_CASE("families: the score of a sequence is what the sampler said of it, and what training says") {
     for (const LineWorld* world : {&two_words(), &mixed()})
-      for (const auto& [name, model] : all_families(*world))
+      for (const NamedModel& family : all_families(*world))
         for (const double temperature : {1.0, 0.7}) {
-          INFO(name);
+          INFO(family.name);
           const SampleOptions options{.temperature = temperature};
           const Ids prompt{world->end_id()}, of(7, 0);
           Tape sampling;
           const Tape::Use use_sampling(sampling);
-          Sampler sampler(*model, {&prompt, 1}, of, options, Rng(5, Stream::kSample));
+          Sampler sampler(*family.model, {&prompt, 1}, of, options, Rng(5, Stream::kSample));
           std::vector<Ids> drawn(7);
           std::vector<std::vector<double>> said(7);
           for (int t = 0; t < 20; ++t) {  // beyond the context of 8, and beyond the end
@@ -326,7 +326,7 @@ TEST_SUITE("families") {
               said[size_t(s)].push_back(log_prob);
             }
           }
-          const auto scores = score_sequences(*model, world->end_id(), drawn, options.temperature);
+          const auto scores = score_sequences(*family.model, world->end_id(), drawn, options.temperature);
           for (size_t s = 0; s < 7; ++s) {
             CHECK(near(scores[s], said[s], 1).absolute <= kExact);
             if (temperature != 1) continue;
@@ -334,7 +334,7 @@ TEST_SUITE("families") {
             const Tape::Use use(tape);
             Ids inputs{world->end_id()};
             inputs.insert(inputs.end(), drawn[s].begin(), drawn[s].begin() + 7);
-            const Tensor log_p = log_softmax(model->logits(inputs, 1, 8));
+            const Tensor log_p = log_softmax(family.model->logits(inputs, 1, 8));
             for (int64_t t = 0; t < 8; ++t) {
               const double forced = double(log_p.rows(t, 1).span()[size_t(drawn[s][size_t(t)])]);
               CHECK(std::fabs(forced - scores[s][size_t(t)]) <= kExact);
@@ -346,26 +346,26 @@ TEST_SUITE("families") {
   TEST_CASE(
       "families: sequences are the same drawn in groups on two threads, one by one, and behind prompts of any length") {
     const LineWorld& world = mixed();
-    for (const auto& [name, model] : all_families(world))
+    for (const NamedModel& family : all_families(world))
       for (const SampleOptions& how : {SampleOptions{}, {.temperature = 0}, {.top_k = 2}, {.top_p = 0.8}}) {
-        INFO(name, ", temperature ", how.temperature, ", top-k ", how.top_k, ", top-p ", how.top_p);
+        INFO(family.name, ", temperature ", how.temperature, ", top-k ", how.top_k, ", top-p ", how.top_p);
         SampleOptions options = how;
         options.end_id = world.end_id();
         options.max_tokens = 20;
         const Rng rng(5, Stream::kSample);
         const std::vector<Ids> prompts{{world.end_id()}, {world.end_id(), 0, 1}, {world.end_id(), 1}};
         Pool one(1), two(2);
-        const int64_t count = side_by_side(*model) + 9;  // a whole group and a part of one
+        const int64_t count = side_by_side(*family.model) + 9;  // a whole group and a part of one
         Ids watched;
         const auto watch = [&](const Sampler::Draw& draw) { watched.push_back(draw.token); };
-        const std::vector<Drawn> all = draw_sequences(*model, prompts[0], 3, count, options, rng, two, watch);
-        const std::vector<Drawn> again = draw_sequences(*model, prompts[0], 3, count, options, rng, one);
+        const std::vector<Drawn> all = draw_sequences(*family.model, prompts[0], 3, count, options, rng, two, watch);
+        const std::vector<Drawn> again = draw_sequences(*family.model, prompts[0], 3, count, options, rng, one);
         REQUIRE(int64_t(all.size()) == count);
         CHECK(watched == all[0].tokens);
         Tape tape;
         const Tape::Use use(tape);
         const auto alone = [&](const Ids& prompt, int64_t sequence) {
-          return draw_sequences(*model, {&prompt, 1}, Ids{0}, options, rng, sequence)[0];
+          return draw_sequences(*family.model, {&prompt, 1}, Ids{0}, options, rng, sequence)[0];
         };
         for (size_t s = 0; s < all.size(); ++s) {
           CHECK(all[s].tokens == again[s].tokens);
@@ -378,7 +378,7 @@ TEST_SUITE("families") {
           CHECK((end < single.tokens.end() || single.tokens.size() == 20));
         }
         const Ids of{0, 1, 2, 1, 0};
-        const std::vector<Drawn> mixed_prompts = draw_sequences(*model, prompts, of, options, rng, 7);
+        const std::vector<Drawn> mixed_prompts = draw_sequences(*family.model, prompts, of, options, rng, 7);
         for (size_t s = 0; s < of.size(); ++s)
           CHECK(mixed_prompts[s].tokens == alone(prompts[size_t(of[s])], 7 + int64_t(s)).tokens);
       }

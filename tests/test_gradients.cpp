@@ -540,9 +540,10 @@ TEST_CASE("gradients: changing one number of an input changes those numbers of t
         copy.data[i][j] = before[i][j];
       }
   });
-  for (const auto& [op, reach] : seen)
-    for (size_t i = 0; i < reach.size(); ++i) {
-      CAPTURE(op);
+  for (const auto& of_op : seen)
+    for (size_t i = 0; i < of_op.second.size(); ++i) {
+      const auto& [op, reach] = of_op;
+      CAPTURE(of_op.first);
       CAPTURE(i);
       const std::string letters = kinds[op]->math.elements;
       const char letter = i < letters.size() ? letters[i] : '-';

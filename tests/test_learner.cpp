@@ -397,9 +397,9 @@ TEST_CASE("the standard error of KL is the unbiased one, of sequences or of the 
     int64_t batch;
     size_t independent;
   };
-  for (const auto& [prompts, batch, independent] :
-       {Row{{{kEnd}}, 3, 3}, Row{{{kEnd}, {1}}, 5, 5}, Row{many, 6, 3}, Row{many, 7, 3}}) {
-    INFO(prompts.size(), " prompts, ", batch, " sequences");
+  for (const Row& row : {Row{{{kEnd}}, 3, 3}, Row{{{kEnd}, {1}}, 5, 5}, Row{many, 6, 3}, Row{many, 7, 3}}) {
+    const auto& [prompts, batch, independent] = row;
+    INFO(row.prompts.size(), " prompts, ", row.batch, " sequences");
     Shards shards(2, 1);
     Tuner tuner(*policy, *prior, prompts, ended_world(3), some_reward,
                 Tuning{.baseline = "none", .kl_coef = kBeta, .batch = batch}, shards);

@@ -312,14 +312,16 @@ TEST_CASE("listing a world takes what was promised") {
     Case model;
     int64_t vocabulary, max_tokens;
   };
-  for (const auto& [c, V, most] : {Walked{{"transformer", 1, 256, 1, 4, 1, 64}, 3, 12},
-                                   Walked{{"lstm", 1, 8, 1, 1, 1, 8, 16}, 999, 2},  // a wide root, leaves below
-                                   Walked{{"rnn", 1, 8, 1, 1, 1, 8, 300}, 95, 3},   // two wide levels
-                                   Walked{{"transformer", 1, 64, 1, 2, 2, 32}, 9, 6}}) {
+  for (const Walked& walked : {Walked{{"transformer", 1, 256, 1, 4, 1, 64}, 3, 12},
+                               Walked{{"lstm", 1, 8, 1, 1, 1, 8, 16}, 999, 2},  // a wide root, leaves below
+                               Walked{{"rnn", 1, 8, 1, 1, 1, 8, 300}, 95, 3},   // two wide levels
+                               Walked{{"transformer", 1, 64, 1, 2, 2, 32}, 9, 6}}) {
+    const Case& c = walked.model;
+    const int64_t V = walked.vocabulary;
     CAPTURE(c.model);
     CAPTURE(V);
     const auto model = make_model(options_of(c), V);
-    const World world{.prompt = {0}, .end_id = 0, .max_tokens = most};
+    const World world{.prompt = {0}, .end_id = 0, .max_tokens = walked.max_tokens};
     const LanguageModel* const models[] = {model.get()};
     // Of the small blocks of a walk many are taken anew here, since those that earlier tests freed lie in pieces.
     check_takes(
@@ -375,17 +377,18 @@ TEST_CASE("an estimated gradient of several batches takes what was promised, how
     std::string baseline;
     int64_t batch, batches, V;
   };
-  for (const auto& [c, baseline, batch, batches, V] :
+  for (const Estimated& row :
        {Estimated{{"transformer", 1, 30, 1, 2, 2, 16}, "none", 64, 1, 2000},
         Estimated{{"transformer", 1, 30, 1, 2, 2, 16}, "none", 200, 2, 1500},  // 64 tapes too, small ones
         Estimated{{"lstm", 1, 30, 1, 1, 1, 16, 64}, "none", 64, 3, 2000},
         Estimated{{"rnn", 1, 30, 1, 1, 1, 8, 100}, "none", 40, 3, 1500},
         Estimated{{"lstm", 1, 30, 1, 1, 1, 16, 64}, "leave-one-out", 64, 3, 2000},
         Estimated{{"nnlm", 1, 30, 1, 1, 1, 32, 64}, "leave-one-out", 60, 2, 2000}}) {
-    CAPTURE(baseline);
-    CAPTURE(c.model);
-    CAPTURE(batch);
-    CAPTURE(batches);
+    CAPTURE(row.baseline);
+    CAPTURE(row.model.model);
+    CAPTURE(row.batch);
+    CAPTURE(row.batches);
+    const auto& [c, baseline, batch, batches, V] = row;
     const auto policy = make_model(options_of(c), V), prior = make_model(options_of(c), V);
     const World world{.prompt = {0}, .end_id = -1, .max_tokens = 28};
     TuneConfig options;

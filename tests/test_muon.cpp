@@ -107,7 +107,8 @@ TEST_SUITE("muon") {
   }
 
   TEST_CASE("muon: singular vectors stay, as the exact polar factor has them, and so for the transpose") {
-    for (const auto& [R, C] : {std::pair<int64_t, int64_t>{1, 1}, {1, 5}, {4, 4}, {7, 12}, {16, 64}}) {
+    for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {1, 5}, {4, 4}, {7, 12}, {16, 64}}) {
+      const int64_t R = rows, C = columns;
       INFO(R, " ", C);
       const std::vector<real> x = random_matrix(R, C, 7), y = orthogonal(R, C, x);
       const Matrix exact = polar_factor(R, C, {x.begin(), x.end()});

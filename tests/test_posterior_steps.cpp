@@ -260,7 +260,8 @@ TEST_CASE("of a run on its way it is known how many draws are states of the burn
   const LineWorld world(kManyLengths, "char");
   const Config c = world.config("nnlm");
   PosteriorOptions options = options_of("hmc", 6);
-  for (const auto& [steps, burn_in] : {std::pair<int64_t, int64_t>{12, 6}, {20, 9}, {9, 6}, {17, 1}}) {
+  for (const auto& [all, burn_in] : {std::pair<int64_t, int64_t>{12, 6}, {20, 9}, {9, 6}, {17, 1}}) {
+    const int64_t steps = all;
     CAPTURE(steps);
     const auto model = posterior(world, c, options);
     ChainsModel& chains = chains_of(*model);

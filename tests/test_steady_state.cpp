@@ -87,7 +87,8 @@ TEST_SUITE("steady state") {
   TEST_CASE("steady state: training steps 3 to 12 request no memory on two threads") {
     for (const std::string& family : stepped_families())
       for (const auto& [lines, muon] : {std::pair{false, false}, std::pair{true, false}, std::pair{false, true}}) {
-        INFO(family, lines ? ", lines" : "", muon ? ", Muon" : "");
+        const std::string kind = std::string(lines ? ", lines" : "") + (muon ? ", Muon" : "");
+        INFO(family, kind);
         Config config = config_of(family);
         config.lines = lines;
         const Tokenizer tokenizer =

@@ -114,10 +114,12 @@ TEST_SUITE("step") {
       "makes of them, to the bit, for one shard and for several") {
     for (const char* family : {"transformer", "lstm", "nnlm"})
       for (const char* ops : {"fused", "composed"})
-        for (const auto& [shard_count, optimizer] :
+        for (const auto& [shards_of, name_of] :
              {std::pair{1, "adamw"}, std::pair{2, "adamw"}, std::pair{3, "adamw"}, std::pair{1, "muon"}}) {
           CAPTURE(family);
           CAPTURE(ops);
+          const int shard_count = shards_of;
+          const char* const optimizer = name_of;
           CAPTURE(shard_count);
           CAPTURE(optimizer);
           const Traced of(family, ops, shard_count, optimizer);

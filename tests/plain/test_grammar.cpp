@@ -81,7 +81,8 @@ TEST_CASE("grammar: the format") {
                                              {"", 1 / 7.},
                                              {"# no comment ", 2 / 7.}};
   CHECK(language.size() == wanted.size());
-  for (const auto& [words, p] : wanted) {
+  for (const auto& [of, p] : wanted) {
+    const std::string& words = of;
     CAPTURE(words);
     REQUIRE(language.count(words) == 1);
     CHECK(near(language.at(words), p) <= 1e-15);
@@ -97,7 +98,8 @@ TEST_CASE("grammar: ranges are alternatives that share a weight") {
                                              {"7!", 1 / 15.}, {"9!", 1 / 15.}, {"x", .2}};
   const auto language = g.enumerate(100).value();
   CHECK(language.size() == wanted.size());
-  for (const auto& [words, p] : wanted) {
+  for (const auto& [of, p] : wanted) {
+    const std::string& words = of;
     CAPTURE(words);
     REQUIRE(language.count(words) == 1);
     CHECK(near(language.at(words), p) <= 1e-15);
@@ -171,7 +173,8 @@ TEST_CASE("grammar: what is enumerated is what is derived, to the last digit") {
     CHECK(near(total, 1.0) <= 1e-14);
     const auto language = g.enumerate(1000).value();
     REQUIRE(language.size() == summed.size());
-    for (const auto& [line, p] : summed) {
+    for (const auto& [of, p] : summed) {
+      const std::string& line = of;
       CAPTURE(line);
       CHECK(near(language.at(line), p) <= 1e-14);
       CHECK(near(std::exp(g.log_probability(line)), p) <= 1e-13);
@@ -248,7 +251,8 @@ TEST_CASE("grammar: ambiguity is proven, or said to be unknown") {
       {"line = {e} | {f}\ne = {} | y\nf = {} | z", "\"\""},
       {"line = [1] {a}{line} | [3] .\na = x | {b}\nb = x", "\"x\""},
   };
-  for (const auto& [words, witness] : twice) {
+  for (const auto& [of, witness] : twice) {
+    const char* const words = of;
     CAPTURE(words);
     CHECK(ambiguity(words).verdict == Verdict::kAmbiguous);
     CAPTURE(ambiguity(words).why);
@@ -301,7 +305,8 @@ TEST_CASE("grammar: membership in a language without end") {
   const std::pair<const char*, bool> rows[] = {{"", true},       {"()", true},    {"(())()", true}, {"(()", false},
                                                {")(", false},    {"()x", false},  {"((()))", true}, {"() ", false},
                                                {"(()())", true}, {"(()))", false}};
-  for (const auto& [words, member] : rows) {
+  for (const auto& [of, member] : rows) {
+    const std::string& words = of;
     CAPTURE(words);
     CHECK(g.generates(words) == member);
   }
@@ -447,7 +452,8 @@ TEST_CASE("grammar: what is no grammar is one sentence with the line and what wo
       {"a = [1e9] x{a} | [1e-9] y", "has infinite expected length"},
       {"a = [1e8] x{a} | y", "has lines of 1e+08 bytes in 1e+08 steps on average; at most 1000000 are allowed"},
   };
-  for (const auto& [words, part] : rows) {
+  for (const auto& [of, part] : rows) {
+    const std::string& words = of;
     CAPTURE(words);
     const std::string said = complaint(words);
     CAPTURE(said);
