@@ -64,8 +64,8 @@ Scale scale_of(const std::vector<double>& values, const Axis& axis, double margi
   const bool equal = s.most - s.least <= std::max(1e-12 * std::max(std::abs(s.least), std::abs(s.most)), kSmallest);
   if (axis.log) {
     const double widen = equal ? 2 : std::exp(margin * (std::log(s.most) - std::log(s.least)));
-    s.least /= widen;
-    s.most *= widen;
+    s.least = std::max(s.least / widen, kSmallest / 2);
+    s.most = std::min(s.most * widen, 2 * kLargest);
   } else {
     const double widen = equal ? std::max(std::abs(s.least) / 2, 1e-3) : margin * (s.most - s.least);
     s.least -= widen;
