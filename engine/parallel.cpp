@@ -100,11 +100,12 @@ void Shards::gather_range(const Params& params, Range own) {
   from_.resize(size_t(R));
   const auto has = [&](int r, int i) { return first_of(r) + i < first_of(r + 1) && count(first_of(r) + i) > 0; };
   for (int i = 0; i < rounds; ++i) {
-    const std::span<real> mine = has(me, i) ? tape(own_first() + i).gradient(params.array()) : std::span<real>();
+    const int shard = own_first() + i;
+    const std::span<real> mine = has(me, i) ? tape(shard).gradient(params.array()) : std::span<real>();
     for (int r = 0; r < R; ++r) {
       const Range theirs = range_of(r, params.size());
       to_[size_t(r)] = from_[size_t(r)] = {};
-      if (r == me && has(me, i)) parts_[size_t(own_first() + i)] = mine.data() + own.first;
+      if (r == me && has(me, i)) parts_[size_t(shard)] = mine.data() + own.first;
       if (r == me) continue;
       if (has(me, i)) to_[size_t(r)] = std::as_bytes(part_of(mine, theirs.first, theirs.last));
       if (!has(r, i)) continue;
