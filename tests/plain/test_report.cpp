@@ -169,6 +169,11 @@ TEST_CASE("a plot of the smallest, the largest and nearly equal numbers is drawn
       for (const char* word : {"nan", "inf", ">-0<", "\"-0\""}) CHECK(!has(html, word));
       CHECK(html.size() < 10'000);
     }
+  // The margin of so long a logarithmic axis would end beyond all numbers, and leave no ticks.
+  const LinePlot whole{.title = "t", .x = {}, .y = {.log = true}, .series = {{"s", {1, 2}, {1e-290, 1e300}}}};
+  const std::string of_whole = to_html(whole);
+  CAPTURE(of_whole);
+  for (const char* tick : {">1e-", ">1e1"}) CHECK(has(of_whole, tick));
   BarPlot bars{.title = "t", .names = {"a", "b"}, .groups = {{"g", {tiny, most}}, {"h", {-most, -0.0}}}};
   CHECK(!has(to_html(bars), "nan"));
 }
